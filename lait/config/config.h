@@ -1,0 +1,85 @@
+// The configuration: plain structs with their defaults, the one place for both. lait/config/fields.h lists every field
+// once; reading, writing, --set and the error messages all come from that list.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lait {
+
+enum class Scope { kSegment, kGroup, kExample };               // "segment", "group", "example"
+enum class SegmentFormat { kAuto, kStandalone, kPair };         // "auto", ...
+enum class Head { kClassifier, kRegression, kText };            // text: for decoders (T5), refused for BERT
+enum class Pooling { kCls, kMean, kSegments, kClsSegments };    // "cls", "mean", "segments", "cls_segments"
+enum class OnOverflow { kTruncate, kError };
+enum class Precision { kAuto, kBf16, kFp32 };
+enum class DeviceKind { kAuto, kCpu, kCuda };
+enum class BatchBy { kExamples, kTokens };                      // what training.batch_size counts
+
+struct Stage {
+  int64_t num_layers = 0;
+  Scope scope = Scope::kExample;
+  bool operator==(const Stage&) const = default;
+};
+
+struct ModelConfig {
+  std::string path;                        // a Hugging Face directory, or a name looked up in the local Hugging Face cache
+  std::optional<int64_t> independent_layers;  // P; shorthand for schedule [{P, segment}, {L-P, example}]; default 0
+  std::vector<Stage> schedule;             // excludes independent_layers; num_layers must add up to the model's L
+  SegmentFormat segment_format = SegmentFormat::kAuto;
+  std::optional<Head> head;                // default: regression for a regression task, else classifier
+  Pooling pooling = Pooling::kClsSegments;
+  std::optional<double> hidden_dropout;    // overrides the checkpoint's hidden_dropout_prob
+  std::optional<double> attention_dropout; // overrides attention_probs_dropout_prob
+  std::optional<double> classifier_dropout;
+};
+
+// Files of one split; a format made of several files is a map part -> file (joined by the task's reader).
+using DataFiles = std::vector<std::string>;
+
+struct DataConfig {
+  DataFiles train, validation, test;
+  int64_t max_segment_tokens = 0;          // with special tokens; 0: the model's limit
+  OnOverflow on_overflow = OnOverflow::kTruncate;
+  int64_t skip_bad_lines = 0;
+};
+
+struct TrainingConfig {
+  std::optional<double> epochs;            // default 3; excludes steps
+  std::optional<int64_t> steps;
+  int64_t batch_size = 32;
+  BatchBy batch_by = BatchBy::kExamples;
+  int64_t accumulation = 1;                // micro-batches in one optimiser step
+  double learning_rate = 5e-5;
+  double head_learning_rate_factor = 1.0;  // the head's learning rate is this many times learning_rate
+  double weight_decay = 0.01;              // not on biases and norms
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double warmup = 0.06;                    // share of all steps, linear from 0; then linear decay to 0
+  double max_grad_norm = 1.0;              // 0: no clipping
+  double label_smoothing = 0.0;
+  Precision precision = Precision::kAuto;
+  DeviceKind device = DeviceKind::kAuto;
+  int64_t threads = 0;                     // 0: all cores
+  uint64_t seed = 1;
+  int64_t log_every = 20;                  // steps
+  int64_t evaluate_every = 0;              // steps; 0: every epoch
+  int64_t checkpoint_every = 0;            // steps; 0: every epoch
+  std::string select_by;                   // metric on validation data; "": the task's first
+};
+
+struct OutputConfig {
+  std::string dir;                         // the run directory
+  int64_t keep = 1;                        // newest checkpoints/step-N kept
+};
+
+struct Config {
+  ModelConfig model;
+  std::string task;
+  DataConfig data;
+  TrainingConfig training;
+  OutputConfig output;
+};
+
+}  // namespace lait

@@ -1,0 +1,22 @@
+// What every program shares: one place that prints an error and chooses the exit code.
+#pragma once
+#include <functional>
+#include <string>
+
+namespace CLI { class App; }
+
+namespace lait {
+
+constexpr int kExitOk = 0;
+constexpr int kExitOurs = 1;   // an error of the program
+constexpr int kExitUser = 2;   // an error of the user
+// 130 and 143: interrupted by SIGINT or SIGTERM, everything saved
+
+std::string version_string();  // "lait 0.1.0"
+
+// Adds --version, parses argv, calls body; prints "lait-x: message" to stderr on an error and returns the exit code:
+// body's own; 2 for UserError and wrong options (with the nearest option named by CLI11's text); 1 for the rest.
+// A closed standard output (EPIPE) ends the program quietly with 0 as other command line tools do.
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
+
+}  // namespace lait
