@@ -1,0 +1,56 @@
+// The row-wise kernels around attention: dropout with a residual, the adjoint of a gather, means over units.
+// Alphabet of segment_attention.h. Rows are contiguous (T, C). Arithmetic in float (double for double).
+#pragma once
+#include <cstdint>
+
+#include "kernels/parallel.h"
+#include "kernels/philox.h"
+#include "kernels/segment_attention.h"
+
+namespace lait::kernels::cpu {
+
+// out = residual + keep * x / (1 - p), keep drawn for (unit_ids[t], positions[t], channel); head 0 of the counter.
+struct DropoutAddParams {
+  DType dtype = DType::kFloat32;
+  int64_t num_rows = 0;                // T
+  int64_t width = 0;                   // C, a multiple of 4
+  const void* x = nullptr;             // (T, C)
+  const void* residual = nullptr;      // (T, C), may be null: zeros (its own gradient: pass dout as x)
+  void* out = nullptr;                 // (T, C), may be x
+  const int32_t* unit_ids = nullptr;   // (T); may be null where p = 0
+  const int32_t* positions = nullptr;  // (T); may be null where p = 0
+  Dropout dropout;
+  ParallelFor parallel = nullptr;
+};
+void dropout_add(const DropoutAddParams& params);
+
+// out[s] = sum of in[r] over r in inverse[inverse_offsets[s] … inverse_offsets[s + 1]), in that order: the gradient of
+// out[r] = in[index[r]]. Deterministic, no atomics. Float accumulation, one rounding.
+struct GatherAdjointParams {
+  DType dtype = DType::kFloat32;
+  int64_t num_out_rows = 0;                  // S
+  int64_t width = 0;                         // C
+  const void* in = nullptr;                  // (R, C)
+  void* out = nullptr;                       // (S, C)
+  const int32_t* inverse_offsets = nullptr;  // (S + 1)
+  const int32_t* inverse = nullptr;          // (R)
+  ParallelFor parallel = nullptr;
+};
+void gather_adjoint(const GatherAdjointParams& params);
+
+// out[g] = mean of in[t] over offsets[g] <= t < offsets[g + 1]; zero for an empty unit. out is float (double for double).
+// The backward gives din[t] = dout[g] / n and zeros outside every unit. Units follow one another (offsets non-decreasing).
+struct UnitMeanParams {
+  DType dtype = DType::kFloat32;
+  int64_t num_units = 0;             // G
+  int64_t num_rows = 0;              // T, dead rows included
+  int64_t width = 0;                 // C
+  const void* in = nullptr;          // forward: (T, C) in dtype; backward: dout (G, C) float or double
+  void* out = nullptr;               // forward: (G, C) float or double; backward: din (T, C) in dtype
+  const int32_t* offsets = nullptr;  // (G + 1)
+  ParallelFor parallel = nullptr;
+};
+void unit_mean_forward(const UnitMeanParams& params);
+void unit_mean_backward(const UnitMeanParams& params);
+
+}  // namespace lait::kernels::cpu
