@@ -1,0 +1,59 @@
+// A tokenized data set: each distinct sequence of tokens once, and the examples as lists of sequences.
+//
+// Standalone format: a sequence is one segment, "[CLS] s [SEP]", token type 0, so that its states depend on nothing else.
+// Pair format (the stock layout, P = 0 only): a sequence is a whole example, "[CLS] a [SEP] b [SEP]", token types 0/1,
+// truncated longest-first as Hugging Face does; with more than two segments b is the others, joined in the task's order.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/data/example.h"
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+
+struct TokenizeOptions {
+  SegmentFormat format = SegmentFormat::kStandalone;  // kStandalone or kPair
+  int64_t max_tokens = 512;       // of a sequence, special tokens included; at most the model's positions
+  OnOverflow on_overflow = OnOverflow::kTruncate;
+};
+
+struct TokenizedExample {
+  std::vector<int32_t> sequences;  // standalone: one for each segment, in order; pair: the one sequence
+  std::vector<int32_t> groups;     // as Example::groups; empty: none
+  double label = -1;
+};
+
+class Dataset {
+ public:
+  // Throws UserError where a segment is too long and options.on_overflow says so, naming the example.
+  Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options);
+
+  int64_t size() const { return static_cast<int64_t>(examples_.size()); }
+  const TokenizedExample& example(int64_t i) const { return examples_[i]; }
+  const std::vector<TokenizedExample>& examples() const { return examples_; }
+  int64_t num_sequences() const { return static_cast<int64_t>(offsets_.size()) - 1; }
+  std::span<const int32_t> tokens(int32_t sequence) const {
+    return {tokens_.data() + offsets_[sequence], tokens_.data() + offsets_[sequence + 1]};
+  }
+  int64_t length(int32_t sequence) const { return offsets_[sequence + 1] - offsets_[sequence]; }
+  // Tokens of the first segment of a pair sequence (with its [CLS] and [SEP]); the whole length of a standalone one.
+  int64_t first_segment_length(int32_t sequence) const { return first_lengths_[sequence]; }
+  int64_t example_length(int64_t i) const;  // tokens of all its sequences
+  SegmentFormat format() const { return options_.format; }
+  int64_t num_truncated() const { return num_truncated_; }  // distinct sequences that lost tokens
+
+ private:
+  int32_t add_sequence(const std::vector<int32_t>& tokens, int64_t first_length);
+
+  TokenizeOptions options_;
+  std::vector<TokenizedExample> examples_;
+  std::vector<int32_t> tokens_;
+  std::vector<int64_t> offsets_{0};
+  std::vector<int64_t> first_lengths_;
+  int64_t num_truncated_ = 0;
+};
+
+}  // namespace lait

@@ -1,0 +1,72 @@
+// The whole model: a pretrained encoder under a schedule, and the head; made from a Hugging Face directory or from a
+// LAIT checkpoint (a Hugging Face directory with lait.yaml), and written back as one.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/data/packing.h"
+#include "lait/model/bert.h"
+#include "lait/model/device_batch.h"
+#include "lait/model/head.h"
+#include "lait/model/hf_config.h"
+
+namespace lait {
+
+// What a checkpoint says beside weights and tokenizer: everything that turns texts into predictions (lait.yaml).
+struct ModelSpec {
+  std::vector<Stage> stages;             // adds up to L
+  SegmentFormat format = SegmentFormat::kStandalone;  // resolved: kStandalone or kPair
+  Pooling pooling = Pooling::kClsSegments;
+  Head head = Head::kClassifier;
+  int64_t max_segment_tokens = 0;        // resolved: at most the model's positions
+  OnOverflow on_overflow = OnOverflow::kTruncate;
+  std::string task;
+  std::vector<std::string> labels;       // classifier: names by index; empty for regression
+  int64_t num_outputs() const { return head == Head::kRegression ? 1 : static_cast<int64_t>(labels.size()); }
+  PackPlan pack_plan() const;
+  TokenizeOptions tokenize_options() const;
+  int64_t independent_layers() const;    // layers before the first example-scope layer
+};
+
+struct Randomness {
+  bool training = false;                 // dropout on
+  uint64_t seed = 0;
+  uint32_t step = 0;
+};
+
+class ModelImpl : public torch::nn::Module {
+ public:
+  ModelImpl(const HfConfig& config, const ModelSpec& spec, at::ScalarType compute_dtype);
+  // (B, num_outputs) float logits, or scores of a regression. Examples in the batch's order.
+  at::Tensor forward(const DeviceBatch& batch, const Randomness& randomness);
+  // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
+  void refresh_shadows();
+
+  HfConfig config;
+  ModelSpec spec;
+  at::ScalarType compute_dtype;          // kFloat or kBFloat16
+  BertModel bert{nullptr};
+  PoolingHead classifier{nullptr};
+};
+TORCH_MODULE(Model);
+
+// kAuto: bf16 where the hardware has it, else fp32.
+at::ScalarType resolve_precision(Precision precision);
+at::Device resolve_device(DeviceKind device);
+
+// A pretrained encoder with a fresh head (initialised from seed; a classifier in the checkpoint of the right shape is taken).
+Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec, const ModelConfig& overrides,
+                      at::ScalarType compute_dtype, uint64_t seed);
+// A checkpoint written by save_checkpoint. Throws UserError where lait.yaml is missing or does not fit the weights.
+Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
+// config.json, model.safetensors, lait.yaml; the tokenizer's files are the caller's (Tokenizer::save).
+void save_checkpoint(const Model& model, const std::filesystem::path& dir);
+ModelSpec read_spec(const std::filesystem::path& dir);
+
+// cross entropy (with label smoothing) or mean squared error over the batch's examples: a scalar, float.
+at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing);
+
+}  // namespace lait
