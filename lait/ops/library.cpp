@@ -1,0 +1,24 @@
+// The one list of operators: schemas. Implementations are registered beside their code, in the file of the same name.
+#include <torch/library.h>
+
+TORCH_LIBRARY(lait, m) {
+  // Returns out (Tq, H, D) and lse (H, Tq).
+  m.def(
+      "segment_attention(Tensor q, Tensor k, Tensor v, Tensor q_offsets, Tensor k_offsets, *, float scale, "
+      "Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, "
+      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None) "
+      "-> (Tensor out, Tensor lse)");
+  // Returns dq, dk, dv and the bias table's gradient (of no elements where there is no bias).
+  m.def(
+      "segment_attention_backward(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, Tensor q_offsets, "
+      "Tensor k_offsets, *, float scale, Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, "
+      "int bias_max_distance=128, bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
+      "Tensor? unit_ids=None) -> (Tensor dq, Tensor dk, Tensor dv, Tensor dbias)");
+  m.def(
+      "dropout_add(Tensor x, Tensor? residual, Tensor row_unit_ids, Tensor row_positions, *, float p, int seed, int step, "
+      "int layer, int site) -> Tensor");
+  m.def("gather_rows(Tensor x, Tensor index, Tensor inverse_offsets, Tensor inverse) -> Tensor");
+  m.def("gather_rows_backward(Tensor dout, Tensor inverse_offsets, Tensor inverse) -> Tensor");
+  m.def("unit_mean(Tensor x, Tensor offsets) -> Tensor");
+  m.def("unit_mean_backward(Tensor dout, Tensor offsets, int num_rows, ScalarType dtype) -> Tensor");
+}

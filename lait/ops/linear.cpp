@@ -1,0 +1,75 @@
+// y = x W^T + b on float leaves and their shadows in the compute dtype: the one product of the model.
+//
+// Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN and MKL). Without
+// bf16 hardware the bf16 product runs in float on the bf16 values and rounds once, as the hardware path does.
+#include <ATen/cpu/Utils.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "lait/ops/ops.h"
+
+namespace lait::ops {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kRowMultiple = 16;
+
+// Whether the product must be done in float and rounded.
+bool in_float(const Tensor& x) { return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm(); }
+
+Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias) {  // (R, K), (N, K), (N) -> (R, N)
+  if (in_float(x)) return at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.to(at::kFloat).t()).to(x.scalar_type());
+  return at::linear(x, weight, bias);
+}
+
+Tensor input_gradient(const Tensor& dy, const Tensor& weight) {  // (R, N), (N, K) -> (R, K)
+  if (in_float(dy)) return at::mm(dy.to(at::kFloat), weight.to(at::kFloat)).to(dy.scalar_type());
+  return at::mm(dy, weight);
+}
+
+Tensor weight_gradient(const Tensor& dy, const Tensor& x) {  // (R, N), (R, K) -> (N, K) float
+  if (in_float(dy)) return at::mm(dy.to(at::kFloat).t(), x.to(at::kFloat));
+  return at::mm(dy.t(), x).to(at::kFloat);
+}
+
+struct Linear : torch::autograd::Function<Linear> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Tensor& weight_shadow, const Tensor& bias_shadow) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({x, weight_shadow});
+    return product(x, weight_shadow, bias_shadow);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto t = ctx->get_saved_variables();
+    const Tensor dy = grads[0].contiguous();
+    variable_list out(5);
+    if (ctx->needs_input_grad(0)) out[0] = input_gradient(dy, t[1]);
+    if (ctx->needs_input_grad(1)) out[1] = weight_gradient(dy, t[0]);
+    if (ctx->needs_input_grad(2)) out[2] = dy.sum({0}, /*keepdim=*/false, at::kFloat);
+    return out;
+  }
+};
+
+}  // namespace
+
+bool cpu_has_bf16_gemm() {
+  static const bool has = at::cpu::is_avx512_bf16_supported() || at::cpu::is_amx_tile_supported();
+  return has;
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& weight_shadow,
+              const Tensor& bias_shadow) {
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.size(1), "linear: x must be (rows, ", weight.size(1), "), got ", x.sizes());
+  TORCH_CHECK(x.size(0) % kRowMultiple == 0, "linear: rows must be a multiple of ", kRowMultiple, ", got ", x.size(0));
+  TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(), ", the weight's shadow ",
+              weight_shadow.scalar_type());
+  if (!at::GradMode::is_enabled()) return product(x, weight_shadow, bias_shadow);
+  return Linear::apply(x, weight, bias, weight_shadow, bias_shadow);
+}
+
+}  // namespace lait::ops

@@ -1,0 +1,48 @@
+// The torch operators over kernels/: schemas lait::*, loadable from Python through liblait_ops.so, and their C++ calls.
+//
+// Operators check shapes, types and devices, never values (a device tensor's values are not read on the host); offsets
+// are right by construction (lait/data/packing.h). Alphabet: kernels/segment_attention.h.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <tuple>
+
+#include "kernels/philox.h"
+
+namespace lait::ops {
+
+// The integers that say which rows see each other, and how dropout names them.
+struct AttentionUnits {
+  at::Tensor q_offsets;                   // (G + 1) int32
+  at::Tensor k_offsets;                   // (G + 1) int32
+  std::optional<at::Tensor> q_positions;  // (Tq) int32; none: n - m + i
+  std::optional<at::Tensor> unit_ids;     // (G) int32; needed where dropout.p > 0
+};
+
+// q (Tq, H, D), k, v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D). Differentiable.
+at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionUnits& units,
+                             double scale, const kernels::Dropout& dropout);
+
+// residual + dropout(x); x, residual (T, C); row_unit_ids, row_positions (T) int32. Where p = 0 the sum alone.
+at::Tensor dropout_add(const at::Tensor& x, const std::optional<at::Tensor>& residual, const at::Tensor& row_unit_ids,
+                       const at::Tensor& row_positions, const kernels::Dropout& dropout);
+
+// x (S, C) -> (R, C): rows index[r]. inverse_offsets (S + 1), inverse: the live r of each row of x, for the gradient.
+at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index, const at::Tensor& inverse_offsets,
+                       const at::Tensor& inverse);
+
+// x (T, C) -> (G, C) float: the mean of each unit's rows; zeros for an empty unit.
+at::Tensor unit_mean(const at::Tensor& x, const at::Tensor& offsets);
+
+// y = x W^T + b in x's dtype. x (R, K), R a multiple of 16 (so that a row's bits do not depend on the batch).
+// weight (N, K) and bias (N) are the float leaves, which get float gradients; weight_shadow and bias_shadow are their
+// copies in x's dtype that the product reads (the leaves themselves in fp32).
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& weight_shadow,
+                  const at::Tensor& bias_shadow);
+
+// Whether this CPU multiplies bf16 matrices in hardware (AVX-512-BF16 or AMX). Without it `linear` in bf16 rounds at the
+// same places but multiplies in float, several times faster than LibTorch's bf16 fallback.
+bool cpu_has_bf16_gemm();
+
+}  // namespace lait::ops
