@@ -46,8 +46,6 @@ class Dataset {
   int64_t num_truncated() const { return num_truncated_; }  // distinct sequences that lost tokens
 
  private:
-  int32_t add_sequence(const std::vector<int32_t>& tokens, int64_t first_length);
-
   TokenizeOptions options_;
   std::vector<TokenizedExample> examples_;
   std::vector<int32_t> tokens_;
