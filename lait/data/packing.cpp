@@ -233,6 +233,10 @@ class Packer {
     PoolIndices& pool = batch_.pool;
     const Units& last = units_.back();
     const bool pruned = plan_.reads_first_rows() && plan_.prune_rows;
+    std::vector<int32_t> ids(indices_.begin(), indices_.end());
+    ids.resize(rows, 0);
+    pool.row_unit_ids = put(ids);
+    pool.row_positions = put(std::vector<int32_t>(rows, 0));
     if (plan_.pooling == Pooling::kCls || plan_.pooling == Pooling::kClsSegments) {
       std::vector<int32_t> index;
       for (const auto& units : last.of_example) index.push_back(pruned ? units[0] : last.row_begin[units[0]]);

@@ -65,6 +65,8 @@ struct PoolIndices {
   Slice other_offsets;     // (B + 1) into other_segments
   Gather all_rows;         // rows of the examples, where mean pooling reads a last level that is not example scope
   Slice all_offsets;       // (B + 1)
+  Slice row_unit_ids;      // (B) the example's dropout id
+  Slice row_positions;     // (B) 0
 };
 
 // What of a model's configuration packing must know.

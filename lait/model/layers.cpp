@@ -1,0 +1,62 @@
+#include "lait/model/layers.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+
+#include "lait/ops/ops.h"
+
+namespace lait {
+
+at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& indices) {
+  return ops::gather_rows(x, batch.view(indices.index), batch.view(indices.inverse_offsets), batch.view(indices.inverse));
+}
+
+LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype) : compute_dtype_(compute_dtype) {
+  weight = register_parameter("weight", at::zeros({out, in}, at::kFloat));
+  bias = register_parameter("bias", at::zeros({out}, at::kFloat));
+}
+
+void LinearImpl::refresh_shadows() {
+  at::NoGradGuard no_grad;
+  if (compute_dtype_ == at::kFloat) {
+    weight_shadow_ = weight.detach();
+    bias_shadow_ = bias.detach();
+    return;
+  }
+  if (!weight_shadow_.defined() || weight_shadow_.device() != weight.device()) {
+    weight_shadow_ = at::empty(weight.sizes(), weight.options().dtype(compute_dtype_).requires_grad(false));
+    bias_shadow_ = at::empty(bias.sizes(), bias.options().dtype(compute_dtype_).requires_grad(false));
+  }
+  weight_shadow_.copy_(weight);
+  bias_shadow_.copy_(bias);
+}
+
+at::Tensor LinearImpl::forward(const at::Tensor& x, int64_t begin, int64_t size) {
+  TORCH_CHECK(weight_shadow_.defined(), "Linear: refresh_shadows has not been called since the weights were set");
+  if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
+  return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size), weight_shadow_.narrow(0, begin, size),
+                     bias_shadow_.narrow(0, begin, size));
+}
+
+LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) {
+  weight = register_parameter("weight", at::ones({width}, at::kFloat));
+  bias = register_parameter("bias", at::zeros({width}, at::kFloat));
+}
+
+at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
+  return at::layer_norm(x, {weight.size(0)}, weight, bias, epsilon_);
+}
+
+DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype) {
+  dense = register_module("dense", Linear(in, out, compute_dtype));
+  norm = register_module("LayerNorm", LayerNorm(out, epsilon));
+}
+
+at::Tensor DenseNormImpl::forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows,
+                                  const kernels::Dropout& dropout) {
+  return norm(ops::dropout_add(dense(x), residual, rows.unit_ids, rows.positions, dropout));
+}
+
+}  // namespace lait

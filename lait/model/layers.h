@@ -1,0 +1,80 @@
+// The parts of a Transformer layer over packed rows: float leaves with shadows in the compute dtype, and dropout keyed by
+// what is dropped. Rows are (T, C), T a multiple of 16; nothing here knows about segments.
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include "kernels/philox.h"
+#include "lait/data/packing.h"
+#include "lait/model/device_batch.h"
+
+namespace lait {
+
+// Dropout of a whole forward pass; `at` names one place in it.
+struct Randomness {
+  bool training = false;  // dropout on
+  uint64_t seed = 0;
+  uint32_t step = 0;
+  kernels::Dropout at(double p, int64_t layer, kernels::Site site) const {
+    return {training ? static_cast<float>(p) : 0.f, seed, step, static_cast<uint8_t>(layer), site};
+  }
+};
+
+// Names of rows for dropout: unit ids and positions, (T) int32 each.
+struct RowNames {
+  at::Tensor unit_ids;
+  at::Tensor positions;
+};
+
+// lait::gather_rows with the indices of a packed batch.
+at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& indices);
+
+// A module whose parameters have copies in the compute dtype.
+class Shadowed {
+ public:
+  virtual ~Shadowed() = default;
+  virtual void refresh_shadows() = 0;  // after every change of the leaves; no allocation after the first
+};
+
+class LinearImpl : public torch::nn::Module, public Shadowed {
+ public:
+  LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype);
+  at::Tensor forward(const at::Tensor& x) { return forward(x, 0, weight.size(0)); }
+  // Only the outputs [begin, begin + size).
+  at::Tensor forward(const at::Tensor& x, int64_t begin, int64_t size);
+  void refresh_shadows() override;
+
+  at::Tensor weight;  // (out, in) float leaf
+  at::Tensor bias;    // (out) float leaf
+
+ private:
+  at::ScalarType compute_dtype_;
+  at::Tensor weight_shadow_, bias_shadow_;
+};
+TORCH_MODULE(Linear);
+
+class LayerNormImpl : public torch::nn::Module {
+ public:
+  LayerNormImpl(int64_t width, double epsilon);
+  at::Tensor forward(const at::Tensor& x);  // statistics in float, result in x's dtype
+
+  at::Tensor weight, bias;  // (C) float leaves
+
+ private:
+  double epsilon_;
+};
+TORCH_MODULE(LayerNorm);
+
+// LayerNorm(residual + dropout(x W^T + b)): the end of both halves of a post-norm layer.
+class DenseNormImpl : public torch::nn::Module {
+ public:
+  DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows, const kernels::Dropout& dropout);
+
+  Linear dense{nullptr};
+  LayerNorm norm{nullptr};  // "LayerNorm"
+};
+TORCH_MODULE(DenseNorm);
+
+}  // namespace lait

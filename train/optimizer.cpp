@@ -1,0 +1,99 @@
+#include "train/optimizer.h"
+
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+namespace lait {
+
+double learning_rate_factor(int64_t step, int64_t total_steps, double warmup) {
+  const auto warmup_steps = static_cast<int64_t>(warmup * static_cast<double>(total_steps));
+  if (step < warmup_steps) return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup_steps));
+  return std::max(0.0, static_cast<double>(total_steps - step) /
+                           static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));
+}
+
+Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps)
+    : model_(model), config_(config), total_steps_(total_steps) {
+  const double head_rate = config.learning_rate * config.head_learning_rate_factor;
+  groups_ = {{config.learning_rate, config.weight_decay, {}, {}, {}, {}, {}},
+             {config.learning_rate, 0, {}, {}, {}, {}, {}},
+             {head_rate, config.weight_decay, {}, {}, {}, {}, {}},
+             {head_rate, 0, {}, {}, {}, {}, {}}};
+  for (const auto& named : model_->named_parameters()) {
+    const std::string& name = named.key();
+    const bool head = name.starts_with("classifier.");
+    const bool decays = !name.ends_with("bias") && name.find("LayerNorm") == std::string::npos;
+    Group& group = groups_[(head ? 2 : 0) + (decays ? 0 : 1)];
+    const at::Tensor& parameter = named.value();
+    group.names.push_back(name);
+    group.parameters.push_back(parameter);
+    group.exp_avg.push_back(at::zeros_like(parameter.detach()));
+    group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
+    group.updates.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
+  }
+}
+
+double Optimizer::learning_rate(int64_t step) const {
+  return config_.learning_rate * learning_rate_factor(step, total_steps_, config_.warmup);
+}
+
+void Optimizer::step(int64_t step) {
+  at::NoGradGuard no_grad;
+  // Parameters that the head does not read (the pooler, say) have no gradient and are left alone.
+  struct Lists {
+    std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, updates;
+  };
+  std::vector<Lists> lists(groups_.size());
+  std::vector<at::Tensor> all_gradients;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    for (size_t i = 0; i < groups_[g].parameters.size(); ++i) {
+      const at::Tensor& gradient = groups_[g].parameters[i].grad();
+      if (!gradient.defined()) continue;
+      lists[g].parameters.push_back(groups_[g].parameters[i]);
+      lists[g].gradients.push_back(gradient);
+      lists[g].exp_avg.push_back(groups_[g].exp_avg[i]);
+      lists[g].exp_avg_sq.push_back(groups_[g].exp_avg_sq[i]);
+      lists[g].updates.push_back(groups_[g].updates[i]);
+      all_gradients.push_back(gradient);
+    }
+  }
+  if (all_gradients.empty()) return;
+  gradient_norm_ = at::linalg_vector_norm(at::stack(at::_foreach_norm(all_gradients, 2)), 2);
+  // The update divides gradients by this: 1 where the norm is within the limit.
+  std::optional<at::Tensor> divisor;
+  if (config_.max_grad_norm > 0) divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
+  const double factor = learning_rate_factor(step, total_steps_, config_.warmup);
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    if (lists[g].parameters.empty()) continue;
+    at::_foreach_add_(lists[g].updates, 1);
+    at::_fused_adamw_(lists[g].parameters, lists[g].gradients, lists[g].exp_avg, lists[g].exp_avg_sq,
+                      /*max_exp_avg_sqs=*/{}, lists[g].updates, groups_[g].learning_rate * factor, config_.beta1,
+                      config_.beta2, groups_[g].weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false,
+                      divisor, /*found_inf=*/std::nullopt);
+  }
+  for (Group& group : groups_) {
+    for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
+  }
+  model_->refresh_shadows();
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Optimizer::state() const {
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  for (const Group& group : groups_) {
+    for (size_t i = 0; i < group.names.size(); ++i) {
+      out.emplace_back("exp_avg." + group.names[i], group.exp_avg[i]);
+      out.emplace_back("exp_avg_sq." + group.names[i], group.exp_avg_sq[i]);
+      out.emplace_back("updates." + group.names[i], group.updates[i]);
+    }
+  }
+  return out;
+}
+
+}  // namespace lait

@@ -1,0 +1,42 @@
+// AdamW with two learning rates (encoder, head), no decay on biases and norms, linear warm-up and decay, and clipping by
+// the global norm inside the update: nothing is read back from the device.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/model/model.h"
+
+namespace lait {
+
+// Factor of the learning rate at a step (from 0) of total_steps: rises linearly over the first warmup * total_steps, then
+// falls linearly to 0; as Hugging Face's get_linear_schedule_with_warmup.
+double learning_rate_factor(int64_t step, int64_t total_steps, double warmup);
+
+class Optimizer {
+ public:
+  Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps);
+  // Updates the leaves from their gradients (clipped), refreshes the model's shadows, drops the gradients. step from 0.
+  void step(int64_t step);
+  double learning_rate(int64_t step) const;  // of the encoder
+  at::Tensor gradient_norm() const { return gradient_norm_; }  // of the last step, before clipping; a device scalar
+  // Moments and numbers of updates by parameter name ("exp_avg.NAME", …), for checkpoints; copy into them to restore.
+  std::vector<std::pair<std::string, at::Tensor>> state() const;
+
+ private:
+  struct Group {
+    double learning_rate, weight_decay;
+    std::vector<std::string> names;
+    std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, updates;
+  };
+  Model model_;
+  TrainingConfig config_;
+  int64_t total_steps_;
+  std::vector<Group> groups_;
+  at::Tensor gradient_norm_;
+};
+
+}  // namespace lait

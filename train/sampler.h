@@ -1,0 +1,16 @@
+// The order of training: a function of (seed, epoch) alone, so that a resumed run needs no generator state.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/data/dataset.h"
+
+namespace lait {
+
+// The batches of one epoch: every example once, shuffled; batches hold examples of similar length (a pool of
+// kPoolBatches batches is sorted by length, cut, and the batches shuffled).
+inline constexpr int64_t kPoolBatches = 50;
+std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const TrainingConfig& config, int64_t epoch);
+
+}  // namespace lait

@@ -1,0 +1,23 @@
+#include "train/train_step.h"
+
+namespace lait {
+
+at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t step) {
+  int64_t num_examples = 0;
+  for (const DeviceBatch& batch : micro_batches) num_examples += batch.num_examples();
+  const Randomness randomness{.training = true, .seed = config_.seed, .step = static_cast<uint32_t>(step)};
+  at::Tensor total;
+  for (const DeviceBatch& batch : micro_batches) {
+    const at::Tensor logits = model_->forward(batch, randomness);
+    at::Tensor loss = compute_loss(logits, batch, model_->spec, config_.label_smoothing);
+    if (micro_batches.size() > 1) {
+      loss = loss * (static_cast<double>(batch.num_examples()) / static_cast<double>(num_examples));
+    }
+    loss.backward();
+    total = total.defined() ? total + loss.detach() : loss.detach();
+  }
+  optimizer_.step(step);
+  return total;
+}
+
+}  // namespace lait

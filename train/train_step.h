@@ -1,0 +1,27 @@
+// One optimiser step: micro-batches forward and backward, clipping, update. Between the batches on the device and the end
+// nothing is read back to the host.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <span>
+
+#include "lait/model/model.h"
+#include "train/optimizer.h"
+
+namespace lait {
+
+class TrainStep {
+ public:
+  TrainStep(Model model, const TrainingConfig& config, int64_t total_steps)
+      : model_(model), config_(config), optimizer_(model, config, total_steps) {}
+  // The mean loss over all examples of the micro-batches, a device scalar. step from 0 keys the dropout and the schedule.
+  at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
+  Optimizer& optimizer() { return optimizer_; }
+
+ private:
+  Model model_;
+  TrainingConfig config_;
+  Optimizer optimizer_;
+};
+
+}  // namespace lait
