@@ -1,0 +1,64 @@
+"""Real texts for the parity oracles: glosses and example sentences of WordNet, in pairs and tuples of mixed lengths.
+
+Everything comes from Debian's wordnet-base (no other data needed) in an order fixed by a seed.
+"""
+import random
+import re
+
+WORDNET = "/usr/share/wordnet"
+
+
+def glosses(parts=("noun", "verb", "adj")):
+    """[(lemma, gloss with its examples)] in the files' order."""
+    found = []
+    for part in parts:
+        with open(f"{WORDNET}/data.{part}", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("  "):  # the licence at the head
+                    continue
+                fields, gloss = line.rstrip().split(" | ", 1)
+                lemma = re.sub(r"\(\w+\)$", "", fields.split(" ")[4]).replace("_", " ")
+                found.append((lemma, gloss.strip()))
+    return found
+
+
+class Texts:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.glosses = glosses()
+
+    def gloss(self):
+        return self.random.choice(self.glosses)[1]
+
+    def claim(self):
+        return f"it is a kind of {self.random.choice(self.glosses)[0]}"
+
+    def joined(self, num_words):
+        """Glosses one after the other until there are num_words words."""
+        words = []
+        while len(words) < num_words:
+            words += self.gloss().split()
+        return " ".join(words[:num_words])
+
+    def short(self):
+        return self.random.choice(["a", "?", "it", self.random.choice(self.glosses)[0], "no."])
+
+    def pairs(self, num_pairs):
+        """Mixed lengths; the first dozen are the corners: empty, one word, 200+ tokens, longer than the model's limit."""
+        pairs = [("a", "b"), (self.gloss(), ""), ("", self.claim()), (self.short(), self.joined(230)),
+                 (self.joined(200), self.joined(210)), (self.joined(600), self.claim()),
+                 (self.claim(), self.joined(600)), (self.joined(500), self.joined(480)),
+                 (self.joined(480), self.joined(500)), (self.joined(250), self.joined(400)),
+                 (self.joined(400), self.joined(250)), (self.joined(700), self.joined(700))]
+        makers = [lambda: (self.gloss(), self.claim()), lambda: (self.gloss(), self.gloss()),
+                  lambda: (self.short(), self.gloss()), lambda: (self.gloss(), self.short()),
+                  lambda: (self.claim(), self.claim()),
+                  lambda: (self.joined(self.random.randint(40, 120)), self.claim())]
+        while len(pairs) < num_pairs:
+            pairs.append(makers[len(pairs) % len(makers)]())
+        return pairs[:num_pairs]
+
+    def small_pairs(self, num_pairs):
+        """The same corners but for the over-long ones, of which one stays."""
+        pairs = self.pairs(12)
+        return (pairs[:6] + self.pairs(12 + num_pairs)[12:])[:num_pairs]
