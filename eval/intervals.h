@@ -1,0 +1,30 @@
+// 95 % intervals of metrics, and of the difference of two models on the same examples.
+//
+//   accuracy            Wilson's score interval
+//   other metrics       percentile bootstrap over examples
+//   accuracy, paired    from the discordant pairs (one model right, the other wrong) by the normal approximation, half a
+//                       pair added to each of the four cells (Agresti and Min 2005), so that equal models have no zero width
+//   others, paired      percentile bootstrap, both models on the same resampled examples
+// The bootstrap draws kResamples resamples from a fixed seed: the same outcomes give the same interval everywhere.
+#pragma once
+#include <span>
+#include <string>
+
+#include "eval/metrics.h"
+
+namespace lait {
+
+inline constexpr int kResamples = 1000;
+
+struct Estimate {
+  double value = 0;
+  double low = 0, high = 0;  // 95 % interval
+};
+
+Estimate wilson(int64_t successes, int64_t trials);
+// REQUIRES: at least one outcome.
+Estimate estimate(const Metric& metric, std::span<const Outcome> outcomes);
+// Metric of `outcomes` minus metric of `reference`. REQUIRES: the same examples in the same order.
+Estimate paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference);
+
+}  // namespace lait

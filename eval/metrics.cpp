@@ -1,0 +1,155 @@
+#include "eval/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+double accuracy(std::span<const Outcome> outcomes) {
+  const auto right = std::ranges::count_if(outcomes, [](const Outcome& o) { return o.predicted == o.label; });
+  return static_cast<double>(right) / static_cast<double>(outcomes.size());
+}
+
+// Of one class: how often predicted, how often true, how often both.
+struct ClassCounts {
+  int64_t predicted = 0, labelled = 0, both = 0;
+  double f1() const { return predicted + labelled == 0 ? 0 : 2.0 * static_cast<double>(both) / static_cast<double>(predicted + labelled); }
+};
+
+std::map<int64_t, ClassCounts> count_classes(std::span<const Outcome> outcomes) {
+  std::map<int64_t, ClassCounts> counts;
+  for (const Outcome& o : outcomes) {
+    ++counts[static_cast<int64_t>(o.predicted)].predicted;
+    ClassCounts& label = counts[static_cast<int64_t>(o.label)];
+    ++label.labelled;
+    label.both += o.predicted == o.label;
+  }
+  return counts;
+}
+
+double f1(std::span<const Outcome> outcomes) { return count_classes(outcomes)[1].f1(); }
+
+double macro_f1(std::span<const Outcome> outcomes) {
+  const auto counts = count_classes(outcomes);
+  double sum = 0;
+  for (const auto& [label, count] : counts) sum += count.f1();
+  return sum / static_cast<double>(counts.size());
+}
+
+double mse(std::span<const Outcome> outcomes) {
+  double sum = 0;
+  for (const Outcome& o : outcomes) sum += (o.predicted - o.label) * (o.predicted - o.label);
+  return sum / static_cast<double>(outcomes.size());
+}
+
+double pearson(std::span<const Outcome> outcomes) {
+  const auto n = static_cast<double>(outcomes.size());
+  double mean_x = 0, mean_y = 0;
+  for (const Outcome& o : outcomes) {
+    mean_x += o.predicted / n;
+    mean_y += o.label / n;
+  }
+  double xx = 0, yy = 0, xy = 0;
+  for (const Outcome& o : outcomes) {
+    const double x = o.predicted - mean_x, y = o.label - mean_y;
+    xx += x * x;
+    yy += y * y;
+    xy += x * y;
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
+}
+
+// Replaces the member by its rank from 1, ties by the mean of theirs.
+void rank(std::vector<Outcome>& outcomes, double Outcome::*member) {
+  std::ranges::sort(outcomes, {}, member);
+  for (size_t begin = 0; begin < outcomes.size();) {
+    size_t end = begin;
+    const double value = outcomes[begin].*member;
+    while (end < outcomes.size() && outcomes[end].*member == value) ++end;
+    const double mean = static_cast<double>(begin + 1 + end) / 2;
+    for (; begin < end; ++begin) outcomes[begin].*member = mean;
+  }
+}
+
+double spearman(std::span<const Outcome> outcomes) {
+  std::vector<Outcome> ranked(outcomes.begin(), outcomes.end());
+  // NaN cannot be ranked (and would break the sort's order).
+  for (const Outcome& o : ranked) {
+    if (std::isnan(o.predicted) || std::isnan(o.label)) return std::nan("");
+  }
+  rank(ranked, &Outcome::predicted);
+  rank(ranked, &Outcome::label);
+  return pearson(ranked);
+}
+
+}  // namespace
+
+const std::vector<Metric>& all_metrics() {
+  static const std::vector<Metric> metrics{
+      {.name = "accuracy", .is_share = true, .value = accuracy},
+      {.name = "f1", .is_share = true, .value = f1},
+      {.name = "macro_f1", .is_share = true, .value = macro_f1},
+      {.name = "mse", .higher_is_better = false, .value = mse},
+      {.name = "pearson", .value = pearson},
+      {.name = "spearman", .value = spearman},
+  };
+  return metrics;
+}
+
+const Metric& find_metric(const std::string& name) {
+  std::string known;
+  for (const Metric& metric : all_metrics()) {
+    if (metric.name == name) return metric;
+    known += (known.empty() ? "" : ", ") + metric.name;
+  }
+  throw UserError("expected a metric among " + known + ", got '" + name + "'");
+}
+
+bool better(const std::string& metric, double value, double other) {
+  if (std::isnan(value)) return false;
+  if (std::isnan(other)) return true;
+  return find_metric(metric).higher_is_better ? value > other : value < other;
+}
+
+std::vector<double> predictions(const at::Tensor& logits) {
+  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t num_rows = rows.size(0), width = rows.size(1);
+  const float* data = rows.const_data_ptr<float>();
+  std::vector<double> out(num_rows);
+  for (int64_t i = 0; i < num_rows; ++i, data += width) {
+    out[i] = width == 1 ? *data : static_cast<double>(std::max_element(data, data + width) - data);
+  }
+  return out;
+}
+
+std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset) {
+  const std::vector<double> predicted = predictions(logits);
+  const int64_t num_classes = logits.size(1);
+  std::vector<Outcome> outcomes(predicted.size());
+  for (size_t i = 0; i < predicted.size(); ++i) {
+    const double label = dataset.example(static_cast<int64_t>(i)).label;
+    const bool known = num_classes == 1 ? std::isfinite(label)
+                                        : label >= 0 && label < static_cast<double>(num_classes) && label == std::floor(label);
+    if (!known) {
+      throw UserError("example " + std::to_string(i + 1) + ": evaluation needs a label" +
+                      (num_classes == 1 ? std::string() : " among the model's " + std::to_string(num_classes)) +
+                      ", got none; evaluate labelled data, or predict with lait-predict");
+    }
+    outcomes[i] = {predicted[i], label};
+  }
+  return outcomes;
+}
+
+std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
+                                              const Dataset& dataset) {
+  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
+  std::map<std::string, double> values;
+  for (const std::string& name : names) values[name] = find_metric(name).value(outcomes);
+  return values;
+}
+
+}  // namespace lait

@@ -1,0 +1,50 @@
+// Metrics: from what was predicted and what is true to one number, found by name (Task::metrics() gives names).
+//
+//   accuracy   share of examples whose predicted class is the label
+//   f1         F1 of class 1 against all others
+//   macro_f1   mean F1 of the classes that occur as label or prediction (scikit-learn's macro average)
+//   mse        mean squared error, lower is better
+//   pearson    linear correlation; 0 where labels or predictions are constant
+//   spearman   Pearson's of the ranks, ties at their mean rank
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lait/data/dataset.h"
+
+namespace lait {
+
+// Of one example: class indices of a classification, scores of a regression.
+struct Outcome {
+  double predicted = 0;
+  double label = 0;
+};
+
+struct Metric {
+  std::string name;
+  bool higher_is_better = true;
+  bool is_share = false;  // a share of examples in [0, 1], shown in per cent
+  double (*value)(std::span<const Outcome>) = nullptr;  // at least one outcome
+};
+
+const std::vector<Metric>& all_metrics();
+// Throws UserError naming the known metrics.
+const Metric& find_metric(const std::string& name);
+// Whether `value` of the metric beats `other`; NaN beats nothing and is beaten by every number.
+bool better(const std::string& metric, double value, double other);
+
+// What each row of logits (N, K) predicts: the first of the largest classes, or the score itself where K = 1. The one
+// place where evaluation and prediction make a label of numbers.
+std::vector<double> predictions(const at::Tensor& logits);
+// Predictions beside the data set's labels. Throws UserError naming the first example without a label, or with one that
+// is not of the K classes.
+std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset);
+// The named metrics of logits (N, K) in the data set's order.
+std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
+                                              const Dataset& dataset);
+
+}  // namespace lait

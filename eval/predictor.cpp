@@ -1,0 +1,85 @@
+#include "eval/predictor.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "lait/error.h"
+#include "lait/model/device_batch.h"
+
+namespace lait {
+
+std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset, const PredictOptions& options) {
+  at::NoGradGuard no_grad;
+  const PackPlan plan = model->spec.pack_plan();
+  const at::Device device = model->parameters().front().device();
+  const bool regression = model->spec.head == Head::kRegression;
+  const int64_t width = model->spec.num_outputs();
+  at::Tensor out = at::empty({dataset.size(), width}, at::kFloat);
+  float* rows = out.mutable_data_ptr<float>();
+  int64_t done = 0;
+  for (const std::vector<int64_t>& batch : batches_by_length(dataset, options.batch_size, BatchBy::kExamples)) {
+    if (options.should_stop && options.should_stop()) return std::nullopt;
+    const DeviceBatch packed = to_device(pack(dataset, batch, plan), device, regression);
+    const at::Tensor logits = model->forward(packed, Randomness{}).to(at::kCPU, at::kFloat).contiguous();
+    const float* from = logits.const_data_ptr<float>();
+    for (size_t i = 0; i < batch.size(); ++i, from += width) std::copy_n(from, width, rows + batch[i] * width);
+    done += static_cast<int64_t>(batch.size());
+    if (options.on_progress) options.on_progress(done);
+  }
+  return out;
+}
+
+namespace {
+
+Model place(Model model, DeviceKind device) {
+  model->to(resolve_device(device));
+  model->refresh_shadows();
+  return model;
+}
+
+}  // namespace
+
+Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
+    : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+
+Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision, DeviceKind device) {
+  auto tokenizer = load_tokenizer(checkpoint);
+  return {place(load_checkpoint(checkpoint, resolve_precision(precision)), device), std::move(tokenizer)};
+}
+
+Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t independent_layers, Precision precision,
+                             DeviceKind device) {
+  ModelSpec spec = read_spec(checkpoint);
+  const HfConfig config = read_hf_config(checkpoint);
+  const int64_t num_layers = config.num_hidden_layers;
+  if (independent_layers < 0 || independent_layers > num_layers) {
+    throw UserError(checkpoint.string() + ": expected --independent-layers from 0 to " + std::to_string(num_layers) +
+                    " (the model's layers), got " + std::to_string(independent_layers));
+  }
+  if (spec.format == SegmentFormat::kPair) {
+    throw UserError(checkpoint.string() + ": --independent-layers needs a checkpoint of segment_format standalone, got pair "
+                    "(the segments of a pair are one sequence); train with model.segment_format: standalone");
+  }
+  if (spec.pooling == Pooling::kCls && independent_layers == num_layers) {
+    throw UserError(checkpoint.string() + ": with pooling cls at P = " + std::to_string(num_layers) +
+                    " (all layers split) the head would see the first segment only; expected --independent-layers below " +
+                    std::to_string(num_layers));
+  }
+  spec.stages = {{independent_layers, Scope::kSegment}, {num_layers - independent_layers, Scope::kExample}};
+  auto tokenizer = load_tokenizer(checkpoint);
+  Model model(config, spec, resolve_precision(precision));
+  load_weights(checkpoint, model);
+  return {place(std::move(model), device), std::move(tokenizer)};
+}
+
+Dataset Predictor::tokenize(std::span<const Example> examples) const {
+  return Dataset(examples, *tokenizer_, spec().tokenize_options());
+}
+
+std::optional<at::Tensor> Predictor::logits(std::span<const Example> examples, const PredictOptions& options) {
+  return run_model(model_, tokenize(examples), options);
+}
+
+}  // namespace lait
