@@ -118,7 +118,7 @@ class DenseBert:
         """The features that the classifier reads."""
         final = states[-1]
         if pooling == "cls":
-            return self.pooled(final)
+            return torch.tanh(self.linear(final[0], "bert.pooler.dense"))
         if pooling == "mean":
             return final.mean(0)
         source = final
@@ -134,14 +134,7 @@ class DenseBert:
         means = [source[segment == i].mean(0) for i in range(row.num_segments)]
         u, v = means[0], torch.stack(means[1:]).mean(0)
         features = [u, v, (u - v).abs(), u * v]
-        return torch.cat(([self.cls(final)] if pooling == "cls_segments" else []) + features)
-
-    def pooled(self, final):
-        return torch.tanh(self.linear(final[0], "bert.pooler.dense"))
-
-    def cls(self, final):
-        """What cls_segments reads of the first token."""
-        return self.pooled(final)
+        return torch.cat(([final[0]] if pooling == "cls_segments" else []) + features)
 
     def num_features(self, pooling):
         return self.config.hidden_size * {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}[pooling]

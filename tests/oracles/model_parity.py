@@ -124,6 +124,7 @@ def main():
     texts = Texts(seed=12)
     sets = {"pairs": [{"segments": pair} for pair in texts.pairs(200)],
             "small": [{"segments": pair} for pair in texts.small_pairs(50)],
+            "single": [{"segments": [text]} for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
             "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss() for _ in range(4)],
                         "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]} for i in range(18)]}
     oracle = Oracle(model, tokenizer)
@@ -131,6 +132,7 @@ def main():
     whole = [(layers, "example")]
     oracle.add_hugging_face("pair_cls", "pairs", sets["pairs"], whole)
     oracle.add("pair", "small", sets["small"], "pair", whole, POOLINGS)
+    oracle.add("single", "single", sets["single"], "standalone", whole, ("cls", "mean"))
     for p in range(layers + 1):
         poolings = POOLINGS if p < layers else POOLINGS[1:]
         oracle.add(f"p{p}", "small", sets["small"], "standalone", model_dense.split_schedule(p, layers), poolings)

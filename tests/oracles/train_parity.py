@@ -29,7 +29,7 @@ TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4, "he
             "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
 MUTANTS = {"no_decay": {"weight_decay": 0.0}, "one_learning_rate": {"head_learning_rate_factor": 1.0},
            "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0}, "beta2": {"beta2": 0.9},
-           "decay_everywhere": {"decay_everywhere": True}, "constant_rate": {"constant_rate": True}}
+           "decay_everywhere": {"decay_everywhere": True}, "no_decline": {"no_decline": True}}
 
 
 def rate(step, steps, warmup_steps):
@@ -59,7 +59,9 @@ def train(model, rows, labels, batches, schedule, pooling, recipe):
     warmup_steps = round(recipe["warmup"] * len(batches))
     losses = []
     for step, batch in enumerate(batches):
-        factor = 1.0 if recipe.get("constant_rate") else rate(step, len(batches), warmup_steps)
+        factor = rate(step, len(batches), warmup_steps)
+        if recipe.get("no_decline") and step >= warmup_steps:
+            factor = 1.0
         for group in optimizer.param_groups:
             group["lr"] = recipe["learning_rate"] * group["factor"] * factor
         ends = list(itertools.accumulate(len(rows[i].ids) for i in batch))
