@@ -1,0 +1,190 @@
+// load_tokenizer: which file says what, the errors of missing and malformed files, and what save writes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "lait/error.h"
+#include "lait/files.h"
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kLowerVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncafe\ncaf\u00E9\n\u4E2D\n";
+constexpr const char* kMixedVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nHello\ncafe\ncaf\u00E9\n";
+
+std::string tokenizer_json(const std::string& normalizer = R"({"type": "BertNormalizer", "lowercase": true})",
+                           const std::string& added = "[]", const std::string& model_extra = "") {
+  return R"({"truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 128}}, "added_tokens": )" + added +
+         R"(, "normalizer": )" + normalizer + R"(, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": )" +
+         R"({"type": "WordPiece", "unk_token": "[UNK]", )" + model_extra +
+         R"("vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 7, "Hello": 8, "cafe": 9}}})";
+}
+
+class LoadTokenizer : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    dir_ = std::filesystem::temp_directory_path() / ("lait_" + std::to_string(getpid()) + "_" + info->name());
+    std::filesystem::create_directories(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  void put(const std::string& name, std::string_view content) { write_file(dir_ / name, content); }
+  std::vector<int32_t> encode(std::string_view text) { return encode_from(dir_, text); }
+  static std::vector<int32_t> encode_from(const std::filesystem::path& dir, std::string_view text) {
+    std::vector<int32_t> ids;
+    load_tokenizer(dir)->encode(text, ids);
+    return ids;
+  }
+  std::string error() {
+    try {
+      load_tokenizer(dir_);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "(no UserError)";
+  }
+  std::string path(const char* name) const { return (dir_ / name).string(); }
+
+  std::filesystem::path dir_;
+};
+
+TEST_F(LoadTokenizer, VocabTxt) {
+  put("vocab.txt", kLowerVocab);
+  const auto tokenizer = load_tokenizer(dir_);
+  EXPECT_EQ(tokenizer->pad_id(), 0);
+  EXPECT_EQ(tokenizer->cls_id(), 2);
+  EXPECT_EQ(tokenizer->sep_id(), 3);
+  EXPECT_EQ(tokenizer->vocab_size(), 10);
+  EXPECT_THAT(encode("HELLOs caf\u00E9"), ElementsAre(5, 6, 7)) << "no capitals in it: lower-cased, accents stripped";
+}
+
+TEST_F(LoadTokenizer, VocabTxtWithOtherLineEnds) {
+  put("vocab.txt", "\xEF\xBB\xBF[PAD]\r\n[UNK] \n[CLS]\n[SEP]\n\nhello\t\n[MASK]");
+  EXPECT_THAT(encode("hello [MASK]"), ElementsAre(5, 6)) << "an empty line keeps its id";
+  EXPECT_EQ(load_tokenizer(dir_)->vocab_size(), 7);
+}
+
+TEST_F(LoadTokenizer, VocabularyWithCapitalsIsCased) {
+  put("vocab.txt", kMixedVocab);
+  EXPECT_THAT(encode("Hello hello caf\u00E9"), ElementsAre(6, 5, 8));
+}
+
+TEST_F(LoadTokenizer, ConfigDecides) {
+  put("vocab.txt", kMixedVocab);
+  put("tokenizer_config.json", R"({"do_lower_case": true})");
+  EXPECT_THAT(encode("Hello caf\u00E9"), ElementsAre(5, 7));
+  put("tokenizer_config.json", R"({"do_lower_case": true, "strip_accents": false})");
+  EXPECT_THAT(encode("Hello caf\u00E9"), ElementsAre(5, 8));
+  put("tokenizer_config.json", R"({"do_lower_case": false, "strip_accents": null})");
+  EXPECT_THAT(encode("Hello caf\u00E9"), ElementsAre(6, 8));
+}
+
+TEST_F(LoadTokenizer, ChineseCharactersMayStayTogether) {
+  put("vocab.txt", kLowerVocab);
+  EXPECT_THAT(encode("\u4E2D\u4E2D"), ElementsAre(9, 9));
+  put("tokenizer_config.json", R"({"tokenize_chinese_chars": false})");
+  EXPECT_THAT(encode("\u4E2D\u4E2D"), ElementsAre(1));
+}
+
+TEST_F(LoadTokenizer, TokenizerJson) {
+  put("tokenizer.json", tokenizer_json());
+  EXPECT_THAT(encode("Hello caf\u00E9 hello"), ElementsAre(7, 9, 7)) << "its truncation is not taken";
+  put("tokenizer.json", tokenizer_json(R"({"type": "BertNormalizer", "lowercase": false})"));
+  EXPECT_THAT(encode("Hello"), ElementsAre(8));
+  put("tokenizer.json", tokenizer_json(R"({"type": "BertNormalizer", "lowercase": true})", "[]",
+                                       R"("max_input_chars_per_word": 4, )"));
+  EXPECT_THAT(encode("cafe hello"), ElementsAre(9, 1));
+  EXPECT_EQ(load_tokenizer(dir_)->vocab_size(), 10);
+}
+
+TEST_F(LoadTokenizer, AddedTokens) {
+  put("tokenizer.json", tokenizer_json(R"({"type": "BertNormalizer", "lowercase": true})",
+                                       R"([{"id": 12, "content": "<Entity>", "special": true}])"));
+  EXPECT_THAT(encode("hello<Entity>hello"), ElementsAre(7, 12, 7));
+  EXPECT_EQ(load_tokenizer(dir_)->vocab_size(), 13);
+  put("tokenizer_config.json", R"({"added_tokens_decoder": {"13": {"content": "<Two>", "special": true}}})");
+  EXPECT_THAT(encode("<Two><Entity>"), ElementsAre(13, 12));
+}
+
+TEST_F(LoadTokenizer, NamesOfSpecialTokens) {
+  put("vocab.txt", "<pad>\n<unk>\n<s>\n</s>\nhello\n");
+  put("special_tokens_map.json", R"({"cls_token": "<s>", "sep_token": {"content": "</s>", "lstrip": false}})");
+  put("tokenizer_config.json", R"({"unk_token": "<unk>", "pad_token": {"content": "<pad>"}})");
+  const auto tokenizer = load_tokenizer(dir_);
+  EXPECT_EQ(tokenizer->cls_id(), 2);
+  EXPECT_EQ(tokenizer->sep_id(), 3);
+  EXPECT_THAT(encode("hello x</s>"), ElementsAre(4, 1, 3));
+}
+
+TEST_F(LoadTokenizer, SaveGivesTheSameTokenizer) {
+  put("vocab.txt", kMixedVocab);
+  put("special_tokens_map.json", "{}");
+  load_tokenizer(dir_)->save(dir_ / "copy");
+  EXPECT_EQ(read_file(dir_ / "copy" / "vocab.txt"), kMixedVocab);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "copy" / "special_tokens_map.json"));
+  EXPECT_THAT(read_file(dir_ / "copy" / "tokenizer_config.json"), HasSubstr(R"("do_lower_case": false)"))
+      << "transformers would lower-case without it";
+  EXPECT_THAT(encode_from(dir_ / "copy", "Hello"), ElementsAre(6));
+}
+
+TEST_F(LoadTokenizer, MissingFiles) {
+  EXPECT_THAT(error(), AllOf(HasSubstr(dir_.string() + ": expected vocab.txt or tokenizer.json, found neither")));
+  dir_ /= "no_such_folder";
+  EXPECT_EQ(error(), dir_.string() + ": expected a model directory");
+  dir_ = dir_.parent_path();
+}
+
+TEST_F(LoadTokenizer, MalformedVocabTxt) {
+  put("vocab.txt", "");
+  EXPECT_EQ(error(), path("vocab.txt") + ": expected one token a line, the file is empty");
+  put("vocab.txt", "[PAD]\n[UNK]\nfine\n\xFF\n");
+  EXPECT_EQ(error(), path("vocab.txt") + ":4: expected UTF-8, got an invalid byte");
+  put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\nhello\n");
+  EXPECT_THAT(error(), HasSubstr(path("vocab.txt") + ": expected the token [SEP] (sep_token)"));
+}
+
+TEST_F(LoadTokenizer, MalformedTokenizerJson) {
+  const std::string where = path("tokenizer.json");
+  const auto error_of = [&](std::string_view content) {
+    put("tokenizer.json", content);
+    return error();
+  };
+  EXPECT_THAT(error_of("{\"model\": "), HasSubstr(where + ": not valid JSON"));
+  EXPECT_THAT(error_of("[]"), HasSubstr(where + ": the file: expected an object, got []"));
+  EXPECT_THAT(error_of("{}"), HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
+  EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 0}}})"), HasSubstr("got type BPE"));
+  EXPECT_THAT(error_of(R"({"model": {"vocab": [["a", 0]]}})"), HasSubstr(where + ": vocab: expected an object"));
+  EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": -1}}})"),
+              HasSubstr(where + ": model.vocab.a: expected an id of 0 or more, got -1"));
+  EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": 99999999999}}})"), HasSubstr("expected an id of 0 or more"));
+  EXPECT_THAT(error_of(tokenizer_json(R"({"type": "NFC"})")),
+              HasSubstr(where + ": normalizer.type: expected BertNormalizer, got NFC"));
+  EXPECT_THAT(error_of(tokenizer_json(R"({"lowercase": 1})")),
+              HasSubstr(where + ": lowercase: expected true or false, got 1"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"content": "x"}])")), HasSubstr("expected an id in each object"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"id": 3}])")), HasSubstr("expected a content in each object"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", "7")), HasSubstr(where + ": added_tokens: expected a list, got 7"));
+}
+
+TEST_F(LoadTokenizer, MalformedConfig) {
+  put("vocab.txt", kLowerVocab);
+  put("tokenizer_config.json", R"({"do_lower_case": "yes"})");
+  EXPECT_EQ(error(), path("tokenizer_config.json") + ": do_lower_case: expected true or false, got \"yes\"");
+  put("tokenizer_config.json", R"({"cls_token": 3})");
+  EXPECT_EQ(error(), path("tokenizer_config.json") + ": cls_token: expected a token, got 3");
+  put("tokenizer_config.json", R"({"cls_token": "<cls>"})");
+  EXPECT_THAT(error(), HasSubstr("expected the token <cls> (cls_token)"));
+  put("tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "y"}}})");
+  EXPECT_THAT(error(), HasSubstr("added_tokens_decoder: expected ids as keys, got \"x\""));
+}
+
+}  // namespace
+}  // namespace lait
