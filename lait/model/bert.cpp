@@ -42,9 +42,9 @@ BertLayerImpl::Projected BertLayerImpl::project(const at::Tensor& x, const Devic
     return {parts[0], parts[1], parts[2], joined(x)};
   }
   // Keys and values of all rows; queries and everything after them only of the rows that are read.
-  const auto parts = joined(qkv->forward(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_}).unbind(1);
+  const auto parts = joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_}).unbind(1);
   const at::Tensor read = gather(x, batch, *plan.read_rows);
-  return {qkv->forward(read, 0, width).view({-1, num_heads_, head_dim_}), parts[0], parts[1], read};
+  return {qkv->outputs(read, 0, width).view({-1, num_heads_, head_dim_}), parts[0], parts[1], read};
 }
 
 at::Tensor BertLayerImpl::finish(const Projected& in, const LayerPlan& plan, const Randomness& randomness) {
@@ -110,7 +110,8 @@ EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& p
   int64_t layer = 0;
   for (const Stage& stage : plan.stages) {
     for (int64_t i = 0; i < stage.num_layers; ++i, ++layer) {
-      LayerPlan layer_plan{.layer = layer};
+      LayerPlan layer_plan;
+      layer_plan.layer = layer;
       if (stage.scope > packed.levels[level].scope) {
         if (wants_means && !plan.means_from_final() && static_cast<int>(level) == plan.mean_level()) {
           out.segment_means = segment_means(x, level);

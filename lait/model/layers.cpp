@@ -33,7 +33,7 @@ void LinearImpl::refresh_shadows() {
   bias_shadow_.copy_(bias);
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& x, int64_t begin, int64_t size) {
+at::Tensor LinearImpl::outputs(const at::Tensor& x, int64_t begin, int64_t size) {
   TORCH_CHECK(weight_shadow_.defined(), "Linear: refresh_shadows has not been called since the weights were set");
   if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
   return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size), weight_shadow_.narrow(0, begin, size),

@@ -40,9 +40,9 @@ class Shadowed {
 class LinearImpl : public torch::nn::Module, public Shadowed {
  public:
   LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype);
-  at::Tensor forward(const at::Tensor& x) { return forward(x, 0, weight.size(0)); }
+  at::Tensor forward(const at::Tensor& x) { return outputs(x, 0, weight.size(0)); }
   // Only the outputs [begin, begin + size).
-  at::Tensor forward(const at::Tensor& x, int64_t begin, int64_t size);
+  at::Tensor outputs(const at::Tensor& x, int64_t begin, int64_t size);
   void refresh_shadows() override;
 
   at::Tensor weight;  // (out, in) float leaf

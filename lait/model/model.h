@@ -31,15 +31,11 @@ struct ModelSpec {
   int64_t independent_layers() const;    // layers before the first example-scope layer
 };
 
-struct Randomness {
-  bool training = false;                 // dropout on
-  uint64_t seed = 0;
-  uint32_t step = 0;
-};
-
 class ModelImpl : public torch::nn::Module {
  public:
   ModelImpl(const HfConfig& config, const ModelSpec& spec, at::ScalarType compute_dtype);
+  // The parameters as Hugging Face names them: q, k and v as views of the fused leaf.
+  std::vector<std::pair<std::string, at::Tensor>> checkpoint_tensors() const;
   // (B, num_outputs) float logits, or scores of a regression. Examples in the batch's order.
   at::Tensor forward(const DeviceBatch& batch, const Randomness& randomness);
   // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
@@ -50,6 +46,9 @@ class ModelImpl : public torch::nn::Module {
   at::ScalarType compute_dtype;          // kFloat or kBFloat16
   BertModel bert{nullptr};
   PoolingHead classifier{nullptr};
+
+ private:
+  PackPlan plan_;
 };
 TORCH_MODULE(Model);
 
@@ -62,9 +61,12 @@ Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec, c
                       at::ScalarType compute_dtype, uint64_t seed);
 // A checkpoint written by save_checkpoint. Throws UserError where lait.yaml is missing or does not fit the weights.
 Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
+// Copies the weights of a directory that save_checkpoint wrote into a model of the same shape.
+void load_weights(const std::filesystem::path& dir, Model& model);
 // config.json, model.safetensors, lait.yaml; the tokenizer's files are the caller's (Tokenizer::save).
 void save_checkpoint(const Model& model, const std::filesystem::path& dir);
 ModelSpec read_spec(const std::filesystem::path& dir);
+std::string write_spec(const ModelSpec& spec);  // the text of lait.yaml
 
 // cross entropy (with label smoothing) or mean squared error over the batch's examples: a scalar, float.
 at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing);

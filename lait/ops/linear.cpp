@@ -2,7 +2,6 @@
 //
 // Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN and MKL). Without
 // bf16 hardware the bf16 product runs in float on the bf16 values and rounds once, as the hardware path does.
-#include <ATen/cpu/Utils.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -58,7 +57,7 @@ struct Linear : torch::autograd::Function<Linear> {
 }  // namespace
 
 bool cpu_has_bf16_gemm() {
-  static const bool has = at::cpu::is_avx512_bf16_supported() || at::cpu::is_amx_tile_supported();
+  static const bool has = __builtin_cpu_supports("avx512bf16") != 0;  // every CPU with AMX has it, too
   return has;
 }
 

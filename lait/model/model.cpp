@@ -1,0 +1,146 @@
+#include "lait/model/model.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/mse_loss.h>
+
+#include <algorithm>
+
+#include "lait/error.h"
+#include "lait/files.h"
+#include "lait/model/checkpoint_tensors.h"
+#include "lait/model/safetensors.h"
+
+namespace lait {
+namespace fs = std::filesystem;
+
+PackPlan ModelSpec::pack_plan() const { return {.stages = stages, .format = format, .pooling = pooling}; }
+
+TokenizeOptions ModelSpec::tokenize_options() const {
+  return {.format = format, .max_tokens = max_segment_tokens, .on_overflow = on_overflow};
+}
+
+int64_t ModelSpec::independent_layers() const {
+  int64_t layers = 0;
+  for (const Stage& stage : stages) {
+    if (stage.scope == Scope::kExample) break;
+    layers += stage.num_layers;
+  }
+  return layers;
+}
+
+ModelImpl::ModelImpl(const HfConfig& hf, const ModelSpec& model_spec, at::ScalarType dtype)
+    : config(hf), spec(model_spec), compute_dtype(dtype), plan_(model_spec.pack_plan()) {
+  bert = register_module("bert", BertModel(config, compute_dtype));
+  classifier = register_module("classifier", PoolingHead(config, spec.pooling, spec.num_outputs(),
+                                                         config.classifier_dropout.value_or(config.hidden_dropout_prob)));
+}
+
+at::Tensor ModelImpl::forward(const DeviceBatch& batch, const Randomness& randomness) {
+  const EncoderStates states = bert->forward(batch, plan_, randomness);
+  return classifier->forward(states, batch, *bert, randomness);
+}
+
+void ModelImpl::refresh_shadows() {
+  for (const auto& module : modules()) {
+    if (auto* shadowed = dynamic_cast<Shadowed*>(module.get())) shadowed->refresh_shadows();
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> ModelImpl::checkpoint_tensors() const {
+  static constexpr std::string_view kFused = ".qkv.";
+  static constexpr const char* kParts[] = {".query.", ".key.", ".value."};
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  for (const auto& named : named_parameters()) {
+    const std::string& name = named.key();
+    const at::Tensor tensor = named.value().detach();
+    const size_t at = name.find(kFused);
+    if (at == std::string::npos) {
+      out.emplace_back(name, tensor);
+      continue;
+    }
+    const int64_t width = tensor.size(0) / 3;
+    for (int64_t part = 0; part < 3; ++part) {
+      out.emplace_back(std::string(name).replace(at, kFused.size(), kParts[part]), tensor.narrow(0, part * width, width));
+    }
+  }
+  return out;
+}
+
+at::ScalarType resolve_precision(Precision precision) {
+  if (precision == Precision::kAuto) return ops::cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
+  return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+}
+
+at::Device resolve_device(DeviceKind device) {
+  if (device == DeviceKind::kCuda) {
+    throw UserError("training.device: cuda is not in this build, which has the CPU kernels only; use device: cpu (or auto)");
+  }
+  return at::kCPU;
+}
+
+namespace {
+
+void fill(Model& model, const fs::path& dir, bool needs_head, bool accept_head) {
+  std::vector<ExpectedTensor> expected;
+  for (const auto& [name, tensor] : model->checkpoint_tensors()) {
+    const bool head = name.starts_with("classifier.");
+    if (head && !accept_head) continue;
+    // A pretrained encoder may come without pooler; only pooling: cls reads it.
+    const bool pooler = name.starts_with("bert.pooler.");
+    const bool required = head ? needs_head : !pooler || needs_head || model->spec.pooling == Pooling::kCls;
+    expected.push_back({name, tensor, required});
+  }
+  load_into(CheckpointTensors(dir), expected);
+  model->refresh_shadows();
+}
+
+}  // namespace
+
+Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides, at::ScalarType compute_dtype,
+                      uint64_t seed) {
+  HfConfig config = read_hf_config(dir);
+  if (overrides.hidden_dropout) config.hidden_dropout_prob = *overrides.hidden_dropout;
+  if (overrides.attention_dropout) config.attention_probs_dropout_prob = *overrides.attention_dropout;
+  if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
+  Model model(config, spec, compute_dtype);
+  model->classifier->initialise(seed, config.initializer_range);
+  // A head of the same shape in the checkpoint is taken; another task's is not.
+  const CheckpointTensors tensors(dir);
+  const bool has_head = tensors.has("classifier.weight") && tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes();
+  fill(model, dir, /*needs_head=*/false, has_head);
+  return model;
+}
+
+Model load_checkpoint(const fs::path& dir, at::ScalarType compute_dtype) {
+  const ModelSpec spec = read_spec(dir);
+  const HfConfig config = read_hf_config(dir);
+  int64_t layers = 0;
+  for (const Stage& stage : spec.stages) layers += stage.num_layers;
+  if (layers != config.num_hidden_layers) {
+    throw UserError((dir / "lait.yaml").string() + ": expected a schedule of " + std::to_string(config.num_hidden_layers) +
+                    " layers (config.json), got " + std::to_string(layers) + "; the files do not belong together");
+  }
+  Model model(config, spec, compute_dtype);
+  fill(model, dir, /*needs_head=*/true, /*accept_head=*/true);
+  return model;
+}
+
+void load_weights(const fs::path& dir, Model& model) {
+  at::NoGradGuard no_grad;
+  fill(model, dir, /*needs_head=*/true, /*accept_head=*/true);
+}
+
+void save_checkpoint(const Model& model, const fs::path& dir) {
+  fs::create_directories(dir);
+  write_safetensors(dir / "model.safetensors", model->checkpoint_tensors());
+  write_hf_config(dir, model->config, model->spec.labels, model->spec.head == Head::kRegression);
+  write_file(dir / "lait.yaml", write_spec(model->spec));
+}
+
+at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing) {
+  if (spec.head == Head::kRegression) return at::mse_loss(logits.squeeze(1), batch.labels);
+  return at::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/-100, label_smoothing);
+}
+
+}  // namespace lait

@@ -1,0 +1,11 @@
+// SIGINT and SIGTERM: the first asks the run to finish its step, save and end; a second ends the program at once.
+#pragma once
+
+namespace lait {
+
+// Installs the handlers (once a process).
+void catch_signals();
+// The signal that asked to stop, or 0.
+int stop_signal();
+
+}  // namespace lait

@@ -1,0 +1,52 @@
+// lait-train: fine-tunes a model as a config says.
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "lait/config/read.h"
+#include "lait/error.h"
+#include "lait/program.h"
+#include "train/run.h"
+#include "train/sweep.h"
+
+int main(int argc, char** argv) {
+  using namespace lait;
+  CLI::App app{"Fine-tunes a pretrained Transformer with layer-adjustable interactions between text segments.", "lait-train"};
+  std::string config_name, output, sweep;
+  std::vector<std::string> overrides;
+  bool resume = false, overwrite = false, dry = false, list = false, quiet = false;
+  app.add_option("--config", config_name, "YAML file, or the name of a shipped config (see --list-configs)");
+  app.add_option("--set", overrides, "key=value: overrides the config, e.g. --set model.independent_layers=4")->take_all();
+  app.add_option("--output", output, "run directory (output.dir of the config)");
+  auto* resume_flag = app.add_flag("--resume", resume, "continue the run in the run directory");
+  app.add_flag("--overwrite", overwrite, "replace the run in the run directory")->excludes(resume_flag);
+  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and the FLOPs; train nothing");
+  app.add_option("--sweep", sweep, "key=a,b,c or key=a..b: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept");
+  app.add_flag("--list-configs", list, "list the shipped configs");
+  app.add_flag("--quiet", quiet, "print errors only");
+  app.footer("Examples:\n"
+             "  lait-train --config demo.yaml --output runs/demo\n"
+             "  lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set training.seed=2 --output runs/mnli\n"
+             "  lait-train --config sick_split3.yaml --sweep model.independent_layers=0,3,5 --output runs/sick\n"
+             "A stopped run (Ctrl-C, SIGTERM) saves first and goes on with --resume.");
+  return run_program(app, argc, argv, [&] {
+    if (list) {
+      for (const ShippedConfig& shipped : list_configs()) fmt::print("{:<24} {}\n", shipped.name, shipped.summary);
+      return kExitOk;
+    }
+    if (config_name.empty()) throw UserError("--config: expected a YAML file or a shipped config's name; --list-configs lists them");
+    const std::filesystem::path file = find_config(config_name);
+    if (!quiet) fmt::print(stderr, "config: {}\n", file.string());
+    if (!output.empty()) overrides.push_back("output.dir=" + output);
+    const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet};
+    if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
+    const Config config = read_config(file.string(), overrides);
+    if (dry) {
+      dry_run(config);
+      return kExitOk;
+    }
+    return train(config, options);
+  });
+}

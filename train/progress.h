@@ -1,0 +1,31 @@
+// What a training run shows while it goes: one line that renews itself on a terminal, plain lines now and then in a pipe.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace lait {
+
+struct ProgressState {
+  int64_t step = 0, total_steps = 0;
+  double epoch = 0, total_epochs = 0;
+  double loss = 0;           // mean since the last report
+  double examples_per_s = 0;
+  double seconds_left = 0;
+};
+
+class Progress {
+ public:
+  explicit Progress(bool quiet);
+  void update(const ProgressState& state);
+  void message(const std::string& text);  // a line of its own, above the bar
+  void finish();                          // leaves the bar's last state standing
+
+ private:
+  bool quiet_, terminal_, bar_shown_ = false;
+  std::chrono::steady_clock::time_point last_line_{};
+};
+
+std::string format_duration(double seconds);  // "1:05", "2:03:04"
+
+}  // namespace lait

@@ -1,0 +1,160 @@
+#include "train/run.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "eval/flops.h"
+#include "eval/intervals.h"
+#include "eval/metrics.h"
+#include "eval/predictor.h"
+#include "lait/config/read.h"
+#include "lait/config/write.h"
+#include "lait/error.h"
+#include "lait/files.h"
+#include "train/interrupt.h"
+#include "train/progress.h"
+#include "train/run_inputs.h"
+#include "train/trainer.h"
+
+namespace lait {
+namespace {
+
+std::string describe_schedule(const std::vector<Stage>& stages) {
+  std::vector<std::string> parts;
+  for (const Stage& stage : stages) {
+    if (stage.num_layers > 0) parts.push_back(fmt::format("{} × {}", stage.num_layers, to_string(stage.scope)));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// "train 4,500 examples (3 truncated sequences)".
+std::string describe(const std::string& name, const Split& split) {
+  std::string text = fmt::format("{}: {} examples, {} distinct sequences", name, split.dataset->size(), split.dataset->num_sequences());
+  if (split.counts.unlabelled > 0) text += fmt::format(", {} without gold label left out", split.counts.unlabelled);
+  if (split.counts.bad_lines > 0) text += fmt::format(", {} bad lines skipped", split.counts.bad_lines);
+  if (split.dataset->num_truncated() > 0) text += fmt::format(", {} truncated", split.dataset->num_truncated());
+  return text;
+}
+
+std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
+  std::vector<std::pair<std::string, const Split*>> out;
+  for (const auto& [name, split] : {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
+    if (split->dataset) out.emplace_back(name, split);
+  }
+  return out;
+}
+
+// Metrics of a split with their intervals, as report.json has them.
+nlohmann::ordered_json score(const RunInputs& in, const Dataset& dataset, const at::Tensor& logits) {
+  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
+  nlohmann::ordered_json out;
+  for (const std::string& name : in.task->metrics()) {
+    const Interval interval = metric_interval(find_metric(name), outcomes);
+    out[name] = {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+  }
+  return out;
+}
+
+nlohmann::ordered_json truncated(const RunInputs& in) {
+  nlohmann::ordered_json out;
+  for (const auto& [name, split] : splits(in)) out[name] = split->dataset->num_truncated();
+  return out;
+}
+
+}  // namespace
+
+int train(const Config& config, const RunOptions& options) {
+  if (config.output.dir.empty()) throw UserError("output.dir: expected the run directory; set it in the config or pass --output DIR");
+  Progress progress(options.quiet);
+  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
+  const at::ScalarType dtype = resolve_precision(config.training.precision);
+  resolve_device(config.training.device);
+  RunInputs in = read_inputs(config);
+  Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  RunDirectory run(config.output.dir, options.if_exists);
+  run.write_config(write_config(in.config));
+
+  progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(), describe_schedule(in.spec.stages),
+                               to_string(in.spec.format), to_string(in.spec.pooling)));
+  for (const auto& [name, split] : splits(in)) progress.message(describe(name, *split));
+
+  Trainer trainer(model, {.config = in.config,
+                          .task = in.task,
+                          .tokenizer = in.tokenizer,
+                          .train = &*in.train.dataset,
+                          .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},
+                  run, progress);
+  progress.message(fmt::format("{} steps in {}, {} threads, seed {}", trainer.total_steps(),
+                               dtype == at::kBFloat16 ? "bf16" : "fp32", at::get_num_threads(), config.training.seed));
+  if (options.if_exists == IfExists::kResume) {
+    if (const auto checkpoint = run.newest_checkpoint()) {
+      trainer.resume(*checkpoint);
+      progress.message(fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
+    }
+  }
+  catch_signals();
+  if (const int signal = trainer.run(); signal != 0) {
+    progress.message(fmt::format("stopped by signal {} at step {} of {}, saved; go on with --resume", signal,
+                                 trainer.state().step, trainer.total_steps()));
+    return 128 + signal;
+  }
+
+  // The best model, loaded as any reader of the run would: the test split is scored once, here.
+  Predictor best = Predictor::load(run.best(), config.training.precision, config.training.device);
+  nlohmann::ordered_json report{{"task", in.task->name()},
+                                {"independent_layers", in.spec.independent_layers()},
+                                {"seed", config.training.seed},
+                                {"precision", dtype == at::kBFloat16 ? "bf16" : "fp32"},
+                                {"steps", trainer.total_steps()},
+                                {"best_step", trainer.state().best_step},
+                                {"truncated", truncated(in)}};
+  for (const auto& [name, split] : splits(in)) {
+    if (name == "train") continue;
+    const auto logits = run_model(best.model(), *split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
+    if (!logits) return 128 + stop_signal();
+    report[name] = {{"examples", split->dataset->size()}, {"metrics", score(in, *split->dataset, *logits)}};
+    for (const auto& [metric, value] : report[name]["metrics"].items()) {
+      progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric, value["value"].get<double>(),
+                                   value["low"].get<double>(), value["high"].get<double>()));
+    }
+  }
+  write_file(run.path() / "report.json", report.dump(2) + "\n");
+  progress.message(fmt::format("best model: {}", run.best().string()));
+  progress.message(fmt::format("next: lait-eval --checkpoint {}", run.path().string()));
+  return 0;
+}
+
+void dry_run(const Config& config) {
+  const RunInputs in = read_inputs(config);
+  const Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat, config.training.seed);
+  int64_t parameters = 0;
+  for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
+  fmt::print("{}\n", write_config(in.config));
+  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n", in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
+             static_cast<double>(parameters) / 1e6, describe_schedule(in.spec.stages));
+  const PackPlan plan = in.spec.pack_plan();
+  for (const auto& [name, split] : splits(in)) {
+    const Dataset& data = *split->dataset;
+    std::vector<int64_t> lengths;
+    int64_t total = 0;
+    for (int64_t i = 0; i < data.size(); ++i) {
+      lengths.push_back(data.example_length(i));
+      total += lengths.back();
+    }
+    std::ranges::sort(lengths);
+    const FlopCounts flops = mean_flops(data, plan, {.hidden = in.hf_config.hidden_size, .intermediate = in.hf_config.intermediate_size});
+    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n", describe(name, *split),
+               static_cast<double>(total) / static_cast<double>(data.size()), lengths[lengths.size() / 2],
+               lengths[lengths.size() * 95 / 100], lengths.back());
+    fmt::print("#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention {:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
+               flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
+               flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
+  }
+  fmt::print("# {}\n", kFlopsDefinition);
+}
+
+}  // namespace lait

@@ -1,0 +1,19 @@
+// One training run from its config to its report: data, model, training, the test split scored once.
+#pragma once
+#include "lait/config/config.h"
+#include "train/run_directory.h"
+
+namespace lait {
+
+struct RunOptions {
+  IfExists if_exists = IfExists::kRefuse;
+  bool quiet = false;
+};
+
+// Returns the exit code: 0, or 130/143 where a signal ended it (saved).
+int train(const Config& config, const RunOptions& options);
+
+// Prints the resolved config, the model's size, the data's lengths and the schedule's FLOPs; trains and writes nothing.
+void dry_run(const Config& config);
+
+}  // namespace lait

@@ -1,0 +1,42 @@
+// A run directory: config.yaml (resolved), metrics.jsonl, checkpoints/step-N/, best/, report.json. Nothing in it is ever
+// half-written: files and checkpoints are made under a temporary name, synced and renamed.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace lait {
+
+enum class IfExists { kRefuse, kResume, kOverwrite };
+
+class RunDirectory {
+ public:
+  // Creates dir, or opens it to resume, or empties it first. Throws UserError: it exists and holds a run (kRefuse), it
+  // exists and is not a run directory, another process uses it, or it cannot be written.
+  RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return dir_; }
+  std::filesystem::path best() const { return dir_ / "best"; }
+  void write_config(const std::string& yaml) const;
+  // One line of metrics.jsonl.
+  void append_metrics(const nlohmann::ordered_json& line);
+  // Drops the lines of steps after `step` (a resumed run writes them again).
+  void truncate_metrics(int64_t step);
+  // The newest whole checkpoint, or nullopt.
+  std::optional<std::filesystem::path> newest_checkpoint() const;
+  // Calls fill(temporary folder) and renames it to checkpoints/step-N; keeps the `keep` newest.
+  void save_checkpoint(int64_t step, int64_t keep, const std::function<void(const std::filesystem::path&)>& fill) const;
+  // Likewise best/; the previous one stays until the new one is whole.
+  void save_best(const std::function<void(const std::filesystem::path&)>& fill) const;
+
+ private:
+  std::filesystem::path dir_;
+  int lock_ = -1;
+};
+
+}  // namespace lait

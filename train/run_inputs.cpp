@@ -1,0 +1,73 @@
+#include "train/run_inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lait/config/read.h"
+#include "lait/error.h"
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+namespace {
+
+Split read_split(const Task& task, const DataFiles& files, int64_t skip_bad_lines) {
+  Split split;
+  for (const std::string& file : files) {
+    task.read(file, {.skip_bad_lines = skip_bad_lines - split.counts.bad_lines}, split.examples, split.counts);
+  }
+  if (!files.empty() && split.examples.empty()) {
+    throw UserError(fmt::format("{}: expected examples of task {}, got none", fmt::join(files, ", "), task.name()));
+  }
+  return split;
+}
+
+}  // namespace
+
+RunInputs read_inputs(const Config& config) {
+  RunInputs in;
+  in.config = config;
+  in.task = &find_task(config.task);
+  in.model_dir = find_model(config.model.path);
+  in.hf_config = read_hf_config(in.model_dir);
+
+  // What the config leaves to the task and the model.
+  ModelConfig& model = in.config.model;
+  if (!model.head) model.head = in.task->regression() ? Head::kRegression : Head::kClassifier;
+  if (*model.head == Head::kText) throw UserError("model.head: text needs a decoder, and BERT has none; use classifier or regression");
+  if ((*model.head == Head::kRegression) != in.task->regression()) {
+    throw UserError(fmt::format("model.head: task {} has {}, so the head must be {}", in.task->name(),
+                                in.task->regression() ? "scores" : "classes", in.task->regression() ? "regression" : "classifier"));
+  }
+  ModelSpec& spec = in.spec;
+  spec.stages = resolve_schedule(model, in.hf_config.num_hidden_layers);
+  spec.format = resolve_segment_format(model, spec.stages);
+  spec.pooling = model.pooling;
+  spec.head = *model.head;
+  const int64_t limit = in.hf_config.max_position_embeddings;
+  if (config.data.max_segment_tokens > limit) {
+    throw UserError(fmt::format("data.max_segment_tokens: the model has {} positions, got {}", limit, config.data.max_segment_tokens));
+  }
+  spec.max_segment_tokens = config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : limit;
+  spec.on_overflow = config.data.on_overflow;
+  spec.task = in.task->name();
+
+  if (config.data.train.empty()) throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
+  in.train = read_split(*in.task, config.data.train, config.data.skip_bad_lines);
+  in.validation = read_split(*in.task, config.data.validation, config.data.skip_bad_lines);
+  in.test = read_split(*in.task, config.data.test, config.data.skip_bad_lines);
+  spec.labels = in.task->labels();
+  in.labels = spec.labels;
+  if (spec.pooling == Pooling::kCls && spec.independent_layers() == in.hf_config.num_hidden_layers &&
+      std::ranges::any_of(in.train.examples, [](const Example& e) { return e.segments.size() > 1; })) {
+    throw UserError("model.pooling: cls with every layer independent would read the first segment only; use segments or cls_segments, or fewer independent_layers");
+  }
+
+  in.tokenizer = load_tokenizer(in.model_dir);
+  for (Split* split : {&in.train, &in.validation, &in.test}) {
+    if (!split->examples.empty()) split->dataset.emplace(split->examples, *in.tokenizer, spec.tokenize_options());
+  }
+  return in;
+}
+
+}  // namespace lait

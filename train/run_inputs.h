@@ -1,0 +1,33 @@
+// What a run is made of, read and checked before anything is written: task, data sets, tokenizer, model.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "lait/config/config.h"
+#include "lait/data/dataset.h"
+#include "lait/data/task.h"
+#include "lait/model/model.h"
+
+namespace lait {
+
+struct Split {
+  std::vector<Example> examples;
+  ReadCounts counts;
+  std::optional<Dataset> dataset;
+};
+
+struct RunInputs {
+  Config config;  // resolved: head, schedule and format named
+  const Task* task = nullptr;
+  std::vector<std::string> labels;
+  std::filesystem::path model_dir;
+  HfConfig hf_config;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  ModelSpec spec;
+  Split train, validation, test;
+};
+
+// Throws UserError for everything that is wrong with the config's files, model or data.
+RunInputs read_inputs(const Config& config);
+
+}  // namespace lait

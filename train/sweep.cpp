@@ -1,0 +1,88 @@
+#include "train/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "lait/config/read.h"
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+constexpr int64_t kMaxRuns = 1000;
+
+[[noreturn]] void bad(const std::string& text) {
+  throw UserError(fmt::format("--sweep: expected key=a,b,c or key=a..b (whole numbers, a ≤ b), got '{}'", text));
+}
+
+int64_t whole_number(std::string_view text, const std::string& all) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) bad(all);
+  return value;
+}
+
+}  // namespace
+
+Sweep parse_sweep(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) bad(text);
+  Sweep sweep{text.substr(0, equals), {}};
+  const std::string values = text.substr(equals + 1);
+  if (const size_t dots = values.find(".."); dots != std::string::npos) {
+    const int64_t first = whole_number(std::string_view(values).substr(0, dots), text);
+    const int64_t last = whole_number(std::string_view(values).substr(dots + 2), text);
+    if (first > last || last - first >= kMaxRuns) bad(text);
+    for (int64_t v = first; v <= last; ++v) sweep.values.push_back(std::to_string(v));
+    return sweep;
+  }
+  for (size_t begin = 0; begin <= values.size();) {
+    const size_t comma = std::min(values.find(',', begin), values.size());
+    const std::string value = values.substr(begin, comma - begin);
+    if (value.empty() || std::ranges::find(sweep.values, value) != sweep.values.end()) bad(text);
+    sweep.values.push_back(value);
+    begin = comma + 1;
+  }
+  return sweep;
+}
+
+int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides, const std::string& text,
+              const RunOptions& options, bool dry) {
+  const Sweep sweep = parse_sweep(text);
+  struct Run {
+    std::string name;
+    Config config;
+  };
+  std::vector<Run> runs;
+  for (const std::string& value : sweep.values) {
+    auto all = overrides;
+    all.push_back(sweep.key + "=" + value);
+    Config config = read_config(config_file, all);
+    if (config.output.dir.empty()) throw UserError("output.dir: expected the sweep's folder; set it in the config or pass --output DIR");
+    std::string folder = sweep.key + "=" + value;
+    std::ranges::replace(folder, '/', '_');
+    config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
+    runs.push_back({sweep.key + "=" + value, std::move(config)});
+  }
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const std::filesystem::path dir = runs[r].config.output.dir;
+    if (!options.quiet) fmt::print(stderr, "── run {} of {}: {}\n", r + 1, runs.size(), runs[r].name);
+    if (dry) {
+      dry_run(runs[r].config);
+      continue;
+    }
+    RunOptions one = options;
+    if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
+      if (!options.quiet) fmt::print(stderr, "finished already: {}\n", dir.string());
+      continue;
+    }
+    if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml")) one.if_exists = IfExists::kRefuse;
+    if (const int code = train(runs[r].config, one); code != 0) return code;
+  }
+  return 0;
+}
+
+}  // namespace lait

@@ -1,0 +1,231 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "eval/metrics.h"
+#include "eval/predictor.h"
+#include "lait/error.h"
+#include "lait/files.h"
+#include "lait/model/checkpoint_tensors.h"
+#include "lait/model/safetensors.h"
+#include "lait/text/tokenizer.h"
+#include "train/interrupt.h"
+#include "train/sampler.h"
+
+namespace lait {
+namespace {
+
+constexpr const char* kModelFolder = "model";
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kStateFile = "state.json";
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress)
+    : model_(model),
+      in_(inputs),
+      run_(run),
+      progress_(progress),
+      epoch_ends_(epoch_ends(*inputs.train, inputs.config.training)),
+      total_steps_(inputs.config.training.steps.value_or(epoch_ends_.back())),
+      step_(model, inputs.config.training, total_steps_),
+      plan_(model->spec.pack_plan()),
+      device_(model->parameters().front().device()) {}
+
+std::vector<int64_t> Trainer::epoch_ends(const Dataset& dataset, const TrainingConfig& config) {
+  const double epochs = config.epochs.value_or(kDefaultEpochs);
+  std::vector<int64_t> ends;
+  int64_t total = 0, batches = 0;
+  for (int64_t epoch = 0; config.steps ? total < *config.steps : static_cast<double>(epoch) < epochs; ++epoch) {
+    // With batches of examples every epoch has as many.
+    if (epoch == 0 || config.batch_by == BatchBy::kTokens) {
+      batches = static_cast<int64_t>(epoch_batches(dataset, config, epoch).size());
+    }
+    const double share = config.steps ? 1.0 : std::min(1.0, epochs - static_cast<double>(epoch));
+    const int64_t steps = (batches + config.accumulation - 1) / config.accumulation;
+    total += std::max<int64_t>(1, std::llround(share * static_cast<double>(steps)));
+    ends.push_back(config.steps ? std::min(total, *config.steps) : total);
+  }
+  return ends;
+}
+
+void Trainer::resume(const std::filesystem::path& checkpoint) {
+  at::NoGradGuard no_grad;
+  const auto json = nlohmann::json::parse(read_file(checkpoint / kStateFile));
+  state_.step = json.at("step");
+  state_.epoch = json.at("epoch");
+  state_.batch = json.at("batch");
+  state_.evaluated_step = json.at("evaluated_step");
+  state_.best_step = json.at("best_step");
+  if (!json.at("best").is_null()) state_.best = json.at("best").get<double>();
+  if (json.at("total_steps") != total_steps_) {
+    throw UserError(fmt::format("{}: the run was for {} steps, the config and data now make {}; resume with the same config "
+                                "and data, or start anew with --overwrite",
+                                checkpoint.string(), json.at("total_steps").get<int64_t>(), total_steps_));
+  }
+  load_weights(checkpoint / kModelFolder, model_);
+  const SafetensorsFile moments(checkpoint / kOptimizerFile);
+  for (auto& [name, tensor] : step_.optimizer().state()) tensor.copy_(moments.tensor(name));
+  run_.truncate_metrics(state_.step);
+}
+
+void Trainer::save() const {
+  run_.save_checkpoint(state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
+    save_checkpoint(model_, dir / kModelFolder);
+    write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
+    nlohmann::ordered_json json{{"step", state_.step},   {"total_steps", total_steps_},
+                                {"epoch", state_.epoch}, {"batch", state_.batch},
+                                {"evaluated_step", state_.evaluated_step}, {"best_step", state_.best_step}};
+    json["best"] = state_.best ? nlohmann::ordered_json(*state_.best) : nlohmann::ordered_json(nullptr);
+    write_file(dir / kStateFile, json.dump(2) + "\n");
+  });
+}
+
+bool Trainer::is_epoch_end() const { return std::ranges::binary_search(epoch_ends_, state_.step); }
+
+bool Trainer::evaluation_due() const {
+  if (in_.validation == nullptr || state_.step == 0 || state_.evaluated_step == state_.step) return false;
+  const int64_t every = in_.config.training.evaluate_every;
+  return state_.step == total_steps_ || (every > 0 ? state_.step % every == 0 : is_epoch_end());
+}
+
+bool Trainer::checkpoint_due() const {
+  const int64_t every = in_.config.training.checkpoint_every;
+  return state_.step == total_steps_ || (every > 0 ? state_.step % every == 0 : is_epoch_end());
+}
+
+double Trainer::epochs_done() const {
+  int64_t begin = 0;
+  for (size_t e = 0; e < epoch_ends_.size(); ++e) {
+    if (state_.step < epoch_ends_[e]) {
+      return static_cast<double>(e) + static_cast<double>(state_.step - begin) / static_cast<double>(epoch_ends_[e] - begin);
+    }
+    begin = epoch_ends_[e];
+  }
+  return static_cast<double>(epoch_ends_.size());
+}
+
+int Trainer::run() {
+  report_began_ = now();
+  while (stop_signal() == 0) {
+    if (evaluation_due() && !evaluate()) break;
+    if (state_.step == total_steps_) {
+      if (in_.validation == nullptr) save_best();
+      progress_.finish();
+      return 0;
+    }
+    if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
+      save();
+      saved_step_ = state_.step;
+    }
+    one_step();
+  }
+  report_loss();
+  save();
+  progress_.finish();
+  return stop_signal();
+}
+
+void Trainer::one_step() {
+  const TrainingConfig& config = in_.config.training;
+  if (batches_epoch_ != state_.epoch) {
+    batches_ = epoch_batches(*in_.train, config, state_.epoch);
+    batches_epoch_ = state_.epoch;
+  }
+  std::vector<DeviceBatch> micro_batches;
+  const bool regression = model_->spec.head == Head::kRegression;
+  for (int64_t i = 0; i < config.accumulation && state_.batch < static_cast<int64_t>(batches_.size()); ++i, ++state_.batch) {
+    micro_batches.push_back(to_device(pack(*in_.train, batches_[state_.batch], plan_), device_, regression));
+    reported_examples_ += micro_batches.back().num_examples();
+    for (int64_t e : batches_[state_.batch]) reported_tokens_ += in_.train->example_length(e);
+  }
+  const at::Tensor loss = step_.run(micro_batches, state_.step);
+  loss_sum_ = loss_sum_.defined() ? loss_sum_ + loss : loss;
+  ++state_.step;
+  ++reported_steps_;
+  if (state_.batch == static_cast<int64_t>(batches_.size())) {
+    ++state_.epoch;
+    state_.batch = 0;
+  }
+  if (state_.step % config.log_every == 0 || state_.step == total_steps_) report_loss();
+}
+
+void Trainer::report_loss() {
+  if (reported_steps_ == 0) return;
+  const double loss = loss_sum_.item<double>() / static_cast<double>(reported_steps_);
+  const double seconds = now() - report_began_;
+  train_seconds_ += seconds;
+  trained_steps_ += reported_steps_;
+  const double examples_per_s = static_cast<double>(reported_examples_) / seconds;
+  run_.append_metrics({{"step", state_.step},
+                       {"epoch", epochs_done()},
+                       {"split", "train"},
+                       {"loss", loss},
+                       {"gradient_norm", step_.optimizer().gradient_norm().item<double>()},
+                       {"lr", step_.optimizer().learning_rate(state_.step - 1)},
+                       {"examples_per_s", examples_per_s},
+                       {"tokens_per_s", static_cast<double>(reported_tokens_) / seconds}});
+  if (!std::isfinite(loss)) {
+    throw UserError(fmt::format("step {}: the loss is {}; lower training.learning_rate or training.max_grad_norm (the last "
+                                "checkpoint in {} is whole)",
+                                state_.step, loss, run_.path().string()));
+  }
+  progress_.update({.step = state_.step,
+                    .total_steps = total_steps_,
+                    .epoch = epochs_done(),
+                    .total_epochs = in_.config.training.steps ? static_cast<double>(epoch_ends_.size())
+                                                              : in_.config.training.epochs.value_or(kDefaultEpochs),
+                    .loss = loss,
+                    .examples_per_s = examples_per_s,
+                    .seconds_left = train_seconds_ / static_cast<double>(trained_steps_) *
+                                    static_cast<double>(total_steps_ - state_.step)});
+  loss_sum_ = at::Tensor();
+  reported_steps_ = reported_examples_ = reported_tokens_ = 0;
+  report_began_ = now();
+}
+
+bool Trainer::evaluate() {
+  report_loss();
+  const double began = now();
+  const auto logits = run_model(model_, *in_.validation, {.should_stop = [] { return stop_signal() != 0; }});
+  if (!logits) return false;
+  const double seconds = now() - began;
+  const auto metrics = compute_metrics(in_.task->metrics(), *logits, *in_.validation);
+  const std::string selected = in_.config.training.select_by.empty() ? in_.task->metrics().front() : in_.config.training.select_by;
+  nlohmann::ordered_json line{{"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
+  std::string text = fmt::format("step {}: validation", state_.step);
+  for (const auto& [name, value] : metrics) {
+    line[name] = value;
+    text += fmt::format("  {} {:.4f}", name, value);
+  }
+  line["examples_per_s"] = static_cast<double>(in_.validation->size()) / seconds;
+  const double value = metrics.at(selected);
+  state_.evaluated_step = state_.step;
+  if (!state_.best || better(selected, value, *state_.best)) {
+    state_.best = value;
+    state_.best_step = state_.step;
+    save_best();
+    text += "  (best so far)";
+  }
+  run_.append_metrics(line);
+  progress_.message(text);
+  report_began_ = now();
+  return true;
+}
+
+void Trainer::save_best() const {
+  run_.save_best([&](const std::filesystem::path& dir) {
+    save_checkpoint(model_, dir);
+    in_.tokenizer->save(dir);
+  });
+}
+
+}  // namespace lait

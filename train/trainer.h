@@ -1,0 +1,81 @@
+// The training loop: steps, evaluation, checkpoints, the best model kept. Where it stands is five numbers (TrainerState);
+// with the weights and the optimiser's moments they are all that a resumed run needs, since batches and dropout are
+// functions of (seed, epoch, step).
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "lait/config/config.h"
+#include "lait/data/dataset.h"
+#include "lait/data/task.h"
+#include "lait/model/model.h"
+#include "train/progress.h"
+#include "train/run_directory.h"
+#include "train/train_step.h"
+
+namespace lait {
+
+struct TrainerState {
+  int64_t step = 0;             // optimiser steps done
+  int64_t epoch = 0;            // of the next batch
+  int64_t batch = 0;            // in that epoch, the next one
+  int64_t evaluated_step = -1;  // of the last evaluation
+  std::optional<double> best;   // of the selection metric
+  int64_t best_step = -1;
+};
+
+struct TrainerInputs {
+  Config config;
+  const Task* task = nullptr;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  const Dataset* train = nullptr;
+  const Dataset* validation = nullptr;  // null: none, the last model is the best
+};
+
+inline constexpr double kDefaultEpochs = 3;
+
+class Trainer {
+ public:
+  Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
+  // Continues from a checkpoint's folder.
+  void resume(const std::filesystem::path& checkpoint);
+  // Trains to the end: 0. Interrupted: saves a checkpoint and returns the signal's number.
+  int run();
+  const TrainerState& state() const { return state_; }
+  int64_t total_steps() const { return total_steps_; }
+
+ private:
+  // Optimiser steps done at the end of each epoch.
+  static std::vector<int64_t> epoch_ends(const Dataset& dataset, const TrainingConfig& config);
+  bool is_epoch_end() const;
+  bool evaluation_due() const;
+  bool checkpoint_due() const;
+  double epochs_done() const;
+  void one_step();
+  void report_loss();
+  bool evaluate();  // false: interrupted
+  void save() const;
+  void save_best() const;
+
+  Model model_;
+  TrainerInputs in_;
+  RunDirectory& run_;
+  Progress& progress_;
+  std::vector<int64_t> epoch_ends_;
+  int64_t total_steps_ = 0;
+  TrainStep step_;
+  TrainerState state_;
+  PackPlan plan_;
+  at::Device device_;
+  std::vector<std::vector<int64_t>> batches_;  // of state_.epoch
+  int64_t batches_epoch_ = -1;
+  // Since the last report.
+  at::Tensor loss_sum_;
+  int64_t reported_steps_ = 0, reported_examples_ = 0, reported_tokens_ = 0;
+  double report_began_ = 0;
+  double train_seconds_ = 0;  // of the steps reported by this process, for the time left
+  int64_t trained_steps_ = 0;
+  int64_t saved_step_ = -1;
+};
+
+}  // namespace lait
