@@ -1,0 +1,129 @@
+// A BERT with random weights and data of token ids, for property tests that need no pretrained model. The same seed and
+// name give a parameter the same values, whatever the schedule, pooling or number of layers. Only tests see this.
+#pragma once
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <charconv>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "lait/data/dataset.h"
+#include "lait/data/packing.h"
+#include "lait/model/model.h"
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+
+// Texts are numbers between blanks: "5 17 9".
+class IdTokenizer : public Tokenizer {
+ public:
+  explicit IdTokenizer(int32_t vocab_size) : vocab_size_(vocab_size) {}
+  void encode(std::string_view text, std::vector<int32_t>& out) const override {
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find(' ', begin), text.size());
+      int32_t id = 0;
+      std::from_chars(text.data() + begin, text.data() + end, id);
+      out.push_back(id);
+      begin = end + 1;
+    }
+  }
+  int32_t cls_id() const override { return 1; }
+  int32_t sep_id() const override { return 2; }
+  int32_t pad_id() const override { return 0; }
+  int32_t vocab_size() const override { return vocab_size_; }
+  void save(const std::filesystem::path&) const override {}
+
+ private:
+  int32_t vocab_size_;
+};
+
+struct SmallBertOptions {
+  int64_t layers = 4, hidden = 64, heads = 2, intermediate = 128, vocab = 200, positions = 256;
+  double dropout = 0;
+};
+
+class SmallBert {
+ public:
+  explicit SmallBert(const SmallBertOptions& options = {}) : options_(options) {}
+
+  ModelSpec spec(const std::vector<Stage>& stages, SegmentFormat format, Pooling pooling) const {
+    ModelSpec spec;
+    spec.stages = stages;
+    spec.format = format;
+    spec.pooling = pooling;
+    spec.max_segment_tokens = options_.positions;
+    spec.labels = {"a", "b", "c"};
+    return spec;
+  }
+  ModelSpec spec(int64_t independent_layers, SegmentFormat format, Pooling pooling) const {
+    return spec({{independent_layers, Scope::kSegment}, {options_.layers - independent_layers, Scope::kExample}}, format, pooling);
+  }
+
+  Model model(const ModelSpec& spec, at::ScalarType dtype) const {
+    HfConfig config;
+    config.vocab_size = options_.vocab;
+    config.hidden_size = options_.hidden;
+    config.num_hidden_layers = options_.layers;
+    config.num_attention_heads = options_.heads;
+    config.intermediate_size = options_.intermediate;
+    config.max_position_embeddings = options_.positions;
+    config.type_vocab_size = 2;
+    config.layer_norm_eps = 1e-12;
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = options_.dropout;
+    Model model(config, spec, dtype);
+    at::NoGradGuard no_grad;
+    for (auto& named : model->named_parameters()) {
+      at::Tensor& parameter = named.value();
+      uint64_t seed = 1469598103934665603u;
+      for (const char c : named.key()) seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211u;
+      auto generator = at::detail::createCPUGenerator(seed);
+      const bool matrix = parameter.dim() == 2;
+      parameter.normal_(0, matrix ? 1 / std::sqrt(static_cast<double>(parameter.size(1))) : 0.1, generator);
+      if (named.key().ends_with("LayerNorm.weight")) parameter.add_(1);
+    }
+    model->refresh_shadows();
+    return model;
+  }
+
+  Dataset dataset(const ModelSpec& spec, const std::vector<Example>& examples) const {
+    return Dataset(examples, IdTokenizer(static_cast<int32_t>(options_.vocab)), spec.tokenize_options());
+  }
+
+  // `length` tokens, special ones not counted.
+  std::string random_text(std::mt19937& random, int64_t length) const {
+    std::string text;
+    for (int64_t i = 0; i < length; ++i) {
+      text += (i ? " " : "") + std::to_string(3 + random() % static_cast<uint32_t>(options_.vocab - 3));
+    }
+    return text;
+  }
+
+  // Two to four segments each, of 0 to 60 tokens, many of them shared between examples; every example in two groups.
+  std::vector<Example> random_examples(uint32_t seed, int64_t num_examples) const {
+    std::mt19937 random(seed);
+    std::vector<std::string> pool;
+    for (int64_t i = 0; i < num_examples; ++i) pool.push_back(random_text(random, i == 0 ? 0 : static_cast<int64_t>(random() % 60)));
+    std::vector<Example> out;
+    for (int64_t e = 0; e < num_examples; ++e) {
+      Example example;
+      const size_t num_segments = 2 + random() % 3, in_first = 1 + random() % (num_segments - 1);
+      for (size_t s = 0; s < num_segments; ++s) {
+        example.segments.push_back(pool[random() % pool.size()]);
+        example.groups.push_back(s >= in_first);
+      }
+      example.label = static_cast<double>(random() % 3);
+      out.push_back(std::move(example));
+    }
+    return out;
+  }
+
+ private:
+  SmallBertOptions options_;
+};
+
+}  // namespace lait

@@ -1,0 +1,116 @@
+// Ten training steps against the same loop in plain PyTorch (tests/oracles/train_parity.py): dropout 0, fp32, AdamW without
+// decay on biases and norms, two learning rates, linear warm-up and decay, clipping. Losses within 1e-4 relative; loops
+// with one rule of the recipe broken lie further off, so the tolerance sees each rule.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lait/data/dataset.h"
+#include "lait/data/packing.h"
+#include "lait/model/model.h"
+#include "lait/text/tokenizer.h"
+#include "tests/oracles/oracle.h"
+#include "train/train_step.h"
+
+namespace lait {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kTolerance = 1e-4;
+constexpr int64_t kLayers = 6;
+
+TrainingConfig training_config(const json& t) {
+  TrainingConfig config;
+  config.steps = t.at("steps");
+  config.batch_size = t.at("batch_size");
+  config.learning_rate = t.at("learning_rate");
+  config.head_learning_rate_factor = t.at("head_learning_rate_factor");
+  config.weight_decay = t.at("weight_decay");
+  config.beta1 = t.at("beta1");
+  config.beta2 = t.at("beta2");
+  config.epsilon = t.at("epsilon");
+  config.warmup = t.at("warmup");
+  config.max_grad_norm = t.at("max_grad_norm");
+  return config;
+}
+
+double largest_relative(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0;
+  for (size_t i = 0; i < b.size(); ++i) worst = std::max(worst, std::abs(a.at(i) - b[i]) / b[i]);
+  return worst;
+}
+
+// The losses of our ten steps. `micro_batches` cuts each batch into that many (gradient accumulation).
+std::vector<double> our_losses(const std::filesystem::path& dir, const json& c, const TrainingConfig& config, int64_t micro_batches) {
+  ModelSpec spec;
+  const int64_t p = c.at("independent_layers");
+  spec.stages = {{p, Scope::kSegment}, {kLayers - p, Scope::kExample}};
+  spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
+  const std::string pooling = c.at("pooling");
+  spec.pooling = pooling == "cls" ? Pooling::kCls : Pooling::kClsSegments;
+  spec.max_segment_tokens = 512;
+  spec.labels = {"0", "1", "2"};
+  ModelConfig overrides;
+  overrides.hidden_dropout = overrides.attention_dropout = overrides.classifier_dropout = 0;
+  Model model = load_pretrained(oracle::kMiniLm, spec, overrides, at::kFloat, /*seed=*/1);
+  const auto head = oracle::read_tensors(dir / "parity.safetensors");
+  {
+    at::NoGradGuard no_grad;
+    model->classifier->weight.copy_(head.at("head." + pooling + ".weight"));
+    model->classifier->bias.copy_(head.at("head." + pooling + ".bias"));
+    model->refresh_shadows();
+  }
+  std::vector<Example> examples;
+  for (const json& e : c.at("examples")) {
+    examples.push_back({.segments = e.at("segments"), .groups = {}, .label = e.at("label"), .id = ""});
+  }
+  const Dataset dataset(examples, *load_tokenizer(oracle::kMiniLm), spec.tokenize_options());
+  TrainStep train(model, config, *config.steps);
+  std::vector<double> losses;
+  for (const json& batch : c.at("batches")) {
+    const std::vector<int64_t> indices = batch;
+    std::vector<DeviceBatch> parts;
+    const int64_t size = static_cast<int64_t>(indices.size()) / micro_batches;
+    for (int64_t m = 0; m < micro_batches; ++m) {
+      const std::span part(indices.data() + m * size, size);
+      parts.push_back(to_device(pack(dataset, part, spec.pack_plan()), at::kCPU, /*regression=*/false));
+    }
+    losses.push_back(train.run(parts, static_cast<int64_t>(losses.size())).item<double>());
+  }
+  return losses;
+}
+
+class TrainParityTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
+  LAIT_SKIP_WITHOUT_ORACLE();
+  const std::filesystem::path dir = oracle::outputs("train");
+  const json cases = oracle::read_json(dir / "cases.json");
+  const TrainingConfig config = training_config(cases.at("training"));
+  bool found = false;
+  for (const json& c : cases.at("cases")) {
+    if (c.at("name") != GetParam()) continue;
+    found = true;
+    const std::vector<double> expected = c.at("losses");
+    ASSERT_EQ(expected.size(), 10u);
+    const std::vector<double> ours = our_losses(dir, c, config, /*micro_batches=*/1);
+    ASSERT_EQ(ours.size(), expected.size());
+    const double off = largest_relative(ours, expected);
+    RecordProperty("largest_relative", std::to_string(off));
+    EXPECT_LE(off, kTolerance) << "ours " << testing::PrintToString(ours) << "\nPyTorch's " << testing::PrintToString(expected);
+    EXPECT_LE(largest_relative(our_losses(dir, c, config, /*micro_batches=*/2), expected), kTolerance) << "accumulated over two micro-batches";
+    for (const auto& [name, losses] : c.at("mutants").items()) {
+      EXPECT_GT(largest_relative(losses.get<std::vector<double>>(), ours), 3 * kTolerance)
+          << "the tolerance does not see the broken rule " << name;
+    }
+  }
+  EXPECT_TRUE(found) << "cases.json has no case " << GetParam();
+}
+
+INSTANTIATE_TEST_SUITE_P(MiniLm, TrainParityTest, testing::Values("stock", "split3"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace lait
