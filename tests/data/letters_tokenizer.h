@@ -1,0 +1,19 @@
+// A tokenizer for tests: each byte is a token.
+#pragma once
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+
+class LettersTokenizer : public Tokenizer {
+ public:
+  void encode(std::string_view text, std::vector<int32_t>& out) const override {
+    for (unsigned char c : text) out.push_back(c);
+  }
+  int32_t cls_id() const override { return 1; }
+  int32_t sep_id() const override { return 2; }
+  int32_t pad_id() const override { return 0; }
+  int32_t vocab_size() const override { return 256; }
+  void save(const std::filesystem::path&) const override {}
+};
+
+}  // namespace lait

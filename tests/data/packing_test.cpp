@@ -1,0 +1,181 @@
+// The laws of packing: every token once where it belongs, each distinct sequence once, gathers and their inverses agree.
+#include "lait/data/packing.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "tests/data/letters_tokenizer.h"
+
+namespace lait {
+namespace {
+
+std::vector<int32_t> values(const PackedBatch& batch, const Slice& slice) {
+  return {batch.ints.begin() + slice.begin, batch.ints.begin() + slice.begin + slice.size};
+}
+
+std::vector<Example> random_examples(std::mt19937& random, int count) {
+  std::vector<Example> examples;
+  auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  for (int i = 0; i < count; ++i) {
+    Example example;
+    const int segments = 1 + below(4);
+    for (int s = 0; s < segments; ++s) {
+      example.segments.push_back(std::string(static_cast<size_t>(below(6)), static_cast<char>('a' + below(3))));
+      example.groups.push_back(s == 0 ? 0 : example.groups.back() + below(2));
+    }
+    example.label = below(2);
+    examples.push_back(example);
+  }
+  return examples;
+}
+
+PackPlan plan_of(std::vector<Stage> stages, Pooling pooling = Pooling::kClsSegments) {
+  return {.stages = std::move(stages), .pooling = pooling};
+}
+
+// The tokens of an example at a level, as that level's rows say; every row traced back to level 0.
+std::vector<int32_t> traced_tokens(const PackedBatch& batch, size_t level, int32_t unit) {
+  const auto ids = values(batch, batch.token_ids);
+  const auto offsets = values(batch, batch.levels[level].offsets);
+  std::vector<int32_t> tokens;
+  for (int32_t r = offsets[unit]; r < offsets[unit + 1]; ++r) {
+    int32_t row = r;
+    for (size_t l = level; l > 0; --l) row = values(batch, batch.levels[l].from_previous.index)[row];
+    tokens.push_back(ids[row]);
+  }
+  return tokens;
+}
+
+TEST(Packing, EveryLevelHoldsTheTokensOfItsExamplesInOrder) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const auto examples = random_examples(random, 7);
+    const Dataset dataset(examples, LettersTokenizer(), {});
+    const PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}});
+    const std::vector<int64_t> indices{3, 0, 6, 6, 2};
+    const PackedBatch batch = pack(dataset, indices, plan);
+    ASSERT_EQ(batch.levels.size(), 3u);
+    EXPECT_EQ(batch.levels[2].num_units, 5);
+    for (size_t e = 0; e < indices.size(); ++e) {
+      std::vector<int32_t> expected;
+      for (int32_t sequence : dataset.example(indices[e]).sequences) {
+        const auto tokens = dataset.tokens(sequence);
+        expected.insert(expected.end(), tokens.begin(), tokens.end());
+      }
+      EXPECT_EQ(traced_tokens(batch, 2, static_cast<int32_t>(e)), expected);
+      EXPECT_EQ(values(batch, batch.levels[2].unit_ids)[e], indices[e]);
+    }
+  }
+}
+
+TEST(Packing, ADistinctSequenceIsPackedOnce) {
+  const std::vector<Example> examples{{.segments = {"aa", "b"}}, {.segments = {"aa", "c"}}, {.segments = {"b", "aa"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {});
+  PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kExample}});
+  const std::vector<int64_t> all{0, 1, 2};
+  EXPECT_EQ(pack(dataset, all, plan).levels[0].num_units, 3);
+  plan.share_segments = false;
+  EXPECT_EQ(pack(dataset, all, plan).levels[0].num_units, 6);
+}
+
+TEST(Packing, RowsAreRoundedUpAndDeadRowsBelongToNoUnit) {
+  const std::vector<Example> examples{{.segments = {"a", "bb"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {});
+  const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kSegment}, {2, Scope::kExample}}));
+  for (const Level& level : batch.levels) {
+    EXPECT_EQ(level.num_rows, kRowMultiple);
+    EXPECT_EQ(level.live_rows, 7);
+    EXPECT_EQ(values(batch, level.offsets).back(), 7);
+  }
+  EXPECT_EQ(batch.token_ids.size, kRowMultiple);
+}
+
+void expect_inverse(const PackedBatch& batch, const Gather& gather, int64_t live) {
+  const auto index = values(batch, gather.index), offsets = values(batch, gather.inverse_offsets), inverse = values(batch, gather.inverse);
+  ASSERT_EQ(static_cast<int64_t>(inverse.size()), live);
+  std::vector<int> seen(live, 0);
+  for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+    for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i) {
+      EXPECT_EQ(index[inverse[i]], static_cast<int32_t>(s));
+      ++seen[inverse[i]];
+      if (i > offsets[s]) {
+        EXPECT_LT(inverse[i - 1], inverse[i]);  // a fixed order of summation
+      }
+    }
+  }
+  for (int count : seen) EXPECT_EQ(count, 1);
+}
+
+TEST(Packing, InversesListEveryLiveRowOnce) {
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const auto examples = random_examples(random, 9);
+    const Dataset dataset(examples, LettersTokenizer(), {});
+    const PackPlan plan = plan_of({{2, Scope::kSegment}, {1, Scope::kExample}});
+    const std::vector<int64_t> indices{8, 1, 1, 4};
+    const PackedBatch batch = pack(dataset, indices, plan);
+    expect_inverse(batch, batch.levels[1].from_previous, batch.levels[1].live_rows);
+    expect_inverse(batch, batch.first_rows.gather, 4);
+    expect_inverse(batch, batch.pool.first_unit, 4);
+    expect_inverse(batch, batch.pool.first_segment, 4);
+    expect_inverse(batch, batch.pool.other_segments, batch.pool.other_segments.index.size);
+  }
+}
+
+TEST(Packing, FirstRowsStartBeforeAJoinInTheLastLayerOnly) {
+  const std::vector<Example> examples{{.segments = {"a", "bb"}}, {.segments = {"bb", "a"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {});
+  const std::vector<int64_t> all{0, 1};
+  const PackedBatch joins = pack(dataset, all, plan_of({{5, Scope::kSegment}, {1, Scope::kExample}}));
+  EXPECT_EQ(values(joins, joins.first_rows.gather.index)[1], 3);  // the second distinct segment's first row
+  const PackedBatch later = pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
+  EXPECT_EQ(values(later, later.first_rows.gather.index)[1], 7);  // the second example's first row
+}
+
+TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
+  const std::vector<Example> examples{{.segments = {"a", "bb", "c"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {.format = SegmentFormat::kPair});
+  PackPlan plan{.stages = {{2, Scope::kExample}}, .format = SegmentFormat::kPair, .pooling = Pooling::kSegments};
+  const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan);
+  auto types = values(batch, batch.token_types);
+  types.resize(7);
+  EXPECT_EQ(types, (std::vector<int32_t>{0, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(values(batch, batch.levels[0].segment_offsets), (std::vector<int32_t>{0, 3, 7}));
+}
+
+TEST(Packing, GroupStageNeedsGroups) {
+  const std::vector<Example> examples{{.segments = {"a", "b"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {});
+  try {
+    pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kGroup}, {1, Scope::kExample}}));
+    FAIL() << "expected an error";
+  } catch (const std::exception& error) {
+    EXPECT_STREQ(error.what(), "model.schedule has a group stage, but example 1 has no groups; give its groups or use the scopes segment and example");
+  }
+}
+
+TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
+  const std::vector<Example> examples{{.segments = {"aaaaaaaaaa", "bb"}}, {.segments = {"aaaaaaaaaa", "bbbbbbbbb"}}, {.segments = {"a", "b"}}};
+  const Dataset dataset(examples, LettersTokenizer(), {.format = SegmentFormat::kPair, .max_tokens = 10});
+  EXPECT_EQ(dataset.length(0), 10);
+  EXPECT_EQ(dataset.first_segment_length(0), 7);  // 5 of a, all of b
+  EXPECT_EQ(dataset.first_segment_length(1), 6);  // both cut: Hugging Face gives the odd token to the longer one
+  EXPECT_EQ(dataset.num_truncated(), 2);
+}
+
+TEST(Dataset, OverflowErrorNamesTheExample) {
+  const std::vector<Example> examples{{.segments = {"aaaaaaaaaa"}, .id = "x7"}};
+  try {
+    Dataset(examples, LettersTokenizer(), {.max_tokens = 8, .on_overflow = OnOverflow::kError});
+    FAIL() << "expected an error";
+  } catch (const std::exception& error) {
+    EXPECT_STREQ(error.what(), "example 'x7': expected at most 8 tokens, got 12; raise data.max_segment_tokens or set data.on_overflow: truncate");
+  }
+}
+
+}  // namespace
+}  // namespace lait
