@@ -2,8 +2,9 @@
 //
 // The rule kept: what transformers makes of the same files. The vocabulary is tokenizer.json's, else vocab.txt's; lower
 // case, accents, Chinese characters and the names of special tokens are tokenizer_config.json's, else tokenizer.json's.
-// Where neither speaks of lower case, the vocabulary does: one with capital letters is cased. tokenizer.json's truncation
-// and padding are not taken: lengths are the business of lait/data.
+// Where neither speaks of lower case, transformers would lower-case; here the vocabulary decides: one with capital
+// letters is cased, and save writes that down. tokenizer.json's truncation and padding are not taken: lengths are the
+// business of lait/data.
 #include "lait/text/tokenizer.h"
 
 #include <unicode/uchar.h>
@@ -80,7 +81,7 @@ class Loader {
       read_special_tokens(*config);
       read_config(*config);
     }
-    settle_case(config.has_value());
+    settle_case(config ? config->json : Json::object());
     return std::move(spec_);
   }
 
@@ -221,7 +222,7 @@ class Loader {
     }
   }
 
-  void settle_case(bool has_config) {
+  void settle_case(Json config) {
     if (!lowercase_) {
       lowercase_ = std::none_of(spec_.entries.begin(), spec_.entries.end(), [](const Vocabulary::Entry& entry) {
         const std::string& token = entry.first;
@@ -231,13 +232,13 @@ class Loader {
     }
     spec_.normalizer.lowercase = *lowercase_;
     spec_.normalizer.strip_accents = strip_accents_.value_or(*lowercase_);
-    if (has_config) return;
-    // A copy of the tokenizer says what was only inferred here, since transformers lower-cases by default.
-    const Json written = {{"tokenizer_class", "BertTokenizer"},
-                          {"do_lower_case", *lowercase_},
-                          {"strip_accents", strip_accents_ ? Json(*strip_accents_) : Json()},
-                          {"tokenize_chinese_chars", spec_.normalizer.handle_chinese_chars}};
-    spec_.files[kConfig] = written.dump(2) + "\n";
+    if (config.contains("do_lower_case")) return;
+    // A saved copy says what was taken from elsewhere, since transformers reads these here alone.
+    config.emplace("tokenizer_class", "BertTokenizer");
+    config["do_lower_case"] = *lowercase_;
+    config["strip_accents"] = strip_accents_ ? Json(*strip_accents_) : Json();
+    config["tokenize_chinese_chars"] = spec_.normalizer.handle_chinese_chars;
+    spec_.files[kConfig] = config.dump(2) + "\n";
   }
 
   std::filesystem::path dir_;

@@ -24,8 +24,9 @@ class Tokenizer {
   virtual void save(const std::filesystem::path& dir) const = 0;
 };
 
-// Reads the tokenizer of a Hugging Face model directory: vocab.txt, else tokenizer.json; lower-casing and accents from
-// tokenizer_config.json or tokenizer.json. Throws UserError naming the missing or malformed file.
+// Reads the tokenizer of a Hugging Face model directory: tokenizer.json, else vocab.txt; lower-casing and accents from
+// tokenizer_config.json, else tokenizer.json, else as the vocabulary is (capital letters: cased). Throws UserError naming
+// the missing or malformed file.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model_dir);
 
 }  // namespace lait

@@ -36,34 +36,57 @@ NORMALIZERS = {  # clean_text, handle_chinese_chars, strip_accents, lowercase
 def hostile():
     marks = "".join(map(chr, range(0x300, 0x370)))
     texts = [
-        "", " ", "\t\n\r \x0b\x0c\x85\u2028\u2029", "\0", "a\0b", "a\ufffdb", "a\u200bb", "a\u200db", "a\xadb", "\ufeffa", "a\x7fb",
-        "".join(map(chr, range(0x20))), "".join(map(chr, range(0x21, 0x100))), "\ue000a\uf8ff", "\U000f0000\U0010fffd",
-        "中文字符", "abc中def文ghi", "日本語テキスト、ひらがな。", "한국어 텍스트 각각", "\u3400\u4dbf\U00020000\U0002a6df\U0002b81f\U0002b820\U0002ceaf\U0002ceb0\U00030000",
-        "豈更車 \uf900\ufaff\U0002f800", "㍿ ㋿ ﷺ ﬁﬂ ﬃ", "ΟΔΥΣΣΕΥΣ ΟΔΟΣ. ΣΑΣ σς Σ", "İstanbul Iğdır ISPARTA ıi İ", "STRASSE straße ẞ", "ǅ Ǆ ǆ ǈ ﬀ",
-        "café cafe\u0301 CAFÉ CAFE\u0301", "a\u0301\u0327\u0316b", "a\u0327\u0301 a\u0301\u0327", "e" + marks + "f", marks, "\u0301", "\u0301a", "a \u0301b",
-        "\u1e69 s\u0323\u0307 s\u0307\u0323 \u1e9b\u0323", "\u0344\u0340\u0341\u0343", "क्षत्रिय हिन्दी", "ภาษาไทย สระ", "עִבְרִית", "العَرَبِيَّة", "Việt Nam Tiếng Việt",
-        "\u302a\u302e\u302f가\u302e", "\U0001d15e\U0001d165\U0001d16d\U0001d157\U0001d165", "a\u09fe\u0301\u0316", "\U00011938\U00011935\U00011930", "a\u08d4\u0316\u1df6\u0301",
-        "😀", "a😀b", "👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 ☺️ ☺︎", "🥰🫠🫨🪿", "\ua7cb \ua7cc \ua7dc \U00010d50 \U00016ea0 \u1c89 \u2c2f \u1e9e", "\u2e52\u2e5d 𞤀𞤢 \U0001fbf9 \u20c0",
-        "\u166d\U000111c9\u1734\u1715", "$+<=>^`|~ a+b=c <x|y> ~z^2 `q`", "≠ ≮ ≯ ; ` \u1fef \u2260", "–—‘’“”…‹›«»¿¡§¶·†‡•", "€£¥₿¢¤", "H₂O x² ½ ⅷ №", "１２３ＡＢＣ！", "don't can't o'clock ''' ``",
-        "[SEP]", "a [SEP] b", "[CLS]a[SEP]b[MASK]c[PAD]d[UNK]e", "[cls] [Sep] [ MASK ] [[SEP]] [SEP", "SEP] [[[CLS]]] [CLS][CLS]", "[unused1] [unused99]", "##ing ##s # ## ###", "[\u200bSEP] [S\u0301EP]", "\u0301[SEP]\u0301", "中[SEP]文",
-        "a" * 99, "a" * 100, "a" * 101, "é" * 100, "é" * 101, "e\u0301" * 100, "😀" * 100, "😀" * 101, "a" * 100_000, "ab" * 100_000 + " c", "é" * 100_000, "中" * 100_000,
-        "a\u0301" * 50_000, "\u0301" * 100_000, "a" + "\u0301\u0316\u302e" * 30_000, "!" * 100_000, " " * 100_000, "[SEP]" * 20_000, "[" * 100_000, "\0" * 100_000, "x" * 100 + "!" + "y" * 101 + "-z",
-        "supercalifragilisticexpialidocious antidisestablishmentarianism Donaudampfschifffahrtsgesellschaft", "the quick brown fox", "UPPER lower MiXeD", "http://example.com/a?b=c&d=%20#e", "3.14159 1,000,000 -5e-10"]
-    raw = [b"\xff", b"a\xffb", b"\xc3", b"a\xc3", b"\xc3(", b"\xe2\x82", b"\xe2\x82a", b"\xe2(\xa1", b"\xf0\x9f\x98", b"\xf0\x9f\x98 \xf0\x9f", b"\xc0\x80", b"\xed\xa0\x80", b"\xed\xa0\xbd\xed\xb8\x80",
-           b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\x80\x80", b"abc\xe9 caf\xe9 na\xefve", b"\xe4[SEP]\xb8", b"a\xcc\xffb\xcc\x81", bytes(range(256)), b"\xfe\xff\0a\0b", b"\xff" * 100_000]
+        "", " ", "\t\n\r \x0b\x0c\x85\u2028\u2029", "\0", "a\0b", "a\ufffdb", "a\u200bb", "a\u200db",
+        "a\xadb", "\ufeffa", "a\x7fb",
+        "".join(map(chr, range(0x20))), "".join(map(chr, range(0x21, 0x100))), "\ue000a\uf8ff",
+        "\U000f0000\U0010fffd",
+        "中文字符", "abc中def文ghi", "日本語テキスト、ひらがな。", "한국어 텍스트 각각",
+        "\u3400\u4dbf\U00020000\U0002a6df\U0002b81f\U0002b820\U0002ceaf\U0002ceb0\U00030000",
+        "豈更車 \uf900\ufaff\U0002f800", "㍿ ㋿ ﷺ ﬁﬂ ﬃ", "ΟΔΥΣΣΕΥΣ ΟΔΟΣ. ΣΑΣ σς Σ", "İstanbul Iğdır ISPARTA ıi İ",
+        "STRASSE straße ẞ", "ǅ Ǆ ǆ ǈ ﬀ",
+        "café cafe\u0301 CAFÉ CAFE\u0301", "a\u0301\u0327\u0316b", "a\u0327\u0301 a\u0301\u0327",
+        "e" + marks + "f", marks, "\u0301", "\u0301a", "a \u0301b",
+        "\u1e69 s\u0323\u0307 s\u0307\u0323 \u1e9b\u0323", "\u0344\u0340\u0341\u0343", "क्षत्रिय हिन्दी",
+        "ภาษาไทย สระ", "עִבְרִית", "العَرَبِيَّة", "Việt Nam Tiếng Việt",
+        "\u302a\u302e\u302f가\u302e", "\U0001d15e\U0001d165\U0001d16d\U0001d157\U0001d165",
+        "a\u09fe\u0301\u0316", "\U00011938\U00011935\U00011930", "a\u08d4\u0316\u1df6\u0301",
+        "😀", "a😀b", "👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪 👍🏽 ☺️ ☺︎", "🥰🫠🫨🪿",
+        "\ua7cb \ua7cc \ua7dc \U00010d50 \U00016ea0 \u1c89 \u2c2f \u1e9e",
+        "\u2e52\u2e5d 𞤀𞤢 \U0001fbf9 \u20c0",
+        "\u166d\U000111c9\u1734\u1715", "$+<=>^`|~ a+b=c <x|y> ~z^2 `q`", "≠ ≮ ≯ ; ` \u1fef \u2260",
+        "–—‘’“”…‹›«»¿¡§¶·†‡•", "€£¥₿¢¤", "H₂O x² ½ ⅷ №", "１２３ＡＢＣ！", "don't can't o'clock ''' ``",
+        "[SEP]", "a [SEP] b", "[CLS]a[SEP]b[MASK]c[PAD]d[UNK]e", "[cls] [Sep] [ MASK ] [[SEP]] [SEP",
+        "SEP] [[[CLS]]] [CLS][CLS]", "[unused1] [unused99]", "##ing ##s # ## ###", "[\u200bSEP] [S\u0301EP]",
+        "\u0301[SEP]\u0301", "中[SEP]文",
+        "a" * 99, "a" * 100, "a" * 101, "é" * 100, "é" * 101, "e\u0301" * 100, "😀" * 100, "😀" * 101,
+        "a" * 100_000, "ab" * 100_000 + " c", "é" * 100_000, "中" * 100_000,
+        "a\u0301" * 50_000, "\u0301" * 100_000, "a" + "\u0301\u0316\u302e" * 30_000, "!" * 100_000,
+        " " * 100_000, "[SEP]" * 20_000, "[" * 100_000, "\0" * 100_000, "x" * 100 + "!" + "y" * 101 + "-z",
+        "supercalifragilisticexpialidocious antidisestablishmentarianism Donaudampfschifffahrtsgesellschaft",
+        "the quick brown fox", "UPPER lower MiXeD", "http://example.com/a?b=c&d=%20#e",
+        "3.14159 1,000,000 -5e-10"]
+    raw = [
+        b"\xff", b"a\xffb", b"\xc3", b"a\xc3", b"\xc3(", b"\xe2\x82", b"\xe2\x82a", b"\xe2(\xa1", b"\xf0\x9f\x98",
+        b"\xf0\x9f\x98 \xf0\x9f", b"\xc0\x80", b"\xed\xa0\x80", b"\xed\xa0\xbd\xed\xb8\x80", b"\xf4\x90\x80\x80",
+        b"\xf8\x88\x80\x80\x80", b"\x80\x80", b"abc\xe9 caf\xe9 na\xefve", b"\xe4[SEP]\xb8", b"a\xcc\xffb\xcc\x81",
+        bytes(range(256)), b"\xfe\xff\0a\0b", b"\xff" * 100_000]
     return [text.encode() for text in texts] + raw
 
 
 def code_points():
     """Texts of 128 code points, each alone and in a word: NUL to U+10FFFF."""
-    return [" ".join(f"{chr(c)} a{chr(c)}b" for c in CODE_POINTS[i:i + 128]).encode() for i in range(0, len(CODE_POINTS), 128)]
+    blocks = [CODE_POINTS[i:i + 128] for i in range(0, len(CODE_POINTS), 128)]
+    return [" ".join(f"{chr(c)} a{chr(c)}b" for c in block).encode() for block in blocks]
 
 
 def random_texts(seed):
     """Strings of characters from one or several pools, and strings of random bytes."""
     rng = random.Random(seed)
-    pools = [range(0x20, 0x7F), range(0, 0x80), range(0x80, 0x250), range(0x300, 0x370), range(0x370, 0x530), range(0x590, 0x900), range(0x900, 0xE00), range(0x1AB0, 0x2100), range(0x2000, 0x2070),
-             range(0x3000, 0x3100), range(0x4E00, 0x4F00), range(0xA640, 0xAC00), range(0xFE00, 0xFFFE), range(0x1D100, 0x1D200), range(0x11000, 0x12000), range(0x1E000, 0x1F000), range(0x1F300, 0x1FB00), [ord(c) for c in "aeinorst E\u0301\u0308.,[]"]]
+    pools = [range(0x20, 0x7F), range(0, 0x80), range(0x80, 0x250), range(0x300, 0x370), range(0x370, 0x530),
+             range(0x590, 0x900), range(0x900, 0xE00), range(0x1AB0, 0x2100), range(0x2000, 0x2070),
+             range(0x3000, 0x3100), range(0x4E00, 0x4F00), range(0xA640, 0xAC00), range(0xFE00, 0xFFFE),
+             range(0x1D100, 0x1D200), range(0x11000, 0x12000), range(0x1E000, 0x1F000), range(0x1F300, 0x1FB00),
+             [ord(c) for c in "aeinorst E\u0301\u0308.,[]"]]
     texts = []
     for _ in range(12_000):
         chosen = rng.sample(pools, rng.randint(1, 4))
@@ -74,7 +97,8 @@ def random_texts(seed):
     for _ in range(2_000):
         texts.append("".join(chr(rng.choice(CODE_POINTS)) for _ in range(rng.randint(1, 40))).encode())
     for _ in range(4_000):
-        fragments = [rng.randbytes(rng.randint(1, 6)), b"word", "é中\u0301".encode()[:rng.randint(0, 7)], b" ", b"\xcc\x81", b"[SEP]"]
+        cut_short = "é中\u0301".encode()[:rng.randint(0, 7)]
+        fragments = [rng.randbytes(rng.randint(1, 6)), cut_short, b"word", b" ", b"\xcc\x81", b"[SEP]"]
         texts.append(b"".join(rng.choice(fragments) for _ in range(rng.randint(1, 12))))
     return texts
 
@@ -129,7 +153,8 @@ def write_group(output, name, texts, tokenizers):
     for kind, tokenizer in tokenizers.items():
         with open(output / f"{name}.{kind}", "wb") as file:
             for begin in range(0, len(decoded), 4096):
-                for encoding in tokenizer.backend_tokenizer.encode_batch_fast(decoded[begin:begin + 4096], add_special_tokens=False):
+                batch = decoded[begin:begin + 4096]
+                for encoding in tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False):
                     ids = np.array(encoding.ids, dtype="<u2")
                     file.write(struct.pack("<I", len(ids)) + ids.tobytes())
 
@@ -139,7 +164,8 @@ def write_normalizers(output):
     texts = ["a".join(map(chr, CODE_POINTS[i:i + 256])) for i in range(0, len(CODE_POINTS), 256)]
     for name, options in NORMALIZERS.items():
         normalizer = BertNormalizer(*options)
-        write_records(output / f"normalizer.{name}", [part.encode() for text in texts for part in (text, normalizer.normalize_str(text))])
+        records = [part.encode() for text in texts for part in (text, normalizer.normalize_str(text))]
+        write_records(output / f"normalizer.{name}", records)
 
 
 def load(directory):

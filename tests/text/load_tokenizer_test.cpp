@@ -133,6 +133,13 @@ TEST_F(LoadTokenizer, SaveGivesTheSameTokenizer) {
   EXPECT_THAT(read_file(dir_ / "copy" / "tokenizer_config.json"), HasSubstr(R"("do_lower_case": false)"))
       << "transformers would lower-case without it";
   EXPECT_THAT(encode_from(dir_ / "copy", "Hello"), ElementsAre(6));
+  put("tokenizer_config.json", R"({"model_max_length": 512})");
+  load_tokenizer(dir_)->save(dir_ / "second");
+  EXPECT_THAT(read_file(dir_ / "second" / "tokenizer_config.json"),
+              AllOf(HasSubstr(R"("do_lower_case": false)"), HasSubstr(R"("model_max_length": 512)")));
+  put("tokenizer_config.json", R"({"do_lower_case":false})");
+  load_tokenizer(dir_)->save(dir_ / "third");
+  EXPECT_EQ(read_file(dir_ / "third" / "tokenizer_config.json"), R"({"do_lower_case":false})") << "copied as it is";
 }
 
 TEST_F(LoadTokenizer, MissingFiles) {
