@@ -16,7 +16,7 @@
 #ifdef __CUDACC__
 #define LAIT_HOST_DEVICE __host__ __device__ inline
 #else
-#define LAIT_HOST_DEVICE inline
+#define LAIT_HOST_DEVICE [[gnu::always_inline]] inline  // in every unit anew: some are compiled for other instruction sets
 #endif
 
 namespace lait::kernels {
