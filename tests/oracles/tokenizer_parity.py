@@ -178,6 +178,9 @@ def load(directory):
 
 def main(minilm_dir, output_dir, data_dir=None):
     output = pathlib.Path(output_dir)
+    for pattern in ("*.texts", "*.uncased", "*.cased"):  # of an earlier run, perhaps with other data
+        for path in output.glob(pattern):
+            path.unlink()
     for kind in ("uncased", "cased"):
         shutil.rmtree(output / kind, ignore_errors=True)
         (output / kind).mkdir(parents=True)
