@@ -29,7 +29,10 @@ std::string quoted(std::string_view text) {
 
 std::string window(const std::vector<int32_t>& ids, size_t at) {
   std::string out;
-  for (size_t i = at < 3 ? 0 : at - 3; i < std::min(ids.size(), at + 6); ++i) out += " " + std::to_string(ids[i]);
+  for (size_t i = at < 3 ? 0 : at - 3; i < std::min(ids.size(), at + 6); ++i) {
+    out += ' ';
+    out += std::to_string(ids[i]);
+  }
   return out;
 }
 
