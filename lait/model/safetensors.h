@@ -1,0 +1,45 @@
+// The safetensors format: an 8-byte header length, a JSON header {name: {dtype, shape, data_offsets}}, the bytes.
+// Reading maps the file and checks every bound; writing never leaves a half file.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lait/files.h"
+
+namespace lait {
+
+struct TensorInfo {
+  std::string name;
+  at::ScalarType dtype;
+  std::vector<int64_t> shape;
+  size_t begin = 0, end = 0;  // bytes in the file
+};
+
+class SafetensorsFile {
+ public:
+  // Throws UserError naming the file and the tensor: truncated, header too long or no JSON, unknown dtype, sizes that do not
+  // fit the shape, tensors outside the file, overlapping or with holes between them, a name twice.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  bool has(const std::string& name) const { return index_.contains(name); }
+  // A view of the mapped file, kept alive by the tensor; not to be written. Throws UserError where there is no such tensor.
+  at::Tensor tensor(const std::string& name) const;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  std::shared_ptr<MappedFile> file_;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string, size_t> index_;
+};
+
+// In the order that Hugging Face writes (wider types first, then by name). Throws std::runtime_error naming the path.
+void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors);
+
+}  // namespace lait

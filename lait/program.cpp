@@ -1,0 +1,40 @@
+#include "lait/program.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "lait/error.h"
+
+namespace lait {
+
+std::string version_string() { return "lait " LAIT_VERSION " (" LAIT_GIT_HASH ")"; }
+
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  app.set_version_flag("--version", version_string());
+  const std::string name = app.get_name();
+  auto complain = [&](const std::string& text) { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); };
+  // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.
+  std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
+  try {
+    app.parse(argc, argv);
+    const int code = body();
+    std::fflush(stdout);
+    return code;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    complain(std::string(error.what()) + "; see " + name + " --help");
+    return kExitUser;
+  } catch (const UserError& error) {
+    complain(error.what());
+    return kExitUser;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return kExitOurs;
+  }
+}
+
+}  // namespace lait
