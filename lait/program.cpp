@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "lait/error.h"
+#include "lait/git_hash.h"  // made by the build
 
 namespace lait {
 

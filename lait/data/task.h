@@ -11,7 +11,7 @@ namespace lait {
 
 struct ReadOptions {
   int64_t skip_bad_lines = 0;   // malformed lines tolerated in all; one more throws
-  bool require_labels = true;   // false: unlabelled examples are kept with label -1 (prediction); true: see Task::read
+  bool require_labels = true;   // false: examples without label are kept with label -1 (prediction); true: malformed
 };
 
 struct ReadCounts {
@@ -27,6 +27,8 @@ class Task {
   virtual std::vector<std::string> segment_names() const = 0;  // e.g. {"premise", "hypothesis"}; empty: any number (jsonl)
   virtual std::vector<std::string> labels() const = 0;         // index = label id; empty: regression, or found in the data (jsonl)
   virtual bool regression() const { return false; }
+  // Whether the labels are whatever the training data has; see labels.h. jsonl only: a classifier or a regression.
+  virtual bool open_labels() const { return false; }
   virtual std::vector<std::string> metrics() const = 0;        // names known to eval/metrics.h; the first selects the best checkpoint
   virtual std::string formats() const = 0;                     // one line for --help and errors: the files it reads
   // Appends the examples of one file, in the file's order. Throws UserError "file:line: expected …, got …".
@@ -34,6 +36,7 @@ class Task {
                     ReadCounts& counts) const = 0;
 };
 
+std::vector<std::string> task_names();
 // The list. find_task throws UserError naming the known tasks and the nearest one.
 const std::vector<const Task*>& all_tasks();
 const Task& find_task(const std::string& name);

@@ -1,0 +1,22 @@
+// Labels of tasks that find them in the data (jsonl): the set is fixed by the training data, and all splits use it.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/data/example.h"
+#include "lait/data/task.h"
+
+namespace lait {
+
+// The distinct label texts, sorted.
+std::vector<std::string> label_set(std::span<const Example> examples);
+// Sets label from label_text: its index in labels. Throws UserError naming an example whose label is not among them.
+void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels);
+// Sets label from label_text as a number. Throws UserError naming an example whose label is none.
+void assign_scores(std::span<Example> examples);
+// The metrics of a task under a head; the first selects the best checkpoint.
+std::vector<std::string> metrics_of(const Task& task, Head head);
+
+}  // namespace lait

@@ -1,0 +1,97 @@
+// MNLI and SNLI: premise, hypothesis, three classes. GLUE's TSV (columns found by the header; quotes are text), the
+// original JSON lines {"sentence1", "sentence2", "gold_label"}, or {"premise", "hypothesis", "label"} lines. A gold label
+// "-" marks an example that annotators did not agree on: it is left out and counted.
+#include "lait/data/task_lines.h"
+#include "lait/data/tasks.h"
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+constexpr const char* kNoGold = "-";
+
+class Nli : public Task {
+ public:
+  explicit Nli(std::string name) : name_(std::move(name)) {}
+  std::string name() const override { return name_; }
+  std::vector<std::string> segment_names() const override { return {"premise", "hypothesis"}; }
+  std::vector<std::string> labels() const override { return {"entailment", "neutral", "contradiction"}; }
+  std::vector<std::string> metrics() const override { return {"accuracy"}; }
+  std::string formats() const override {
+    return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a TSV with the columns sentence1, sentence2, gold_label";
+  }
+
+  void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
+    LineReader reader(file);
+    const auto first = reader.next();
+    if (!first) throw UserError(file.string() + ": expected examples, got an empty file");
+    const bool json = first->find_first_not_of(" \t") != std::string::npos && (*first)[first->find_first_not_of(" \t")] == '{';
+    if (json) {
+      LineReader again(file);
+      for_each_line(again, file, options, counts, [&](const std::string& line) { add(json_example(line, options), out, counts); });
+      return;
+    }
+    const auto columns = find_columns(*first, {"sentence1", "sentence2", "gold_label"}, file);
+    const size_t width = split_tabs(*first).size();
+    for_each_line(reader, file, options, counts, [&](const std::string& line) {
+      const auto cells = split_tabs(line);
+      if (cells.size() != width) {
+        throw BadLine("expected " + std::to_string(width) + " tab-separated columns, got " + std::to_string(cells.size()));
+      }
+      Example example;
+      example.segments = {cells[columns[0]], cells[columns[1]]};
+      example.label_text = cells[columns[2]];
+      add(std::move(example), out, counts);
+    });
+  }
+
+ private:
+  Example json_example(const std::string& line, const ReadOptions& options) const {
+    const nlohmann::json object = parse_object(line);
+    const bool original = object.contains("sentence1");
+    Example example;
+    example.segments = {text_field(object, original ? "sentence1" : "premise"), text_field(object, original ? "sentence2" : "hypothesis")};
+    const char* label = original ? "gold_label" : "label";
+    if (options.require_labels || object.contains(label)) {
+      const auto found = object.find(label);
+      // Hugging Face's copies have the index, -1 for no gold label.
+      if (found != object.end() && found->is_number_integer()) {
+        const auto index = found->get<int64_t>();
+        const auto names = labels();
+        if (index < -1 || index >= static_cast<int64_t>(names.size())) throw BadLine("expected a label index from 0 to 2, got " + std::to_string(index));
+        example.label_text = index == -1 ? kNoGold : names[static_cast<size_t>(index)];
+      } else {
+        example.label_text = text_field(object, label);
+      }
+    }
+    if (object.contains("pairID") && object["pairID"].is_string()) example.id = object["pairID"].get<std::string>();
+    return example;
+  }
+
+  void add(Example example, std::vector<Example>& out, ReadCounts& counts) const {
+    if (example.label_text == kNoGold) {
+      ++counts.unlabelled;
+      return;
+    }
+    if (!example.label_text.empty()) example.label = label_index(example.label_text, labels());
+    example.label_text.clear();
+    out.push_back(std::move(example));
+    ++counts.examples;
+  }
+
+  std::string name_;
+};
+
+}  // namespace
+
+const Task& mnli_task() {
+  static const Nli task("mnli");
+  return task;
+}
+
+const Task& snli_task() {
+  static const Nli task("snli");
+  return task;
+}
+
+}  // namespace lait

@@ -1,0 +1,18 @@
+// The tasks, one a line; lait/data/task_*.cpp defines them, tasks.cpp lists them.
+#pragma once
+#include <string>
+
+#include "lait/data/task.h"
+
+namespace lait {
+
+const Task& wordnet_task();
+const Task& sick_task();
+const Task& mnli_task();
+const Task& snli_task();
+const Task& jsonl_task();
+
+// One line of the jsonl format, without a check of its label. Throws std::runtime_error "expected …, got …".
+Example parse_segments(const std::string& line);
+
+}  // namespace lait
