@@ -3,7 +3,7 @@
 namespace lait {
 
 const char* const kFlopsDefinition =
-    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention = and the Q, K, V, O projections;\n"
+    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention = and the Q, K, V, O projections; "
     "encoder = and the FFN. full: the stock model; lait: this schedule; lait_cached: with the segments' states in a cache.";
 
 Flops& Flops::operator+=(const Flops& other) {

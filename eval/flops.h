@@ -20,7 +20,7 @@
 
 namespace lait {
 
-extern const char* const kFlopsDefinition;  // the above in two lines, for reports
+extern const char* const kFlopsDefinition;  // the above in one line, for reports
 
 struct Flops {
   double score_context = 0, attention = 0, encoder = 0;

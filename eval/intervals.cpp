@@ -40,7 +40,7 @@ double quantile(const std::vector<double>& sorted, double q) {
 
 // value(resampled indices) over all resamples.
 template <class Value>
-Estimate bootstrap(double value, size_t size, Value&& resampled_value) {
+Interval bootstrap(double value, size_t size, Value&& resampled_value) {
   std::vector<double> values;
   std::vector<size_t> indices(size);
   for (int r = 0; r < kResamples; ++r) {
@@ -59,7 +59,7 @@ void take(std::span<const Outcome> from, const std::vector<size_t>& indices, std
   for (size_t i = 0; i < indices.size(); ++i) to[i] = from[indices[i]];
 }
 
-Estimate paired_accuracy(std::span<const Outcome> a, std::span<const Outcome> b) {
+Interval paired_accuracy(std::span<const Outcome> a, std::span<const Outcome> b) {
   double only_a = 0, only_b = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     const bool a_right = a[i].predicted == a[i].label, b_right = b[i].predicted == b[i].label;
@@ -75,7 +75,7 @@ Estimate paired_accuracy(std::span<const Outcome> a, std::span<const Outcome> b)
 
 }  // namespace
 
-Estimate wilson(int64_t successes, int64_t trials) {
+Interval wilson(int64_t successes, int64_t trials) {
   const auto n = static_cast<double>(trials);
   const double p = static_cast<double>(successes) / n, z2 = kZ * kZ;
   const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
@@ -83,7 +83,7 @@ Estimate wilson(int64_t successes, int64_t trials) {
   return {p, std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
-Estimate estimate(const Metric& metric, std::span<const Outcome> outcomes) {
+Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes) {
   const double value = metric.value(outcomes);
   const auto size = static_cast<int64_t>(outcomes.size());
   if (metric.name == "accuracy") return wilson(std::llround(value * static_cast<double>(size)), size);
@@ -94,7 +94,7 @@ Estimate estimate(const Metric& metric, std::span<const Outcome> outcomes) {
   });
 }
 
-Estimate paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference) {
+Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference) {
   if (outcomes.size() != reference.size()) throw std::invalid_argument("paired_difference: the examples differ");
   if (metric.name == "accuracy") return paired_accuracy(outcomes, reference);
   std::vector<Outcome> ours, theirs;

@@ -16,15 +16,15 @@ namespace lait {
 
 inline constexpr int kResamples = 1000;
 
-struct Estimate {
+struct Interval {
   double value = 0;
   double low = 0, high = 0;  // 95 % interval
 };
 
-Estimate wilson(int64_t successes, int64_t trials);
+Interval wilson(int64_t successes, int64_t trials);
 // REQUIRES: at least one outcome.
-Estimate estimate(const Metric& metric, std::span<const Outcome> outcomes);
+Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes);
 // Metric of `outcomes` minus metric of `reference`. REQUIRES: the same examples in the same order.
-Estimate paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference);
+Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference);
 
 }  // namespace lait

@@ -88,10 +88,10 @@ TEST(Metrics, OutcomesTakeTheFirstLargestClassAndNeedLabels) {
 }
 
 TEST(Intervals, WilsonAsPublished) {
-  const Estimate eight_of_ten = wilson(8, 10);  // statsmodels.proportion_confint(8, 10, method="wilson")
+  const Interval eight_of_ten = wilson(8, 10);  // statsmodels.proportion_confint(8, 10, method="wilson")
   EXPECT_NEAR(eight_of_ten.low, 0.4901625, 1e-6);
   EXPECT_NEAR(eight_of_ten.high, 0.9433178, 1e-6);
-  const Estimate all = wilson(20, 20);
+  const Interval all = wilson(20, 20);
   EXPECT_EQ(all.value, 1);
   EXPECT_EQ(all.high, 1);
   EXPECT_NEAR(all.low, 0.8388748, 1e-6);
@@ -104,12 +104,12 @@ TEST(Intervals, PairedAccuracyFromDiscordantPairs) {
     a.push_back({i < 12 || i >= 16 ? 1. : 0., 1.});
     b.push_back({i >= 12 ? 1. : 0., 1.});
   }
-  const Estimate difference = paired_difference(find_metric("accuracy"), a, b);
+  const Interval difference = paired_difference(find_metric("accuracy"), a, b);
   EXPECT_DOUBLE_EQ(difference.value, 0.08);
   const double half = 1.959964 * std::sqrt(17 - 64.0 / 102) / 102;
   EXPECT_NEAR(difference.low, 8.0 / 102 - half, 1e-6);
   EXPECT_NEAR(difference.high, 8.0 / 102 + half, 1e-6);
-  const Estimate same = paired_difference(find_metric("accuracy"), a, a);
+  const Interval same = paired_difference(find_metric("accuracy"), a, a);
   EXPECT_EQ(same.value, 0);
   EXPECT_LT(same.low, 0);
   EXPECT_GT(same.high, 0);
@@ -123,7 +123,7 @@ TEST(Intervals, BootstrapIsReproducible) {
     const double label = noise(random);
     outcomes.push_back({label + noise(random), label});
   }
-  const Estimate a = estimate(find_metric("pearson"), outcomes), b = estimate(find_metric("pearson"), outcomes);
+  const Interval a = metric_interval(find_metric("pearson"), outcomes), b = metric_interval(find_metric("pearson"), outcomes);
   EXPECT_EQ(a.low, b.low);
   EXPECT_EQ(a.high, b.high);
   EXPECT_LT(a.low, a.value);
@@ -137,7 +137,7 @@ double coverage(double truth, uint32_t seed, Sample&& sample) {
   std::mt19937 random(seed);
   int covered = 0;
   for (int t = 0; t < kTrials; ++t) {
-    const Estimate e = sample(random);
+    const Interval e = sample(random);
     covered += e.low <= truth && truth <= e.high;
   }
   return static_cast<double>(covered) / kTrials;
@@ -150,12 +150,12 @@ TEST(Intervals, CoverTheTruth) {
   EXPECT_THAT(coverage(0.85, kSeed, [&](std::mt19937& random) {
     std::vector<Outcome> outcomes(150, Outcome{0, 1});
     for (Outcome& o : outcomes) o.predicted = right(random);
-    return estimate(find_metric("accuracy"), outcomes);
+    return metric_interval(find_metric("accuracy"), outcomes);
   }), DoubleNear(0.95, 0.05)) << "accuracy, seed " << kSeed;
   EXPECT_THAT(coverage(0.25, kSeed, [&](std::mt19937& random) {
     std::vector<Outcome> outcomes(100);
     for (Outcome& o : outcomes) o.predicted = 0.5 * noise(random);
-    return estimate(find_metric("mse"), outcomes);
+    return metric_interval(find_metric("mse"), outcomes);
   }), DoubleNear(0.95, 0.06)) << "mse, seed " << kSeed;
 }
 

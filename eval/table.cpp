@@ -1,0 +1,91 @@
+#include "eval/table.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace lait {
+namespace {
+
+bool begins_code_point(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+std::vector<size_t> column_widths(const Table& table) {
+  std::vector<size_t> widths(table.header.size(), 0);
+  auto widen = [&](const std::vector<std::string>& row) {
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], display_width(row[c]));
+  };
+  widen(table.header);
+  for (const auto& row : table.rows) widen(row);
+  return widths;
+}
+
+std::string pad(const std::string& cell, size_t width, bool left) {
+  const std::string spaces(width - display_width(cell), ' ');
+  return left ? cell + spaces : spaces + cell;
+}
+
+}  // namespace
+
+size_t display_width(std::string_view utf8) { return static_cast<size_t>(std::ranges::count_if(utf8, begins_code_point)); }
+
+std::string keep_end(const std::string& utf8, size_t width) {
+  size_t excess = display_width(utf8);
+  if (excess <= width) return utf8;
+  excess -= width - 1;
+  size_t begin = 0;
+  while (excess > 0 || (begin < utf8.size() && !begins_code_point(utf8[begin]))) excess -= begins_code_point(utf8[begin++]);
+  return "…" + utf8.substr(begin);
+}
+
+std::string wrap(const std::string& text, size_t width) {
+  std::istringstream words(text);
+  std::string out;
+  size_t used = 0;
+  for (std::string word; words >> word;) {
+    const size_t size = display_width(word);
+    const bool fits = used > 0 && used + 1 + size <= width;
+    if (used > 0) out += fits ? " " : "\n";
+    used = fits ? used + 1 + size : size;
+    out += word;
+  }
+  return out + "\n";
+}
+
+std::string format_plain(const Table& table) {
+  const std::vector<size_t> widths = column_widths(table);
+  std::string out;
+  auto add = [&](const std::vector<std::string>& row) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      line += (c == 0 ? "" : "  ") + pad(row[c], widths[c], c < table.num_text_columns);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  };
+  add(table.header);
+  for (const auto& row : table.rows) add(row);
+  return out;
+}
+
+std::string format_markdown(const Table& table) {
+  const std::vector<size_t> widths = column_widths(table);
+  std::string out;
+  auto add = [&](const std::vector<std::string>& row) {
+    out += "|";
+    for (size_t c = 0; c < row.size(); ++c) {
+      std::string cell = pad(row[c], widths[c], c < table.num_text_columns);
+      for (size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2) cell.insert(at, "\\");
+      out += " " + cell + " |";
+    }
+    out += "\n";
+  };
+  add(table.header);
+  out += "|";
+  for (size_t c = 0; c < widths.size(); ++c) {
+    out += c < table.num_text_columns ? std::string(widths[c] + 2, '-') + "|" : std::string(widths[c] + 1, '-') + ":|";
+  }
+  out += "\n";
+  for (const auto& row : table.rows) add(row);
+  return out;
+}
+
+}  // namespace lait

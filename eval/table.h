@@ -1,0 +1,26 @@
+// Rows of text as an aligned table: for a terminal or a pipe, or for Markdown.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lait {
+
+struct Table {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;  // each as long as the header
+  size_t num_text_columns = 1;                 // the first columns, aligned left; the others right
+};
+
+// Lines with two spaces between columns, none at a line's end. Cells may be UTF-8: a code point is one column wide.
+std::string format_plain(const Table& table);
+std::string format_markdown(const Table& table);
+
+// Breaks a text at spaces into lines of at most `width` columns, each ended by a newline.
+std::string wrap(const std::string& text, size_t width);
+
+size_t display_width(std::string_view utf8);
+// At most `width` columns: the end of a longer text behind "…".
+std::string keep_end(const std::string& utf8, size_t width);
+
+}  // namespace lait
