@@ -34,6 +34,7 @@ struct ModelConfig {
   std::optional<double> hidden_dropout;    // overrides the checkpoint's hidden_dropout_prob
   std::optional<double> attention_dropout; // overrides attention_probs_dropout_prob
   std::optional<double> classifier_dropout;
+  bool operator==(const ModelConfig&) const = default;
 };
 
 // Files of one split; a format made of several files is a map part -> file (joined by the task's reader).
@@ -44,6 +45,7 @@ struct DataConfig {
   int64_t max_segment_tokens = 0;          // with special tokens; 0: the model's limit
   OnOverflow on_overflow = OnOverflow::kTruncate;
   int64_t skip_bad_lines = 0;
+  bool operator==(const DataConfig&) const = default;
 };
 
 struct TrainingConfig {
@@ -67,11 +69,13 @@ struct TrainingConfig {
   int64_t evaluate_every = 0;              // steps; 0: every epoch
   int64_t checkpoint_every = 0;            // steps; 0: every epoch
   std::string select_by;                   // metric on validation data; "": the task's first
+  bool operator==(const TrainingConfig&) const = default;
 };
 
 struct OutputConfig {
   std::string dir;                         // the run directory
   int64_t keep = 1;                        // newest checkpoints/step-N kept
+  bool operator==(const OutputConfig&) const = default;
 };
 
 struct Config {
@@ -80,6 +84,7 @@ struct Config {
   DataConfig data;
   TrainingConfig training;
   OutputConfig output;
+  bool operator==(const Config&) const = default;
 };
 
 }  // namespace lait

@@ -1,5 +1,6 @@
 // Where configs and models are looked for: the working directory, what was built or installed, the Hugging Face cache.
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 
 #include "lait/config/read.h"
@@ -10,21 +11,31 @@ namespace lait {
 namespace fs = std::filesystem;
 namespace {
 
-// PREFIX/share/lait of an installed program (PREFIX/bin/lait-x), or "" in a build tree.
-fs::path installed_share() {
+bool is_file(const fs::path& path) {
   std::error_code error;
-  const fs::path share = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "share" / "lait";
-  return fs::is_directory(share, error) ? share : fs::path();
+  return fs::is_regular_file(path, error);
+}
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+bool is_model(const fs::path& dir) { return is_file(dir / "config.json"); }
+
+// The folder above the one that holds the program: PREFIX of PREFIX/bin/lait-x, or the build folder.
+fs::path program_prefix() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
 }
 
+// Of an installed program its own, else the source tree's.
 fs::path configs_folder() {
-  const fs::path share = installed_share();
-  return share.empty() ? fs::path(LAIT_SOURCE_DIR) / "configs" : share / "configs";
+  const fs::path installed = program_prefix() / "share" / "lait" / "configs";
+  return is_folder(installed) ? installed : fs::path(LAIT_SOURCE_DIR) / "configs";
 }
 
-fs::path models_folder() {
-  const fs::path share = installed_share();
-  return share.empty() ? fs::path(LAIT_BUILD_DIR) / "models" : share / "models";
+std::vector<fs::path> models_folders() {
+  const fs::path prefix = program_prefix();
+  return {prefix / "share" / "lait" / "models", prefix / "models", fs::path(LAIT_BUILD_DIR) / "models"};
 }
 
 std::string environment(const char* name) {
@@ -32,55 +43,97 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-// The hub cache of huggingface_hub.
+// The hub cache as huggingface_hub finds it.
 fs::path hub_cache() {
-  if (const auto cache = environment("HF_HUB_CACHE"); !cache.empty()) return cache;
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const auto cache = environment(name); !cache.empty()) return cache;
+  }
   if (const auto home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
   if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface" / "hub";
   return fs::path(environment("HOME")) / ".cache" / "huggingface" / "hub";
 }
 
-bool is_model(const fs::path& dir) {
-  std::error_code error;
-  return fs::is_regular_file(dir / "config.json", error);
+std::string replace_all(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  return text;
 }
 
-// models--org--name/refs/main names the snapshot.
+constexpr char kModelsPrefix[] = "models--";
+
+// models--org--name/refs/main names the snapshot; where only a certain revision was fetched there is no such file, and
+// the snapshot is taken if it is the only one. "" where there is none.
 fs::path cached_snapshot(const std::string& name) {
-  std::string folder = "models--" + name;
-  for (size_t at = folder.find('/'); at != std::string::npos; at = folder.find('/', at)) folder.replace(at, 1, "--");
-  const fs::path model = hub_cache() / folder;
+  const fs::path model = hub_cache() / (kModelsPrefix + replace_all(name, "/", "--"));
+  if (is_file(model / "refs" / "main")) {
+    std::string revision = read_file(model / "refs" / "main");
+    while (!revision.empty() && std::isspace(static_cast<unsigned char>(revision.back()))) revision.pop_back();
+    // A revision is one folder's name; anything else is a broken file.
+    return revision.empty() || revision.find('/') != std::string::npos ? fs::path() : model / "snapshots" / revision;
+  }
+  std::vector<fs::path> snapshots;
   std::error_code error;
-  if (!fs::is_regular_file(model / "refs" / "main", error)) return {};
-  std::string revision = read_file(model / "refs" / "main");
-  while (!revision.empty() && std::isspace(static_cast<unsigned char>(revision.back()))) revision.pop_back();
-  return model / "snapshots" / revision;
+  for (const auto& entry : fs::directory_iterator(model / "snapshots", error)) snapshots.push_back(entry.path());
+  return snapshots.size() == 1 ? snapshots[0] : fs::path();
+}
+
+// Names of models at hand: brought by set-up, and in the cache.
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::path& folder : models_folders()) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (is_model(entry.path())) names.push_back(entry.path().filename().string());
+    }
+  }
+  for (const auto& entry : fs::directory_iterator(hub_cache(), error)) {
+    const std::string folder = entry.path().filename().string();
+    if (folder.starts_with(kModelsPrefix)) names.push_back(replace_all(folder.substr(sizeof(kModelsPrefix) - 1), "--", "/"));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+// The nearest model at hand, one of the same name without its owner first: bert-base-uncased, google-bert/bert-base-uncased.
+std::string near_model(const std::string& name) {
+  const std::vector<std::string> names = model_names();
+  for (const std::string& known : names) {
+    if (known != name && known.substr(known.rfind('/') + 1) == name.substr(name.rfind('/') + 1)) return " (did you mean " + known + "?)";
+  }
+  return did_you_mean(name, names);
+}
+
+// A path and no model's name, which is NAME or OWNER/NAME.
+bool looks_like_path(const std::string& name) {
+  return name.starts_with('/') || name.starts_with('.') || name.starts_with('~') || name.ends_with('/') ||
+         std::ranges::count(name, '/') > 1;
 }
 
 }  // namespace
 
 fs::path find_config(const std::string& name) {
-  std::error_code error;
-  if (fs::is_regular_file(name, error)) return name;
-  const fs::path shipped = configs_folder() / name;
-  if (name.find('/') == std::string::npos && fs::is_regular_file(shipped, error)) return shipped;
+  if (is_file(name)) return name;
+  if (is_folder(name)) throw UserError("--config " + name + ": expected a YAML file, got a folder");
+  const bool bare = !name.empty() && name.find('/') == std::string::npos;
+  for (const std::string& file : {name, name + ".yaml"}) {
+    if (bare && is_file(configs_folder() / file)) return configs_folder() / file;
+  }
   std::vector<std::string> names;
   std::string list;
   for (const ShippedConfig& config : list_configs()) {
     names.push_back(config.name);
     list += (list.empty() ? "" : ", ") + config.name;
   }
-  throw UserError("--config " + name + ": no such file here, nor among the shipped configs {" + list + "}" + did_you_mean(name, names));
+  throw UserError("--config " + name + ": no such file" + (bare ? " here, nor among the shipped configs {" + list + "}" : "") +
+                  did_you_mean(fs::path(name).filename().string(), names));
 }
 
 std::vector<ShippedConfig> list_configs() {
   std::vector<ShippedConfig> out;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(configs_folder(), error)) {
-    if (entry.path().extension() != ".yaml") continue;
-    LineReader reader(entry.path());
-    std::string summary = reader.next().value_or("");
-    summary.erase(0, summary.find_first_not_of("# "));
+    if (entry.path().extension() != ".yaml" || !is_file(entry.path())) continue;
+    std::string summary = LineReader(entry.path()).next().value_or("");
+    summary = summary.starts_with('#') ? summary.substr(std::min(summary.find_first_not_of("# "), summary.size())) : "";
     out.push_back({entry.path().filename().string(), summary});
   }
   std::ranges::sort(out, {}, &ShippedConfig::name);
@@ -89,15 +142,27 @@ std::vector<ShippedConfig> list_configs() {
 
 fs::path find_model(const std::string& name) {
   if (is_model(name)) return name;
-  std::error_code error;
-  if (fs::exists(name, error)) {
-    throw UserError("model.path: " + name + ": expected a Hugging Face directory with config.json" +
-                    (fs::is_directory(name, error) ? ", got a folder without it" : ", got a file"));
+  if (is_folder(name)) {
+    throw UserError("model.path: " + name + ": expected a Hugging Face directory with config.json, got a folder without it");
   }
-  if (is_model(models_folder() / name)) return models_folder() / name;
-  if (const fs::path snapshot = cached_snapshot(name); !snapshot.empty() && is_model(snapshot)) return snapshot;
-  throw UserError("model.path: " + name + ": neither a folder nor a model in the local Hugging Face cache (" + hub_cache().string() +
-                  "); fetch it with: hf download " + name);
+  if (is_file(name)) throw UserError("model.path: " + name + ": expected a Hugging Face directory with config.json, got a file");
+  if (looks_like_path(name)) {
+    throw UserError("model.path: " + name + ": no such directory; expected a Hugging Face directory with config.json, or a model's name" +
+                    (name.starts_with('~') ? " (~ is not expanded here; write ${HOME})" : ""));
+  }
+  if (name.find('/') == std::string::npos) {
+    for (const fs::path& folder : models_folders()) {
+      if (is_model(folder / name)) return folder / name;
+    }
+  }
+  const fs::path snapshot = cached_snapshot(name);
+  if (!snapshot.empty() && is_model(snapshot)) return snapshot;
+  const std::string fetch = "hf download " + name;
+  if (!snapshot.empty()) {
+    throw UserError("model.path: " + name + ": " + snapshot.string() + " has no config.json; fetch the model again: " + fetch);
+  }
+  throw UserError("model.path: " + name + ": neither a directory nor a model in the local Hugging Face cache (" +
+                  hub_cache().string() + "); fetch it with: " + fetch + near_model(name));
 }
 
 }  // namespace lait

@@ -1,5 +1,7 @@
 #include "lait/config/names.h"
 
+#include <algorithm>
+
 namespace lait {
 namespace {
 

@@ -1,4 +1,6 @@
-// Configs: strict reading of YAML, the shipped ones, writing back, and what a config means for a model.
+// Configs: strict reading of YAML, the shipped ones, and what a config means for a model; writing comes with it (write.h).
+//
+//   const Config config = read_config(find_config("mnli_split4.yaml").string(), {"training.seed=2"}, task_names);
 #pragma once
 #include <filesystem>
 #include <string>
@@ -6,35 +8,43 @@
 
 #include "lait/config/config.h"
 #include "lait/config/names.h"
+#include "lait/config/write.h"
 
 namespace lait {
 
-// Reads a YAML file and applies overrides "key=value" (the value is YAML). Throws one UserError with a line "file:line: …"
-// for every mistake: unknown and repeated keys (with the nearest), wrong types, impossible values, undefined ${VAR}.
-// `tasks`: the known tasks' names; empty: any.
-Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides, const std::vector<std::string>& tasks = {});
+// Reads a YAML file and applies overrides "key=value" (the value is YAML; the last one of a key counts; one of two keys
+// that exclude each other takes the other's place). Throws one UserError with a line "file:line: …" for every mistake:
+// unknown and repeated keys (with the nearest), wrong types, impossible values, undefined ${VAR}; it needs neither the
+// model nor the data for that. `tasks`: the known tasks' names; empty: any.
+Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                   const std::vector<std::string>& tasks = {});
 // The same from text; `name` stands for the file in messages.
-Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides, const std::vector<std::string>& tasks = {});
+Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
+                    const std::vector<std::string>& tasks = {});
 
-// YAML that reads back to the same config.
-std::string write_config(const Config& config);
+// The override that gives a field of text exactly `text`, whatever YAML or ${…} would make of it: for values of other
+// options, e.g. --output.
+std::string text_override(const std::string& key, const std::string& text);
 
-// `name` as a path, or the shipped config of that name. Throws UserError listing the shipped ones.
+// `name` as a path, or the shipped config of that name (".yaml" may be left out). Throws UserError listing the shipped ones.
 std::filesystem::path find_config(const std::string& name);
 struct ShippedConfig {
   std::string name;
   std::string summary;  // the first line of its head comment
 };
-std::vector<ShippedConfig> list_configs();
+std::vector<ShippedConfig> list_configs();  // by name
 
-// A directory with config.json: `name` as a path, a model that set-up or installation brought, or the snapshot in the local
-// Hugging Face cache (HF_HUB_CACHE, HF_HOME). Throws UserError naming the command that fetches it.
+// A directory with config.json: `name` as a path, a model that set-up or installation brought, or the snapshot in the
+// local Hugging Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Never goes to the network. Throws
+// UserError naming the command that fetches it.
 std::filesystem::path find_model(const std::string& name);
 
-// The stages of the schedule. Throws UserError: more independent layers than the model has, stages that do not add up,
-// a scope narrower than one before.
+// The stages of the schedule, each of at least one layer. Throws UserError: more independent layers than the model has,
+// stages that do not add up, a scope narrower than one before.
 std::vector<Stage> resolve_schedule(const ModelConfig& model, int64_t num_layers);
 // kPair or kStandalone. Throws UserError for pair with layers that are not example scope.
 SegmentFormat resolve_segment_format(const ModelConfig& model, const std::vector<Stage>& stages);
+// Throws UserError for cls where no layer is example scope and examples have several segments: it would read one of them.
+void check_pooling(Pooling pooling, const std::vector<Stage>& stages, bool several_segments);
 
 }  // namespace lait

@@ -1,96 +1,136 @@
-// A config as YAML that reads back to the same config.
-#include <charconv>
-#include <sstream>
+#include "lait/config/write.h"
 
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "lait/config/enums.h"
 #include "lait/config/fields.h"
-#include "lait/config/read.h"
+#include "lait/config/numbers.h"
 
 namespace lait {
 namespace {
 
-// Text in double quotes, with what YAML and ${VAR} would read otherwise escaped.
-std::string quoted(const std::string& text) {
-  static constexpr char kHex[] = "0123456789abcdef";
+// Bytes that a plain scalar may have anywhere; the first one must be a letter, "/" or "." ("../data").
+bool is_plain_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' ||
+         c == '-' || c == '+';
+}
+
+bool is_plain(const std::string& text) {
+  if (text.empty() || text == "..." || (text[0] >= '0' && text[0] <= '9') || text[0] == '-' || text[0] == '+') return false;
+  for (const char c : text) {
+    if (!is_plain_byte(c)) return false;
+  }
+  for (const char* word : {"null", "Null", "NULL", "true", "false", "yes", "no", "on", "off"}) {
+    if (text == word) return false;
+  }
+  return !parse_number<double>(text);  // ".5"
+}
+
+template <class T>
+  requires std::is_arithmetic_v<T>
+std::string value_text(T value) {
+  return number_text(value);
+}
+template <class E>
+  requires std::is_enum_v<E>
+std::string value_text(E value) {
+  return to_string(value);
+}
+std::string value_text(const std::string& text) { return yaml_text(text); }
+std::string value_text(const Stage& stage) {
+  return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) + "}";
+}
+template <class T>
+std::string value_text(const std::vector<T>& list) {
+  std::string out;
+  for (const T& entry : list) out += (out.empty() ? "" : ", ") + value_text(entry);
+  return "[" + out + "]";
+}
+std::string value_text(const DataFiles& files) {
+  return files.size() == 1 ? yaml_text(files[0]) : value_text<std::string>(files);
+}
+
+// A schedule is a field that is not set when it is empty; so is an optional one without value.
+template <class T>
+bool is_set(const T&) { return true; }
+bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
+template <class T>
+bool is_set(const std::optional<T>& value) { return value.has_value(); }
+template <class T>
+std::string value_text(const std::optional<T>& value) { return value_text(*value); }
+
+struct Writer {
+  std::string out, section;
+  template <class T>
+  void field(const std::string& name, const T& value, const Limits&, const char*) {
+    const size_t dot = name.find('.');
+    const std::string of = dot == std::string::npos ? "" : name.substr(0, dot);
+    if (of != section) out += of + ":\n";
+    section = of;
+    if (is_set(value)) out += (of.empty() ? "" : "  ") + name.substr(dot + 1) + ": " + value_text(value) + "\n";
+  }
+};
+
+// What a field may be.
+std::string kind(const std::string*) { return "text"; }
+std::string kind(const DataFiles*) { return "a file or a list"; }
+std::string kind(const std::vector<Stage>*) { return "a list"; }
+std::string kind(const double*) { return "a number"; }
+template <std::integral T>
+std::string kind(const T*) { return "a whole number"; }
+template <class E>
+  requires std::is_enum_v<E>
+std::string kind(const E*) { return "one of {" + choices<E>() + "}"; }
+template <class T>
+std::string kind(const std::optional<T>*) { return kind(static_cast<const T*>(nullptr)); }
+
+struct Reference {
+  std::string out;
+  template <class T>
+  void field(const std::string& name, const T& value, const Limits& limits, const char* help) {
+    const std::string set = is_set(value) ? value_text(value) : "";
+    out += name + ": " + help + "; " + kind(&value) + limits_text(limits);
+    if (!set.empty() && set != "\"\"" && set != "[]") out += " (default " + set + ")";
+    out += "\n";
+  }
+};
+
+}  // namespace
+
+std::string yaml_text(const std::string& text) {
+  if (is_plain(text)) return text;
   std::string out = "\"";
   for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
+    const char c = text[i];
     if (c == '"' || c == '\\') {
-      out += {'\\', text[i]};
-    } else if (c < 0x20 || c == 0x7F) {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      constexpr char kHex[] = "0123456789abcdef";
       out += {'\\', 'x', kHex[c >> 4], kHex[c & 15]};
-    } else if (text.compare(i, 2, "${") == 0) {
-      out += "$${";
-      ++i;
+    } else if (c == '$' && text.compare(i, 2, "${") == 0) {
+      out += "$$";  // so that it is no variable
     } else {
-      out += text[i];
+      out += c;
     }
   }
   return out + "\"";
 }
 
-template <class T>
-std::string number(T value) {
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof(buffer), value).ptr};
-}
-
-class Writer {
- public:
-  template <class T>
-  void field(const char* name, const T& value, const Limits&, const char*) {
-    const std::string text = format(value);
-    if (text.empty()) return;  // not set
-    const std::string full = name;
-    const size_t dot = full.find('.');
-    if (dot == std::string::npos) {
-      out_ << full << ": " << text << '\n';
-      return;
-    }
-    if (full.substr(0, dot) != section_) {
-      section_ = full.substr(0, dot);
-      out_ << section_ << ":\n";
-    }
-    out_ << "  " << full.substr(dot + 1) << ": " << text << '\n';
-  }
-  std::string text() const { return out_.str(); }
-
- private:
-  template <class T>
-  static std::string format(const std::optional<T>& value) {
-    return value ? format(*value) : "";
-  }
-  static std::string format(const std::string& value) { return value.empty() ? "" : quoted(value); }
-  static std::string format(double value) { return number(value); }
-  static std::string format(int64_t value) { return number(value); }
-  static std::string format(uint64_t value) { return number(value); }
-  template <class E>
-    requires std::is_enum_v<E>
-  static std::string format(E value) {
-    return to_string(value);
-  }
-  static std::string format(const DataFiles& files) {
-    std::string out;
-    for (const std::string& file : files) out += (out.empty() ? "[" : ", ") + quoted(file);
-    return out.empty() ? "" : out + "]";
-  }
-  static std::string format(const std::vector<Stage>& stages) {
-    std::string out;
-    for (const Stage& s : stages) {
-      out += (out.empty() ? "[" : ", ") + std::string("{num_layers: ") + number(s.num_layers) + ", scope: " + to_string(s.scope) + "}";
-    }
-    return out.empty() ? "" : out + "]";
-  }
-
-  std::ostringstream out_;
-  std::string section_;
-};
-
-}  // namespace
-
 std::string write_config(const Config& config) {
   Writer writer;
   visit_fields(config, writer);
-  return writer.text();
+  return writer.out;
+}
+
+std::string config_reference() {
+  const Config defaults;
+  Reference reference;
+  visit_fields(defaults, reference);
+  return reference.out;
 }
 
 }  // namespace lait

@@ -1,0 +1,121 @@
+#include "lait/config/field_reader.h"
+
+#include <cstdlib>
+
+namespace lait {
+namespace {
+
+constexpr char kStageForm[] = "a list of stages {num_layers: N, scope: segment|group|example}";
+
+bool is_variable_name(const std::string& name) {
+  auto letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; };
+  if (name.empty() || !letter(name[0])) return false;
+  for (const char c : name) {
+    if (!letter(c) && !(c >= '0' && c <= '9')) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void FieldReader::wrong(const YamlNode& node, int line, const std::string& expected, const std::string& hint) {
+  problems_.add(value_->origin, line, name_ + ": expected " + expected + ", got " + node.describe() + hint);
+}
+
+void FieldReader::read(const YamlNode& node, int line, double& target, const Limits& limits) {
+  const auto number = node.plain ? parse_number<double>(node.scalar) : std::nullopt;
+  if (!number || !within(*number, limits)) return wrong(node, line, "a number" + limits_text(limits));
+  target = *number;
+}
+
+void FieldReader::read(const YamlNode& node, int line, std::string& target, const Limits&) {
+  if (!node.is_scalar()) return wrong(node, line, "text");
+  target = expand(node.scalar, line);
+}
+
+void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const Limits&) {
+  target.clear();
+  if (node.kind == YamlNode::Kind::kNull) return;
+  const std::vector<YamlNode> one{node};
+  if (node.kind == YamlNode::Kind::kMap) return wrong(node, line, "a file or a list of files");
+  for (const YamlNode& entry : node.kind == YamlNode::Kind::kList ? node.items : one) {
+    const int entry_line = node.kind == YamlNode::Kind::kList ? entry.line : line;
+    if (entry.is_scalar() && !entry.scalar.empty()) {
+      target.push_back(expand(entry.scalar, entry_line));
+    } else {
+      wrong(entry, entry_line, node.kind == YamlNode::Kind::kList ? "a list of file names" : "a file or a list of files");
+    }
+  }
+}
+
+void FieldReader::read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits&) {
+  target.clear();
+  if (node.kind == YamlNode::Kind::kNull) return;
+  if (node.kind != YamlNode::Kind::kList) return wrong(node, line, kStageForm);
+  if (node.items.empty()) {
+    problems_.add(value_->origin, line, name_ + ": expected " + kStageForm + ", got an empty list");
+    return;
+  }
+  for (const YamlNode& entry : node.items) read(entry, entry.line, target.emplace_back());
+}
+
+void FieldReader::read(const YamlNode& node, int line, Stage& target) {
+  if (node.kind != YamlNode::Kind::kMap) return wrong(node, line, kStageForm);
+  const std::string list_name = name_;
+  bool has_layers = false, has_scope = false;
+  for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
+    const YamlNode& key = node.items[i];
+    const bool layers = key.is_scalar() && key.scalar == "num_layers", scope = key.is_scalar() && key.scalar == "scope";
+    if ((layers && has_layers) || (scope && has_scope)) {
+      problems_.add(value_->origin, key.line, list_name + ": the key " + key.scalar + " stands twice in a stage; leave one out");
+    } else if (layers) {
+      has_layers = true;
+      name_ = list_name + ".num_layers";
+      read(node.items[i + 1], key.line, target.num_layers, Limits{.min = 1, .max = kMaxLayers});
+    } else if (scope) {
+      has_scope = true;
+      name_ = list_name + ".scope";
+      read(node.items[i + 1], key.line, target.scope, Limits{});
+    } else {
+      const std::string hint = key.is_scalar() ? did_you_mean(key.scalar, {"num_layers", "scope"}) : "";
+      problems_.add(value_->origin, key.line, list_name + ": unknown key " + key.describe() + " in a stage" +
+                                                  (hint.empty() ? "; known are num_layers, scope" : hint));
+    }
+  }
+  name_ = list_name;
+  for (const auto& [name, has] : {std::pair{"num_layers", has_layers}, {"scope", has_scope}}) {
+    if (!has) problems_.add(value_->origin, line, name_ + ": a stage without " + name + "; expected " + kStageForm);
+  }
+}
+
+std::string FieldReader::expand(const std::string& text, int line) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    if (text.compare(i, 3, "$${") == 0) {
+      out += "${";
+      i += 3;
+    } else if (text.compare(i, 2, "${") == 0) {
+      const size_t end = text.find('}', i);
+      const std::string variable = end == std::string::npos ? "" : text.substr(i + 2, end - i - 2);
+      if (!is_variable_name(variable)) {
+        problems_.add(value_->origin, line, name_ + ": expected ${VARIABLE} in '" + shortened(text) +
+                                                "'; a literal ${ is written $${");
+        return text;
+      }
+      const char* found = std::getenv(variable.c_str());
+      if (found == nullptr || !is_utf8(found)) {
+        problems_.add(value_->origin, line, name_ + ": the environment variable " + variable + " in '" + shortened(text) +
+                                                (found == nullptr ? "' is not set; set it or write the value out"
+                                                                  : "' is no text in UTF-8"));
+        return text;
+      }
+      out += found;
+      i = end + 1;
+    } else {
+      out += text[i++];
+    }
+  }
+  return out;
+}
+
+}  // namespace lait

@@ -1,0 +1,145 @@
+#include "lait/config/field_values.h"
+
+#include <algorithm>
+
+#include "lait/config/fields.h"
+#include "lait/config/names.h"
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+struct NameVisitor {
+  std::vector<std::string> names;
+  template <class T>
+  void field(const char* name, T&, const Limits&, const char*) {
+    names.emplace_back(name);
+  }
+};
+
+bool contains(const std::vector<std::string>& list, const std::string& name) { return std::ranges::find(list, name) != list.end(); }
+
+// "training" of "training.epochs", "" of "task".
+std::string section_of(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? "" : name.substr(0, dot);
+}
+std::string last_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+}  // namespace
+
+void Problems::add(const Origin& origin, int line, const std::string& what) {
+  problems_.push_back({origin.override_number, line, origin.at(line) + ": " + what});
+}
+
+void Problems::throw_if_any() const {
+  if (problems_.empty()) return;
+  // What the file lacks, then its lines, then the overrides as they were given.
+  std::vector<Problem> sorted = problems_;
+  std::ranges::stable_sort(sorted, {}, [](const Problem& p) { return std::pair(p.override_number, p.line); });
+  std::string text;
+  for (const Problem& problem : sorted) text += (text.empty() ? "" : "\n") + problem.text;
+  throw UserError(text);
+}
+
+std::vector<std::string> field_names() {
+  Config config;
+  NameVisitor visitor;
+  visit_fields(config, visitor);
+  return visitor.names;
+}
+
+FieldCollector::FieldCollector(Problems& problems) : problems_(problems), names_(field_names()) {
+  for (const std::string& name : names_) {
+    const std::string section = section_of(name);
+    if (!section.empty() && !contains(sections_, section)) sections_.push_back(section);
+  }
+}
+
+FieldValues FieldCollector::from_config(const YamlNode& root, const Origin& origin) const {
+  FieldValues out;
+  if (root.kind == YamlNode::Kind::kMap) {
+    add_map(root, "", origin, out);
+  } else if (root.kind != YamlNode::Kind::kNull) {
+    problems_.add(origin, root.line, "expected a mapping with the keys task, model, data, training, output, got " + root.describe());
+  }
+  return out;
+}
+
+FieldValues FieldCollector::from_overrides(const std::vector<std::string>& overrides) const {
+  FieldValues out;
+  int number = 0;
+  for (const std::string& text : overrides) {
+    const Origin origin{"--set " + shortened(text), ++number};
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      problems_.add(origin, 0, "expected key=value, e.g. --set training.seed=2");
+      continue;
+    }
+    try {
+      add(text.substr(0, equals), {parse_yaml(text.substr(equals + 1), origin), origin, 0}, out);
+    } catch (const UserError& error) {
+      // Already with its place; as a problem it stands beside the others.
+      problems_.add(origin, 0, std::string(error.what()).substr(origin.name.size() + 2));
+    }
+  }
+  return out;
+}
+
+void FieldCollector::add_map(const YamlNode& map, const std::string& prefix, const Origin& origin, FieldValues& out) const {
+  std::map<std::string, int> first_lines;
+  for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
+    const YamlNode& key = map.items[i];
+    if (!key.is_scalar()) {
+      problems_.add(origin, key.line, "expected a key, got " + key.describe());
+      continue;
+    }
+    const std::string name = prefix + key.scalar;
+    const auto [first, is_new] = first_lines.emplace(name, key.line);
+    if (is_new) {
+      add(name, {map.items[i + 1], origin, key.line}, out);
+    } else {
+      problems_.add(origin, key.line, "the key " + shortened(name) + " stands twice, first in line " +
+                                          std::to_string(first->second) + "; leave one out");
+    }
+  }
+}
+
+void FieldCollector::add(const std::string& name, FieldValue value, FieldValues& out) const {
+  if (contains(sections_, name)) {
+    if (value.node.kind == YamlNode::Kind::kMap) {
+      add_map(value.node, name + ".", value.origin, out);
+    } else if (value.node.kind != YamlNode::Kind::kNull) {
+      problems_.add(value.origin, value.line, name + ": expected a mapping of keys, got " + value.node.describe());
+    }
+  } else if (contains(names_, name)) {
+    out.insert_or_assign(name, std::move(value));
+  } else {
+    problems_.add(value.origin, value.line, "unknown key " + shortened(name) + suggestion(name));
+  }
+}
+
+// The nearest name: of the same section, of a section, by the last part in any section, by the whole; else what there is.
+std::string FieldCollector::suggestion(const std::string& name) const {
+  const std::string section = section_of(name), last = last_of(name);
+  std::vector<std::string> siblings = section.empty() ? sections_ : std::vector<std::string>{};
+  for (const std::string& known : names_) {
+    if (section_of(known) == section) siblings.push_back(last_of(known));
+  }
+  if (const std::string hint = did_you_mean(last, siblings); !hint.empty()) return hint;
+  std::vector<std::string> lasts;
+  for (const std::string& known : names_) lasts.push_back(last_of(known));
+  if (const std::string near = nearest(last, lasts); !near.empty()) {
+    std::string list;
+    for (const std::string& known : names_) {
+      if (last_of(known) == near) list += (list.empty() ? "" : " or ") + known;
+    }
+    return " (did you mean " + list + "?)";
+  }
+  if (const std::string hint = did_you_mean(name, names_); !hint.empty()) return hint;
+  std::string list;
+  for (const std::string& sibling : siblings) list += (list.empty() ? "" : ", ") + sibling;
+  return list.empty() ? "" : (section.empty() ? "; known are " : "; known in " + section + " are ") + list;
+}
+
+}  // namespace lait

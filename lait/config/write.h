@@ -1,0 +1,18 @@
+// Configs written: as YAML that runs again, and as the reference of all keys.
+#pragma once
+#include <string>
+
+#include "lait/config/config.h"
+
+namespace lait {
+
+// All fields with their values; it reads back to the same config. Fields that are not set are left out.
+std::string write_config(const Config& config);
+
+// A line for each key with its default, what it may be and what it is for.
+std::string config_reference();
+
+// `text` as a YAML scalar that reads back to it as a config's text: quoted and escaped where needed.
+std::string yaml_text(const std::string& text);
+
+}  // namespace lait

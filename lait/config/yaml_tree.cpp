@@ -1,0 +1,141 @@
+#include "lait/config/yaml_tree.h"
+
+#include <unicode/utf8.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <sstream>
+
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+constexpr size_t kMaxBytes = size_t{1} << 20;
+constexpr size_t kMaxDepth = 16;   // a config needs 4
+constexpr size_t kMaxShown = 60;   // bytes of a value in a message
+
+// Builds the tree from yaml-cpp's events. `path_` holds copies of the open lists and maps, innermost last.
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(const Origin& origin) : origin_(origin) {}
+  YamlNode take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) refuse(mark, "expected one YAML document, got a second one behind '---'");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    check(mark, "?", anchor);
+    close(at(mark, YamlNode::Kind::kNull));
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    refuse(mark, "an alias (*name): configs have none; write the value out");
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+    check(mark, tag, anchor);
+    YamlNode node = at(mark, YamlNode::Kind::kScalar);
+    if (value.find('\0') != std::string::npos) refuse(mark, "a value with a NUL character");
+    node.scalar = value;
+    node.plain = tag == "?";
+    close(std::move(node));
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, YamlNode::Kind::kList);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, YamlNode::Kind::kMap);
+  }
+  void OnSequenceEnd() override { close_top(); }
+  void OnMapEnd() override { close_top(); }
+
+ private:
+  [[noreturn]] void refuse(const YAML::Mark& mark, const std::string& what) const {
+    throw UserError(origin_.at(mark.line + 1) + ": " + what);
+  }
+  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
+    if (anchor != YAML::NullAnchor) refuse(mark, "an anchor (&name): configs have none; write the value out");
+    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "a tag (" + shortened(tag) + "): configs have none; leave it out");
+  }
+  static YamlNode at(const YAML::Mark& mark, YamlNode::Kind kind) {
+    YamlNode node;
+    node.kind = kind;
+    node.line = mark.line + 1;
+    return node;
+  }
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
+    check(mark, tag, anchor);
+    if (path_.size() >= kMaxDepth) refuse(mark, "nested more than " + std::to_string(kMaxDepth) + " deep, which no config is");
+    path_.push_back(at(mark, kind));
+  }
+  void close(YamlNode node) {
+    if (path_.empty()) {
+      root_ = std::move(node);
+    } else {
+      path_.back().items.push_back(std::move(node));
+    }
+  }
+  void close_top() {
+    YamlNode node = std::move(path_.back());
+    path_.pop_back();
+    close(std::move(node));
+  }
+
+  const Origin& origin_;
+  int documents_ = 0;
+  std::vector<YamlNode> path_;
+  YamlNode root_;
+};
+
+}  // namespace
+
+std::string YamlNode::describe() const {
+  switch (kind) {
+    case Kind::kScalar: return std::string("'").append(shortened(scalar)).append("'");
+    case Kind::kList: return "a list";
+    case Kind::kMap: return "a mapping";
+    default: return "nothing";
+  }
+}
+
+std::string shortened(const std::string& text) {
+  size_t end = text.size() <= kMaxShown ? text.size() : kMaxShown;
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  std::string out = text.substr(0, end);
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  return out + (end < text.size() ? "…" : "");
+}
+
+bool is_utf8(const std::string& text) {
+  const auto length = static_cast<int32_t>(text.size());
+  for (int32_t i = 0; i < length;) {
+    UChar32 c;
+    U8_NEXT(text.data(), i, length, c);
+    if (c < 0) return false;
+  }
+  return true;
+}
+
+YamlNode parse_yaml(const std::string& text, const Origin& origin) {
+  if (text.size() > kMaxBytes) {
+    throw UserError(origin.name + ": expected a config of at most 1 MiB, got " + std::to_string(text.size()) + " bytes");
+  }
+  if (!is_utf8(text)) throw UserError(origin.name + ": expected text in UTF-8");
+  if (text.find('\0') != std::string::npos) throw UserError(origin.name + ": expected text, got a NUL byte");
+  TreeBuilder builder(origin);
+  try {
+    std::istringstream in(text);
+    YAML::Parser parser(in);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& error) {
+    const int line = error.mark.is_null() ? 0 : error.mark.line + 1;
+    const bool tabs = text.find('\t') != std::string::npos;
+    throw UserError(origin.at(line) + ": not valid YAML: " + error.msg + (tabs ? " (YAML does not indent with tabs)" : ""));
+  }
+  return builder.take();
+}
+
+}  // namespace lait

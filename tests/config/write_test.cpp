@@ -1,0 +1,143 @@
+// What is written reads back to the same config, for random configs with hostile text.
+#include "lait/config/write.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "lait/config/field_values.h"
+#include "lait/config/fields.h"
+#include "lait/config/numbers.h"
+#include "lait/config/read.h"
+
+namespace lait {
+namespace {
+
+using testing::HasSubstr;
+
+// Fills every field with a random value that its limits allow; pairs that exclude each other are left to the caller.
+class RandomFields {
+ public:
+  explicit RandomFields(uint32_t seed) : random_(seed) {}
+
+  template <class T>
+  void field(const char*, T& value, const Limits& limits, const char*) {
+    fill(value, limits);
+  }
+  uint32_t draw(uint32_t n) { return random_() % n; }
+
+ private:
+  template <std::integral T>
+  void fill(T& value, const Limits& limits) {
+    const double min = std::isfinite(limits.min) ? limits.min : 0;
+    const uint64_t bits = (uint64_t{random_()} << 32 | random_()) >> draw(64);
+    value = static_cast<T>(bits);
+    if (std::isfinite(limits.max)) value = static_cast<T>(min) + static_cast<T>(bits % static_cast<uint64_t>(limits.max - min + 1));
+  }
+  void fill(double& value, const Limits& limits) {
+    do {
+      value = draw(4) == 0 ? draw(2) : std::ldexp(std::uniform_real_distribution<double>(0, 1)(random_), static_cast<int>(draw(80)) - 60);
+    } while (!within(value, limits));
+  }
+  template <class E>
+    requires std::is_enum_v<E>
+  void fill(E& value, const Limits&) {
+    value = names_of<E>()[draw(static_cast<uint32_t>(names_of<E>().size()))].second;
+  }
+  void fill(std::string& value, const Limits&) {
+    static const char* const kPieces[] = {"a", "Z", "/", ".", "..", "-", " ", "#", " #", ": ", ":", "'", "\"", "\\", "\n", "\t", "\r",
+                                          "$", "${", "$${", "}", "{", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@", "`", "~", "null",
+                                          "true", "0", "1e5", ".5", "é", "漢", "😀", "\x7f", "\x01", "?", "=", "\xC2\x85", "\xE2\x80\xA8", "\xEF\xBB\xBF"};
+    value.clear();
+    for (uint32_t n = 1 + draw(6); n > 0; --n) value += kPieces[draw(std::size(kPieces))];
+  }
+  template <class T>
+  void fill(std::vector<T>& list, const Limits& limits) {
+    list.resize(draw(4));
+    for (T& entry : list) fill(entry, limits);
+  }
+  void fill(Stage& stage, const Limits&) {
+    stage.num_layers = 1 + draw(256);
+    fill(stage.scope, {});
+  }
+  template <class T>
+  void fill(std::optional<T>& value, const Limits& limits) {
+    value.reset();
+    if (draw(2)) fill(value.emplace(), limits);
+  }
+
+  std::mt19937 random_;
+};
+
+Config random_config(uint32_t seed) {
+  Config config;
+  RandomFields random(seed);
+  visit_fields(config, random);
+  auto& model = config.model;
+  std::ranges::sort(model.schedule, {}, &Stage::scope);
+  if (random.draw(2)) model.schedule.clear();
+  if (!model.schedule.empty()) model.independent_layers.reset();
+  if (model.segment_format == SegmentFormat::kPair) {
+    if (model.independent_layers) model.independent_layers = 0;
+    for (Stage& stage : model.schedule) stage.scope = Scope::kExample;
+  }
+  if (config.training.steps) config.training.epochs.reset();
+  if (config.data.max_segment_tokens < 3) config.data.max_segment_tokens = 0;
+  return config;
+}
+
+TEST(WriteConfig, ReadsBackToTheSame) {
+  for (uint32_t seed = 0; seed < 2000; ++seed) {
+    const Config config = random_config(seed);
+    const std::string text = write_config(config);
+    try {
+      const Config back = parse_config(text, "written.yaml", {});
+      ASSERT_EQ(config, back) << "seed " << seed << "\n" << text << "\nread back:\n" << write_config(back);
+    } catch (const std::exception& error) {
+      FAIL() << "seed " << seed << ": " << error.what() << "\n" << text;
+    }
+  }
+}
+
+TEST(WriteConfig, Text) {
+  Config c;
+  c.task = "sick";
+  c.model.path = "all-MiniLM-L6-v2";
+  c.model.independent_layers = 3;
+  c.data.train = {"a b.tsv"};
+  c.data.test = {"x", "y"};
+  c.training.epochs = 3;
+  const std::string text = write_config(c);
+  EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  independent_layers: 3\n  segment_format: auto\n  pooling: cls_segments\n"));
+  EXPECT_THAT(text, HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, y]\n"));
+  EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));
+  EXPECT_THAT(text, HasSubstr("  learning_rate: 5e-5\n"));
+  EXPECT_THAT(text, HasSubstr("output:\n  dir: \"\"\n  keep: 1\n"));
+}
+
+TEST(WriteConfig, NumbersReadBackToTheSameBits) {
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 20000; ++i) {
+    const double value = std::bit_cast<double>(random());
+    if (!std::isfinite(value)) continue;
+    ASSERT_EQ(parse_number<double>(number_text(value)), value) << number_text(value);
+  }
+  EXPECT_EQ(number_text(1e-4), "1e-4");
+  EXPECT_EQ(number_text(1e6), "1e6");
+  EXPECT_EQ(number_text(1e100), "1e100");
+  EXPECT_EQ(number_text(0.25), "0.25");
+  EXPECT_EQ(number_text(3.0), "3");
+  EXPECT_EQ(number_text(uint64_t{18446744073709551615u}), "18446744073709551615");
+}
+
+TEST(ConfigReference, NamesEveryKey) {
+  const std::string text = config_reference();
+  for (const std::string& name : field_names()) EXPECT_THAT("\n" + text, HasSubstr("\n" + name + ": "));
+  EXPECT_THAT(text, HasSubstr("\nmodel.hidden_dropout: instead of the checkpoint's; a number of at least 0 and below 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ntraining.precision: auto: bf16 where the hardware multiplies it, else fp32; one of {auto, bf16, fp32} (default auto)\n"));
+}
+
+}  // namespace
+}  // namespace lait
