@@ -141,7 +141,7 @@ std::string panel_script(const PlotPanel& panel, size_t index, double top, doubl
                        "lw 1.6 lc rgb '{}' notitle",
                        index, s, colour);
   }
-  return out + ", \\\n     NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'segments in a cache; bars: 95 % intervals'\n";
+  return out + ", \\\n     NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached segments'\n";
 }
 
 // Runs gnuplot on `script`, its standard output to `svg`; its messages come back where it fails.
@@ -177,7 +177,7 @@ PlotPanel make_panel(const std::vector<const Evaluation*>& rows) {
   const Evaluation& first = *rows.front();
   const Metric& metric = find_metric(first.metrics.front().metric);
   const double factor = metric.is_share ? 100 : 1;
-  PlotPanel panel{.title = fmt::format("{}, {} ({} examples)", first.names.task, first.names.split, first.examples),
+  PlotPanel panel{.title = fmt::format("{}, {} ({} examples, bars: 95 % intervals)", first.names.task, first.names.split, first.examples),
                   .y_label = metric.name + (metric.is_share ? ", %" : ""),
                   .series = {},
                   .points = {}};

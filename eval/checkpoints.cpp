@@ -1,0 +1,126 @@
+#include "eval/checkpoints.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "lait/config/read.h"
+#include "lait/data/labels.h"
+#include "lait/data/task.h"
+#include "lait/error.h"
+
+namespace lait {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kSpecFile = "lait.yaml";
+constexpr const char* kConfigFile = "config.yaml";
+constexpr const char* kBest = "best";
+
+// "P=10" behind "P=9".
+bool before(const std::string& a, const std::string& b) {
+  auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+  size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (is_digit(a[i]) && is_digit(b[j])) {
+      auto number = [&](const std::string& text, size_t& at) {
+        size_t begin = at;
+        while (at < text.size() && is_digit(text[at])) ++at;
+        while (begin + 1 < at && text[begin] == '0') ++begin;
+        return text.substr(begin, at - begin);
+      };
+      const std::string x = number(a, i), y = number(b, j);
+      if (x != y) return x.size() != y.size() ? x.size() < y.size() : x < y;
+    } else if (a[i] != b[j]) {
+      return a[i] < b[j];
+    } else {
+      ++i;
+      ++j;
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
+std::optional<fs::path> run_of(const fs::path& checkpoint) {
+  const fs::path parent = fs::absolute(checkpoint).lexically_normal().parent_path();
+  if (fs::exists(parent / kConfigFile)) return checkpoint.has_parent_path() ? checkpoint.parent_path() : parent;
+  return std::nullopt;
+}
+
+// The checkpoint in a checkpoint's or run's folder.
+std::optional<Checkpoint> checkpoint_in(const fs::path& dir) {
+  if (fs::exists(dir / kSpecFile)) return Checkpoint{dir, run_of(dir)};
+  if (!fs::exists(dir / kBest / kSpecFile)) return std::nullopt;
+  return Checkpoint{dir / kBest, fs::exists(dir / kConfigFile) ? std::optional(dir) : std::nullopt};
+}
+
+std::string list_names(const fs::path& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(dir)) names.push_back(entry.path().filename().string());
+  if (names.empty()) return "an empty folder";
+  std::ranges::sort(names);
+  constexpr size_t kShown = 6;
+  std::string text = "a folder with ";
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) text += (i > 0 ? ", " : "") + names[i];
+  return text + (names.size() > kShown ? ", …" : "");
+}
+
+}  // namespace
+
+std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
+  fs::path dir = given.lexically_normal();
+  if (!dir.has_filename() && dir.has_parent_path()) dir = dir.parent_path();  // "runs/" is "runs"
+  const std::string expected = given.string() + ": expected a checkpoint (lait.yaml), a run directory (best/) or a folder of run directories, got ";
+  if (!fs::exists(dir)) throw UserError(expected + "nothing of that name; check the path");
+  if (!fs::is_directory(dir)) throw UserError(expected + "a file; give its folder");
+  if (const auto checkpoint = checkpoint_in(dir)) return {*checkpoint};
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    if (entry.is_directory()) folders.push_back(entry.path());
+  }
+  std::ranges::sort(folders, before, [](const fs::path& path) { return path.filename().string(); });
+  std::vector<Checkpoint> found;
+  for (const fs::path& folder : folders) {
+    if (const auto checkpoint = checkpoint_in(folder)) found.push_back(*checkpoint);
+  }
+  if (found.empty()) throw UserError(expected + list_names(dir) + "; make a run with lait-train (best/ comes with its first evaluation)");
+  return found;
+}
+
+EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) {
+  if (!checkpoint.run) {
+    throw UserError(checkpoint.dir.string() + ": expected " + kConfigFile + " beside it (a run directory of lait-train) to know the data, got none; "
+                    "name the data with --data FILE");
+  }
+  const fs::path file = *checkpoint.run / kConfigFile;
+  const Config config = read_config(file, {});
+  const DataConfig& data = config.data;
+  auto files_of = [&](const std::string& name) { return name == "test" ? data.test : name == "validation" ? data.validation : data.train; };
+  for (const std::string name : {"test", "validation", "train"}) {
+    if (split.empty() ? name == "train" : name != split) continue;  // without --split never the training data
+    if (!files_of(name).empty()) return {name, files_of(name), data.skip_bad_lines};
+  }
+  throw UserError(file.string() + ": expected " + (split.empty() ? "data.test or data.validation" : "data." + split) +
+                  " to evaluate on, got none; name the data with --data FILE");
+}
+
+std::vector<Example> read_examples(const ModelSpec& spec, const EvaluationData& data) {
+  const Task& task = find_task(spec.task);
+  std::vector<Example> examples;
+  ReadCounts counts;
+  for (const std::string& file : data.files) {
+    task.read(file, {.skip_bad_lines = data.skip_bad_lines - counts.bad_lines}, examples, counts);
+  }
+  if (examples.empty()) {
+    std::string files;
+    for (const std::string& file : data.files) files += (files.empty() ? "" : ", ") + file;
+    throw UserError(files + ": expected examples of task " + task.name() + ", got none");
+  }
+  if (task.open_labels()) {
+    spec.head == Head::kRegression ? assign_scores(examples) : assign_labels(examples, spec.labels);
+  } else if (task.labels() != spec.labels) {
+    throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() + "; train it anew");
+  }
+  return examples;
+}
+
+}  // namespace lait

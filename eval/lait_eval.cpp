@@ -1,0 +1,110 @@
+// lait-eval: scores checkpoints on labelled data, and what their schedules save.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "eval/checkpoints.h"
+#include "eval/evaluation.h"
+#include "eval/options.h"
+#include "eval/report.h"
+#include "eval/stop_signals.h"
+#include "lait/data/labels.h"
+#include "lait/error.h"
+#include "lait/program.h"
+
+namespace {
+
+using namespace lait;
+
+struct Job {
+  Checkpoint checkpoint;
+  std::optional<int64_t> independent_layers;  // other than the checkpoint's own
+  EvaluationData data;
+  const std::vector<Example>* examples = nullptr;
+};
+
+// A line on standard error that counts along on a terminal.
+class EvaluationProgress {
+ public:
+  EvaluationProgress(std::string text, int64_t total) : text_(std::move(text)), total_(total), terminal_(isatty(STDERR_FILENO)) {
+    if (!terminal_) fmt::print(stderr, "{}\n", text_);
+  }
+  void operator()(int64_t done) const {
+    if (terminal_) fmt::print(stderr, "\r\033[K{}{}", text_, done < total_ ? fmt::format(" {} %", 100 * done / total_) : "\n");
+    std::fflush(stderr);
+  }
+
+ private:
+  std::string text_;
+  int64_t total_;
+  bool terminal_;
+};
+
+Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
+  Predictor predictor = job.independent_layers
+                            ? Predictor::load_at(job.checkpoint.dir, *job.independent_layers, options.precision(), options.device())
+                            : Predictor::load(job.checkpoint.dir, options.precision(), options.device());
+  const ModelSpec& spec = predictor.spec();
+  const Dataset dataset = predictor.tokenize(*job.examples);
+  const EvaluationProgress progress(fmt::format("{} (P = {}): {}, {} examples", job.checkpoint.dir.string(), spec.independent_layers(),
+                                                job.data.split, dataset.size()), dataset.size());
+  return *evaluate(predictor.model(), dataset, metrics_of(find_task(spec.task), spec.head),
+                   {job.checkpoint.dir.string(), spec.task, job.data.split}, {.batch_size = options.batch_size, .should_stop = {}, .on_progress = progress});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Evaluates checkpoints on labelled data: metrics with 95 % intervals, paired differences to P = 0, FLOPs, speed.", "lait-eval"};
+  std::vector<std::string> dirs, files;
+  std::string split, report_dir;
+  std::vector<int64_t> independent_layers;
+  ModelOptions options;
+  app.add_option("--checkpoint", dirs, "a checkpoint, a run directory (its best/) or a folder of run directories; repeatable")->required()->take_all();
+  auto* data_option = app.add_option("--data", files, "labelled files of the checkpoint's task, instead of the run's own")->take_all();
+  app.add_option("--split", split, "the run's test, validation or train data (default: test where the run has it, else validation)")
+      ->check(CLI::IsMember({"test", "validation", "train"}))->excludes(data_option);
+  app.add_option("--independent-layers", independent_layers,
+                 "evaluate at these P instead of the trained one, e.g. 0,2,4 (segment_format standalone only; a model is at its best "
+                 "at the P it was trained for)")->delimiter(',');
+  app.add_option("--report", report_dir, "folder for report.json, report.md, report.csv and accuracy_vs_flops.svg");
+  options.add_to(app);
+  app.footer("Examples:\n"
+             "  lait-eval --checkpoint runs/sick\n"
+             "  lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data SICK_test_annotated.txt --report reports/sick");
+  return run_program(app, argc, argv, [&] {
+    exit_on_signals();
+    options.apply();
+    // Everything that can be wrong with paths, specs and data is found before the first evaluation.
+    std::vector<Job> jobs;
+    std::map<std::tuple<std::string, std::vector<std::string>, std::vector<std::string>>, std::vector<Example>> examples;
+    for (const std::string& dir : dirs) {
+      for (const Checkpoint& checkpoint : find_checkpoints(dir)) {
+        const ModelSpec spec = read_spec(checkpoint.dir);
+        EvaluationData data = files.empty() ? run_data(checkpoint, split) : EvaluationData{fmt::format("{}", fmt::join(files, ", ")), files};
+        const auto [found, is_new] = examples.try_emplace({spec.task, spec.labels, data.files});
+        if (is_new) found->second = read_examples(spec, data);
+        if (independent_layers.empty()) jobs.push_back({checkpoint, std::nullopt, data, &found->second});
+        for (int64_t p : independent_layers) jobs.push_back({checkpoint, p, data, &found->second});
+      }
+    }
+    std::vector<Evaluation> rows;
+    for (const Job& job : jobs) rows.push_back(evaluate_job(job, options));
+    compare_to_p0(rows);
+    fmt::print("{}", report_text(rows));
+    std::fflush(stdout);
+    if (!report_dir.empty()) {
+      const std::string problem = write_report(rows, report_dir);
+      fmt::print("report: {}\n", (std::filesystem::path(report_dir) / "report.md").string());
+      if (problem.empty()) {
+        fmt::print("plot: {}\n", (std::filesystem::path(report_dir) / kPlotFile).string());
+      } else {
+        fmt::print(stderr, "lait-eval: no plot: {}\n", problem);
+      }
+    }
+    return kExitOk;
+  });
+}

@@ -1,0 +1,95 @@
+// lait-predict: labels and scores of a checkpoint for JSON lines.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "eval/checkpoints.h"
+#include "eval/options.h"
+#include "eval/predict_lines.h"
+#include "eval/stop_signals.h"
+#include "lait/error.h"
+#include "lait/program.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace lait;
+
+// Where predictions go: standard output, or a file that has its name only when it is whole.
+class Output {
+ public:
+  explicit Output(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    const bool special = fs::exists(path_) && !fs::is_regular_file(path_);  // /dev/null and pipes are written directly
+    if (fs::is_directory(path_)) throw UserError(path + ": expected a file to write, got a folder");
+    temporary_ = special ? path_ : fs::path(path + ".writing");
+    std::error_code error;
+    if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
+    file_ = std::fopen(temporary_.c_str(), "wb");
+    if (file_ == nullptr) throw UserError(path + ": cannot write: " + std::strerror(errno) + "; choose another --output");
+    if (!special) exit_on_signals(temporary_);
+  }
+  ~Output() {
+    if (file_ == stdout) return;
+    std::fclose(file_);
+    std::error_code ignored;
+    if (temporary_ != path_) fs::remove(temporary_, ignored);
+  }
+  void write(std::string_view text) {
+    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() || std::fflush(file_) != 0) fail();
+  }
+  void finish() {
+    if (temporary_ == path_) return;
+    if (fsync(fileno(file_)) != 0) fail();
+    fs::rename(temporary_, path_);
+    exit_on_signals();
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw std::runtime_error((path_.empty() ? "standard output" : path_.string()) + ": cannot write: " + std::strerror(errno));
+  }
+
+  fs::path path_, temporary_;
+  std::FILE* file_ = stdout;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Predicts labels and scores for JSON lines {\"segments\": [\"…\", \"…\"]}; an id is carried through.", "lait-predict"};
+  std::string dir, input, output;
+  ModelOptions options;
+  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")->required();
+  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")->required();
+  app.add_option("--output", output, "file for the predictions, written whole or not at all (default: standard output)");
+  options.add_to(app);
+  app.footer("Each line in gives a line out, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or {\"score\": …}\n"
+             "of a regression. Example:\n"
+             "  lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl");
+  return run_program(app, argc, argv, [&] {
+    exit_on_signals();
+    options.apply();
+    const std::vector<Checkpoint> checkpoints = find_checkpoints(dir);
+    if (checkpoints.size() > 1) {
+      throw UserError(dir + ": expected one checkpoint, got a folder of " + std::to_string(checkpoints.size()) + " runs; name one, e.g. " +
+                      checkpoints.front().dir.parent_path().string());
+    }
+    const bool from_stdin = input == "-";
+    LineReader reader(from_stdin ? "/dev/stdin" : input);
+    Predictor predictor = Predictor::load(checkpoints.front().dir, options.precision(), options.device());
+    Output out(output);
+    const PredictedLines counts = predict_lines(predictor, reader, from_stdin ? "standard input" : input, {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
+                                                [&](std::string_view text) { out.write(text); });
+    if (counts.lines == 0 && !from_stdin) throw UserError(input + ": expected lines to predict, got an empty file");
+    out.finish();
+    if (counts.truncated_sequences > 0) {
+      fmt::print(stderr, "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n", counts.truncated_sequences);
+    }
+    return kExitOk;
+  });
+}

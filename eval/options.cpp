@@ -1,0 +1,44 @@
+#include "eval/options.h"
+
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+
+#include "lait/config/enums.h"
+
+namespace lait {
+namespace {
+
+template <class E>
+std::vector<std::string> names() {
+  std::vector<std::string> out;
+  for (const auto& [name, value] : names_of<E>()) out.push_back(name);
+  return out;
+}
+
+template <class E>
+E parse(const std::string& text) {
+  for (const auto& [name, value] : names_of<E>()) {
+    if (text == name) return value;
+  }
+  throw std::logic_error("unchecked option value " + text);
+}
+
+}  // namespace
+
+void ModelOptions::add_to(CLI::App& app) {
+  app.add_option("--precision", precision_name, "auto: bf16 where the hardware has it")->check(CLI::IsMember(names<Precision>()))->capture_default_str();
+  app.add_option("--device", device_name, "where to run")->check(CLI::IsMember(names<DeviceKind>()))->capture_default_str();
+  app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--batch-size", batch_size, "examples at once: speed and memory only")->check(CLI::Range(1, 65536))->capture_default_str();
+}
+
+void ModelOptions::apply() const {
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  resolve_device(device());
+}
+
+Precision ModelOptions::precision() const { return parse<Precision>(precision_name); }
+DeviceKind ModelOptions::device() const { return parse<DeviceKind>(device_name); }
+
+}  // namespace lait

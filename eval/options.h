@@ -1,0 +1,23 @@
+// The options that every program which runs a model shares.
+#pragma once
+#include <string>
+
+#include "eval/predictor.h"
+
+namespace CLI { class App; }
+
+namespace lait {
+
+struct ModelOptions {
+  int64_t batch_size = kEvaluationBatch;
+  int64_t threads = 0;  // 0: all cores
+  std::string precision_name = "auto", device_name = "auto";
+
+  void add_to(CLI::App& app);
+  // Sets the number of threads. Throws UserError for a device that is not there.
+  void apply() const;
+  Precision precision() const;
+  DeviceKind device() const;
+};
+
+}  // namespace lait
