@@ -148,7 +148,7 @@ TEST_F(ReportFiles, PlotDrawsEveryPoint) {
   const auto rows = make_rows();
   ASSERT_EQ(write_report(rows, dir_), "");
   const std::string svg = read_file(dir_ / kPlotFile);
-  for (const char* text : {"P = 0", "P = 3", "P = 5", "accuracy, %", "sick, test (200 examples)", "standalone, cls_segments", "</svg>"}) {
+  for (const char* text : {"P = 0", "P = 3", "P = 5", "accuracy, %", "sick, test (200 examples, bars: 95 % intervals)", "standalone, cls_segments", "</svg>"}) {
     EXPECT_THAT(svg, HasSubstr(text));
   }
   int files = 0;
