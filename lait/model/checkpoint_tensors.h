@@ -14,7 +14,8 @@ namespace lait {
 class CheckpointTensors {
  public:
   // model.safetensors, or the shards of model.safetensors.index.json. Throws UserError: neither is there (a pickled
-  // pytorch_model.bin is refused, with the way to convert it), or a file is damaged.
+  // pytorch_model.bin is refused, with the way to convert it), shards are missing or lack what the index says, or a file
+  // is damaged.
   explicit CheckpointTensors(const std::filesystem::path& dir);
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
@@ -26,7 +27,6 @@ class CheckpointTensors {
     size_t file;
     std::string name;  // in the file
   };
-  void add(const SafetensorsFile& file, size_t index);
 
   std::filesystem::path dir_;
   std::vector<SafetensorsFile> files_;
@@ -39,8 +39,9 @@ struct ExpectedTensor {
   bool required = true;
 };
 
-// Fills all destinations. Throws UserError that lists all missing, misshapen and unexpected tensors at once, before
-// anything is written. Tensors of pretraining heads (cls.*), another task's classifier and position_ids are not unexpected.
+// Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors at once, before
+// anything is written. Not unexpected: what the encoder does not have to use (position_ids, the pooler) and the heads of
+// pretraining (cls.*) and of other tasks (classifier.*, qa_outputs.*); those are read where they are expected.
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected);
 
 }  // namespace lait

@@ -1,6 +1,7 @@
 #include "lait/model/hf_config.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "kernels/segment_attention.h"
 #include "lait/error.h"
@@ -10,93 +11,158 @@
 namespace lait {
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 24;  // of anything: larger is a damaged file
+using Json = nlohmann::ordered_json;
 
+// Layers and heads are 8 bits of the dropout's counter, positions 16; the widths are far above any BERT, so that a damaged
+// file is refused before memory is asked for.
+constexpr int64_t kMaxLayers = 256, kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536, kMaxVocabulary = int64_t{1} << 24;
+constexpr double kMaxParameters = 2e10;
+
+// Reads fields and collects what is wrong with them, so that all of it is said at once.
 class Fields {
  public:
-  Fields(const std::filesystem::path& path, const nlohmann::ordered_json& json) : path_(path.string()), json_(json) {}
+  Fields(std::filesystem::path path, const Json& json) : path_(std::move(path)), json_(json) {}
 
-  [[noreturn]] void fail(const std::string& what) const { throw UserError(path_ + ": " + what); }
+  void problem(const std::string& what) { problems_.push_back(what); }
 
-  int64_t count(const char* key, std::optional<int64_t> fallback = std::nullopt) const {
-    if (!json_.contains(key) && fallback) return *fallback;
-    const auto& value = json_.contains(key) ? json_.at(key) : nlohmann::ordered_json();
-    if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<int64_t>() > kMaxCount) {
-      fail(std::string(key) + ": expected a whole number from 1 to " + std::to_string(kMaxCount) + ", got " + text(value));
+  void throw_problems() const {
+    if (problems_.empty()) return;
+    std::string text = path_.string() + ":";
+    for (const std::string& what : problems_) text += (problems_.size() == 1 ? " " : "\n  ") + what;
+    throw UserError(text);
+  }
+
+  // A whole number in [low, high]; 0 where it is wrong, which is then a problem.
+  int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt, int64_t low = 1) {
+    if (absent(key) && fallback) return *fallback;
+    const bool whole = !absent(key) && json_.at(key).is_number_integer();
+    const bool huge = whole && json_.at(key).is_number_unsigned() && json_.at(key).get<uint64_t>() > static_cast<uint64_t>(high);
+    if (!whole || huge || json_.at(key).get<int64_t>() < low || json_.at(key).get<int64_t>() > high) {
+      problem(std::string(key) + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", got " + got(key));
+      return 0;
     }
-    return value.get<int64_t>();
+    return json_.at(key).get<int64_t>();
   }
 
   // A number in [0, below); null and a missing key give the fallback.
-  double number(const char* key, double fallback, double below) const {
-    if (!json_.contains(key) || json_.at(key).is_null()) return fallback;
-    const auto& value = json_.at(key);
+  double number(const char* key, double fallback, double below) {
+    if (absent(key)) return fallback;
+    const Json& value = json_.at(key);
     if (!value.is_number() || !(value.get<double>() >= 0) || !(value.get<double>() < below)) {
-      fail(std::string(key) + ": expected a number in [0, " + std::to_string(below) + "), got " + text(value));
+      std::ostringstream text;
+      text << key << ": expected a number from 0 to less than " << below << ", got " << got(key);
+      problem(text.str());
+      return fallback;
     }
     return value.get<double>();
   }
 
-  void expect(const char* key, const std::string& expected, const char* what) const {
-    if (!json_.contains(key)) return;
-    if (json_.at(key) != expected) fail(std::string(key) + ": expected " + expected + " (" + what + "), got " + text(json_.at(key)));
+  // What this build computes in one way only; a missing key means that way.
+  void expect(const char* key, const Json& expected, const std::string& because) {
+    if (absent(key) || json_.at(key) == expected) return;
+    problem(std::string(key) + ": expected " + expected.dump() + ", got " + got(key) + "; " + because);
   }
 
+  bool absent(const char* key) const { return !json_.contains(key) || json_.at(key).is_null(); }
+
  private:
-  static std::string text(const nlohmann::ordered_json& value) {
-    return value.is_null() ? "nothing" : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(0, 60);
+  std::string got(const char* key) const {
+    if (absent(key)) return "nothing";
+    const Json& value = json_.at(key);
+    if (value.is_string()) return quote(value.get<std::string>());
+    return value.is_structured() ? std::string("an ") + value.type_name() : value.dump();
   }
-  std::string path_;
-  const nlohmann::ordered_json& json_;
+
+  std::filesystem::path path_;
+  const Json& json_;
+  std::vector<std::string> problems_;
 };
+
+void check_head_dim(const HfConfig& c, Fields& fields) {
+  if (c.hidden_size == 0 || c.num_attention_heads == 0) return;
+  if (c.hidden_size % c.num_attention_heads != 0) {
+    fields.problem("hidden_size: expected a multiple of num_attention_heads " + std::to_string(c.num_attention_heads) + ", got " + std::to_string(c.hidden_size));
+    return;
+  }
+  const int64_t head_dim = c.hidden_size / c.num_attention_heads;
+  if (std::ranges::find(kernels::kHeadDims, head_dim) != std::end(kernels::kHeadDims)) return;
+  std::string known;
+  for (const auto dim : kernels::kHeadDims) known.append(known.empty() ? "" : ", ").append(std::to_string(dim));
+  fields.problem("hidden_size / num_attention_heads: head_dim must be one of {" + known + "}, got " + std::to_string(head_dim) +
+                 "; take a model whose heads the kernels have");
+}
+
+void check_size(const HfConfig& c, Fields& fields) {
+  const auto width = static_cast<double>(c.hidden_size);
+  const double layer = 4 * width * width + 2 * width * static_cast<double>(c.intermediate_size);
+  const double parameters = layer * static_cast<double>(c.num_hidden_layers) +
+                            width * static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
+  if (parameters <= kMaxParameters) return;
+  std::ostringstream text;
+  text << "the sizes: expected a model of at most " << kMaxParameters << " parameters, got " << parameters << "; is the file damaged?";
+  fields.problem(text.str());
+}
 
 }  // namespace
 
 HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";
   HfConfig c;
-  const std::string content = read_file(path);
-  parse_json(content, path.string());  // the checks; then again to keep the order of the keys
-  c.raw = nlohmann::ordered_json::parse(content);
-  const Fields fields(path, c.raw);
-  if (!c.raw.is_object()) fields.fail("expected a JSON object");
-  if (!c.raw.contains("model_type")) fields.fail("model_type: expected bert, got nothing; is this a Hugging Face model?");
-  fields.expect("model_type", "bert", "the model family that this build knows");
-  fields.expect("hidden_act", "gelu", "exact GELU");
-  fields.expect("position_embedding_type", "absolute", "BERT's learnt positions");
-  c.vocab_size = fields.count("vocab_size");
-  c.hidden_size = fields.count("hidden_size");
-  c.num_hidden_layers = fields.count("num_hidden_layers");
-  c.num_attention_heads = fields.count("num_attention_heads");
-  c.intermediate_size = fields.count("intermediate_size");
-  c.max_position_embeddings = fields.count("max_position_embeddings");
-  c.type_vocab_size = fields.count("type_vocab_size", 2);
-  c.layer_norm_eps = fields.number("layer_norm_eps", 1e-12, 1);
-  c.hidden_dropout_prob = fields.number("hidden_dropout_prob", 0.1, 1);
-  c.attention_probs_dropout_prob = fields.number("attention_probs_dropout_prob", 0.1, 1);
-  c.initializer_range = fields.number("initializer_range", 0.02, 10);
-  if (c.raw.contains("classifier_dropout") && !c.raw["classifier_dropout"].is_null()) c.classifier_dropout = fields.number("classifier_dropout", 0, 1);
-  if (c.hidden_size % c.num_attention_heads != 0) {
-    fields.fail("hidden_size: expected a multiple of num_attention_heads " + std::to_string(c.num_attention_heads) + ", got " + std::to_string(c.hidden_size));
-  }
-  const int64_t head_dim = c.hidden_size / c.num_attention_heads;
-  if (std::ranges::find(kernels::kHeadDims, head_dim) == std::end(kernels::kHeadDims)) {
-    fields.fail("hidden_size / num_attention_heads: the head dimension must be one of {32, 64, 128}, got " + std::to_string(head_dim));
-  }
-  constexpr int64_t kMaxLayers = 256, kMaxPositions = 65536;  // what the dropout's counters hold
-  if (c.num_hidden_layers > kMaxLayers) fields.fail("num_hidden_layers: expected at most " + std::to_string(kMaxLayers) + ", got " + std::to_string(c.num_hidden_layers));
-  if (c.max_position_embeddings > kMaxPositions) fields.fail("max_position_embeddings: expected at most " + std::to_string(kMaxPositions) + ", got " + std::to_string(c.max_position_embeddings));
+  c.raw = read_json<Json>(path);
+  if (!c.raw.is_object()) throw UserError(path.string() + ": expected a JSON object, got " + c.raw.type_name());
+  Fields fields(path, c.raw);
+  if (fields.absent("model_type")) fields.problem("model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?");
+  fields.expect("model_type", "bert", "this build fine-tunes BERT; take a BERT checkpoint");
+  fields.throw_problems();  // another family's other fields say nothing
+
+  fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
+  fields.expect("position_embedding_type", "absolute", "the model has BERT's learnt positions only");
+  fields.expect("is_decoder", false, "attention is never causal in BERT's encoder");
+  fields.expect("add_cross_attention", false, "there is nothing to attend to beside the text");
+  fields.expect("pruned_heads", Json::object(), "layers with fewer heads are not supported");
+  if (!fields.absent("quantization_config")) fields.problem("quantization_config: expected nothing, got one; take the unquantised checkpoint");
+  c.vocab_size = fields.count("vocab_size", kMaxVocabulary);
+  c.hidden_size = fields.count("hidden_size", kMaxWidth);
+  c.num_hidden_layers = fields.count("num_hidden_layers", kMaxLayers);
+  c.num_attention_heads = fields.count("num_attention_heads", kMaxHeads);
+  c.intermediate_size = fields.count("intermediate_size", 4 * kMaxWidth);
+  c.max_position_embeddings = fields.count("max_position_embeddings", kMaxPositions);
+  c.type_vocab_size = fields.count("type_vocab_size", kMaxPositions, 2);
+  c.pad_token_id = fields.count("pad_token_id", kMaxVocabulary, 0, /*low=*/0);
+  c.layer_norm_eps = fields.number("layer_norm_eps", c.layer_norm_eps, 1);
+  c.hidden_dropout_prob = fields.number("hidden_dropout_prob", c.hidden_dropout_prob, 1);
+  c.attention_probs_dropout_prob = fields.number("attention_probs_dropout_prob", c.attention_probs_dropout_prob, 1);
+  c.initializer_range = fields.number("initializer_range", c.initializer_range, 10);
+  if (!fields.absent("classifier_dropout")) c.classifier_dropout = fields.number("classifier_dropout", 0, 1);
+  check_head_dim(c, fields);
+  check_size(c, fields);
+  fields.throw_problems();
   return c;
 }
 
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, const std::vector<std::string>& labels, bool regression) {
-  nlohmann::ordered_json json = config.raw;
+  Json json = config.raw.is_object() ? config.raw : Json::object();
   json["architectures"] = {"BertForSequenceClassification"};
+  json["model_type"] = "bert";
+  json["vocab_size"] = config.vocab_size;
+  json["hidden_size"] = config.hidden_size;
+  json["num_hidden_layers"] = config.num_hidden_layers;
+  json["num_attention_heads"] = config.num_attention_heads;
+  json["intermediate_size"] = config.intermediate_size;
+  json["max_position_embeddings"] = config.max_position_embeddings;
+  json["type_vocab_size"] = config.type_vocab_size;
+  json["layer_norm_eps"] = config.layer_norm_eps;
   json["hidden_dropout_prob"] = config.hidden_dropout_prob;
   json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
-  json["classifier_dropout"] = config.classifier_dropout ? nlohmann::ordered_json(*config.classifier_dropout) : nlohmann::ordered_json(nullptr);
+  json["classifier_dropout"] = config.classifier_dropout ? Json(*config.classifier_dropout) : Json(nullptr);
+  // The weights are written in fp32, whatever the original was in; transformers would load them in what stands here.
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (json.contains(key)) json[key] = "float32";
+  }
+  // The number of labels is id2label's; an older count beside it would win or warn.
+  for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
   const std::vector<std::string> names = regression ? std::vector<std::string>{"LABEL_0"} : labels;
-  nlohmann::ordered_json id2label = nlohmann::ordered_json::object(), label2id = nlohmann::ordered_json::object();
+  Json id2label = Json::object(), label2id = Json::object();
   for (size_t i = 0; i < names.size(); ++i) {
     id2label[std::to_string(i)] = names[i];
     label2id[names[i]] = i;
@@ -104,7 +170,8 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, c
   json["id2label"] = id2label;
   json["label2id"] = label2id;
   json["problem_type"] = regression ? "regression" : "single_label_classification";
-  write_file(dir / "config.json", json.dump(2) + "\n");
+  // A label that is not UTF-8 must not cost the training that is being saved.
+  write_file(dir / "config.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace lait

@@ -17,6 +17,7 @@ struct HfConfig {
   int64_t intermediate_size = 0;        // I
   int64_t max_position_embeddings = 0;
   int64_t type_vocab_size = 0;
+  int64_t pad_token_id = 0;
   double layer_norm_eps = 1e-12;
   double hidden_dropout_prob = 0.1;
   double attention_probs_dropout_prob = 0.1;
@@ -25,12 +26,12 @@ struct HfConfig {
   nlohmann::ordered_json raw;           // all of config.json
 };
 
-// Throws UserError naming the file and the field: missing, of a wrong type or out of range; a model that is not BERT; an
-// activation other than exact GELU; a head dimension without kernels.
+// Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of range; a model that is
+// not BERT's encoder; an activation other than exact GELU; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
-// config.json for AutoModelForSequenceClassification: the original's other keys, id2label of `labels` (one label "LABEL_0"
-// for a regression).
+// config.json for AutoModelForSequenceClassification with fp32 weights: the original's other keys, id2label of `labels`
+// (one label "LABEL_0" for a regression).
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, const std::vector<std::string>& labels, bool regression);
 
 }  // namespace lait

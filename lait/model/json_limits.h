@@ -1,49 +1,67 @@
-// JSON from files that strangers wrote: parsed with limits, so that no input makes the parser deep or the error long.
+// JSON from files that strangers wrote: parsed with limits on size and depth, no key twice in one object, and errors that
+// stay one short line whatever stands in the file.
 #pragma once
+#include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lait/error.h"
+#include "lait/files.h"
 
 namespace lait {
 
 inline constexpr int kMaxJsonDepth = 64;
+inline constexpr uintmax_t kMaxJsonBytes = 100'000'000;
 
-// Throws UserError "where: expected JSON, got …". Duplicate keys of the outermost object are refused where `unique_keys`.
-inline nlohmann::json parse_json(std::string_view text, const std::string& where, bool unique_keys = false) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {  // the parser recurses when it frees: refuse deep nesting first
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') --depth;
+// Text of a file for an error message: quoted, at most some 80 bytes, control characters and invalid UTF-8 escaped.
+inline std::string quote(std::string_view text) {
+  constexpr size_t kMaxShown = 80;
+  const bool cut = text.size() > kMaxShown;
+  std::string shown = nlohmann::json(text.substr(0, kMaxShown)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  shown.front() = shown.back() = '\'';
+  return cut ? shown.insert(shown.size() - 1, "...") : shown;
+}
+
+// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws UserError "where: expected JSON, got ...".
+template <class Json = nlohmann::json>
+Json parse_json(std::string_view text, const std::string& where) {
+  using Event = typename Json::parse_event_t;
+  // The parser takes a NUL for the end of the text and would not see what stands behind it.
+  if (const auto nul = text.find('\0'); nul != text.npos) {
+    throw UserError(where + ": expected JSON, got a NUL byte at byte " + std::to_string(nul + 1));
+  }
+  std::vector<std::set<std::string>> open_objects;
+  auto check = [&](int depth, Event event, Json& value) {
     if (depth > kMaxJsonDepth) {
       throw UserError(where + ": expected JSON of at most " + std::to_string(kMaxJsonDepth) + " levels, got more");
     }
-  }
-  std::string duplicate;
-  std::vector<std::string> keys;
-  auto callback = [&](int level, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    if (event == nlohmann::json::parse_event_t::key && level == 1) keys.push_back(parsed.get<std::string>());
+    if (event == Event::object_start) open_objects.emplace_back();
+    if (event == Event::object_end) open_objects.pop_back();
+    if (event == Event::key && !open_objects.back().insert(value.template get<std::string>()).second) {
+      throw UserError(where + ": expected each key once, got " + quote(value.template get<std::string>()) + " twice");
+    }
     return true;
   };
   try {
-    auto json = unique_keys ? nlohmann::json::parse(text, callback) : nlohmann::json::parse(text);
-    std::ranges::sort(keys);
-    if (const auto twice = std::ranges::adjacent_find(keys); twice != keys.end()) {
-      throw UserError(where + ": the name '" + *twice + "' stands twice; the file is damaged, fetch it again");
-    }
-    return json;
-  } catch (const nlohmann::json::parse_error& error) {
+    return Json::parse(text, check);
+  } catch (const typename Json::parse_error& error) {
     throw UserError(where + ": expected JSON, got something else at byte " + std::to_string(error.byte));
+  } catch (const typename Json::out_of_range&) {
+    throw UserError(where + ": expected JSON, got a number that is too large");
   }
+}
+
+template <class Json = nlohmann::json>
+Json read_json(const std::filesystem::path& path) {
+  std::error_code error;
+  if (const auto size = std::filesystem::file_size(path, error); !error && size > kMaxJsonBytes) {
+    throw UserError(path.string() + ": expected JSON of at most " + std::to_string(kMaxJsonBytes) + " bytes, got " + std::to_string(size));
+  }
+  return parse_json<Json>(read_file(path), path.string());
 }
 
 }  // namespace lait

@@ -1,5 +1,6 @@
 #include "lait/model/safetensors.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,170 +9,129 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "lait/error.h"
-#include "lait/model/json_limits.h"
+#include "lait/model/safetensors_header.h"
 
 namespace lait {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the Rust library
-constexpr size_t kLengthBytes = 8;
+constexpr size_t kHeaderAlignment = 8;
 
-struct TypeName {
-  const char* name;
-  at::ScalarType type;
-};
-constexpr std::array<TypeName, 10> kTypes{{{"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16},
-                                           {"I64", at::kLong}, {"I32", at::kInt}, {"I16", at::kShort}, {"I8", at::kChar},
-                                           {"U8", at::kByte}, {"BOOL", at::kBool}}};
-
-// Throws where a header does not say what it must.
-class Header {
+// A file under a temporary name that takes its own name at commit(); without that it is removed.
+class Replacement {
  public:
-  Header(const std::filesystem::path& path, const MappedFile& file) : path_(path.string()) {
-    if (file.size() < kLengthBytes) fail("expected at least 8 bytes, got " + std::to_string(file.size()));
-    uint64_t length = 0;
-    std::memcpy(&length, file.data(), kLengthBytes);
-    if (length > kMaxHeaderBytes) fail("expected a header of at most 100 MB, got " + std::to_string(length) + " bytes");
-    if (length > file.size() - kLengthBytes) {
-      fail("expected a header of " + std::to_string(length) + " bytes, got " + std::to_string(file.size() - kLengthBytes));
+  explicit Replacement(const std::filesystem::path& path) : path_(path), temporary_(path.string() + ".writing") {
+    std::error_code error;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd_ < 0) fail();
+  }
+  ~Replacement() {
+    if (fd_ >= 0) ::close(fd_);
+    if (!committed_) ::unlink(temporary_.c_str());
+  }
+  Replacement(const Replacement&) = delete;
+  Replacement& operator=(const Replacement&) = delete;
+
+  void write(const void* data, size_t size) {
+    for (size_t done = 0; done < size;) {
+      const ssize_t n = ::write(fd_, static_cast<const char*>(data) + done, size - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail();
+      done += static_cast<size_t>(n);
     }
-    data_begin_ = kLengthBytes + length;
-    data_bytes_ = file.size() - data_begin_;
-    json_ = parse_json({reinterpret_cast<const char*>(file.data()) + kLengthBytes, length}, path_, /*unique_keys=*/true);
-    if (!json_.is_object()) fail("expected a JSON object as header");
   }
 
-  std::vector<TensorInfo> tensors() const {
-    std::vector<TensorInfo> out;
-    for (const auto& [name, value] : json_.items()) {
-      if (name != "__metadata__") out.push_back(tensor(name, value));
-    }
-    std::ranges::sort(out, [](const TensorInfo& a, const TensorInfo& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
-    size_t at = data_begin_;
-    for (const TensorInfo& t : out) {
-      if (t.begin != at) fail("tensor '" + t.name + "': expected its data at byte " + std::to_string(at) + ", got " + std::to_string(t.begin));
-      at = t.end;
-    }
-    if (at != data_begin_ + data_bytes_) {
-      fail("expected " + std::to_string(at) + " bytes, got " + std::to_string(data_begin_ + data_bytes_));
-    }
-    return out;
+  void commit() {
+    if (::fsync(fd_) != 0) fail();
+    if (::close(std::exchange(fd_, -1)) != 0) fail();
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail();
+    committed_ = true;
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw UserError(path_ + ": " + what + "; the file is truncated or damaged, fetch it again");
-  }
+  [[noreturn]] void fail() const { throw std::runtime_error(path_.string() + ": cannot write: " + std::strerror(errno)); }
 
-  TensorInfo tensor(const std::string& name, const nlohmann::json& value) const {
-    const std::string where = "tensor '" + name + "': ";
-    if (!value.is_object() || !value.contains("dtype") || !value["dtype"].is_string() || !value.contains("shape") ||
-        !value["shape"].is_array() || !value.contains("data_offsets") || !value["data_offsets"].is_array() ||
-        value["data_offsets"].size() != 2) {
-      fail(where + "expected dtype, shape and two data_offsets");
-    }
-    const auto dtype = value["dtype"].get<std::string>();
-    const auto type = std::ranges::find_if(kTypes, [&](const TypeName& t) { return dtype == t.name; });
-    if (type == kTypes.end()) fail(where + "unknown dtype '" + dtype.substr(0, 20) + "'");
-    TensorInfo info{name, type->type, {}, 0, 0};
-    uint64_t bytes = c10::elementSize(type->type);
-    for (const auto& extent : value["shape"]) {
-      if (!extent.is_number_unsigned()) fail(where + "expected whole numbers as shape");
-      const auto n = extent.get<uint64_t>();
-      if (__builtin_mul_overflow(bytes, n, &bytes) || n > static_cast<uint64_t>(INT64_MAX)) fail(where + "its shape is too large");
-      info.shape.push_back(static_cast<int64_t>(n));
-    }
-    for (const auto& offset : value["data_offsets"]) {
-      if (!offset.is_number_unsigned()) fail(where + "expected whole numbers as data_offsets");
-    }
-    const auto begin = value["data_offsets"][0].get<uint64_t>(), end = value["data_offsets"][1].get<uint64_t>();
-    if (begin > end || end > data_bytes_) {
-      fail(where + "expected data within " + std::to_string(data_bytes_) + " bytes, got [" + std::to_string(begin) + ", " + std::to_string(end) + ")");
-    }
-    if (end - begin != bytes) fail(where + "expected " + std::to_string(bytes) + " bytes for its shape, got " + std::to_string(end - begin));
-    info.begin = data_begin_ + begin;
-    info.end = data_begin_ + end;
-    return info;
-  }
-
-  std::string path_;
-  nlohmann::json json_;
-  size_t data_begin_ = 0, data_bytes_ = 0;
+  std::filesystem::path path_;
+  std::string temporary_;
+  int fd_ = -1;
+  bool committed_ = false;
 };
+
+size_t rank(const at::Tensor& tensor) {
+  const auto type = std::ranges::find(kSafetensorsTypes, tensor.scalar_type(), &SafetensorsType::type);
+  return static_cast<size_t>(type - kSafetensorsTypes.begin());
+}
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
-    : path_(path), file_(std::make_shared<MappedFile>(path)), tensors_(Header(path, *file_).tensors()) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(std::make_shared<MappedFile>(path)) {
+  SafetensorsHeader header = read_safetensors_header(path, {reinterpret_cast<const char*>(file_->data()), file_->size()});
+  tensors_ = std::move(header.tensors);
+  metadata_ = std::move(header.metadata);
   for (size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
 }
 
 at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto found = index_.find(name);
-  if (found == index_.end()) throw UserError(path_.string() + ": there is no tensor '" + name + "'");
+  if (found == index_.end()) {
+    throw UserError(path_.string() + ": expected a tensor " + quote(name) + ", got none of that name");
+  }
   const TensorInfo& info = tensors_[found->second];
-  auto* data = const_cast<std::byte*>(file_->data() + info.begin);
-  // The header's length need not keep the data aligned; a copy does then.
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(info.dtype) == 0;
-  if (info.begin == info.end) return at::empty(info.shape, info.dtype);
-  if (!aligned) {
+  const size_t bytes = info.end - info.begin;
+  if (bytes == 0) return at::empty(info.shape, info.dtype);
+  const std::byte* data = file_->data() + info.begin;
+  // A C++ bool that is neither 0 nor 1 is undefined behaviour in every kernel that reads it.
+  if (info.dtype == at::kBool && std::any_of(data, data + bytes, [](std::byte b) { return b > std::byte{1}; })) {
+    throw_damaged(path_, info.name, "expected bytes 0 and 1 for BOOL, got others");
+  }
+  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(info.dtype) != 0) {
     at::Tensor copy = at::empty(info.shape, info.dtype);
-    std::memcpy(copy.mutable_data_ptr(), data, info.end - info.begin);
+    std::memcpy(copy.mutable_data_ptr(), data, bytes);
     return copy;
   }
-  return at::from_blob(data, info.shape, [file = file_](void*) {}, info.dtype);
+  return at::from_blob(const_cast<std::byte*>(data), info.shape, [file = file_](void*) {}, info.dtype);
 }
 
-void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors) {
+void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
+                       const SafetensorsMetadata& metadata) {
+  std::set<std::string> names{kSafetensorsMetadataKey};
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined() || rank(tensor) == kSafetensorsTypes.size()) {
+      throw std::runtime_error(path.string() + ": tensor " + quote(name) + " is undefined or of a dtype that safetensors lacks");
+    }
+    if (!names.insert(name).second) throw std::runtime_error(path.string() + ": the tensor name " + quote(name) + " is taken already");
+  }
   std::ranges::sort(tensors, [](const auto& a, const auto& b) {
-    const auto width = [](const auto& t) { return c10::elementSize(t.second.scalar_type()); };
-    return width(a) != width(b) ? width(a) > width(b) : a.first < b.first;
+    return std::pair(rank(a.second), std::string_view(a.first)) < std::pair(rank(b.second), std::string_view(b.first));
   });
-  nlohmann::ordered_json header{{"__metadata__", {{"format", "pt"}}}};
+
+  std::string header = "{";
+  if (!metadata.empty()) header += nlohmann::json(kSafetensorsMetadataKey).dump() + ":" + nlohmann::json(metadata).dump();
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    const auto type = std::ranges::find_if(kTypes, [&](const TypeName& t) { return t.type == tensor.scalar_type(); });
-    if (type == kTypes.end()) throw std::runtime_error(path.string() + ": tensor '" + name + "' has a dtype that safetensors lacks");
-    const size_t bytes = tensor.nbytes();
-    header[name] = {{"dtype", type->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, offset + bytes}}};
-    offset += bytes;
+    const nlohmann::ordered_json info{{"dtype", kSafetensorsTypes[rank(tensor)].name},
+                                      {"shape", tensor.sizes().vec()},
+                                      {"data_offsets", {offset, offset + tensor.nbytes()}}};
+    if (header.size() > 1) header += ',';
+    header += nlohmann::json(name).dump() + ":" + info.dump();
+    offset += tensor.nbytes();
   }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
+  header += "}";
+  header.resize((header.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
+  if (header.size() > kSafetensorsMaxHeader) throw std::runtime_error(path.string() + ": the header would be longer than readers allow");
 
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
-  const std::string temporary = path.string() + ".writing";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  auto fail = [&] {
-    const std::string why = std::strerror(errno);
-    if (fd >= 0) {
-      ::close(fd);
-      ::unlink(temporary.c_str());
-    }
-    throw std::runtime_error(path.string() + ": cannot write: " + why);
-  };
-  if (fd < 0) fail();
-  auto write_all = [&](const void* data, size_t size) {
-    for (size_t done = 0; done < size;) {
-      const ssize_t n = ::write(fd, static_cast<const char*>(data) + done, size - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail();
-      done += static_cast<size_t>(n);
-    }
-  };
-  const uint64_t length = text.size();
-  write_all(&length, kLengthBytes);
-  write_all(text.data(), text.size());
+  Replacement file(path);
+  const uint64_t length = header.size();
+  file.write(&length, sizeof(length));
+  file.write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-    write_all(host.const_data_ptr(), host.nbytes());
+    file.write(host.const_data_ptr(), host.nbytes());
   }
-  if (::fsync(fd) != 0) fail();
-  if (::close(fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    throw std::runtime_error(path.string() + ": cannot write: " + std::strerror(errno));
-  }
+  file.commit();
 }
 
 }  // namespace lait
