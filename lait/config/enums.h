@@ -43,12 +43,6 @@ std::string to_string(E value) {
   throw std::logic_error("a choice without a name: " + std::to_string(static_cast<int>(value)));
 }
 
-// The same, where the type should be plain to see.
-template <class E>
-std::string enum_name(E value) {
-  return to_string(value);
-}
-
 // "auto, standalone, pair", for messages.
 template <class E>
 std::string choices() {

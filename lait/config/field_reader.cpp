@@ -105,7 +105,7 @@ std::string FieldReader::expand(const std::string& text, int line) {
       const char* found = std::getenv(variable.c_str());
       if (found == nullptr || !is_utf8(found)) {
         problems_.add(value_->origin, line, name_ + ": the environment variable " + variable + " in '" + shortened(text) +
-                                                (found == nullptr ? "' is not set; set it or write the value out"
+                                                (found == nullptr ? "' is not set; set it, or give the value with --set " + name_ + "=…"
                                                                   : "' is no text in UTF-8"));
         return text;
       }

@@ -208,7 +208,9 @@ TEST(ReadConfig, EnvironmentVariables) {
   EXPECT_THAT(c.data.train, ElementsAre("/data/x/a", "b/data/x/data/x"));
   EXPECT_EQ(c.output.dir, "${LAIT_TEST_DIR}$x");
   EXPECT_THAT(error_of(std::string(kBase) + "data:\n  train:\n  - a\n  - ${LAIT_TEST_UNSET}/b\n"),
-              HasSubstr("a.yaml:7: data.train: the environment variable LAIT_TEST_UNSET in '${LAIT_TEST_UNSET}/b' is not set"));
+              HasSubstr("a.yaml:7: data.train: the environment variable LAIT_TEST_UNSET in '${LAIT_TEST_UNSET}/b' is not set; set it, or give the value with --set data.train=…"));
+  // What an override replaces is not looked at.
+  EXPECT_EQ(error_of(std::string(kBase) + "data: {train: '${LAIT_TEST_UNSET}'}\n", {"data.train=x"}), "");
   for (const char* text : {"${LAIT_TEST_DIR", "${}", "${a b}", "${1}"}) {
     EXPECT_THAT(error_of(kBase, {"output.dir='" + std::string(text) + "'"}), HasSubstr("output.dir: expected ${VARIABLE} in '" + std::string(text)));
   }
