@@ -151,9 +151,11 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, c
   json["intermediate_size"] = config.intermediate_size;
   json["max_position_embeddings"] = config.max_position_embeddings;
   json["type_vocab_size"] = config.type_vocab_size;
+  json["pad_token_id"] = config.pad_token_id;
   json["layer_norm_eps"] = config.layer_norm_eps;
   json["hidden_dropout_prob"] = config.hidden_dropout_prob;
   json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
+  json["initializer_range"] = config.initializer_range;
   json["classifier_dropout"] = config.classifier_dropout ? Json(*config.classifier_dropout) : Json(nullptr);
   // The weights are written in fp32, whatever the original was in; transformers would load them in what stands here.
   for (const char* key : {"torch_dtype", "dtype"}) {
