@@ -1,0 +1,52 @@
+# The commands. Each does only what is left to do; `make help` lists them.
+BUILD ?= build
+PREFIX ?= $(HOME)/.local
+BENCH ?= attention
+# An optional CUDA emulator (a libcudart.so that runs kernels on the CPU): the CUDA kernels' tests are run under it.
+LAIT_GPUEMU ?=
+export LAIT_BUILD := $(abspath $(BUILD))
+CMAKE_FLAGS ?=
+
+.PHONY: all setup configure demo test bench fmt check sanitize install clean help
+
+all: configure  ## set up and build the programs into build/bin
+	@cmake --build $(BUILD) --target programs
+
+setup:  ## install what is missing: Debian packages, LibTorch, nvcc, the default model
+	@cmake/setup.sh
+
+configure: setup
+	@cmake --preset cuda -B $(BUILD) -DLAIT_GPUEMU=$(LAIT_GPUEMU) $(CMAKE_FLAGS) --log-level=WARNING
+
+demo: all  ## fine-tune MiniLM on WordNet facts at P = 0, 3, 5; print accuracy against FLOPs
+	@configs/demo.sh $(BUILD)
+
+test: configure  ## build everything and run all tests (LAIT_TEST_DATA=../shared/data adds those on real data)
+	@cmake/setup.sh tests
+	@cmake --build $(BUILD)
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(shell nproc)
+
+bench: all  ## run the benchmarks named by BENCH
+	@$(BUILD)/bin/lait-bench $(BENCH)
+
+fmt:  ## format C++ and CUDA sources in place
+	@command -v clang-format >/dev/null || { echo "make fmt: install clang-format (apt-get install clang-format)" >&2; exit 1; }
+	@git ls-files -z '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -0 clang-format -i
+
+check:  ## exactly what CI runs
+	@.ci/run
+
+sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
+	@LAIT_BUILD=$(CURDIR)/build-asan cmake/setup.sh tests
+	@cmake --preset asan --log-level=WARNING
+	@cmake --build --preset asan
+	@ctest --preset asan
+
+install: all  ## install programs, operators, headers and configs under PREFIX (default ~/.local)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:  ## remove the build folder (what is shared by all clones stays, see cmake/setup.sh)
+	rm -rf $(BUILD)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

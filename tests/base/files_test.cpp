@@ -1,0 +1,188 @@
+// Files: lines and their numbers in plain and gzip files, errors that name the file, writing that is whole or not at all.
+#include "lait/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <fstream>
+#include <random>
+#include <vector>
+
+#include "lait/error.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+void put(const fs::path& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+void put_gzip(const fs::path& path, const std::string& content) {
+  gzFile file = gzopen(path.c_str(), "wb");
+  ASSERT_EQ(gzwrite(file, content.data(), static_cast<unsigned>(content.size())),
+            static_cast<int>(content.size()));
+  gzclose(file);
+}
+
+std::vector<std::string> lines(const fs::path& path) {
+  LineReader reader(path);
+  std::vector<std::string> out;
+  while (auto line = reader.next()) out.push_back(*line);
+  return out;
+}
+
+// The message of the UserError that `action` throws; "" where it throws none.
+template <typename Action>
+std::string user_error(Action&& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(LineReader, EndsBytesAndNumbers) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "a.txt";
+  put(path, std::string("\xEF\xBB\xBF") + "one\r\n\ntwo\rhalf\xFF\n" + std::string("nu\0l", 4) + "\n\xEF\xBB\xBFlast");
+  EXPECT_THAT(lines(path), ElementsAre("one", "", "two\rhalf\xFF", std::string("nu\0l", 4), "\xEF\xBB\xBFlast"));
+  LineReader reader(path);
+  EXPECT_EQ(reader.line_number(), 0);
+  reader.next();
+  reader.next();
+  EXPECT_EQ(reader.line_number(), 2);
+  EXPECT_EQ(reader.where(), path.string() + ":2");
+}
+
+TEST(LineReader, EmptyFileAndLastNewline) {
+  const TemporaryFolder folder;
+  put(folder / "empty", "");
+  EXPECT_THAT(lines(folder / "empty"), ElementsAre());
+  put(folder / "newline", "\n");
+  EXPECT_THAT(lines(folder / "newline"), ElementsAre(""));
+  put(folder / "mark", "\xEF\xBB\xBF");
+  EXPECT_THAT(lines(folder / "mark"), ElementsAre(""));
+}
+
+// Whatever the lines' lengths are against the buffer, plain and gzip give the lines that were written.
+TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
+  const TemporaryFolder folder;
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    std::mt19937 random(seed);
+    std::vector<std::string> wanted;
+    std::string content;
+    for (int i = 0; i < 30; ++i) {
+      const int kind = static_cast<int>(random() % 3);
+      const size_t size = kind == 0 ? random() % 5 : kind == 1 ? random() % 1000 : 262100 + random() % 100;
+      std::string line(size, ' ');
+      for (char& c : line) c = static_cast<char>('a' + random() % 26);
+      wanted.push_back(line);
+      content += line + (random() % 2 ? "\n" : "\r\n");
+    }
+    put(folder / "plain.txt", content);
+    put_gzip(folder / "packed.txt.gz", content);
+    EXPECT_EQ(lines(folder / "plain.txt"), wanted) << "seed " << seed;
+    EXPECT_EQ(lines(folder / "packed.txt.gz"), wanted) << "seed " << seed;
+    EXPECT_EQ(read_file(folder / "packed.txt.gz"), content) << "seed " << seed;
+  }
+}
+
+TEST(LineReader, ErrorsNameTheFileAndTheReason) {
+  const TemporaryFolder folder;
+  const std::string missing = (folder / "missing").string();
+  EXPECT_EQ(user_error([&] { LineReader reader(missing); }), missing + ": cannot read: No such file or directory; check the path");
+  const fs::path inner = folder / "inner";
+  fs::create_directory(inner);
+  EXPECT_THAT(user_error([&] { read_file(inner); }), HasSubstr("it is a folder"));
+  put(folder / "long", "ok\n" + std::string(100, 'x') + "\n");
+  EXPECT_THAT(user_error([&] {
+                LineReader reader(folder / "long", /*max_line_bytes=*/99);
+                while (reader.next()) continue;
+              }),
+              HasSubstr("long:2: expected lines of at most 99 bytes, got a longer one"));
+}
+
+TEST(LineReader, DamagedGzipIsAnErrorAtEveryCut) {
+  const TemporaryFolder folder;
+  std::string content;
+  for (int i = 0; i < 2000; ++i) content += std::to_string(i * 7919) + "\n";
+  put_gzip(folder / "whole.gz", content);
+  std::ifstream stream(folder / "whole.gz", std::ios::binary);
+  const std::string packed((std::istreambuf_iterator<char>(stream)), {});
+  for (const size_t cut : {packed.size() / 2, packed.size() - 9, packed.size() - 8, packed.size() - 1}) {
+    put(folder / "cut.gz", packed.substr(0, cut));
+    EXPECT_THAT(user_error([&] { read_file(folder / "cut.gz"); }), HasSubstr("cut.gz: expected a whole gzip file")) << "cut at " << cut;
+  }
+  std::string flipped = packed;
+  flipped[packed.size() / 2] = static_cast<char>(flipped[packed.size() / 2] ^ 0x55);
+  put(folder / "flipped.gz", flipped);
+  EXPECT_THAT(user_error([&] { lines(folder / "flipped.gz"); }), HasSubstr("flipped.gz: expected a whole gzip file"));
+}
+
+TEST(LineReader, TextCalledGzipIsAnError) {
+  const TemporaryFolder folder;
+  put(folder / "text.gz", "no gzip at all\n");
+  EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }), HasSubstr("text.gz: expected a whole gzip file"));
+}
+
+TEST(WriteFile, MakesFoldersReplacesWholeAndLeavesNothingElse) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "a/b/c.txt";
+  write_file(path, "first");
+  write_file(path, std::string(1 << 20, 'z'));
+  EXPECT_EQ(read_file(path), std::string(1 << 20, 'z'));
+  write_file(path, "");
+  EXPECT_EQ(read_file(path), "");
+  int entries = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(path.parent_path())) ++entries;
+  EXPECT_EQ(entries, 1) << "a temporary file stayed";
+}
+
+TEST(WriteFile, ErrorNamesThePathAndKeepsTheOldFile) {
+  const TemporaryFolder folder;
+  put(folder / "file", "old");
+  for (const char* below : {"file/under", "file/under/deeper"}) {
+    try {
+      write_file(folder / below, "x");
+      FAIL() << "wrote below a file: " << below;
+    } catch (const UserError& error) {
+      FAIL() << "a write that fails is not the user's mistake: " << error.what();
+    } catch (const std::runtime_error& error) {
+      EXPECT_THAT(error.what(), HasSubstr((folder / "file").string()));
+      EXPECT_THAT(error.what(), HasSubstr("cannot"));
+    }
+  }
+  EXPECT_EQ(read_file(folder / "file"), "old");
+  // A full disk in the middle of writing.
+  if (fs::exists("/dev/full")) EXPECT_THROW(write_file("/dev/full/x", "x"), std::runtime_error);
+}
+
+TEST(MappedFile, ShowsTheBytes) {
+  const TemporaryFolder folder;
+  const std::string content("bytes \0 and more", 16);
+  put(folder / "m", content);
+  const MappedFile map(folder / "m");
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(map.data()), map.size()), content);
+  put(folder / "empty", "");
+  EXPECT_EQ(MappedFile(folder / "empty").size(), 0u);
+}
+
+TEST(MappedFile, ErrorsNameTheFile) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(user_error([&] { MappedFile map(folder / "no"); }), HasSubstr("no: cannot read: No such file or directory"));
+  const fs::path inner = folder / "inner";
+  fs::create_directory(inner);
+  EXPECT_THAT(user_error([&] { MappedFile map(inner); }), HasSubstr("inner: cannot read:"));
+}
+
+}  // namespace
+}  // namespace lait

@@ -1,0 +1,133 @@
+// What every program does at its ends: exit codes, one message on stderr, a version with the commit, a closed pipe.
+#include "lait/program.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <stdexcept>
+#include <vector>
+
+#include "lait/error.h"
+
+namespace lait {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+Outcome run(std::vector<std::string> arguments, const std::function<int()>& body) {
+  CLI::App app{"A test.", "lait-test"};
+  int number = 0;
+  app.add_option("--number", number, "a number");
+  arguments.insert(arguments.begin(), "lait-test");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome;
+  outcome.code = run_program(app, static_cast<int>(argv.size()), argv.data(), body);
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+int never() {
+  ADD_FAILURE() << "the body ran";
+  return 0;
+}
+
+TEST(Program, BodysCodeIsTheExitCode) {
+  EXPECT_EQ(run({}, [] { return 0; }).code, 0);
+  EXPECT_EQ(run({"--number", "3"}, [] { return 143; }).code, 143);
+}
+
+TEST(Program, UsersMistakesExitWithTwo) {
+  const Outcome outcome = run({}, []() -> int { throw UserError("a.tsv:3: expected 2 columns, got 1"); });
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "lait-test: a.tsv:3: expected 2 columns, got 1\n");
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST(Program, OurMistakesExitWithOne) {
+  Outcome outcome = run({}, []() -> int { throw std::logic_error("this should not be"); });
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "lait-test: this should not be\n");
+  outcome = run({}, []() -> int { throw 7; });
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, StartsWith("lait-test: "));
+}
+
+TEST(Program, WrongOptionsExitWithTwoAndNameTheOption) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--nubmer", "3"}, {"--number", "three"}, {"--number"}, {"stray"}}) {
+    const Outcome outcome = run(arguments, never);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, StartsWith("lait-test: "));
+    EXPECT_THAT(outcome.err, HasSubstr(arguments[0]));
+    EXPECT_THAT(outcome.err, HasSubstr("see lait-test --help"));
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(Program, HelpAndVersionGoToStandardOutput) {
+  const Outcome help = run({"--help"}, never);
+  EXPECT_EQ(help.code, 0);
+  EXPECT_THAT(help.out, HasSubstr("--number"));
+  const Outcome version = run({"--version"}, never);
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.out, version_string() + "\n");
+  EXPECT_THAT(version.out, testing::MatchesRegex("lait [0-9]+\\.[0-9]+\\.[0-9]+ \\((unknown|[0-9a-f]+(-dirty)?)\\)\n"));
+}
+
+// Runs the body in a child whose standard output is `descriptor`; its exit code, or minus the signal that ended it.
+int child(int descriptor, const std::function<int()>& body) {
+  std::fflush(nullptr);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(descriptor, STDOUT_FILENO);
+    CLI::App app{"A test.", "lait-test"};
+    char name[] = "lait-test";
+    char* argv[] = {name, nullptr};
+    _exit(run_program(app, 1, argv, body));
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(Program, ClosedPipeEndsQuietlyWithZero) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const int code = child(ends[1], [] {
+    for (int i = 0; i < 1'000'000; ++i) std::printf("a line that nobody reads\n");
+    return 5;
+  });
+  close(ends[1]);
+  EXPECT_EQ(code, 0);
+}
+
+// What was printed last is lost only when the final flush fails: that must not look like success.
+TEST(Program, FullDiskUnderStandardOutputIsAnError) {
+  const int full = open("/dev/full", O_WRONLY);
+  if (full < 0) GTEST_SKIP() << "no /dev/full here";
+  const int code = child(full, [] {
+    std::printf("a line that cannot be written\n");
+    return 0;
+  });
+  close(full);
+  EXPECT_EQ(code, 1);
+}
+
+}  // namespace
+}  // namespace lait
