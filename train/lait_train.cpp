@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "lait/config/read.h"
+#include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/program.h"
 #include "train/run.h"
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
     if (!output.empty()) overrides.push_back("output.dir=" + output);
     const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet};
     if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
-    const Config config = read_config(file.string(), overrides);
+    const Config config = read_config(file, overrides, task_names());
     if (dry) {
       dry_run(config);
       return kExitOk;

@@ -12,7 +12,6 @@
 #include "eval/metrics.h"
 #include "eval/predictor.h"
 #include "lait/config/read.h"
-#include "lait/config/write.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "train/interrupt.h"
@@ -52,9 +51,9 @@ std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
 nlohmann::ordered_json score(const RunInputs& in, const Dataset& dataset, const at::Tensor& logits) {
   const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
   nlohmann::ordered_json out;
-  for (const std::string& name : in.task->metrics()) {
-    const Interval interval = metric_interval(find_metric(name), outcomes);
-    out[name] = {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+  for (const std::string& name : in.metrics) {
+    const auto result = estimate(find_metric(name), outcomes);
+    out[name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
   }
   return out;
 }
@@ -83,7 +82,7 @@ int train(const Config& config, const RunOptions& options) {
   for (const auto& [name, split] : splits(in)) progress.message(describe(name, *split));
 
   Trainer trainer(model, {.config = in.config,
-                          .task = in.task,
+                          .metrics = in.metrics,
                           .tokenizer = in.tokenizer,
                           .train = &*in.train.dataset,
                           .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},

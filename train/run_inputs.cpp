@@ -1,10 +1,12 @@
 #include "train/run_inputs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "lait/config/read.h"
+#include "lait/data/labels.h"
 #include "lait/error.h"
 #include "lait/text/tokenizer.h"
 
@@ -35,7 +37,7 @@ RunInputs read_inputs(const Config& config) {
   ModelConfig& model = in.config.model;
   if (!model.head) model.head = in.task->regression() ? Head::kRegression : Head::kClassifier;
   if (*model.head == Head::kText) throw UserError("model.head: text needs a decoder, and BERT has none; use classifier or regression");
-  if ((*model.head == Head::kRegression) != in.task->regression()) {
+  if (!in.task->open_labels() && (*model.head == Head::kRegression) != in.task->regression()) {
     throw UserError(fmt::format("model.head: task {} has {}, so the head must be {}", in.task->name(),
                                 in.task->regression() ? "scores" : "classes", in.task->regression() ? "regression" : "classifier"));
   }
@@ -57,7 +59,20 @@ RunInputs read_inputs(const Config& config) {
   in.validation = read_split(*in.task, config.data.validation, config.data.skip_bad_lines);
   in.test = read_split(*in.task, config.data.test, config.data.skip_bad_lines);
   spec.labels = in.task->labels();
-  in.labels = spec.labels;
+  if (in.task->open_labels()) {
+    if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.examples);
+    for (Split* split : {&in.train, &in.validation, &in.test}) {
+      spec.head == Head::kClassifier ? assign_labels(split->examples, spec.labels) : assign_scores(split->examples);
+    }
+    if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
+      throw UserError(fmt::format("data.train: expected at least two different labels, got {}", spec.labels.size()));
+    }
+  }
+  in.metrics = metrics_of(*in.task, spec.head);
+  const std::string& select_by = config.training.select_by;
+  if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
+    throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'", fmt::join(in.metrics, ", "), select_by));
+  }
   if (spec.pooling == Pooling::kCls && spec.independent_layers() == in.hf_config.num_hidden_layers &&
       std::ranges::any_of(in.train.examples, [](const Example& e) { return e.segments.size() > 1; })) {
     throw UserError("model.pooling: cls with every layer independent would read the first segment only; use segments or cls_segments, or fewer independent_layers");

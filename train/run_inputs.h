@@ -19,7 +19,7 @@ struct Split {
 struct RunInputs {
   Config config;  // resolved: head, schedule and format named
   const Task* task = nullptr;
-  std::vector<std::string> labels;
+  std::vector<std::string> metrics;  // the first chooses the best checkpoint
   std::filesystem::path model_dir;
   HfConfig hf_config;
   std::shared_ptr<const Tokenizer> tokenizer;

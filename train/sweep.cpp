@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "lait/config/read.h"
+#include "lait/data/task.h"
 #include "lait/error.h"
 
 namespace lait {
@@ -60,7 +61,7 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
   for (const std::string& value : sweep.values) {
     auto all = overrides;
     all.push_back(sweep.key + "=" + value);
-    Config config = read_config(config_file, all);
+    Config config = read_config(config_file, all, task_names());
     if (config.output.dir.empty()) throw UserError("output.dir: expected the sweep's folder; set it in the config or pass --output DIR");
     std::string folder = sweep.key + "=" + value;
     std::ranges::replace(folder, '/', '_');
