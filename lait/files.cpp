@@ -33,6 +33,10 @@ class Source {
     file_ = gzopen(path.c_str(), "rb");
     if (file_ == nullptr) cannot_read(path, reason());
     gzbuffer(file_, kBufferBytes);
+    if (path.extension() == ".gz" && gzdirect(file_)) {
+      gzclose(file_);
+      throw UserError(path.string() + ": expected a whole gzip file, got one without gzip's head; fetch it again, or drop .gz from the name");
+    }
   }
   ~Source() { gzclose(file_); }
   Source(const Source&) = delete;

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include "lait/error.h"
@@ -23,7 +25,10 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   try {
     app.parse(argc, argv);
     const int code = body();
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
+      complain(std::string("standard output: cannot write: ") + std::strerror(errno));
+      return kExitOurs;
+    }
     return code;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
@@ -34,6 +39,9 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
     return kExitUser;
   } catch (const std::exception& error) {
     complain(error.what());
+    return kExitOurs;
+  } catch (...) {
+    complain("an exception of unknown type");
     return kExitOurs;
   }
 }

@@ -130,8 +130,10 @@ TEST(LineReader, DamagedGzipIsAnErrorAtEveryCut) {
 
 TEST(LineReader, TextCalledGzipIsAnError) {
   const TemporaryFolder folder;
-  put(folder / "text.gz", "no gzip at all\n");
-  EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }), HasSubstr("text.gz: expected a whole gzip file"));
+  for (const char* content : {"no gzip at all\n", ""}) {
+    put(folder / "text.gz", content);
+    EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }), HasSubstr("text.gz: expected a whole gzip file"));
+  }
 }
 
 TEST(WriteFile, MakesFoldersReplacesWholeAndLeavesNothingElse) {
@@ -162,8 +164,6 @@ TEST(WriteFile, ErrorNamesThePathAndKeepsTheOldFile) {
     }
   }
   EXPECT_EQ(read_file(folder / "file"), "old");
-  // A full disk in the middle of writing.
-  if (fs::exists("/dev/full")) EXPECT_THROW(write_file("/dev/full/x", "x"), std::runtime_error);
 }
 
 TEST(MappedFile, ShowsTheBytes) {

@@ -1,0 +1,41 @@
+# The CUDA kernels: kernels/*.cu, without LibTorch, and their tests. Compiled wherever nvcc is, which is everywhere
+# cmake/setup.sh ran; no GPU is needed. Device code is sm_80, sm_90, and PTX for what is newer (and for emulators).
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*.cu)
+if(NOT cuda_sources)
+  return()
+endif()
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  if(NOT EXISTS "${LAIT_SETUP_NVCC}")
+    message(FATAL_ERROR "nvcc: expected a CUDA 13 compiler in $CUDA_HOME, /usr/local/cuda or the set-up's folder, found none; "
+                        "run `make setup`, or pass -DLAIT_CUDA=OFF to build without CUDA code")
+  endif()
+  set(CMAKE_CUDA_COMPILER "${LAIT_SETUP_NVCC}" CACHE FILEPATH "nvcc")
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_ARCHITECTURES OFF)  # given below, one list with PTX
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+enable_language(CUDA)
+
+add_library(lait_cuda_kernels STATIC ${cuda_sources})
+target_include_directories(lait_cuda_kernels PUBLIC "${CMAKE_SOURCE_DIR}")
+target_link_libraries(lait_cuda_kernels PUBLIC lait_kernels)
+target_compile_options(lait_cuda_kernels PUBLIC
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90,code=sm_90>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-lineinfo --extended-lambda --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>")
+# The CUDA runtime of LibTorch's prefix, one for all programs, whichever toolkit compiled.
+target_link_options(lait_cuda_kernels INTERFACE "-Wl,-rpath,${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
+
+file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*.cu tests/kernels_cuda/*.cpp)
+if(LAIT_TESTS AND cuda_tests)
+  set(LAIT_GPUEMU "" CACHE FILEPATH "An optional CUDA emulator (a libcudart.so): the CUDA kernels' tests run under it")
+  set(environment "")
+  if(LAIT_GPUEMU)
+    set(environment ENVIRONMENT "LD_PRELOAD=${LAIT_GPUEMU}")
+  endif()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(test_kernels_cuda ${cuda_tests})
+  target_link_libraries(test_kernels_cuda PRIVATE lait_cuda_kernels GTest::gtest_main GTest::gmock)
+  gtest_discover_tests(test_kernels_cuda PROPERTIES TIMEOUT 1200 ${environment} DISCOVERY_TIMEOUT 60)
+endif()
