@@ -52,7 +52,7 @@ nlohmann::ordered_json score(const RunInputs& in, const Dataset& dataset, const 
   const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
   nlohmann::ordered_json out;
   for (const std::string& name : in.metrics) {
-    const auto result = estimate(find_metric(name), outcomes);
+    const Interval result = metric_interval(find_metric(name), outcomes);
     out[name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
   }
   return out;

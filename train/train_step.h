@@ -17,6 +17,7 @@ class TrainStep {
   // The mean loss over all examples of the micro-batches, a device scalar. step from 0 keys the dropout and the schedule.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
   Optimizer& optimizer() { return optimizer_; }
+  const Optimizer& optimizer() const { return optimizer_; }
 
  private:
   Model model_;

@@ -66,6 +66,7 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   state_.evaluated_step = json.at("evaluated_step");
   state_.best_step = json.at("best_step");
   if (!json.at("best").is_null()) state_.best = json.at("best").get<double>();
+  saved_step_ = state_.step;
   if (json.at("total_steps") != total_steps_) {
     throw UserError(fmt::format("{}: the run was for {} steps, the config and data now make {}; resume with the same config "
                                 "and data, or start anew with --overwrite",
@@ -117,14 +118,14 @@ int Trainer::run() {
   report_began_ = now();
   while (stop_signal() == 0) {
     if (evaluation_due() && !evaluate()) break;
-    if (state_.step == total_steps_) {
-      if (in_.validation == nullptr) save_best();
-      progress_.finish();
-      return 0;
-    }
+    if (state_.step == total_steps_ && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
       save();
       saved_step_ = state_.step;
+    }
+    if (state_.step == total_steps_) {
+      progress_.finish();
+      return 0;
     }
     one_step();
   }

@@ -1,0 +1,167 @@
+// lait-train as a user runs it, on a tiny BERT: the run directory, one seed one result, stopping and going on, mistakes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <sstream>
+
+#include "tests/base/temporary_folder.h"
+#include "tests/eval/tiny_checkpoint.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+struct Result {
+  int code;
+  std::string out, err;
+};
+
+class LaitTrain : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_checkpoint(folder_ / "model");
+    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, 200)));
+    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, 50)));
+    write_file(folder_ / "test.jsonl", to_text(tiny_lines(3, 50)));
+    write_file(folder_ / "a.yaml",
+               "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\n"
+               "data: {train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl") + ", test: " + path("test.jsonl") + "}\n"
+               "training: {epochs: 2, batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, log_every: 5}\n");
+  }
+  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  Result shell(const std::string& command) {
+    const int status = std::system(("{ " + command + "; } >'" + path("out") + "' 2>'" + path("err") + "'").c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "out"), read_file(folder_ / "err")};
+  }
+  Result train(const std::string& arguments) { return shell(LAIT_BUILD_DIR "/bin/lait-train --config '" + path("a.yaml") + "' " + arguments); }
+  void expect_mistake(const std::string& arguments, const std::string& message) {
+    const Result result = train(arguments);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(message));
+    EXPECT_THAT(result.err, HasSubstr("lait-train: "));
+  }
+
+  TemporaryFolder folder_;
+};
+
+std::vector<nlohmann::json> metrics_of_run(const fs::path& run) {
+  std::vector<nlohmann::json> lines;
+  LineReader reader(run / "metrics.jsonl");
+  while (const auto line = reader.next()) lines.push_back(nlohmann::json::parse(*line));
+  return lines;
+}
+
+TEST_F(LaitTrain, LeavesARunDirectoryThatCanBeReadAndRunAgain) {
+  const Result result = train("--output " + path("run"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  for (const char* name : {"config.yaml", "metrics.jsonl", "report.json", "best/config.json", "best/model.safetensors", "best/lait.yaml", "best/vocab.txt", "checkpoints/step-26/state.json"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / name)) << name;
+  }
+  std::vector<std::string> splits;
+  for (const auto& line : metrics_of_run(folder_ / "run")) splits.push_back(line["split"]);
+  EXPECT_EQ(std::ranges::count(splits, "validation"), 2);
+  EXPECT_EQ(std::ranges::count(splits, "train"), 7);  // every 5 steps, and where an epoch ends
+  const auto report = nlohmann::json::parse(read_file(folder_ / "run" / "report.json"));
+  EXPECT_EQ(report["test"]["examples"], 50);
+  EXPECT_EQ(report["independent_layers"], 2);
+  const Result again = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("run/config.yaml") + " --output " + path("again"));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(read_file(folder_ / "run" / "best" / "model.safetensors"), read_file(folder_ / "again" / "best" / "model.safetensors"));
+}
+
+TEST_F(LaitTrain, OneSeedGivesOneResultAnotherSeedAnother) {
+  ASSERT_EQ(train("--output " + path("a")).code, 0);
+  ASSERT_EQ(train("--output " + path("b")).code, 0);
+  ASSERT_EQ(train("--output " + path("c") + " --set training.seed=2").code, 0);
+  const auto weights = [&](const char* run) { return read_file(folder_ / run / "checkpoints" / "step-26" / "model" / "model.safetensors"); };
+  EXPECT_EQ(weights("a"), weights("b"));
+  EXPECT_NE(weights("a"), weights("c"));
+}
+
+TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
+  ASSERT_EQ(train("--output " + path("whole") + " --set training.epochs=20").code, 0);
+  const Result stopped = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=20 --output " + path("cut") +
+                               " & pid=$!; while ! grep -q '\"step\":30' " + path("cut/metrics.jsonl") + " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; kill -TERM $pid; wait $pid");
+  ASSERT_EQ(stopped.code, 143) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("go on with --resume"));
+  EXPECT_FALSE(fs::exists(folder_ / "cut" / "report.json"));
+  const Result resumed = train("--output " + path("cut") + " --set training.epochs=20 --resume");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("resumed at step"));
+  const auto weights = [&](const char* run) { return read_file(folder_ / run / "checkpoints" / "step-260" / "model" / "model.safetensors"); };
+  EXPECT_EQ(weights("whole"), weights("cut"));
+  EXPECT_EQ(read_file(folder_ / "whole" / "best" / "model.safetensors"), read_file(folder_ / "cut" / "best" / "model.safetensors"));
+}
+
+TEST_F(LaitTrain, AccumulatedMicroBatchesGiveTheBatchesLoss) {
+  ASSERT_EQ(train("--output " + path("a") + " --set training.batch_size=200 --set training.steps=1 --set training.log_every=1").code, 0);
+  ASSERT_EQ(train("--output " + path("b") + " --set training.batch_size=20 --set training.accumulation=10 --set training.steps=1 --set training.log_every=1").code, 0);
+  const double whole = metrics_of_run(folder_ / "a")[0]["loss"], parts = metrics_of_run(folder_ / "b")[0]["loss"];
+  EXPECT_NEAR(whole, parts, 1e-5);
+}
+
+TEST_F(LaitTrain, RefusesToTouchARunOrAForeignFolder) {
+  ASSERT_EQ(train("--output " + path("run") + " --set training.steps=1").code, 0);
+  expect_mistake("--output " + path("run"), "a run is here already; continue it with --resume, replace it with --overwrite");
+  EXPECT_EQ(train("--output " + path("run") + " --overwrite --set training.steps=2").code, 0);
+  expect_mistake("--output " + path("model"), "expected a new folder or a run directory");
+  expect_mistake("--output " + path("new") + " --resume", "nothing to resume");
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
+}
+
+TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
+  expect_mistake("--set training.learing_rate=1 --set bath_size=3 --output " + path("x"), "did you mean");
+  expect_mistake("--set model.independent_layers=7 --output " + path("x"), "expected 0 to 4");
+  expect_mistake("--set model.path=no-such-model --output " + path("x"), "hf download no-such-model");
+  expect_mistake("--set data.train=nowhere.jsonl --output " + path("x"), "nowhere.jsonl: cannot read");
+  expect_mistake("--set task=jsnl --output " + path("x"), "did you mean jsonl?");
+  expect_mistake("--set training.device=cuda --output " + path("x"), "device");
+  expect_mistake("--set model.pooling=cls --set model.independent_layers=4 --output " + path("x"), "cls");
+  expect_mistake("--set model.head=text --output " + path("x"), "text");
+  expect_mistake("--set training.select_by=f2 --output " + path("x"), "expected one of {accuracy}");
+  expect_mistake("", "output.dir");
+  write_file(folder_ / "bad.jsonl", to_text(tiny_lines(1, 3)) + "{\"segments\": [\"a\"]}\n");
+  expect_mistake("--set data.train=" + path("bad.jsonl") + " --output " + path("x"), "bad.jsonl:4: expected the field \"label\", got none");
+  write_file(folder_ / "other.jsonl", R"({"segments": ["a", "b"], "label": "unheard"})" "\n");
+  expect_mistake("--set data.validation=" + path("other.jsonl") + " --output " + path("x"), "got 'unheard'");
+  write_file(folder_ / "empty.jsonl", "");
+  expect_mistake("--set data.train=" + path("empty.jsonl") + " --output " + path("x"), "empty.jsonl: expected examples, got an empty file");
+  std::string weights = read_file(folder_ / "model" / "model.safetensors");
+  weights.resize(weights.size() / 2);
+  write_file(folder_ / "model" / "model.safetensors", weights);
+  expect_mistake("--output " + path("x"), "model.safetensors");
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
+}
+
+TEST_F(LaitTrain, BadLinesAreSkippedUpToTheBudgetAndCounted) {
+  write_file(folder_ / "bad.jsonl", "nonsense\n" + to_text(tiny_lines(1, 40)));
+  const Result result = train("--set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("x"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("1 bad lines skipped"));
+}
+
+TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
+  const std::string arguments = "--sweep model.independent_layers=0,4 --set training.steps=1 --output " + path("s");
+  ASSERT_EQ(train(arguments).code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "s" / "model.independent_layers=0" / "report.json"));
+  EXPECT_TRUE(fs::exists(folder_ / "s" / "model.independent_layers=4" / "report.json"));
+  const Result again = train(arguments);
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, HasSubstr("finished already"));
+  expect_mistake("--sweep model.independent_layers=3..1 --output " + path("t"), "--sweep: expected key=a,b,c");
+}
+
+TEST_F(LaitTrain, DryRunWritesNothing) {
+  const Result result = train("--dry-run --output " + path("x"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("2 × segment, 2 × example"));
+  EXPECT_THAT(result.out, HasSubstr("# train: 200 examples"));
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
+}
+
+}  // namespace
+}  // namespace lait
