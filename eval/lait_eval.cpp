@@ -1,6 +1,6 @@
 // lait-eval: scores checkpoints on labelled data, and what their schedules save.
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +9,7 @@
 #include "eval/checkpoints.h"
 #include "eval/evaluation.h"
 #include "eval/options.h"
+#include "eval/plot.h"
 #include "eval/report.h"
 #include "eval/stop_signals.h"
 #include "lait/data/labels.h"

@@ -68,6 +68,7 @@ Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t in
                     std::to_string(num_layers));
   }
   spec.stages = {{independent_layers, Scope::kSegment}, {num_layers - independent_layers, Scope::kExample}};
+  std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
   auto tokenizer = load_tokenizer(checkpoint);
   Model model(config, spec, resolve_precision(precision));
   load_weights(checkpoint, model);

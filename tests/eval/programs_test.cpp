@@ -70,7 +70,9 @@ TEST_F(Programs, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
     const auto json = nlohmann::ordered_json::parse(out[i]);
     EXPECT_EQ(json.at("label"), kTinyLabels[static_cast<size_t>(predicted[i])]) << "line " << i + 1;
     EXPECT_EQ(json.contains("id"), lines[i].contains("id"));
-    if (json.contains("id")) EXPECT_EQ(json["id"], lines[i]["id"]);
+    if (json.contains("id")) {
+      EXPECT_EQ(json["id"], lines[i]["id"]);
+    }
     double sum = 0, best = 0;
     for (const auto& [label, probability] : json.at("scores").items()) {
       sum += probability.get<double>();

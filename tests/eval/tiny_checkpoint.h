@@ -31,6 +31,7 @@ inline std::string tiny_word(uint32_t i) { return {static_cast<char>('a' + i / 1
 inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir, const TinyOptions& options = {}) {
   const SmallBert bert;
   ModelSpec spec = bert.spec(options.independent_layers, options.format, options.pooling);
+  std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
   spec.head = options.head;
   spec.task = options.task;
   spec.labels = options.head == Head::kRegression ? std::vector<std::string>{} : kTinyLabels;
