@@ -11,11 +11,13 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   endif()
   set(CMAKE_CUDA_COMPILER "${LAIT_SETUP_NVCC}" CACHE FILEPATH "nvcc")
 endif()
-set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_ARCHITECTURES OFF)  # given below, one list with PTX
 set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
 enable_language(CUDA)
+# CMake 3.25 does not know the flag of a compiler newer than itself.
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+set(CMAKE_CUDA_STANDARD 20)
 
 add_library(lait_cuda_kernels STATIC ${cuda_sources})
 target_include_directories(lait_cuda_kernels PUBLIC "${CMAKE_SOURCE_DIR}")
@@ -28,7 +30,6 @@ target_link_options(lait_cuda_kernels INTERFACE "-Wl,-rpath,${LAIT_LIBTORCH_PREF
 
 file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*.cu tests/kernels_cuda/*.cpp)
 if(LAIT_TESTS AND cuda_tests)
-  set(LAIT_GPUEMU "" CACHE FILEPATH "An optional CUDA emulator (a libcudart.so): the CUDA kernels' tests run under it")
   set(environment "")
   if(LAIT_GPUEMU)
     set(environment ENVIRONMENT "LD_PRELOAD=${LAIT_GPUEMU}")
