@@ -2,9 +2,12 @@
 
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "kernels/position_bias.h"
 #include "kernels/segment_attention_checks.h"
 
 namespace lait::kernels::cpu {
@@ -13,30 +16,28 @@ namespace {
 constexpr const char* kVariable = "LAIT_CPU_CAPABILITY";
 constexpr const char* kNames[] = {"generic", "avx2", "avx512"};
 
-bool supported(Isa isa) {
-  switch (isa) {
-    case Isa::kGeneric: return true;
-    case Isa::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case Isa::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  }
-  return false;
-}
-
-Isa choose() {
-  constexpr Isa kAll[] = {Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};
-  const char* forced = std::getenv(kVariable);
-  for (Isa isa : kAll) {
-    if (forced == nullptr || *forced == '\0') {
-      if (supported(isa)) return isa;
-    } else if (std::string(forced) == kNames[static_cast<int>(isa)]) {
-      if (supported(isa)) return isa;
-      throw std::invalid_argument(std::string(kVariable) + ": this CPU has no " + forced + "; unset it or choose another");
+// Memory that grows.
+class Scratch {
+ public:
+  float* at_least(size_t floats) {
+    if (floats > size_) {
+      constexpr size_t kAlignment = 64;
+      const size_t bytes = (floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
+      size_ = 0;
+      memory_.reset(static_cast<float*>(std::aligned_alloc(kAlignment, bytes)));
+      if (!memory_) throw std::bad_alloc();
+      size_ = floats;
     }
+    return memory_.get();
   }
-  throw std::invalid_argument(std::string(kVariable) + ": expected one of {generic, avx2, avx512}, got '" + forced + "'");
-}
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  std::unique_ptr<float, Free> memory_;
+  size_t size_ = 0;
+};
 
 // Calls the chosen set's function.
 #define LAIT_DISPATCH(function, argument)              \
@@ -48,27 +49,64 @@ Isa choose() {
 
 }  // namespace
 
+bool supported(Isa isa) {
+  switch (isa) {
+    case Isa::kGeneric: return true;
+    case Isa::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    case Isa::kAvx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  }
+  return false;
+}
+
+Isa choose_isa(const char* forced) {
+  constexpr Isa kAll[] = {Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};
+  for (Isa isa : kAll) {
+    if (forced == nullptr || *forced == '\0') {
+      if (supported(isa)) return isa;
+    } else if (std::string(forced) == kNames[static_cast<int>(isa)]) {
+      if (supported(isa)) return isa;
+      throw std::invalid_argument(std::string(kVariable) + ": this CPU has no " + forced + "; unset it or choose another");
+    }
+  }
+  throw std::invalid_argument(std::string(kVariable) + ": expected one of {generic, avx2, avx512}, got '" + forced + "'");
+}
+
 Isa isa() {
-  static const Isa chosen = choose();
+  static const Isa chosen = choose_isa(std::getenv(kVariable));
   return chosen;
 }
 
 const char* capability() { return kNames[static_cast<int>(isa())]; }
 
 float* workspace(size_t floats) {
-  struct Free {
-    void operator()(float* p) const { std::free(p); }
+  thread_local Scratch scratch;
+  return scratch.at_least(floats);
+}
+
+float* call_workspace(size_t floats) {
+  thread_local Scratch scratch;
+  return scratch.at_least(floats);
+}
+
+const int32_t* bucket_table(const PositionBias& bias) {
+  struct Table {
+    int32_t num_buckets = 0, max_distance = 0;
+    bool bidirectional = false;
+    std::vector<int32_t> buckets;
   };
-  thread_local std::unique_ptr<float, Free> memory;
-  thread_local size_t size = 0;
-  if (floats > size) {
-    constexpr size_t kAlignment = 64;
-    const size_t bytes = (floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-    memory.reset(static_cast<float*>(std::aligned_alloc(kAlignment, bytes)));
-    if (!memory) throw std::bad_alloc();
-    size = floats;
+  thread_local Table table;
+  if (table.num_buckets != bias.num_buckets || table.max_distance != bias.max_distance || table.bidirectional != bias.bidirectional) {
+    table.buckets.clear();
+    for (int32_t r = -bias.max_distance; r <= bias.max_distance; ++r) {
+      table.buckets.push_back(position_bucket(r, bias.num_buckets, bias.max_distance, bias.bidirectional));
+    }
+    table.num_buckets = bias.num_buckets;
+    table.max_distance = bias.max_distance;
+    table.bidirectional = bias.bidirectional;
   }
-  return memory.get();
+  return table.buckets.data();
 }
 
 void segment_attention_forward(const SegmentAttentionParams& params) {
@@ -78,7 +116,7 @@ void segment_attention_forward(const SegmentAttentionParams& params) {
 }
 
 void segment_attention_backward(const SegmentAttentionGradParams& grad) {
-  check_params(grad.forward);
+  check_grad_params(grad);
   if (grad.forward.dtype == DType::kFloat64) return reference::segment_attention_backward(grad);
   LAIT_DISPATCH(segment_attention_backward, grad)
 }

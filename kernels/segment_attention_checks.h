@@ -1,4 +1,4 @@
-// What every implementation requires of its parameters. Values of offsets are right by construction (see the packing).
+// What every implementation requires of its parameters, and says when it is not so. Costs O(G).
 #pragma once
 #include <algorithm>
 #include <iterator>
@@ -9,14 +9,55 @@
 
 namespace lait::kernels {
 
+[[noreturn]] inline void refuse(const std::string& what) { throw std::invalid_argument("segment_attention: " + what); }
+
+inline void check_offsets(const char* name, const int32_t* offsets, int64_t num_units, int64_t num_rows) {
+  if (offsets == nullptr) refuse(std::string(name) + " must not be null");
+  int32_t before = 0;
+  for (int64_t u = 0; u <= num_units; ++u) {
+    if (offsets[u] < before || offsets[u] > num_rows) {
+      refuse(std::string(name) + " must be non-decreasing within [0, " + std::to_string(num_rows) + "], got " +
+             std::to_string(offsets[u]) + " after " + std::to_string(before) + " at [" + std::to_string(u) + "]");
+    }
+    before = offsets[u];
+  }
+}
+
+inline void check_bias(const PositionBias& bias) {
+  const int32_t least = bias.bidirectional ? 4 : 2;
+  if (bias.num_buckets < least || bias.num_buckets % 2 != 0) {
+    refuse("bias needs an even num_buckets >= " + std::to_string(least) + (bias.bidirectional ? " (bidirectional)" : " (causal)") +
+           ", got " + std::to_string(bias.num_buckets));
+  }
+  const int32_t exact = bias.num_buckets / least;
+  if (bias.max_distance <= exact) {
+    refuse("bias.max_distance must be above " + std::to_string(exact) + " (the distances with a bucket of their own), got " +
+           std::to_string(bias.max_distance));
+  }
+}
+
 inline void check_params(const SegmentAttentionParams& p) {
   if (std::find(std::begin(kHeadDims), std::end(kHeadDims), p.head_dim) == std::end(kHeadDims)) {
-    throw std::invalid_argument("segment_attention: head_dim must be one of {32, 64, 128}, got " + std::to_string(p.head_dim));
+    refuse("head_dim must be one of {32, 64, 128}, got " + std::to_string(p.head_dim));
   }
-  if (p.dropout.p < 0 || p.dropout.p >= 1) {
-    throw std::invalid_argument("segment_attention: dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  check_offsets("q_offsets", p.q_offsets, p.num_units, p.num_q_rows);
+  check_offsets("k_offsets", p.k_offsets, p.num_units, p.num_k_rows);
+  if (p.bias.table) check_bias(p.bias);
+  if (!(p.dropout.p >= 0 && p.dropout.p < 1)) refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  if (p.dropout.p == 0) return;
+  if (p.unit_ids == nullptr && p.num_units > 0) refuse("dropout needs unit_ids, got null");
+  constexpr int64_t kPositions = int64_t{1} << 16;  // bits of the generator's counter
+  for (int64_t u = 0; u < p.num_units; ++u) {
+    const int64_t keys = p.k_offsets[u + 1] - p.k_offsets[u];
+    if (keys > kPositions) {
+      refuse("dropout counts positions below " + std::to_string(kPositions) + ", got a unit of " + std::to_string(keys) + " keys");
+    }
   }
-  if (p.dropout.p > 0 && p.unit_ids == nullptr) throw std::invalid_argument("segment_attention: dropout needs unit_ids, got null");
+}
+
+inline void check_grad_params(const SegmentAttentionGradParams& g) {
+  check_params(g.forward);
+  if (g.forward.lse == nullptr) refuse("backward needs lse, got null");
 }
 
 }  // namespace lait::kernels

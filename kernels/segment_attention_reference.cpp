@@ -1,4 +1,5 @@
-// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial.
+// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial. Also what a call in
+// double runs.
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -11,6 +12,8 @@
 
 namespace lait::kernels::reference {
 namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double load(const void* data, int64_t i, DType dtype) {
   switch (dtype) {
@@ -32,126 +35,147 @@ void store(void* data, int64_t i, DType dtype, double value) {
 // What float and bfloat16 keep in float: lse and the bias.
 DType accumulator(DType dtype) { return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32; }
 
-// One query of one unit and head: its keys' probabilities before dropout, and their dropout factors.
-class Query {
- public:
-  Query(const SegmentAttentionParams& p, int64_t unit, int64_t head, int64_t row) : p_(p), unit_(unit), head_(head), row_(row) {
-    const int64_t m = p.q_offsets[unit + 1] - p.q_offsets[unit], n = num_keys();
-    position_ = p.q_positions ? p.q_positions[row] : static_cast<int32_t>(n - m + row - p.q_offsets[unit]);
-  }
-  int64_t num_keys() const { return p_.k_offsets[unit_ + 1] - p_.k_offsets[unit_]; }
-  int64_t key_row(int64_t j) const { return p_.k_offsets[unit_] + j; }
-  bool allowed(int64_t j) const { return !p_.causal || j <= position_; }
-  int32_t bucket(int64_t j) const {
-    return position_bucket(static_cast<int32_t>(j) - position_, p_.bias.num_buckets, p_.bias.max_distance, p_.bias.bidirectional);
-  }
-  double score(int64_t j) const {
-    double dot = 0;
-    for (int64_t d = 0; d < p_.head_dim; ++d) {
-      dot += load(p_.q.data, row_ * p_.q.row_stride + head_ * p_.q.head_stride + d, p_.dtype) *
-             load(p_.k.data, key_row(j) * p_.k.row_stride + head_ * p_.k.head_stride + d, p_.dtype);
+// One head of a tensor as doubles: (rows, D).
+struct Matrix {
+  int64_t dim;
+  std::vector<double> values;
+  Matrix(int64_t rows, int64_t dim) : dim(dim), values(static_cast<size_t>(rows * dim)) {}
+  template <class Pointer>
+  Matrix(const Rows<Pointer>& from, int64_t rows, int64_t dim, int64_t head, DType dtype) : Matrix(rows, dim) {
+    for (int64_t t = 0; t < rows; ++t) {
+      for (int64_t d = 0; d < dim; ++d) row(t)[d] = load(from.data, t * from.row_stride + head * from.head_stride + d, dtype);
     }
-    const double bias = p_.bias.table ? load(p_.bias.table, bucket(j) * p_.num_heads + head_, accumulator(p_.dtype)) : 0;
-    return p_.scale * dot + bias;
+  }
+  double* row(int64_t t) { return values.data() + t * dim; }
+  const double* row(int64_t t) const { return values.data() + t * dim; }
+  void write(const Rows<void*>& to, int64_t head, DType dtype) const {
+    const auto rows = static_cast<int64_t>(values.size()) / dim;
+    for (int64_t t = 0; t < rows; ++t) {
+      for (int64_t d = 0; d < dim; ++d) store(to.data, t * to.row_stride + head * to.head_stride + d, dtype, row(t)[d]);
+    }
+  }
+};
+
+double dot(const double* a, const double* b, int64_t dim) {
+  double sum = 0;
+  for (int64_t d = 0; d < dim; ++d) sum += a[d] * b[d];
+  return sum;
+}
+
+// to += factor * from
+void add(double* to, double factor, const double* from, int64_t dim) {
+  for (int64_t d = 0; d < dim; ++d) to[d] += factor * from[d];
+}
+
+// One query of one unit and head, and what it makes of key j of its unit.
+struct Query {
+  const SegmentAttentionParams& p;
+  int64_t unit, head, row;
+  int32_t position() const {
+    const int32_t m = p.q_offsets[unit + 1] - p.q_offsets[unit];
+    return p.q_positions ? p.q_positions[row] : static_cast<int32_t>(num_keys()) - m + static_cast<int32_t>(row) - p.q_offsets[unit];
+  }
+  int64_t num_keys() const { return p.k_offsets[unit + 1] - p.k_offsets[unit]; }
+  int64_t key_row(int64_t j) const { return p.k_offsets[unit] + j; }
+  bool allowed(int64_t j) const { return !p.causal || j <= position(); }
+  int64_t bias_index(int64_t j) const {
+    const int32_t bucket = position_bucket(static_cast<int32_t>(j) - position(), p.bias.num_buckets, p.bias.max_distance, p.bias.bidirectional);
+    return bucket * p.num_heads + head;
+  }
+  double score(const Matrix& q, const Matrix& k, int64_t j) const {
+    const double bias = p.bias.table ? load(p.bias.table, bias_index(j), accumulator(p.dtype)) : 0;
+    return p.scale * dot(q.row(row), k.row(key_row(j)), p.head_dim) + bias;
   }
   double dropout_factor(int64_t j) const {
-    if (p_.dropout.p == 0) return 1;
-    const auto words = dropout_words(p_.dropout, static_cast<uint32_t>(p_.unit_ids[unit_]), static_cast<uint32_t>(position_),
-                                     static_cast<uint32_t>(j / 4), static_cast<uint32_t>(head_));
-    return words.word[j % 4] >= dropout_threshold(p_.dropout.p) ? 1.0 / (1.0 - static_cast<double>(p_.dropout.p)) : 0.0;
+    if (p.dropout.p == 0) return 1;
+    const auto words = dropout_words(p.dropout, static_cast<uint32_t>(p.unit_ids[unit]), static_cast<uint32_t>(position()),
+                                     static_cast<uint32_t>(j / 4), static_cast<uint32_t>(head));
+    return words.word[j % 4] >= dropout_threshold(p.dropout.p) ? 1.0 / (1.0 - static_cast<double>(p.dropout.p)) : 0.0;
   }
-
- private:
-  const SegmentAttentionParams& p_;
-  int64_t unit_, head_, row_;
-  int32_t position_;
 };
+
+// body(query) for every row of every unit of a head.
+template <class Body>
+void for_each_query(const SegmentAttentionParams& p, int64_t head, const Body& body) {
+  for (int64_t unit = 0; unit < p.num_units; ++unit) {
+    for (int64_t row = p.q_offsets[unit]; row < p.q_offsets[unit + 1]; ++row) body(Query{p, unit, head, row});
+  }
+}
 
 }  // namespace
 
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_params(p);
   for (int64_t h = 0; h < p.num_heads; ++h) {
-    for (int64_t row = 0; row < p.num_q_rows; ++row) {
-      for (int64_t d = 0; d < p.head_dim; ++d) store(p.out.data, row * p.out.row_stride + h * p.out.head_stride + d, p.dtype, 0);
-      if (p.lse) store(p.lse, h * p.num_q_rows + row, accumulator(p.dtype), -std::numeric_limits<double>::infinity());
-    }
-    for (int64_t g = 0; g < p.num_units; ++g) {
-      for (int64_t row = p.q_offsets[g]; row < p.q_offsets[g + 1]; ++row) {
-        const Query query(p, g, h, row);
-        std::vector<double> scores;
-        double max = -std::numeric_limits<double>::infinity();
-        for (int64_t j = 0; j < query.num_keys(); ++j) {
-          scores.push_back(query.allowed(j) ? query.score(j) : -std::numeric_limits<double>::infinity());
-          max = std::max(max, scores.back());
-        }
-        if (!std::isfinite(max)) continue;
-        double sum = 0;
-        for (double& s : scores) sum += s = std::exp(s - max);
-        if (p.lse) store(p.lse, h * p.num_q_rows + row, accumulator(p.dtype), max + std::log(sum));
-        for (int64_t d = 0; d < p.head_dim; ++d) {
-          double out = 0;
-          for (int64_t j = 0; j < query.num_keys(); ++j) {
-            if (scores[j] == 0) continue;
-            out += scores[j] / sum * query.dropout_factor(j) *
-                   load(p.v.data, query.key_row(j) * p.v.row_stride + h * p.v.head_stride + d, p.dtype);
-          }
-          store(p.out.data, row * p.out.row_stride + h * p.out.head_stride + d, p.dtype, out);
-        }
+    const Matrix q(p.q, p.num_q_rows, p.head_dim, h, p.dtype), k(p.k, p.num_k_rows, p.head_dim, h, p.dtype);
+    const Matrix v(p.v, p.num_k_rows, p.head_dim, h, p.dtype);
+    Matrix out(p.num_q_rows, p.head_dim);
+    std::vector<double> lse(static_cast<size_t>(p.num_q_rows), -kInfinity), scores;
+    for_each_query(p, h, [&](const Query& query) {
+      scores.clear();
+      double max = -kInfinity, sum = 0;
+      for (int64_t j = 0; j < query.num_keys(); ++j) {
+        scores.push_back(query.allowed(j) ? query.score(q, k, j) : -kInfinity);
+        max = std::max(max, scores.back());
       }
+      if (max == -kInfinity) return;
+      for (double& s : scores) sum += s = std::exp(s - max);
+      lse[static_cast<size_t>(query.row)] = max + std::log(sum);
+      for (int64_t j = 0; j < query.num_keys(); ++j) {
+        if (!query.allowed(j)) continue;
+        add(out.row(query.row), scores[static_cast<size_t>(j)] / sum * query.dropout_factor(j), v.row(query.key_row(j)), p.head_dim);
+      }
+    });
+    out.write(p.out, h, p.dtype);
+    for (int64_t t = 0; p.lse && t < p.num_q_rows; ++t) {
+      store(p.lse, h * p.num_q_rows + t, accumulator(p.dtype), lse[static_cast<size_t>(t)]);
     }
   }
 }
 
 void segment_attention_backward(const SegmentAttentionGradParams& g) {
+  check_grad_params(g);
   const SegmentAttentionParams& p = g.forward;
-  check_params(p);
   const int64_t dim = p.head_dim;
-  std::vector<double> dk(p.num_k_rows * dim), dv(p.num_k_rows * dim), dq(dim);
-  std::vector<double> dbias(p.bias.table ? p.bias.num_buckets * p.num_heads : 0);
+  std::vector<double> dbias(p.bias.table ? static_cast<size_t>(p.bias.num_buckets * p.num_heads) : 0);
   for (int64_t h = 0; h < p.num_heads; ++h) {
-    std::fill(dk.begin(), dk.end(), 0);
-    std::fill(dv.begin(), dv.end(), 0);
-    for (int64_t row = 0; row < p.num_q_rows; ++row) {
-      for (int64_t d = 0; d < dim; ++d) store(g.dq.data, row * g.dq.row_stride + h * g.dq.head_stride + d, p.dtype, 0);
-    }
-    for (int64_t u = 0; u < p.num_units; ++u) {
-      for (int64_t row = p.q_offsets[u]; row < p.q_offsets[u + 1]; ++row) {
-        const double lse = load(p.lse, h * p.num_q_rows + row, accumulator(p.dtype));
-        if (!std::isfinite(lse)) continue;
-        const Query query(p, u, h, row);
-        auto dout = [&](int64_t d) { return load(g.dout.data, row * g.dout.row_stride + h * g.dout.head_stride + d, p.dtype); };
-        double delta = 0;
-        for (int64_t d = 0; d < dim; ++d) delta += dout(d) * load(p.out.data, row * p.out.row_stride + h * p.out.head_stride + d, p.dtype);
-        std::fill(dq.begin(), dq.end(), 0);
-        for (int64_t j = 0; j < query.num_keys(); ++j) {
-          if (!query.allowed(j)) continue;
-          const double probability = std::exp(query.score(j) - lse), factor = query.dropout_factor(j);
-          const int64_t key = query.key_row(j);
-          double dp = 0;
-          for (int64_t d = 0; d < dim; ++d) {
-            dv[key * dim + d] += probability * factor * dout(d);
-            dp += dout(d) * load(p.v.data, key * p.v.row_stride + h * p.v.head_stride + d, p.dtype);
-          }
-          const double ds = probability * (dp * factor - delta);
-          if (p.bias.table) dbias[query.bucket(j) * p.num_heads + h] += ds;
-          for (int64_t d = 0; d < dim; ++d) {
-            dq[d] += p.scale * ds * load(p.k.data, key * p.k.row_stride + h * p.k.head_stride + d, p.dtype);
-            dk[key * dim + d] += p.scale * ds * load(p.q.data, row * p.q.row_stride + h * p.q.head_stride + d, p.dtype);
-          }
-        }
-        for (int64_t d = 0; d < dim; ++d) store(g.dq.data, row * g.dq.row_stride + h * g.dq.head_stride + d, p.dtype, dq[d]);
+    const Matrix q(p.q, p.num_q_rows, dim, h, p.dtype), k(p.k, p.num_k_rows, dim, h, p.dtype);
+    const Matrix v(p.v, p.num_k_rows, dim, h, p.dtype);
+    const Matrix dout(g.dout, p.num_q_rows, dim, h, p.dtype);
+    Matrix dq(p.num_q_rows, dim), dk(p.num_k_rows, dim), dv(p.num_k_rows, dim);
+    for_each_query(p, h, [&](const Query& query) {
+      const int64_t row = query.row;
+      const double lse = load(p.lse, h * p.num_q_rows + row, accumulator(p.dtype));
+      if (lse == -kInfinity) return;
+      struct Pair {
+        double probability, factor, dp;
+      };
+      std::vector<Pair> pairs(static_cast<size_t>(query.num_keys()));
+      double delta = 0;  // sum over j of p dp; equal to out . dout but for the rounding of out
+      for (int64_t j = 0; j < query.num_keys(); ++j) {
+        if (!query.allowed(j)) continue;
+        const double factor = query.dropout_factor(j);
+        const Pair pair{std::exp(query.score(q, k, j) - lse), factor, dot(dout.row(row), v.row(query.key_row(j)), dim) * factor};
+        delta += pair.probability * pair.dp;
+        pairs[static_cast<size_t>(j)] = pair;
       }
-    }
-    for (int64_t key = 0; key < p.num_k_rows; ++key) {
-      for (int64_t d = 0; d < dim; ++d) {
-        store(g.dk.data, key * g.dk.row_stride + h * g.dk.head_stride + d, p.dtype, dk[key * dim + d]);
-        store(g.dv.data, key * g.dv.row_stride + h * g.dv.head_stride + d, p.dtype, dv[key * dim + d]);
+      for (int64_t j = 0; j < query.num_keys(); ++j) {
+        if (!query.allowed(j)) continue;
+        const Pair& pair = pairs[static_cast<size_t>(j)];
+        const int64_t key = query.key_row(j);
+        add(dv.row(key), pair.probability * pair.factor, dout.row(row), dim);
+        const double ds = pair.probability * (pair.dp - delta);
+        if (p.bias.table) dbias[static_cast<size_t>(query.bias_index(j))] += ds;
+        add(dq.row(row), p.scale * ds, k.row(key), dim);
+        add(dk.row(key), p.scale * ds, q.row(row), dim);
       }
-    }
+    });
+    dq.write(g.dq, h, p.dtype);
+    dk.write(g.dk, h, p.dtype);
+    dv.write(g.dv, h, p.dtype);
   }
-  if (g.bias_grad) {
-    for (size_t i = 0; i < dbias.size(); ++i) store(g.bias_grad, static_cast<int64_t>(i), accumulator(p.dtype), dbias[i]);
+  for (size_t i = 0; g.bias_grad && i < dbias.size(); ++i) {
+    store(g.bias_grad, static_cast<int64_t>(i), accumulator(p.dtype), dbias[i]);
   }
 }
 

@@ -1,14 +1,18 @@
 // Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names the set): GCC's vector
-// types at the set's width. Everything is internal to the including file, so that no two sets share a function.
+// types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
+// always-inline functions, so that no two sets share code.
 #pragma once
-#include <bit>
 #include <cstdint>
-#include <cstring>
+#include <utility>
+
+#include "kernels/bf16.h"
 
 namespace lait::kernels {
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(LAIT_VECTOR)
+constexpr int kVector = LAIT_VECTOR;  // to try another width on the same machine
+#elif defined(__AVX512F__)
 constexpr int kVector = 16;
 #elif defined(__AVX2__)
 constexpr int kVector = 8;
@@ -17,67 +21,114 @@ constexpr int kVector = 4;
 #endif
 typedef float Vec __attribute__((vector_size(kVector * sizeof(float))));
 typedef int32_t VecInt __attribute__((vector_size(kVector * sizeof(int32_t))));
+typedef uint32_t VecUint __attribute__((vector_size(kVector * sizeof(uint32_t))));
+typedef uint16_t VecHalf __attribute__((vector_size(kVector * sizeof(uint16_t))));
 
-inline Vec load(const float* p) {
-  Vec v;
-  std::memcpy(&v, p, sizeof(v));
-  return v;
-}
-inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof(v)); }
+constexpr float kInfinity = __builtin_inff();
+
+constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
 inline Vec broadcast(float x) { return Vec{} + x; }
 
-// e^x for x <= 0 (finite or -infinity), error below 2 ulp; exactly 0 below -87.
+// kVector elements as float, from or to memory of any alignment; bfloat16 rounds to nearest even.
+inline Vec load(const float* p) {
+  Vec v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+inline Vec load(const Bf16* p) {
+  VecHalf half;
+  __builtin_memcpy(&half, p, sizeof(half));
+  return (Vec)(__builtin_convertvector(half, VecUint) << 16);
+}
+inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
+inline void store(Bf16* p, Vec v) {
+  const VecUint bits = (VecUint)v;
+  const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16, quiet = (bits >> 16) | 0x40u;
+  const VecInt is_nan = (VecInt)(bits & 0x7FFFFFFFu) > 0x7F800000;
+  const VecHalf half = __builtin_convertvector(is_nan ? quiet : nearest, VecHalf);
+  __builtin_memcpy(p, &half, sizeof(half));
+}
+
+inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+
+// One step of a transposition: the S x S blocks off the diagonal change places.
+template <int S, int... kLane>
+inline void swap_blocks(Vec& a, Vec& b, std::integer_sequence<int, kLane...>) {
+  const Vec upper = __builtin_shufflevector(a, b, ((kLane & S) ? kVector + kLane - S : kLane)...);
+  b = __builtin_shufflevector(a, b, ((kLane & S) ? kVector + kLane : kLane + S)...);
+  a = upper;
+}
+template <int S = 1>
+inline void transpose(Vec (&rows)[kVector]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kVector; ++i) {
+    if ((i & S) == 0) swap_blocks<S>(rows[i], rows[i + S], std::make_integer_sequence<int, kVector>{});
+  }
+  if constexpr (2 * S < kVector) transpose<2 * S>(rows);
+}
+
+// The lanes of each of kVector rows summed (or their maximum): lane i of the result is row i's.
+inline Vec sum_lanes(const Vec* from) {
+  Vec rows[kVector];
+  for (int i = 0; i < kVector; ++i) rows[i] = from[i];
+  transpose(rows);
+  Vec sum = rows[0];
+  for (int i = 1; i < kVector; ++i) sum += rows[i];
+  return sum;
+}
+inline Vec max_lanes(const Vec* from) {
+  Vec rows[kVector];
+  for (int i = 0; i < kVector; ++i) rows[i] = from[i];
+  transpose(rows);
+  Vec max = rows[0];
+  for (int i = 1; i < kVector; ++i) max = maximum(max, rows[i]);
+  return max;
+}
+
+constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+
+// e^x for x <= 0, -infinity included, within 2 ulp; exactly 0 below -87. (Cephes' polynomial.)
 inline Vec exp_negative(Vec x) {
-  constexpr float kLog2E = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
   constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  const VecInt is_zero = x < broadcast(-87.f);
-  x = is_zero ? broadcast(-87.f) : x;
+  constexpr int32_t kRoundBits = 0x4B400000;
+  const VecInt is_zero = x < kLeast;
+  x = maximum(x, broadcast(kLeast));
   const Vec shifted = x * kLog2E + kRound;
   const Vec n = shifted - kRound;
   const Vec r = (x - n * kLn2High) - n * kLn2Low;
-  Vec p = broadcast(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
+  Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.f;
-  const Vec power = std::bit_cast<Vec>((std::bit_cast<VecInt>(shifted) - std::bit_cast<int32_t>(kRound) + 127) << 23);
+  p = p * (r * r) + (r + 1.f);
+  const Vec power = (Vec)(((VecInt)shifted + (127 - kRoundBits)) << 23);
   return is_zero ? Vec{} : p * power;
 }
 
-// C (M, N) = A (M, K) B (K, N), or C += with kAccumulate; element (i, k) of A at a[i * a_row + k * a_column], so a
-// transposed A costs nothing. N is a multiple of 2 vectors. Each element is one chain over k: its bits do not depend on M.
-template <int kRows, bool kAccumulate>
-inline void multiply_rows(int64_t N, int64_t K, const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t ldb,
-                          float* c, int64_t ldc) {
-  for (int64_t n = 0; n < N; n += 2 * kVector) {
-    Vec sum[kRows][2];
-    for (int i = 0; i < kRows; ++i) {
-      sum[i][0] = kAccumulate ? load(c + i * ldc + n) : Vec{};
-      sum[i][1] = kAccumulate ? load(c + i * ldc + n + kVector) : Vec{};
-    }
-    for (int64_t k = 0; k < K; ++k) {
-      const Vec b0 = load(b + k * ldb + n), b1 = load(b + k * ldb + n + kVector);
-      for (int i = 0; i < kRows; ++i) {
-        const Vec x = broadcast(a[i * a_row + k * a_column]);
-        sum[i][0] += x * b0;
-        sum[i][1] += x * b1;
-      }
-    }
-    for (int i = 0; i < kRows; ++i) {
-      store(c + i * ldc + n, sum[i][0]);
-      store(c + i * ldc + n + kVector, sum[i][1]);
-    }
-  }
-}
-
-template <bool kAccumulate>
-inline void multiply(int64_t M, int64_t N, int64_t K, const float* a, int64_t a_row, int64_t a_column, const float* b,
-                     int64_t ldb, float* c, int64_t ldc) {
-  int64_t i = 0;
-  for (; i + 4 <= M; i += 4) multiply_rows<4, kAccumulate>(N, K, a + i * a_row, a_row, a_column, b, ldb, c + i * ldc, ldc);
-  for (; i < M; ++i) multiply_rows<1, kAccumulate>(N, K, a + i * a_row, a_row, a_column, b, ldb, c + i * ldc, ldc);
+// log x for normal x >= 1, within 2 ulp. (Cephes' polynomial.)
+inline Vec log_above_one(Vec x) {
+  const VecInt bits = (VecInt)x;
+  VecInt exponent = (bits >> 23) - 127;
+  Vec mantissa = (Vec)((bits & 0x7FFFFF) | 0x3F800000);  // in [1, 2)
+  const VecInt high = mantissa > 1.41421356f;
+  mantissa = high ? mantissa * 0.5f : mantissa;
+  exponent -= high;  // true is -1
+  const Vec f = mantissa - 1.f, e = __builtin_convertvector(exponent, Vec), z = f * f;
+  Vec p = f * 7.0376836292e-2f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  const Vec y = f * z * p + e * kLn2Low - 0.5f * z;
+  return (f + y) + e * kLn2High;
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+// The tolerance rule: error to the reference at most twice the error of a plain computation in the same dtype, plus one ulp
+// of the largest output. Infinities must be equal, everything else finite.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "tests/kernels/attention_case.h"
+
+namespace lait::kernels::testing {
+
+inline double ulp(double x, DType dtype) {
+  const int bits = dtype == DType::kFloat64 ? 52 : dtype == DType::kFloat32 ? 23 : 7;
+  return x == 0 ? 0 : std::ldexp(1.0, std::ilogb(x) - bits);
+}
+
+// Largest error over finite references; gives a failure where infinities differ or a value is not finite.
+inline double largest_error(const char* what, const std::vector<double>& got, const std::vector<double>& exact) {
+  EXPECT_EQ(got.size(), exact.size()) << what;
+  double error = 0;
+  for (size_t i = 0; i < std::min(got.size(), exact.size()); ++i) {
+    if (got[i] == exact[i]) continue;
+    if (!std::isfinite(got[i]) || !std::isfinite(exact[i])) {
+      ADD_FAILURE() << what << '[' << i << "] is " << got[i] << ", expected " << exact[i];
+      return 0;
+    }
+    error = std::max(error, std::abs(got[i] - exact[i]));
+  }
+  return error;
+}
+
+inline void expect_close(const char* what, const std::vector<double>& got, const std::vector<double>& exact,
+                         const std::vector<double>& peer, DType dtype) {
+  double largest = 0;
+  for (double x : exact) {
+    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+  }
+  const double allowed = 2 * largest_error(what, peer, exact) + ulp(largest, dtype);
+  EXPECT_LE(largest_error(what, got, exact), allowed) << what << ", largest " << largest;
+}
+
+inline void expect_close(const Result& got, const Result& exact, const Result& peer, DType dtype) {
+  expect_close("out", got.out, exact.out, peer.out, dtype);
+  expect_close("lse", got.lse, exact.lse, peer.lse, accumulator(dtype));
+  expect_close("dq", got.dq, exact.dq, peer.dq, dtype);
+  expect_close("dk", got.dk, exact.dk, peer.dk, dtype);
+  expect_close("dv", got.dv, exact.dv, peer.dv, dtype);
+  expect_close("dbias", got.dbias, exact.dbias, peer.dbias, accumulator(dtype));
+}
+
+}  // namespace lait::kernels::testing

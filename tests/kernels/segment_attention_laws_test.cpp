@@ -1,0 +1,148 @@
+// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies, nor on its neighbours, nor
+// on the threads; a query's result does not depend on which other queries are asked.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "tests/kernels/attention_case.h"
+#include "tests/kernels/isa_table.h"
+
+namespace lait::kernels::testing {
+namespace {
+
+constexpr uint64_t kSeed = 104729;
+
+// Cuts the range into kParts and runs them on threads of their own, the last one first.
+template <int kParts>
+void split(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* context) {
+  std::vector<std::thread> threads;
+  for (int part = kParts - 1; part >= 0; --part) {
+    const int64_t from = begin + (end - begin) * part / kParts, to = begin + (end - begin) * (part + 1) / kParts;
+    if (from < to) threads.emplace_back([=] { body(context, from, to); });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+// p with its units in another order, and other dead rows around them.
+struct Reordered {
+  Problem problem;
+  std::vector<size_t> order;
+};
+Reordered reorder(const Problem& p, uint64_t seed, int dead) {
+  std::mt19937_64 random(seed);
+  std::vector<size_t> order(p.unit_ids.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::shuffle(order.begin(), order.end(), random);
+  Problem to = p;
+  const int64_t width = p.heads * p.dim;
+  auto move = [&](const std::vector<double>& from, const std::vector<int32_t>& offsets) {
+    std::vector<double> moved = random_values(dead * width, p.dtype, random);
+    for (size_t u : order) moved.insert(moved.end(), from.begin() + offsets[u] * width, from.begin() + offsets[u + 1] * width);
+    const auto tail = random_values(dead * width, p.dtype, random);
+    moved.insert(moved.end(), tail.begin(), tail.end());
+    return moved;
+  };
+  to.q = move(p.q, p.q_offsets);
+  to.dout = move(p.dout, p.q_offsets);
+  to.k = move(p.k, p.k_offsets);
+  to.v = move(p.v, p.k_offsets);
+  to.q_offsets = to.k_offsets = {dead};
+  for (size_t i = 0; i < order.size(); ++i) {
+    const size_t u = order[i];
+    to.q_offsets.push_back(to.q_offsets.back() + p.q_offsets[u + 1] - p.q_offsets[u]);
+    to.k_offsets.push_back(to.k_offsets.back() + p.k_offsets[u + 1] - p.k_offsets[u]);
+    to.unit_ids[i] = p.unit_ids[u];
+  }
+  to.q_rows = to.q_offsets.back() + dead;
+  to.k_rows = to.k_offsets.back() + dead;
+  if (!p.q_positions.empty()) to.q_positions.assign(static_cast<size_t>(to.q_rows), 0);
+  return {to, order};
+}
+
+void expect_same_units(const char* what, const Reordered& r, const Problem& p, const std::vector<double>& moved,
+                       const std::vector<double>& original, bool queries) {
+  const auto& from = queries ? p.q_offsets : p.k_offsets;
+  const auto& to = queries ? r.problem.q_offsets : r.problem.k_offsets;
+  const int64_t width = p.heads * p.dim;
+  for (size_t i = 0; i < r.order.size(); ++i) {
+    const size_t u = r.order[i];
+    EXPECT_TRUE(std::equal(moved.begin() + to[i] * width, moved.begin() + to[i + 1] * width, original.begin() + from[u] * width))
+        << what << " of unit " << u;
+  }
+}
+
+class SegmentAttentionLaws : public ::testing::TestWithParam<DType> {};
+
+TEST_P(SegmentAttentionLaws, PlaceAndNeighboursChangeNoBit) {
+  for (const IsaKernels& isa : supported_isas()) {
+    for (const Variant& variant : variants()) {
+      for (uint64_t seed = kSeed; seed < kSeed + 3; ++seed) {
+        SCOPED_TRACE(::testing::Message() << isa.name << ' ' << variant.name << " seed " << seed);
+        const Problem p = make_problem(GetParam(), 2, 32, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}}, variant, seed);
+        const Reordered r = reorder(p, seed, static_cast<int>(seed % 5));
+        const Result original = run(p, isa.forward, isa.backward), moved = run(r.problem, isa.forward, isa.backward);
+        expect_same_units("out", r, p, moved.out, original.out, true);
+        expect_same_units("dq", r, p, moved.dq, original.dq, true);
+        expect_same_units("dk", r, p, moved.dk, original.dk, false);
+        expect_same_units("dv", r, p, moved.dv, original.dv, false);
+      }
+    }
+  }
+}
+
+TEST_P(SegmentAttentionLaws, ThreadsChangeNoBit) {
+  for (const IsaKernels& isa : supported_isas()) {
+    for (const Variant& variant : variants()) {
+      SCOPED_TRACE(::testing::Message() << isa.name << ' ' << variant.name << " seed " << kSeed);
+      const Problem p = make_problem(GetParam(), 3, 32, long_layouts().back(), variant, kSeed);
+      const Result serial = run(p, isa.forward, isa.backward);
+      for (ParallelFor loop : {&split<1>, &split<2>, &split<3>, &split<7>}) {
+        const Result threaded = run(p, isa.forward, isa.backward, loop);
+        EXPECT_EQ(threaded.out, serial.out);
+        EXPECT_EQ(threaded.lse, serial.lse);
+        EXPECT_EQ(threaded.dq, serial.dq);
+        EXPECT_EQ(threaded.dk, serial.dk);
+        EXPECT_EQ(threaded.dv, serial.dv);
+        EXPECT_EQ(threaded.dbias, serial.dbias);
+      }
+    }
+  }
+}
+
+// Asking only for the first row of each unit gives the bits that asking for all rows gives there.
+TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
+  for (const IsaKernels& isa : supported_isas()) {
+    for (float dropout : {0.f, 0.2f}) {
+      SCOPED_TRACE(::testing::Message() << isa.name << " dropout " << dropout << " seed " << kSeed);
+      const Problem all = make_problem(GetParam(), 2, 64, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}},
+                                       {.name = "all", .bias = true, .dropout = dropout}, kSeed);
+      Problem first = all;
+      const int64_t width = all.heads * all.dim;
+      first.q.clear();
+      first.q_offsets = {0};
+      first.q_positions.clear();
+      for (size_t u = 0; u < all.unit_ids.size(); ++u) {
+        const int begin = all.q_offsets[u], m = all.q_offsets[u + 1] > begin ? 1 : 0;
+        first.q.insert(first.q.end(), all.q.begin() + begin * width, all.q.begin() + (begin + m) * width);
+        first.q_offsets.push_back(first.q_offsets.back() + m);
+        first.q_positions.resize(static_cast<size_t>(first.q_offsets.back()), 0);
+      }
+      first.q_rows = first.q_offsets.back();
+      first.dout = first.q;
+      const Result a = run(all, isa.forward, isa.backward), f = run(first, isa.forward, isa.backward);
+      for (size_t u = 0; u < all.unit_ids.size(); ++u) {
+        if (first.q_offsets[u] == first.q_offsets[u + 1]) continue;
+        EXPECT_TRUE(std::equal(f.out.begin() + first.q_offsets[u] * width, f.out.begin() + first.q_offsets[u + 1] * width,
+                               a.out.begin() + all.q_offsets[u] * width))
+            << "unit " << u;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, SegmentAttentionLaws, ::testing::Values(DType::kFloat32, DType::kBfloat16),
+                         [](const auto& i) { return std::string(name(i.param)); });
+
+}  // namespace
+}  // namespace lait::kernels::testing
