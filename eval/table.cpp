@@ -73,7 +73,7 @@ std::string format_markdown(const Table& table) {
     out += "|";
     for (size_t c = 0; c < row.size(); ++c) {
       std::string cell = pad(row[c], widths[c], c < table.num_text_columns);
-      for (size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2) cell.insert(at, "\\");
+      for (size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2) cell.insert(at, 1, '\\');
       out += " " + cell + " |";
     }
     out += "\n";
