@@ -90,23 +90,22 @@ class LawsTest : public testing::TestWithParam<std::tuple<LawCase, at::ScalarTyp
 TEST_P(LawsTest, BatchCompositionAndOrderChangeNoBit) {
   constexpr int64_t kExamples = 12;
   Model model = this->model();
-  for (const uint32_t seed : {1u, 2u}) {
-    const Dataset dataset = small_.dataset(spec(), small_.random_examples(seed, kExamples));
-    const at::Tensor whole = logits(model, dataset, iota(kExamples));
-    ASSERT_TRUE(at::isfinite(whole).all().item<bool>());
-    ASSERT_GT(difference(whole, whole.roll(1, 0)), 1e-3) << "the examples must differ";
-    for (int64_t i = 0; i < kExamples; ++i) {
-      EXPECT_SAME_BITS(logits(model, dataset, {i})[0], whole[i]) << "example " << i << " alone, seed " << seed;
-    }
-    std::mt19937 random(seed);
-    for (int round = 0; round < 4; ++round) {
-      std::vector<int64_t> indices = iota(kExamples);
-      std::ranges::shuffle(indices, random);
-      indices.resize(1 + random() % kExamples);
-      indices.push_back(indices.front());  // twice in a batch
-      const at::Tensor some = logits(model, dataset, indices);
-      EXPECT_SAME_BITS(some, whole.index_select(0, at::tensor(indices))) << "batch " << testing::PrintToString(indices) << ", seed " << seed;
-    }
+  constexpr uint32_t seed = 1;
+  const Dataset dataset = small_.dataset(spec(), small_.random_examples(seed, kExamples));
+  const at::Tensor whole = logits(model, dataset, iota(kExamples));
+  ASSERT_TRUE(at::isfinite(whole).all().item<bool>());
+  ASSERT_GT(difference(whole, whole.roll(1, 0)), 1e-3) << "the examples must differ";
+  for (int64_t i = 0; i < kExamples; ++i) {
+    EXPECT_SAME_BITS(logits(model, dataset, {i})[0], whole[i]) << "example " << i << " alone, seed " << seed;
+  }
+  std::mt19937 random(seed);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<int64_t> indices = iota(kExamples);
+    std::ranges::shuffle(indices, random);
+    indices.resize(1 + random() % kExamples);
+    indices.push_back(indices.front());  // twice in a batch
+    const at::Tensor some = logits(model, dataset, indices);
+    EXPECT_SAME_BITS(some, whole.index_select(0, at::tensor(indices))) << "batch " << testing::PrintToString(indices) << ", seed " << seed;
   }
 }
 
@@ -183,7 +182,8 @@ TEST_P(SegmentLawsTest, ChangingOneSegmentLeavesTheOthersBits) {
 TEST_P(SegmentLawsTest, JointLayersSeeTheOtherSegments) {
   Model model = small_.model(small_.spec(3, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
   std::mt19937 random(12);
-  std::vector<Example> examples = {{.segments = {small_.random_text(random, 20), small_.random_text(random, 20)}, .groups = {}, .label = 0, .id = ""}};
+  std::vector<Example> examples(1);
+  examples[0].segments = {small_.random_text(random, 20), small_.random_text(random, 20)};
   const at::Tensor before = rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
   examples[0].segments[1] = small_.random_text(random, 20);
   const at::Tensor after = rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
@@ -197,7 +197,8 @@ TEST_P(SegmentLawsTest, AllLayersIndependentEqualsEachSegmentAlone) {
   for (size_t e = 0; e < examples.size(); ++e) {
     std::vector<at::Tensor> alone;
     for (const std::string& segment : examples[e].segments) {
-      const std::vector<Example> one = {{.segments = {segment}, .groups = {}, .label = 0, .id = ""}};
+      std::vector<Example> one(1);
+      one[0].segments = {segment};
       alone.push_back(rows_of(model, small_.dataset(model->spec, one), {0}, 0));
     }
     EXPECT_SAME_BITS(rows_of(model, together, iota(8), e), at::cat(alone)) << "example " << e;

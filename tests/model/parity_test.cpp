@@ -45,7 +45,9 @@ struct Oracle {
   std::vector<Example> examples(const std::string& set) const {
     std::vector<Example> out;
     for (const json& e : cases.at("sets").at(set)) {
-      out.push_back({.segments = e.at("segments"), .groups = e.value("groups", std::vector<int32_t>{}), .label = 0, .id = ""});
+      Example& example = out.emplace_back();
+      e.at("segments").get_to(example.segments);
+      example.groups = e.value("groups", std::vector<int32_t>{});
     }
     return out;
   }

@@ -64,7 +64,9 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c, 
   }
   std::vector<Example> examples;
   for (const json& e : c.at("examples")) {
-    examples.push_back({.segments = e.at("segments"), .groups = {}, .label = e.at("label"), .id = ""});
+    Example& example = examples.emplace_back();
+    e.at("segments").get_to(example.segments);
+    example.label = e.at("label");
   }
   const Dataset dataset(examples, *load_tokenizer(oracle::kMiniLm), spec.tokenize_options());
   TrainStep train(model, config, *config.steps);
