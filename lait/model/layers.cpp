@@ -46,7 +46,8 @@ LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) 
 }
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
-  return at::layer_norm(x, {weight.size(0)}, weight, bias, epsilon_);
+  // In float from end to end: LibTorch's mixed kernel sums the gradients of weight and bias in bf16.
+  return at::layer_norm(x.to(at::kFloat), {weight.size(0)}, weight, bias, epsilon_).to(x.scalar_type());
 }
 
 DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype) {

@@ -1,8 +1,9 @@
 #include "lait/model/model.h"
 
 #include <ATen/Context.h>
-#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/nll_loss.h>
 
 #include <algorithm>
 
@@ -140,7 +141,10 @@ void save_checkpoint(const Model& model, const fs::path& dir) {
 
 at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing) {
   if (spec.head == Head::kRegression) return at::mse_loss(logits.squeeze(1), batch.labels);
-  return at::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/-100, label_smoothing);
+  // As at::cross_entropy_loss, whose label smoothing looks for an ignored label with masks.
+  const at::Tensor log_probabilities = at::log_softmax(logits, 1);
+  const at::Tensor loss = at::nll_loss(log_probabilities, batch.labels);
+  return label_smoothing == 0 ? loss : loss * (1 - label_smoothing) - log_probabilities.mean() * label_smoothing;
 }
 
 }  // namespace lait
