@@ -9,13 +9,13 @@
 
 namespace lait {
 
-// Tensors under BertForSequenceClassification's names: the prefix "bert." is added where the checkpoint is a bare
-// BertModel, and LayerNorm.gamma/beta of old checkpoints are weight/bias.
+// Tensors under BertForSequenceClassification's names: the prefix "bert." is added where the
+// checkpoint is a bare BertModel, and LayerNorm.gamma/beta of old checkpoints are weight/bias.
 class CheckpointTensors {
  public:
-  // model.safetensors, or the shards of model.safetensors.index.json. Throws UserError: neither is there (a pickled
-  // pytorch_model.bin is refused, with the way to convert it), shards are missing or lack what the index says, or a file
-  // is damaged.
+  // model.safetensors, or the shards of model.safetensors.index.json. Throws UserError: neither is
+  // there (a pickled pytorch_model.bin is refused, with the way to convert it), shards are missing
+  // or lack what the index says, or a file is damaged.
   explicit CheckpointTensors(const std::filesystem::path& dir);
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
@@ -39,9 +39,10 @@ struct ExpectedTensor {
   bool required = true;
 };
 
-// Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors at once, before
-// anything is written. Not unexpected: what the encoder does not have to use (position_ids, the pooler) and the heads of
-// pretraining (cls.*) and of other tasks (classifier.*, qa_outputs.*); those are read where they are expected.
+// Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors
+// at once, before anything is written. Not unexpected: what the encoder does not have to use
+// (position_ids, the pooler) and the heads of pretraining (cls.*) and of other tasks (classifier.*,
+// qa_outputs.*); those are read where they are expected.
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected);
 
 }  // namespace lait

@@ -13,9 +13,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Layers and heads are 8 bits of the dropout's counter, positions 16; the widths are far above any BERT, so that a damaged
-// file is refused before memory is asked for.
-constexpr int64_t kMaxLayers = 256, kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536, kMaxVocabulary = int64_t{1} << 24;
+// Layers and heads are 8 bits of the dropout's counter, positions 16; the widths are far above any
+// BERT, so that a damaged file is refused before memory is asked for.
+constexpr int64_t kMaxLayers = 256, kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536,
+                  kMaxVocabulary = int64_t{1} << 24;
 constexpr double kMaxParameters = 2e10;
 
 // Reads fields and collects what is wrong with them, so that all of it is said at once.
@@ -33,12 +34,16 @@ class Fields {
   }
 
   // A whole number in [low, high]; 0 where it is wrong, which is then a problem.
-  int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt, int64_t low = 1) {
+  int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt,
+                int64_t low = 1) {
     if (absent(key) && fallback) return *fallback;
     const bool whole = !absent(key) && json_.at(key).is_number_integer();
-    const bool huge = whole && json_.at(key).is_number_unsigned() && json_.at(key).get<uint64_t>() > static_cast<uint64_t>(high);
-    if (!whole || huge || json_.at(key).get<int64_t>() < low || json_.at(key).get<int64_t>() > high) {
-      problem(std::string(key) + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", got " + got(key));
+    const bool huge = whole && json_.at(key).is_number_unsigned() &&
+                      json_.at(key).get<uint64_t>() > static_cast<uint64_t>(high);
+    if (!whole || huge || json_.at(key).get<int64_t>() < low ||
+        json_.at(key).get<int64_t>() > high) {
+      problem(std::string(key) + ": expected a whole number from " + std::to_string(low) + " to " +
+              std::to_string(high) + ", got " + got(key));
       return 0;
     }
     return json_.at(key).get<int64_t>();
@@ -60,7 +65,8 @@ class Fields {
   // What this build computes in one way only; a missing key means that way.
   void expect(const char* key, const Json& expected, const std::string& because) {
     if (absent(key) || json_.at(key) == expected) return;
-    problem(std::string(key) + ": expected " + expected.dump() + ", got " + got(key) + "; " + because);
+    problem(std::string(key) + ": expected " + expected.dump() + ", got " + got(key) + "; " +
+            because);
   }
 
   bool absent(const char* key) const { return !json_.contains(key) || json_.at(key).is_null(); }
@@ -81,25 +87,31 @@ class Fields {
 void check_head_dim(const HfConfig& c, Fields& fields) {
   if (c.hidden_size == 0 || c.num_attention_heads == 0) return;
   if (c.hidden_size % c.num_attention_heads != 0) {
-    fields.problem("hidden_size: expected a multiple of num_attention_heads " + std::to_string(c.num_attention_heads) + ", got " + std::to_string(c.hidden_size));
+    fields.problem("hidden_size: expected a multiple of num_attention_heads " +
+                   std::to_string(c.num_attention_heads) + ", got " +
+                   std::to_string(c.hidden_size));
     return;
   }
   const int64_t head_dim = c.hidden_size / c.num_attention_heads;
   if (std::ranges::find(kernels::kHeadDims, head_dim) != std::end(kernels::kHeadDims)) return;
   std::string known;
-  for (const auto dim : kernels::kHeadDims) known.append(known.empty() ? "" : ", ").append(std::to_string(dim));
-  fields.problem("hidden_size / num_attention_heads: head_dim must be one of {" + known + "}, got " + std::to_string(head_dim) +
+  for (const auto dim : kernels::kHeadDims)
+    known.append(known.empty() ? "" : ", ").append(std::to_string(dim));
+  fields.problem("hidden_size / num_attention_heads: head_dim must be one of {" + known +
+                 "}, got " + std::to_string(head_dim) +
                  "; take a model whose heads the kernels have");
 }
 
 void check_size(const HfConfig& c, Fields& fields) {
   const auto width = static_cast<double>(c.hidden_size);
   const double layer = 4 * width * width + 2 * width * static_cast<double>(c.intermediate_size);
-  const double parameters = layer * static_cast<double>(c.num_hidden_layers) +
-                            width * static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
+  const double parameters =
+      layer * static_cast<double>(c.num_hidden_layers) +
+      width * static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
   if (parameters <= kMaxParameters) return;
   std::ostringstream text;
-  text << "the sizes: expected a model of at most " << kMaxParameters << " parameters, got " << parameters << "; is the file damaged?";
+  text << "the sizes: expected a model of at most " << kMaxParameters << " parameters, got "
+       << parameters << "; is the file damaged?";
   fields.problem(text.str());
 }
 
@@ -109,18 +121,24 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";
   HfConfig c;
   c.raw = read_json<Json>(path);
-  if (!c.raw.is_object()) throw UserError(path.string() + ": expected a JSON object, got " + c.raw.type_name());
+  if (!c.raw.is_object())
+    throw UserError(path.string() + ": expected a JSON object, got " + c.raw.type_name());
   Fields fields(path, c.raw);
-  if (fields.absent("model_type")) fields.problem("model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?");
+  if (fields.absent("model_type"))
+    fields.problem(
+        "model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?");
   fields.expect("model_type", "bert", "this build fine-tunes BERT; take a BERT checkpoint");
   fields.throw_problems();  // another family's other fields say nothing
 
   fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
-  fields.expect("position_embedding_type", "absolute", "the model has BERT's learnt positions only");
+  fields.expect("position_embedding_type", "absolute",
+                "the model has BERT's learnt positions only");
   fields.expect("is_decoder", false, "attention is never causal in BERT's encoder");
   fields.expect("add_cross_attention", false, "there is nothing to attend to beside the text");
   fields.expect("pruned_heads", Json::object(), "layers with fewer heads are not supported");
-  if (!fields.absent("quantization_config")) fields.problem("quantization_config: expected nothing, got one; take the unquantised checkpoint");
+  if (!fields.absent("quantization_config"))
+    fields.problem(
+        "quantization_config: expected nothing, got one; take the unquantised checkpoint");
   c.vocab_size = fields.count("vocab_size", kMaxVocabulary);
   c.hidden_size = fields.count("hidden_size", kMaxWidth);
   c.num_hidden_layers = fields.count("num_hidden_layers", kMaxLayers);
@@ -131,16 +149,19 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   c.pad_token_id = fields.count("pad_token_id", kMaxVocabulary, 0, /*low=*/0);
   c.layer_norm_eps = fields.number("layer_norm_eps", c.layer_norm_eps, 1);
   c.hidden_dropout_prob = fields.number("hidden_dropout_prob", c.hidden_dropout_prob, 1);
-  c.attention_probs_dropout_prob = fields.number("attention_probs_dropout_prob", c.attention_probs_dropout_prob, 1);
+  c.attention_probs_dropout_prob =
+      fields.number("attention_probs_dropout_prob", c.attention_probs_dropout_prob, 1);
   c.initializer_range = fields.number("initializer_range", c.initializer_range, 10);
-  if (!fields.absent("classifier_dropout")) c.classifier_dropout = fields.number("classifier_dropout", 0, 1);
+  if (!fields.absent("classifier_dropout"))
+    c.classifier_dropout = fields.number("classifier_dropout", 0, 1);
   check_head_dim(c, fields);
   check_size(c, fields);
   fields.throw_problems();
   return c;
 }
 
-void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, const std::vector<std::string>& labels, bool regression) {
+void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
+                     const std::vector<std::string>& labels, bool regression) {
   Json json = config.raw.is_object() ? config.raw : Json::object();
   json["architectures"] = {"BertForSequenceClassification"};
   json["model_type"] = "bert";
@@ -156,8 +177,10 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config, c
   json["hidden_dropout_prob"] = config.hidden_dropout_prob;
   json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
   json["initializer_range"] = config.initializer_range;
-  json["classifier_dropout"] = config.classifier_dropout ? Json(*config.classifier_dropout) : Json(nullptr);
-  // The weights are written in fp32, whatever the original was in; transformers would load them in what stands here.
+  json["classifier_dropout"] =
+      config.classifier_dropout ? Json(*config.classifier_dropout) : Json(nullptr);
+  // The weights are written in fp32, whatever the original was in; transformers would load them in
+  // what stands here.
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (json.contains(key)) json[key] = "float32";
   }

@@ -1,5 +1,5 @@
-// JSON from files that strangers wrote: parsed with limits on size and depth, no key twice in one object, and errors that
-// stay one short line whatever stands in the file.
+// JSON from files that strangers wrote: parsed with limits on size and depth, no key twice in one
+// object, and errors that stay one short line whatever stands in the file.
 #pragma once
 #include <cstring>
 #include <filesystem>
@@ -17,16 +17,19 @@ namespace lait {
 inline constexpr int kMaxJsonDepth = 64;
 inline constexpr uintmax_t kMaxJsonBytes = 100'000'000;
 
-// Text of a file for an error message: quoted, at most some 80 bytes, control characters and invalid UTF-8 escaped.
+// Text of a file for an error message: quoted, at most some 80 bytes, control characters and
+// invalid UTF-8 escaped.
 inline std::string quote(std::string_view text) {
   constexpr size_t kMaxShown = 80;
   const bool cut = text.size() > kMaxShown;
-  std::string shown = nlohmann::json(text.substr(0, kMaxShown)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string shown = nlohmann::json(text.substr(0, kMaxShown))
+                          .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   shown.front() = shown.back() = '\'';
   return cut ? shown.insert(shown.size() - 1, "...") : shown;
 }
 
-// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws UserError "where: expected JSON, got ...".
+// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws UserError "where:
+// expected JSON, got ...".
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text, const std::string& where) {
   using Event = typename Json::parse_event_t;
@@ -37,19 +40,23 @@ Json parse_json(std::string_view text, const std::string& where) {
   std::vector<std::set<std::string>> open_objects;
   auto check = [&](int depth, Event event, Json& value) {
     if (depth > kMaxJsonDepth) {
-      throw UserError(where + ": expected JSON of at most " + std::to_string(kMaxJsonDepth) + " levels, got more");
+      throw UserError(where + ": expected JSON of at most " + std::to_string(kMaxJsonDepth) +
+                      " levels, got more");
     }
     if (event == Event::object_start) open_objects.emplace_back();
     if (event == Event::object_end) open_objects.pop_back();
-    if (event == Event::key && !open_objects.back().insert(value.template get<std::string>()).second) {
-      throw UserError(where + ": expected each key once, got " + quote(value.template get<std::string>()) + " twice");
+    if (event == Event::key &&
+        !open_objects.back().insert(value.template get<std::string>()).second) {
+      throw UserError(where + ": expected each key once, got " +
+                      quote(value.template get<std::string>()) + " twice");
     }
     return true;
   };
   try {
     return Json::parse(text, check);
   } catch (const typename Json::parse_error& error) {
-    throw UserError(where + ": expected JSON, got something else at byte " + std::to_string(error.byte));
+    throw UserError(where + ": expected JSON, got something else at byte " +
+                    std::to_string(error.byte));
   } catch (const typename Json::out_of_range&) {
     throw UserError(where + ": expected JSON, got a number that is too large");
   }
@@ -59,7 +66,8 @@ template <class Json = nlohmann::json>
 Json read_json(const std::filesystem::path& path) {
   std::error_code error;
   if (const auto size = std::filesystem::file_size(path, error); !error && size > kMaxJsonBytes) {
-    throw UserError(path.string() + ": expected JSON of at most " + std::to_string(kMaxJsonBytes) + " bytes, got " + std::to_string(size));
+    throw UserError(path.string() + ": expected JSON of at most " + std::to_string(kMaxJsonBytes) +
+                    " bytes, got " + std::to_string(size));
   }
   return parse_json<Json>(read_file(path), path.string());
 }

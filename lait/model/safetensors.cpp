@@ -22,7 +22,8 @@ constexpr size_t kHeaderAlignment = 8;
 // A file under a temporary name that takes its own name at commit(); without that it is removed.
 class Replacement {
  public:
-  explicit Replacement(const std::filesystem::path& path) : path_(path), temporary_(path.string() + ".writing") {
+  explicit Replacement(const std::filesystem::path& path)
+      : path_(path), temporary_(path.string() + ".writing") {
     std::error_code error;
     if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -52,7 +53,9 @@ class Replacement {
   }
 
  private:
-  [[noreturn]] void fail() const { throw std::runtime_error(path_.string() + ": cannot write: " + std::strerror(errno)); }
+  [[noreturn]] void fail() const {
+    throw std::runtime_error(path_.string() + ": cannot write: " + std::strerror(errno));
+  }
 
   std::filesystem::path path_;
   std::string temporary_;
@@ -61,14 +64,17 @@ class Replacement {
 };
 
 size_t rank(const at::Tensor& tensor) {
-  const auto type = std::ranges::find(kSafetensorsTypes, tensor.scalar_type(), &SafetensorsType::type);
+  const auto type =
+      std::ranges::find(kSafetensorsTypes, tensor.scalar_type(), &SafetensorsType::type);
   return static_cast<size_t>(type - kSafetensorsTypes.begin());
 }
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(std::make_shared<MappedFile>(path)) {
-  SafetensorsHeader header = read_safetensors_header(path, {reinterpret_cast<const char*>(file_->data()), file_->size()});
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : path_(path), file_(std::make_shared<MappedFile>(path)) {
+  SafetensorsHeader header =
+      read_safetensors_header(path, {reinterpret_cast<const char*>(file_->data()), file_->size()});
   tensors_ = std::move(header.tensors);
   metadata_ = std::move(header.metadata);
   for (size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
@@ -77,14 +83,16 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
 at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto found = index_.find(name);
   if (found == index_.end()) {
-    throw UserError(path_.string() + ": expected a tensor " + quote(name) + ", got none of that name");
+    throw UserError(path_.string() + ": expected a tensor " + quote(name) +
+                    ", got none of that name");
   }
   const TensorInfo& info = tensors_[found->second];
   const size_t bytes = info.end - info.begin;
   if (bytes == 0) return at::empty(info.shape, info.dtype);
   const std::byte* data = file_->data() + info.begin;
   // A C++ bool that is neither 0 nor 1 is undefined behaviour in every kernel that reads it.
-  if (info.dtype == at::kBool && std::any_of(data, data + bytes, [](std::byte b) { return b > std::byte{1}; })) {
+  if (info.dtype == at::kBool &&
+      std::any_of(data, data + bytes, [](std::byte b) { return b > std::byte{1}; })) {
     throw_damaged(path_, info.name, "expected bytes 0 and 1 for BOOL, got others");
   }
   if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(info.dtype) != 0) {
@@ -92,24 +100,32 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
     std::memcpy(copy.mutable_data_ptr(), data, bytes);
     return copy;
   }
-  return at::from_blob(const_cast<std::byte*>(data), info.shape, [file = file_](void*) {}, info.dtype);
+  return at::from_blob(
+      const_cast<std::byte*>(data), info.shape, [file = file_](void*) {}, info.dtype);
 }
 
-void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
+void write_safetensors(const std::filesystem::path& path,
+                       std::vector<std::pair<std::string, at::Tensor>> tensors,
                        const SafetensorsMetadata& metadata) {
   std::set<std::string> names{kSafetensorsMetadataKey};
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined() || rank(tensor) == kSafetensorsTypes.size()) {
-      throw std::runtime_error(path.string() + ": tensor " + quote(name) + " is undefined or of a dtype that safetensors lacks");
+      throw std::runtime_error(path.string() + ": tensor " + quote(name) +
+                               " is undefined or of a dtype that safetensors lacks");
     }
-    if (!names.insert(name).second) throw std::runtime_error(path.string() + ": the tensor name " + quote(name) + " is taken already");
+    if (!names.insert(name).second)
+      throw std::runtime_error(path.string() + ": the tensor name " + quote(name) +
+                               " is taken already");
   }
   std::ranges::sort(tensors, [](const auto& a, const auto& b) {
-    return std::pair(rank(a.second), std::string_view(a.first)) < std::pair(rank(b.second), std::string_view(b.first));
+    return std::pair(rank(a.second), std::string_view(a.first)) <
+           std::pair(rank(b.second), std::string_view(b.first));
   });
 
   std::string header = "{";
-  if (!metadata.empty()) header += nlohmann::json(kSafetensorsMetadataKey).dump() + ":" + nlohmann::json(metadata).dump();
+  if (!metadata.empty())
+    header +=
+        nlohmann::json(kSafetensorsMetadataKey).dump() + ":" + nlohmann::json(metadata).dump();
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const nlohmann::ordered_json info{{"dtype", kSafetensorsTypes[rank(tensor)].name},
@@ -121,7 +137,8 @@ void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<
   }
   header += "}";
   header.resize((header.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
-  if (header.size() > kSafetensorsMaxHeader) throw std::runtime_error(path.string() + ": the header would be longer than readers allow");
+  if (header.size() > kSafetensorsMaxHeader)
+    throw std::runtime_error(path.string() + ": the header would be longer than readers allow");
 
   Replacement file(path);
   const uint64_t length = header.size();

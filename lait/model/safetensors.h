@@ -1,5 +1,6 @@
-// The safetensors format: an 8-byte header length, a JSON header {name: {dtype, shape, data_offsets}}, the bytes.
-// Reading maps the file and checks every bound before anything is used; writing never leaves a half file.
+// The safetensors format: an 8-byte header length, a JSON header {name: {dtype, shape,
+// data_offsets}}, the bytes. Reading maps the file and checks every bound before anything is used;
+// writing never leaves a half file.
 //
 //   SafetensorsFile file("model.safetensors");
 //   at::Tensor words = file.tensor("bert.embeddings.word_embeddings.weight");
@@ -28,13 +29,17 @@ struct TensorInfo {
 
 class SafetensorsFile {
  public:
-  // Throws UserError naming the file and the tensor: truncated, header too long or not the JSON it must be, unknown dtype,
-  // sizes that do not fit the shape, tensors outside the file, overlapping or with holes between them, a name twice.
+  // Throws UserError naming the file and the tensor: truncated, header too long or not the JSON it
+  // must be, unknown dtype, sizes that do not fit the shape, tensors outside the file, overlapping
+  // or with holes between them, a name twice.
   explicit SafetensorsFile(const std::filesystem::path& path);
-  const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the order of their bytes
+  const std::vector<TensorInfo>& tensors() const {
+    return tensors_;
+  }  // in the order of their bytes
   bool has(const std::string& name) const { return index_.contains(name); }
-  // A view of the mapped file, kept alive by the tensor; not to be written (the map is read-only). A copy where the file
-  // keeps the tensor at an address that its dtype does not allow. Throws UserError where there is no such tensor.
+  // A view of the mapped file, kept alive by the tensor; not to be written (the map is read-only).
+  // A copy where the file keeps the tensor at an address that its dtype does not allow. Throws
+  // UserError where there is no such tensor.
   at::Tensor tensor(const std::string& name) const;
   const SafetensorsMetadata& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return path_; }
@@ -47,10 +52,11 @@ class SafetensorsFile {
   std::map<std::string, size_t> index_;
 };
 
-// The bytes that Hugging Face's library writes: dtypes in its order, then by name. Tensors of any device, contiguous or
-// not, are streamed one at a time to a temporary file, synced and renamed; a failure leaves the previous file whole.
-// Throws std::runtime_error naming the path.
-void write_safetensors(const std::filesystem::path& path, std::vector<std::pair<std::string, at::Tensor>> tensors,
+// The bytes that Hugging Face's library writes: dtypes in its order, then by name. Tensors of any
+// device, contiguous or not, are streamed one at a time to a temporary file, synced and renamed; a
+// failure leaves the previous file whole. Throws std::runtime_error naming the path.
+void write_safetensors(const std::filesystem::path& path,
+                       std::vector<std::pair<std::string, at::Tensor>> tensors,
                        const SafetensorsMetadata& metadata = {{"format", "pt"}});
 
 }  // namespace lait

@@ -1,5 +1,6 @@
-// The header of a safetensors file, read and checked to the last number: what read_safetensors_header returns can be used
-// without another check. The rules are those of Hugging Face's Rust reader, and stricter where that costs no real file.
+// The header of a safetensors file, read and checked to the last number: what
+// read_safetensors_header returns can be used without another check. The rules are those of Hugging
+// Face's Rust reader, and stricter where that costs no real file.
 #pragma once
 #include <array>
 #include <filesystem>
@@ -20,9 +21,15 @@ struct SafetensorsType {
   at::ScalarType type;
 };
 // In the order in which Hugging Face's library writes tensors.
-inline constexpr std::array<SafetensorsType, 10> kSafetensorsTypes{{{"I64", at::kLong}, {"F64", at::kDouble}, {"F32", at::kFloat},
-                                                                    {"I32", at::kInt}, {"BF16", at::kBFloat16}, {"F16", at::kHalf},
-                                                                    {"I16", at::kShort}, {"I8", at::kChar}, {"U8", at::kByte},
+inline constexpr std::array<SafetensorsType, 10> kSafetensorsTypes{{{"I64", at::kLong},
+                                                                    {"F64", at::kDouble},
+                                                                    {"F32", at::kFloat},
+                                                                    {"I32", at::kInt},
+                                                                    {"BF16", at::kBFloat16},
+                                                                    {"F16", at::kHalf},
+                                                                    {"I16", at::kShort},
+                                                                    {"I8", at::kChar},
+                                                                    {"U8", at::kByte},
                                                                     {"BOOL", at::kBool}}};
 
 struct SafetensorsHeader {
@@ -33,7 +40,9 @@ struct SafetensorsHeader {
 // `file` is the whole file. Throws UserError as SafetensorsFile does.
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path, std::string_view file);
 
-// "path: tensor 'name': what; the file is truncated or damaged, fetch it again"; an empty name: the file itself.
-[[noreturn]] void throw_damaged(const std::filesystem::path& path, std::string_view name, const std::string& what);
+// "path: tensor 'name': what; the file is truncated or damaged, fetch it again"; an empty name: the
+// file itself.
+[[noreturn]] void throw_damaged(const std::filesystem::path& path, std::string_view name,
+                                const std::string& what);
 
 }  // namespace lait

@@ -1,4 +1,5 @@
-// config.json: what is read, what is refused and how it is said, and that transformers reads what is written.
+// config.json: what is read, what is refused and how it is said, and that transformers reads what
+// is written.
 #include "lait/model/hf_config.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +25,8 @@ using Json = nlohmann::ordered_json;
 
 // bert-base-uncased's file, with a key of a kind that this build does not know.
 Json base() {
-  return Json::parse(R"({"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.25, "gradient_checkpointing": false,
+  return Json::parse(
+      R"({"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.25, "gradient_checkpointing": false,
     "hidden_act": "gelu", "hidden_dropout_prob": 0.125, "hidden_size": 768, "initializer_range": 0.03, "intermediate_size": 3072,
     "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "bert", "num_attention_heads": 12,
     "num_hidden_layers": 12, "pad_token_id": 0, "position_embedding_type": "absolute", "torch_dtype": "float16", "num_labels": 5,
@@ -57,7 +59,9 @@ TEST(HfConfig, ReadsEveryField) {
 
 TEST(HfConfig, OptionalFieldsHaveBertsDefaults) {
   ScratchDir dir;
-  const HfConfig c = read(dir, R"({"model_type": "bert", "vocab_size": 100, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+  const HfConfig c = read(
+      dir,
+      R"({"model_type": "bert", "vocab_size": 100, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 128, "max_position_embeddings": 32, "classifier_dropout": null, "pruned_heads": {}})");
   EXPECT_EQ(c.type_vocab_size, 2);
   EXPECT_EQ(c.layer_norm_eps, 1e-12);
@@ -79,32 +83,50 @@ struct BadField {
 TEST(HfConfig, RefusesWhatTheModelCannotBe) {
   ScratchDir dir;
   const BadField cases[] = {
-      {"model_type", "\"roberta\"", "model_type: expected \"bert\", got 'roberta'; this build fine-tunes BERT; take a BERT checkpoint"},
-      {"model_type", "", "model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?"},
+      {"model_type", "\"roberta\"",
+       "model_type: expected \"bert\", got 'roberta'; this build fine-tunes BERT; take a BERT "
+       "checkpoint"},
+      {"model_type", "",
+       "model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?"},
       {"model_type", "[\"bert\"]", "model_type: expected \"bert\", got an array"},
-      {"hidden_act", "\"gelu_new\"", "hidden_act: expected \"gelu\", got 'gelu_new'; the kernels have exact (erf) GELU only"},
-      {"position_embedding_type", "\"relative_key\"", "position_embedding_type: expected \"absolute\", got 'relative_key'"},
+      {"hidden_act", "\"gelu_new\"",
+       "hidden_act: expected \"gelu\", got 'gelu_new'; the kernels have exact (erf) GELU only"},
+      {"position_embedding_type", "\"relative_key\"",
+       "position_embedding_type: expected \"absolute\", got 'relative_key'"},
       {"is_decoder", "true", "is_decoder: expected false, got true"},
       {"add_cross_attention", "true", "add_cross_attention: expected false, got true"},
       {"pruned_heads", R"({"0": [1]})", "pruned_heads: expected {}, got an object"},
-      {"quantization_config", R"({"bits": 4})", "quantization_config: expected nothing, got one; take the unquantised checkpoint"},
-      {"num_attention_heads", "8", "hidden_size / num_attention_heads: head_dim must be one of {32, 64, 128}, got 96; "},
-      {"num_attention_heads", "7", "hidden_size: expected a multiple of num_attention_heads 7, got 768"},
-      {"num_attention_heads", "0", "num_attention_heads: expected a whole number from 1 to 256, got 0"},
+      {"quantization_config", R"({"bits": 4})",
+       "quantization_config: expected nothing, got one; take the unquantised checkpoint"},
+      {"num_attention_heads", "8",
+       "hidden_size / num_attention_heads: head_dim must be one of {32, 64, 128}, got 96; "},
+      {"num_attention_heads", "7",
+       "hidden_size: expected a multiple of num_attention_heads 7, got 768"},
+      {"num_attention_heads", "0",
+       "num_attention_heads: expected a whole number from 1 to 256, got 0"},
       {"hidden_size", "", "hidden_size: expected a whole number from 1 to 65536, got nothing"},
       {"hidden_size", "-768", "hidden_size: expected a whole number from 1 to 65536, got -768"},
       {"hidden_size", "768.0", "hidden_size: expected a whole number from 1 to 65536, got 768.0"},
       {"hidden_size", "\"768\"", "hidden_size: expected a whole number from 1 to 65536, got '768'"},
-      {"num_hidden_layers", "257", "num_hidden_layers: expected a whole number from 1 to 256, got 257"},
-      {"max_position_embeddings", "65537", "max_position_embeddings: expected a whole number from 1 to 65536, got 65537"},
-      {"vocab_size", "18446744073709551615", "vocab_size: expected a whole number from 1 to 16777216, got 18446744073709551615"},
-      {"vocab_size", "9223372036854775807", "vocab_size: expected a whole number from 1 to 16777216"},
-      {"type_vocab_size", "true", "type_vocab_size: expected a whole number from 1 to 65536, got true"},
+      {"num_hidden_layers", "257",
+       "num_hidden_layers: expected a whole number from 1 to 256, got 257"},
+      {"max_position_embeddings", "65537",
+       "max_position_embeddings: expected a whole number from 1 to 65536, got 65537"},
+      {"vocab_size", "18446744073709551615",
+       "vocab_size: expected a whole number from 1 to 16777216, got 18446744073709551615"},
+      {"vocab_size", "9223372036854775807",
+       "vocab_size: expected a whole number from 1 to 16777216"},
+      {"type_vocab_size", "true",
+       "type_vocab_size: expected a whole number from 1 to 65536, got true"},
       {"pad_token_id", "-1", "pad_token_id: expected a whole number from 0 to 16777216, got -1"},
-      {"hidden_dropout_prob", "1", "hidden_dropout_prob: expected a number from 0 to less than 1, got 1"},
-      {"attention_probs_dropout_prob", "-0.1", "attention_probs_dropout_prob: expected a number from 0 to less than 1, got -0.1"},
-      {"classifier_dropout", "\"a\"", "classifier_dropout: expected a number from 0 to less than 1, got 'a'"},
-      {"layer_norm_eps", "{}", "layer_norm_eps: expected a number from 0 to less than 1, got an object"},
+      {"hidden_dropout_prob", "1",
+       "hidden_dropout_prob: expected a number from 0 to less than 1, got 1"},
+      {"attention_probs_dropout_prob", "-0.1",
+       "attention_probs_dropout_prob: expected a number from 0 to less than 1, got -0.1"},
+      {"classifier_dropout", "\"a\"",
+       "classifier_dropout: expected a number from 0 to less than 1, got 'a'"},
+      {"layer_norm_eps", "{}",
+       "layer_norm_eps: expected a number from 0 to less than 1, got an object"},
   };
   for (const BadField& c : cases) {
     Json json = base();
@@ -112,7 +134,8 @@ TEST(HfConfig, RefusesWhatTheModelCannotBe) {
     if (*c.value) json[c.key] = Json::parse(c.value);
     SCOPED_TRACE(json.dump());
     const std::string error = user_error([&] { read(dir, json.dump()); });
-    EXPECT_THAT(error, AllOf(StartsWith((dir / "config.json").string() + ": " + c.error), Not(HasSubstr("\n"))));
+    EXPECT_THAT(error, AllOf(StartsWith((dir / "config.json").string() + ": " + c.error),
+                             Not(HasSubstr("\n"))));
   }
 }
 
@@ -122,11 +145,13 @@ TEST(HfConfig, SaysAllMistakesAtOnce) {
   json["hidden_act"] = "relu";
   json["hidden_dropout_prob"] = 2;
   json.erase("vocab_size");
-  EXPECT_EQ(user_error([&] { read(dir, json.dump()); }), (dir / "config.json").string() +
-                                                             ":\n"
-                                                             "  hidden_act: expected \"gelu\", got 'relu'; the kernels have exact (erf) GELU only\n"
-                                                             "  vocab_size: expected a whole number from 1 to 16777216, got nothing\n"
-                                                             "  hidden_dropout_prob: expected a number from 0 to less than 1, got 2");
+  EXPECT_EQ(
+      user_error([&] { read(dir, json.dump()); }),
+      (dir / "config.json").string() +
+          ":\n"
+          "  hidden_act: expected \"gelu\", got 'relu'; the kernels have exact (erf) GELU only\n"
+          "  vocab_size: expected a whole number from 1 to 16777216, got nothing\n"
+          "  hidden_dropout_prob: expected a number from 0 to less than 1, got 2");
 }
 
 TEST(HfConfig, RefusesSizesThatOnlyADamagedFileHas) {
@@ -135,22 +160,31 @@ TEST(HfConfig, RefusesSizesThatOnlyADamagedFileHas) {
   json["hidden_size"] = 32768;
   json["num_attention_heads"] = 256;
   json["num_hidden_layers"] = 256;
-  EXPECT_THAT(user_error([&] { read(dir, json.dump()); }), HasSubstr("the sizes: expected a model of at most 2e+10 parameters, got "));
+  EXPECT_THAT(user_error([&] { read(dir, json.dump()); }),
+              HasSubstr("the sizes: expected a model of at most 2e+10 parameters, got "));
 }
 
 TEST(HfConfig, FilesThatAreNoConfig) {
   ScratchDir dir;
-  EXPECT_THAT(user_error([&] { read_hf_config(dir.path()); }), StartsWith((dir / "config.json").string() + ": "));
-  EXPECT_THAT(user_error([&] { read(dir, ""); }), HasSubstr("expected JSON, got something else at byte 1"));
+  EXPECT_THAT(user_error([&] { read_hf_config(dir.path()); }),
+              StartsWith((dir / "config.json").string() + ": "));
+  EXPECT_THAT(user_error([&] { read(dir, ""); }),
+              HasSubstr("expected JSON, got something else at byte 1"));
   EXPECT_THAT(user_error([&] { read(dir, "[1]"); }), EndsWith("expected a JSON object, got array"));
-  EXPECT_THAT(user_error([&] { read(dir, base().dump() + std::string("\0x", 2)); }), HasSubstr("got a NUL byte"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"model_type": "bert", "model_type": "bert"})"); }), HasSubstr("expected each key once, got 'model_type' twice"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"a": {"b": 1, "b": 2}})"); }), HasSubstr("got 'b' twice"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"layer_norm_eps": 1e999})"); }), HasSubstr("got a number that is too large"));
-  EXPECT_THAT(user_error([&] { read(dir, std::string(1'000'000, '[')); }), HasSubstr("expected JSON of at most 64 levels, got more"));
+  EXPECT_THAT(user_error([&] { read(dir, base().dump() + std::string("\0x", 2)); }),
+              HasSubstr("got a NUL byte"));
+  EXPECT_THAT(user_error([&] { read(dir, R"({"model_type": "bert", "model_type": "bert"})"); }),
+              HasSubstr("expected each key once, got 'model_type' twice"));
+  EXPECT_THAT(user_error([&] { read(dir, R"({"a": {"b": 1, "b": 2}})"); }),
+              HasSubstr("got 'b' twice"));
+  EXPECT_THAT(user_error([&] { read(dir, R"({"layer_norm_eps": 1e999})"); }),
+              HasSubstr("got a number that is too large"));
+  EXPECT_THAT(user_error([&] { read(dir, std::string(1'000'000, '[')); }),
+              HasSubstr("expected JSON of at most 64 levels, got more"));
   std::string objects;
   for (int i = 0; i < 1'000'000; ++i) objects += "{\"a\":";
-  EXPECT_THAT(user_error([&] { read(dir, objects); }), HasSubstr("expected JSON of at most 64 levels, got more"));
+  EXPECT_THAT(user_error([&] { read(dir, objects); }),
+              HasSubstr("expected JSON of at most 64 levels, got more"));
 }
 
 TEST(HfConfig, MutatedFilesAreReadOrRefused) {
@@ -161,8 +195,10 @@ TEST(HfConfig, MutatedFilesAreReadOrRefused) {
     std::string text = whole;
     for (uint32_t edits = 1 + random() % 3; edits > 0; --edits) {
       const size_t at = random() % text.size();
-      if (random() % 2) text[at] = static_cast<char>(random());
-      else text.insert(at, std::string(1, "0123456789-e[]{}\",:"[random() % 19]));
+      if (random() % 2)
+        text[at] = static_cast<char>(random());
+      else
+        text.insert(at, std::string(1, "0123456789-e[]{}\",:"[random() % 19]));
     }
     try {
       read(dir, text);
@@ -177,11 +213,14 @@ TEST(HfConfig, WritesAClassifierAndKeepsTheRest) {
   ScratchDir dir;
   HfConfig c = read(dir, base().dump());
   c.hidden_dropout_prob = 0;  // an override of the run
-  write_hf_config(dir.path(), c, {"entailment", "neutral \xFF", "contradiction"}, /*regression=*/false);
+  write_hf_config(dir.path(), c, {"entailment", "neutral \xFF", "contradiction"},
+                  /*regression=*/false);
   const Json json = Json::parse(read_file(dir / "config.json"));
   EXPECT_EQ(json["architectures"], Json::array({"BertForSequenceClassification"}));
-  EXPECT_EQ(json["id2label"], Json::parse(R"({"0": "entailment", "1": "neutral �", "2": "contradiction"})"));
-  EXPECT_EQ(json["label2id"], Json::parse(R"({"entailment": 0, "neutral �": 1, "contradiction": 2})"));
+  EXPECT_EQ(json["id2label"],
+            Json::parse(R"({"0": "entailment", "1": "neutral �", "2": "contradiction"})"));
+  EXPECT_EQ(json["label2id"],
+            Json::parse(R"({"entailment": 0, "neutral �": 1, "contradiction": 2})"));
   EXPECT_EQ(json["problem_type"], "single_label_classification");
   EXPECT_EQ(json["my_own_key"], base()["my_own_key"]);
   EXPECT_EQ(json["torch_dtype"], "float32");
@@ -206,28 +245,41 @@ TEST(HfConfig, AConfigThatNeverWasAFileIsWrittenWhole) {
 }
 
 TEST(HfConfig, TransformersBuildsTheModelItSays) {
-  if (!std::filesystem::exists(oracle::python())) GTEST_SKIP() << "no Python at " << oracle::python().string() << "; `make test` makes it";
-  ScratchDir dir;
-  const auto script = dir.write("build.py",
-                                "import sys\n"
-                                "from transformers import AutoConfig, AutoModelForSequenceClassification as A\n"
-                                "c = AutoConfig.from_pretrained(sys.argv[1])\n"
-                                "m = A.from_config(c)\n"
-                                "assert type(m).__name__ == 'BertForSequenceClassification', type(m)\n"
-                                "print(c.num_labels, c.problem_type, c.id2label, m.classifier.out_features, m.dropout.p, sep='|')\n");
-  const auto built = [&](const std::vector<std::string>& labels, bool regression) {
+  if (!std::filesystem::exists(oracle::python()))
+    GTEST_SKIP() << "no Python at " << oracle::python().string() << "; `make test` makes it";
+  ScratchDir classifier, regression;
+  const auto write = [](const ScratchDir& dir, const std::vector<std::string>& labels,
+                        bool regression) {
     Json json = base();
-    json.update(Json{{"hidden_size", 64}, {"num_attention_heads", 2}, {"num_hidden_layers", 1}, {"intermediate_size", 64}, {"vocab_size", 100}});
+    json.update(Json{{"hidden_size", 64},
+                     {"num_attention_heads", 2},
+                     {"num_hidden_layers", 1},
+                     {"intermediate_size", 64},
+                     {"vocab_size", 100}});
     HfConfig c = read(dir, json.dump());
     c.classifier_dropout = 0.5;
     write_hf_config(dir.path(), c, labels, regression);
-    const std::string command = "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error '" + oracle::python().string() + "' '" + script.string() + "' '" +
-                                dir.path().string() + "' > '" + (dir / "out").string() + "' 2> '" + (dir / "log").string() + "'";
-    if (std::system(command.c_str()) != 0) ADD_FAILURE() << read_file(dir / "log");
-    return read_file(dir / "out");
   };
-  EXPECT_EQ(built({"a", "b", "c"}, false), "3|single_label_classification|{0: 'a', 1: 'b', 2: 'c'}|3|0.5\n");
-  EXPECT_EQ(built({}, true), "1|regression|{0: 'LABEL_0'}|1|0.5\n");
+  write(classifier, {"a", "b", "c"}, /*regression=*/false);
+  write(regression, {}, /*regression=*/true);
+  const auto script = classifier.write(
+      "build.py",
+      "import sys\n"
+      "from transformers import AutoConfig, AutoModelForSequenceClassification as A\n"
+      "for folder in sys.argv[1:]:\n"
+      "    c = AutoConfig.from_pretrained(folder)\n"
+      "    m = A.from_config(c)\n"
+      "    assert type(m).__name__ == 'BertForSequenceClassification', type(m)\n"
+      "    print(c.num_labels, c.problem_type, c.id2label, m.classifier.out_features, "
+      "m.dropout.p, sep='|')\n");
+  const std::string command =
+      "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error '" + oracle::python().string() + "' '" +
+      script.string() + "' '" + classifier.path().string() + "' '" + regression.path().string() +
+      "' > '" + (classifier / "out").string() + "' 2> '" + (classifier / "log").string() + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0) << read_file(classifier / "log");
+  EXPECT_EQ(read_file(classifier / "out"),
+            "3|single_label_classification|{0: 'a', 1: 'b', 2: 'c'}|3|0.5\n"
+            "1|regression|{0: 'LABEL_0'}|1|0.5\n");
 }
 
 }  // namespace
