@@ -73,9 +73,9 @@ RunInputs read_inputs(const Config& config) {
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'", fmt::join(in.metrics, ", "), select_by));
   }
-  if (spec.pooling == Pooling::kCls && spec.independent_layers() == in.hf_config.num_hidden_layers &&
-      std::ranges::any_of(in.train.examples, [](const Example& e) { return e.segments.size() > 1; })) {
-    throw UserError("model.pooling: cls with every layer independent would read the first segment only; use segments or cls_segments, or fewer independent_layers");
+  check_pooling(spec.pooling, spec.stages, std::ranges::any_of(in.train.examples, [](const Example& e) { return e.segments.size() > 1; }));
+  if (spec.head == Head::kRegression && config.training.label_smoothing > 0) {
+    throw UserError("training.label_smoothing: smooths classes, and the head is a regression; leave it out");
   }
 
   in.tokenizer = load_tokenizer(in.model_dir);

@@ -48,7 +48,7 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
     if (!node.IsMap()) throw UserError(path.string() + ": expected a mapping of keys");
     if (node[kLabels]) spec.labels = node[kLabels].as<std::vector<std::string>>();
     node.remove(kLabels);
-    node["model"]["path"] = dir.string();
+    node["model"]["path"] = ".";  // the reader wants one
     YAML::Emitter emitter;
     emitter << node;
     config = parse_config(emitter.c_str(), path.string(), {});
