@@ -44,6 +44,9 @@ RunInputs read_inputs(const Config& config) {
   ModelSpec& spec = in.spec;
   spec.stages = resolve_schedule(model, in.hf_config.num_hidden_layers);
   spec.format = resolve_segment_format(model, spec.stages);
+  if (spec.format == SegmentFormat::kPair && in.hf_config.type_vocab_size < 2) {
+    throw UserError("model.segment_format: pair needs two token types, and the model has one; use standalone");
+  }
   spec.pooling = model.pooling;
   spec.head = *model.head;
   const int64_t limit = in.hf_config.max_position_embeddings;
