@@ -1,7 +1,7 @@
 # The commands. Each does only what is left to do; `make help` lists them.
 BUILD ?= build
 PREFIX ?= $(HOME)/.local
-BENCH ?= attention
+BENCH ?= tokenizer
 # An optional CUDA emulator (a libcudart.so that runs kernels on the CPU): the CUDA kernels' tests are run under it.
 LAIT_GPUEMU ?=
 export LAIT_BUILD := $(abspath $(BUILD))

@@ -1,7 +1,10 @@
-// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain loops that vectorise.
+// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain loops that
+// vectorise, and dropout in vectors of simd_dropout.h.
 #include "kernels/bf16.h"
 #include "kernels/cpu_dispatch.h"
 #include "kernels/row_ops.h"
+#include "kernels/simd.h"
+#include "kernels/simd_dropout.h"
 
 namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
@@ -35,34 +38,39 @@ template <class T>
   }
 }
 
+// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0 gives residual whatever x is.
+template <class T>
+inline void add_dropped(const T* x, const T* residual, T* out, Vec factor, typename Accumulator<T>::type scale, int64_t columns) {
+  using A = typename Accumulator<T>::type;
+  if constexpr (sizeof(T) < sizeof(double)) {
+    if (columns >= kVector) {
+      const Vec kept = factor == 0.f ? Vec{} : load(x) * factor;
+      return store(out, residual ? kept + load(residual) : kept);
+    }
+  }
+  for (int64_t c = 0; c < smaller(columns, kVector); ++c) {
+    const A kept = factor[c] == 0.f ? A{0} : wide(x[c]) * scale;
+    out[c] = rounded<T>(kept + (residual ? wide(residual[c]) : A{0}));
+  }
+}
+
 template <class T>
 void dropout_add_rows(const DropoutAddParams& p) {
   using A = typename Accumulator<T>::type;
-  const uint32_t threshold = dropout_threshold(p.dropout.p);
   const A scale = static_cast<A>(1.0 / (1.0 - static_cast<double>(p.dropout.p)));
   parallel_for(p.parallel, 0, p.num_rows, grain(p.width), [&](int64_t begin, int64_t end) {
-    constexpr int64_t kBlocks = 16;  // counters drawn at once: independent, so they share vectors
     for (int64_t t = begin; t < end; ++t) {
       const T* x = static_cast<const T*>(p.x) + t * p.width;
       const T* residual = p.residual ? static_cast<const T*>(p.residual) + t * p.width : nullptr;
       T* out = static_cast<T*>(p.out) + t * p.width;
+      auto add = [&](int64_t c, Vec factor) {
+        add_dropped<T>(x + c, residual ? residual + c : nullptr, out + c, factor, scale, p.width - c);
+      };
       if (p.dropout.p == 0) {
-        for (int64_t c = 0; c < p.width; ++c) out[c] = rounded<T>(wide(x[c]) + (residual ? wide(residual[c]) : A{0}));
-        continue;
-      }
-      const auto unit = static_cast<uint32_t>(p.unit_ids[t]), row = static_cast<uint32_t>(p.positions[t]);
-      for (int64_t block = 0; block * 4 < p.width; block += kBlocks) {
-        uint32_t words[4][kBlocks];
-        for (int64_t b = 0; b < kBlocks; ++b) {
-          const PhiloxWords w = dropout_words(p.dropout, unit, row, static_cast<uint32_t>(block + b), /*head=*/0);
-          for (int i = 0; i < 4; ++i) words[i][b] = w.word[i];
-        }
-        const int64_t columns = p.width - block * 4 < kBlocks * 4 ? p.width - block * 4 : kBlocks * 4;
-        for (int64_t c = 0; c < columns; ++c) {
-          const int64_t at = block * 4 + c;
-          const A kept = words[c % 4][c / 4] >= threshold ? wide(x[at]) * scale : A{0};
-          out[at] = rounded<T>(kept + (residual ? wide(residual[at]) : A{0}));
-        }
+        for (int64_t c = 0; c < p.width; c += kVector) add(c, broadcast(1.f));
+      } else {
+        const DropoutRow row(p.dropout, static_cast<uint32_t>(p.unit_ids[t]), static_cast<uint32_t>(p.positions[t]), /*head=*/0);
+        row.factors(round_up(p.width, kVector), add);
       }
     }
   });

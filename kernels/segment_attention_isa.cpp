@@ -7,6 +7,7 @@
 //   forward   S = Q Kt          P = softmax S     O  = P V
 //   backward  S = Q Kt          P = e^(S - lse)   dP = dO Vt     dS = P (dP - delta),  delta = sum of P dP over the row
 //             dV += P' dO       dK += dS' Q       dQ = dS K                (' transposed)
+// The rows of P are summed again in the backward: divided by that, they lose the rounding of lse.
 // Every element is one chain of operations in the order of keys, dims or queries, whatever the blocks. Equals
 // reference::segment_attention_*.
 #include "kernels/bf16.h"
@@ -71,11 +72,19 @@ T* element(const Rows<void*>& rows, int64_t row, int64_t head) {
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
+// Rows lie too far apart for the hardware to foresee them; the next task is most often the next head of the same rows.
+template <class T>
+void prefetch_next_head(const T* from, const Rows<const void*>& rows, int64_t dim) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t d = 0; d < dim; d += kLine) __builtin_prefetch(from + rows.head_stride + d);
+}
+
 // Rows [begin, begin + n) of one head as float: to[i * D + d].
 template <class T>
 void load_rows(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head, int64_t dim, float* to) {
   for (int64_t i = 0; i < n; ++i, to += dim) {
     const T* from = element<T>(rows, begin + i, head);
+    prefetch_next_head<T>(from, rows, dim);
     for (int64_t d = 0; d < dim; d += kVector) store(to + d, load(from + d));
   }
 }
@@ -89,6 +98,7 @@ void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim, 
     for (int64_t j = 0; j < width; j += kVector) {
       const int64_t keys = smaller(kVector, t.n - block - j);
       const T* from = element<T>(rows, t.k_begin + block + j, t.head);
+      for (int64_t i = 0; i < keys; ++i) prefetch_next_head<T>(from + i * rows.row_stride, rows, dim);
       for (int64_t d = 0; d < dim; d += kVector) {
         Vec square[kVector];
         if (keys == kVector) {
@@ -174,11 +184,7 @@ Vec finish_scores(float scale, const float* biases, int64_t visible, int64_t pad
   for (int64_t j = 0; j < padded; j += kVector) {
     Vec s = load(scores + j) * scale;
     if (biases) s += load(biases + j);
-    if (visible < j + kVector) {
-      for (int lane = 0; lane < kVector; ++lane) {
-        if (j + lane >= visible) s[lane] = -kInfinity;
-      }
-    }
+    if (visible < j + kVector) s = lane_numbers() < static_cast<int32_t>(visible - j) ? s : broadcast(-kInfinity);
     store(scores + j, s);
     top = maximum(top, s);
   }
@@ -289,10 +295,11 @@ void forward_task(const SegmentAttentionParams& p, const Task& t) {
   });
 }
 
-// Turns scores S and dP, both (rows, padded), into what dV and what dQ, dK are made of: P times dropout's factors, and dS.
+// Turns scores S and dP, both (rows, padded), into what dV and what dQ, dK are made of: e^(S - lse) times dropout's factors
+// (`dropped`, which may be `scores`), and dS. dV also needs factor[i], 1 / the sum of row i's e^(S - lse).
 void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals, const float* lse,
-                      int64_t begin, int64_t rows, float* scores, float* dp, float* dropped) {
-  alignas(64) Vec lanes[kRowsPadded] = {};
+                      int64_t begin, int64_t rows, float* scores, float* dp, float* dropped, float* factor) {
+  alignas(64) Vec sums[kRowsPadded] = {}, weighted[kRowsPadded] = {};
   alignas(64) float delta[kRowsPadded];
   for (int64_t i = 0; i < rows; ++i) {
     float* row = scores + i * t.padded;
@@ -302,29 +309,38 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
     const int64_t visible = visible_keys(p, t, begin + i);
     finish_scores(p.scale, biases, visible, t.padded, row);
     const float shift = visible == 0 ? 0.f : lse[begin + i];
-    Vec sum{};
+    Vec sum{}, product{};
     if (p.dropout.p > 0) {
-      dropout_row(p, t, begin + i).factors(t.padded, [&](int64_t j, Vec factor) {
-        const Vec e = exp_negative(load(row + j) - shift), g = load(gradient + j) * factor;
+      dropout_row(p, t, begin + i).factors(t.padded, [&](int64_t j, Vec keep) {
+        const Vec e = exp_negative(load(row + j) - shift), g = load(gradient + j) * keep;
         store(row + j, e);
-        store(kept + j, e * factor);
+        store(kept + j, e * keep);
         store(gradient + j, g);
-        sum += e * g;
+        sum += e;
+        product += e * g;
       });
     } else {
       for (int64_t j = 0; j < t.padded; j += kVector) {
         const Vec e = exp_negative(load(row + j) - shift);
         store(row + j, e);
-        sum += e * load(gradient + j);
+        sum += e;
+        product += e * load(gradient + j);
       }
     }
-    lanes[i] = sum;
+    sums[i] = sum;
+    weighted[i] = product;
   }
-  for (int64_t i = 0; i < rows; i += kVector) store(delta + i, sum_lanes(lanes + i));
+  for (int64_t i = 0; i < rows; i += kVector) {
+    const Vec sum = sum_lanes(sums + i), inverse = sum == 0.f ? Vec{} : 1.f / sum;
+    store(factor + i, inverse);
+    store(delta + i, sum_lanes(weighted + i) * inverse);
+  }
   for (int64_t i = 0; i < rows; ++i) {
     const float* row = scores + i * t.padded;
     float* gradient = dp + i * t.padded;
-    for (int64_t j = 0; j < t.padded; j += kVector) store(gradient + j, load(row + j) * (load(gradient + j) - delta[i]));
+    for (int64_t j = 0; j < t.padded; j += kVector) {
+      store(gradient + j, load(row + j) * factor[i] * (load(gradient + j) - delta[i]));
+    }
   }
 }
 
@@ -365,7 +381,11 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     load_rows<T>(g.dout, t.q_begin + begin, rows, t.head, dim, dout);
     multiply_keys(t, rows, dim, q, kt, scores);
     multiply_keys(t, rows, dim, dout, vt, ds);
-    softmax_backward(p, t, diagonals, lse, begin, rows, scores, ds, dropped);
+    alignas(64) float factor[kRowsPadded];
+    softmax_backward(p, t, diagonals, lse, begin, rows, scores, ds, dropped, factor);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t d = 0; d < dim; d += kVector) store(dout + i * dim + d, load(dout + i * dim + d) * factor[i]);
+    }
     for (int64_t i = 0; bias_grad && i < rows; ++i) {
       float* to = diagonals.gradient_row(begin + i);
       for (int64_t j = 0; j < t.padded; j += kVector) store(to + j, load(to + j) + load(ds + i * t.padded + j));

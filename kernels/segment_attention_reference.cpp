@@ -151,20 +151,23 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
         double probability, factor, dp;
       };
       std::vector<Pair> pairs(static_cast<size_t>(query.num_keys()));
-      double delta = 0;  // sum over j of p dp; equal to out . dout but for the rounding of out
+      double sum = 0, delta = 0;  // delta is sum over j of p dp; equal to out . dout but for the rounding of out
       for (int64_t j = 0; j < query.num_keys(); ++j) {
         if (!query.allowed(j)) continue;
         const double factor = query.dropout_factor(j);
         const Pair pair{std::exp(query.score(q, k, j) - lse), factor, dot(dout.row(row), v.row(query.key_row(j)), dim) * factor};
+        sum += pair.probability;  // 1 but for the rounding of lse
         delta += pair.probability * pair.dp;
         pairs[static_cast<size_t>(j)] = pair;
       }
+      delta /= sum;
       for (int64_t j = 0; j < query.num_keys(); ++j) {
         if (!query.allowed(j)) continue;
         const Pair& pair = pairs[static_cast<size_t>(j)];
+        const double probability = pair.probability / sum;
         const int64_t key = query.key_row(j);
-        add(dv.row(key), pair.probability * pair.factor, dout.row(row), dim);
-        const double ds = pair.probability * (pair.dp - delta);
+        add(dv.row(key), probability * pair.factor, dout.row(row), dim);
+        const double ds = probability * (pair.dp - delta);
         if (p.bias.table) dbias[static_cast<size_t>(query.bias_index(j))] += ds;
         add(dq.row(row), p.scale * ds, k.row(key), dim);
         add(dk.row(key), p.scale * ds, q.row(row), dim);

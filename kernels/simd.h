@@ -30,7 +30,7 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple -
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-inline Vec broadcast(float x) { return Vec{} + x; }
+inline Vec broadcast(float x) { return x - Vec{}; }  // x - 0 is x for every x: the compiler leaves it out
 
 // kVector elements as float, from or to memory of any alignment; bfloat16 rounds to nearest even.
 inline Vec load(const float* p) {
@@ -51,6 +51,13 @@ inline void store(Bf16* p, Vec v) {
   const VecHalf half = __builtin_convertvector(is_nan ? quiet : nearest, VecHalf);
   __builtin_memcpy(p, &half, sizeof(half));
 }
+
+// 0, 1, 2, …
+template <int... kLane>
+inline VecInt lane_numbers(std::integer_sequence<int, kLane...>) {
+  return VecInt{kLane...};
+}
+inline VecInt lane_numbers() { return lane_numbers(std::make_integer_sequence<int, kVector>{}); }
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 

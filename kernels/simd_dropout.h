@@ -42,20 +42,34 @@ struct VecWords {
   VecUint word[4];
 };
 
-inline VecWords philox(VecUint c0, VecUint c1, VecUint c2, VecUint c3, uint32_t k0, uint32_t k1) {
+// philox() of counters that differ in c2 alone, so that the first two rounds multiply only half.
+inline VecWords philox(uint32_t c0, uint32_t c1, VecUint c2, uint32_t c3, uint32_t k0, uint32_t k1) {
   constexpr auto kLanes = std::make_integer_sequence<int, kVector>{};
-  for (int round = 0; round < 10; ++round) {
-    VecUint high0, low0, high1, low1;
-    multiply_wide(c0, 0xD2511F53u, high0, low0, kLanes);
-    multiply_wide(c2, 0xCD9E8D57u, high1, low1, kLanes);
-    c0 = high1 ^ c1 ^ k0;
-    c1 = low1;
-    c2 = high0 ^ c3 ^ k1;
-    c3 = low0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+  constexpr uint32_t kFactor0 = 0xD2511F53u, kFactor1 = 0xCD9E8D57u, kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;
+  const uint64_t first0 = uint64_t{kFactor0} * c0;
+  VecUint high0, low0, high1, low1;
+  multiply_wide(c2, kFactor1, high1, low1, kLanes);
+  const uint64_t first1 = uint64_t{kFactor1} * (static_cast<uint32_t>(first0 >> 32) ^ c3 ^ k1);
+  VecUint v0 = high1 ^ (c1 ^ k0), v1 = low1, v2, v3;
+  k0 += kWeyl0;
+  k1 += kWeyl1;
+  multiply_wide(v0, kFactor0, high0, low0, kLanes);
+  v0 = v1 ^ (static_cast<uint32_t>(first1 >> 32) ^ k0);
+  v1 = VecUint{} + static_cast<uint32_t>(first1);
+  v2 = high0 ^ (static_cast<uint32_t>(first0) ^ k1);
+  v3 = low0;
+#pragma GCC unroll 8
+  for (int round = 2; round < 10; ++round) {
+    k0 += kWeyl0;
+    k1 += kWeyl1;
+    multiply_wide(v0, kFactor0, high0, low0, kLanes);
+    multiply_wide(v2, kFactor1, high1, low1, kLanes);
+    v0 = high1 ^ v1 ^ k0;
+    v1 = low1;
+    v2 = high0 ^ v3 ^ k1;
+    v3 = low0;
   }
-  return {{c0, c1, c2, c3}};
+  return {{v0, v1, v2, v3}};
 }
 
 // In each quarter of four lanes, the 4 x 4 words transposed.
@@ -97,11 +111,10 @@ struct DropoutRow {
   template <class Use>
   void factors(int64_t columns, const Use& use) const {
     constexpr auto kLanes = std::make_integer_sequence<int, kVector>{};
-    const VecUint zero{};
     for (int64_t column = 0; column < columns; column += 4 * kVector) {
       const VecUint blocks = lane_blocks(kLanes) + static_cast<uint32_t>(column / 4);
-      VecWords words = philox(zero + dropout.step, zero + unit_id, (row << 16) | blocks,
-                              zero + ((uint32_t{dropout.layer} << 24) | (head << 16) | (static_cast<uint32_t>(dropout.site) << 8)),
+      VecWords words = philox(dropout.step, unit_id, (row << 16) | blocks,
+                              (uint32_t{dropout.layer} << 24) | (head << 16) | (static_cast<uint32_t>(dropout.site) << 8),
                               static_cast<uint32_t>(dropout.seed), static_cast<uint32_t>(dropout.seed >> 32));
       transpose_quarters(words, kLanes);
 #pragma GCC unroll 4

@@ -18,7 +18,7 @@ void check_all_isas(const Problem& p) {
   const Result peer = explicit_attention(p);
   for (const IsaKernels& isa : supported_isas()) {
     SCOPED_TRACE(isa.name);
-    expect_close(run(p, isa.forward, isa.backward), exact, peer, p.dtype);
+    expect_close(p, run(p, isa.forward, isa.backward), exact, peer);
   }
 }
 

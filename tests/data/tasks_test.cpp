@@ -1,0 +1,153 @@
+// The tasks' readers: native formats, what they refuse and how they say it, and the counts of the real files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdlib>
+
+#include "lait/data/labels.h"
+#include "lait/data/task.h"
+#include "lait/error.h"
+#include "lait/files.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lait {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Tasks : public testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& text) {
+    write_file(folder_ / name, text);
+    return (folder_ / name).string();
+  }
+  std::vector<Example> read(const std::string& task, const std::string& file, const ReadOptions& options = {}) {
+    std::vector<Example> out;
+    counts_ = {};
+    find_task(task).read(file, options, out, counts_);
+    return out;
+  }
+  void expect_error(const std::string& task, const std::string& text, const std::string& message) {
+    const std::string file = write("bad", text);
+    try {
+      read(task, file);
+      ADD_FAILURE() << "expected an error for " << text.substr(0, 80);
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(message));
+      EXPECT_THAT(error.what(), HasSubstr(file));
+    }
+  }
+
+  TemporaryFolder folder_;
+  ReadCounts counts_;
+};
+
+TEST_F(Tasks, SickTakesQuotesAsText) {
+  const auto examples = read("sick", write("s", "\xEF\xBB\xBFpair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\r\n"
+                                                "7\tA \"man\tis\" here\t4.5\tNEUTRAL\r\n8\ta\tb\t1\tCONTRADICTION"));
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_THAT(examples[0].segments, ElementsAre("A \"man", "is\" here"));
+  EXPECT_EQ(examples[0].label, 1);
+  EXPECT_EQ(examples[0].id, "7");
+  EXPECT_EQ(examples[1].label, 2);
+}
+
+TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
+  for (const std::string& text : {std::string("{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"neutral\"}\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": -1}\n"),
+                                  std::string("{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"neutral\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"),
+                                  std::string("index\tsentence1\tsentence2\tgold_label\n0\tp\th\tneutral\n1\tp\th\t-\n")}) {
+    const auto examples = read("mnli", write("n", text));
+    ASSERT_EQ(examples.size(), 1u) << text;
+    EXPECT_THAT(examples[0].segments, ElementsAre("p", "h"));
+    EXPECT_EQ(examples[0].label, 1);
+    EXPECT_EQ(counts_.unlabelled, 1);
+  }
+}
+
+TEST_F(Tasks, JsonlTakesAnyNumberOfSegmentsGroupsIdsAndLabels) {
+  const auto examples = read("jsonl", write("j", R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": true, "id": 5})" "\n\n"
+                                                 R"({"segments": ["d"], "label": 2, "id": "x"})" "\n"));
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_THAT(examples[0].groups, ElementsAre(0, 0, 1));
+  EXPECT_EQ(examples[0].label_text, "true");
+  EXPECT_EQ(examples[0].id, "5");
+  EXPECT_EQ(examples[1].label_text, "2");
+}
+
+TEST_F(Tasks, GzipIsReadDirectly) {
+  const std::string path = (folder_ / "j.jsonl.gz").string(), text = "{\"segments\": [\"a\"], \"label\": 1}\n";
+  gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
+  gzclose(file);
+  EXPECT_EQ(read("jsonl", path).size(), 1u);
+}
+
+TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
+  expect_error("sick", "", "expected examples, got an empty file");
+  expect_error("sick", "pair_ID\tsentence_A\n", ":1: expected a tab-separated header with the column sentence_B");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n", ":3: expected 4 tab-separated columns, got 3; mend the line or set data.skip_bad_lines");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tMAYBE\n", ":2: expected a label of {ENTAILMENT, NEUTRAL, CONTRADICTION}, got 'MAYBE'");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n", ":1: expected text in the field \"hypothesis\", got number");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\"}\n", ":1: expected the field \"label\", got none");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 3}\n", "expected a label index from 0 to 2, got 3");
+  expect_error("jsonl", "{\"segments\": [], \"label\": 1}\n", ":1: expected \"segments\": a list of at least one text");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1}\n{\"segments\": [\"a\"], \"lable\": 1}\n", ":2: expected the fields segments, label, groups and id, got 'lable'");
+  expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n", "each the one before or one more");
+  expect_error("jsonl", "[1]\n", ":1: expected a JSON object, got '[1]'");
+  expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n", "expected JSON of at most 64 levels, got more");
+  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n", ":1: expected a JSON object");
+  expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n", ":1: expected 2 segments, got 1");
+  try {
+    find_task("snil");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(), "task: expected one of {wordnet, sick, mnli, snli, jsonl}, got 'snil' (did you mean snli?)");
+  }
+}
+
+TEST_F(Tasks, BadLinesAreToleratedUpToTheBudgetAndCounted) {
+  const std::string file = write("j", "x\n{\"segments\": [\"a\"], \"label\": 1}\ny\n");
+  EXPECT_EQ(read("jsonl", file, {.skip_bad_lines = 2, .require_labels = true}).size(), 1u);
+  EXPECT_EQ(counts_.bad_lines, 2);
+  EXPECT_THROW(read("jsonl", file, {.skip_bad_lines = 1, .require_labels = true}), UserError);
+}
+
+TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
+  auto train = read("jsonl", write("t", "{\"segments\": [\"a\"], \"label\": \"no\"}\n{\"segments\": [\"a\"], \"label\": \"maybe\"}\n"));
+  const auto labels = label_set(train);
+  EXPECT_THAT(labels, ElementsAre("maybe", "no"));
+  assign_labels(train, labels);
+  EXPECT_EQ(train[0].label, 1);
+  auto other = read("jsonl", write("o", "{\"segments\": [\"a\"], \"label\": \"yes\"}\n"));
+  try {
+    assign_labels(other, labels);
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(), "example 1: expected one of the training data's labels {maybe, no}, got 'yes'");
+  }
+  EXPECT_THROW(assign_scores(other), UserError);
+  auto scores = read("jsonl", write("s", "{\"segments\": [\"a\"], \"label\": 2.5}\n"));
+  assign_scores(scores);
+  EXPECT_EQ(scores[0].label, 2.5);
+}
+
+TEST_F(Tasks, RealFilesHaveTheirCounts) {
+  const char* data = std::getenv("LAIT_TEST_DATA");
+  if (data == nullptr) GTEST_SKIP() << "LAIT_TEST_DATA is not set";
+  const std::string root = data;
+  EXPECT_EQ(read("sick", root + "/sick/SICK_train.txt").size(), 4500u);
+  EXPECT_EQ(read("sick", root + "/sick/SICK_trial.txt").size(), 500u);
+  EXPECT_EQ(read("sick", root + "/sick/SICK_test_annotated.txt.gz").size(), 4927u);
+  EXPECT_EQ(read("mnli", root + "/mnli/train_9k.jsonl.gz").size(), 8999u);
+  EXPECT_EQ(read("mnli", root + "/mnli/dev_matched.jsonl.gz").size(), 9815u);
+  EXPECT_EQ(read("mnli", root + "/mnli/glue_native_dev_matched_48.tsv.gz").size(), 48u);
+  EXPECT_EQ(read("mnli", root + "/mnli/glue_native_train_48.tsv.gz").size(), 48u);
+  EXPECT_EQ(read("snli", root + "/snli/dev.jsonl.gz").size(), 9842u);
+  EXPECT_EQ(read("snli", root + "/snli/snli_1.0_dev_subset.jsonl.gz").size(), 1273u);
+  EXPECT_EQ(counts_.unlabelled, 16);
+}
+
+}  // namespace
+}  // namespace lait
