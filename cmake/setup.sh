@@ -40,15 +40,17 @@ fail() {  # fail WHAT WAY_OUT
 }
 
 # step TITLE WAY_OUT COMMAND...: runs the command with its output in the log and shows the log's end when it fails. The
-# command runs in a process group of its own, so that an interrupt ends it with all its children.
+# command runs in a process group of its own, so that an interrupt ends it with all its children. Not so the installation
+# of packages: sudo may need the terminal, and an interrupted dpkg would have to be repaired, so an interrupt waits for it.
 running=
+own_group=1
 step() {
   local title=$1 way_out=$2 start=$SECONDS status=0 from
   shift 2
   say "$title"
   printf '\n== %s: %s\n' "$(date '+%F %T')" "$title" >>"$log"
   from=$(wc -l <"$log")
-  set -m
+  ((own_group == 0)) || set -m
   (set -euo pipefail; "$@") >>"$log" 2>&1 </dev/null &
   running=$!
   set +m
@@ -69,7 +71,12 @@ step() {
 }
 
 stop() {  # an interrupt
-  [[ -z $running ]] || kill -TERM -- "-$running" 2>/dev/null || true
+  if [[ -n $running ]] && ((own_group == 0)); then
+    printf '\nsetup: interrupted; waiting for the package manager to finish\n' >&2
+    wait "$running" || true
+  elif [[ -n $running ]]; then
+    kill -TERM -- "-$running" 2>/dev/null || true
+  fi
   printf '\nsetup: interrupted; run the same command again, finished parts are kept\n' >&2
   exit "$1"
 }
@@ -108,9 +115,11 @@ debian_packages() {
     say "sudo is needed to install Debian packages: $missing"
     sudo -v || fail "sudo was refused" "as root: apt-get install --no-install-recommends $missing"
   fi
+  own_group=0
   # shellcheck disable=SC2086
   step "Debian packages: $missing" \
     "see that the package mirror answers (apt-get update), then run this again" install_packages "$as_root" $missing
+  own_group=1
 }
 
 # ---- wheels
