@@ -56,12 +56,20 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
   const Config config = read_config(find_config(name), overrides, task_names());
   const Task& task = find_task(config.task);
   const auto tokenizer = load_tokenizer(find_model(config.model.path));
+  bool any = false;
   for (const auto& [split, files] : {std::pair{"train", &config.data.train}, {"validation", &config.data.validation}, {"test", &config.data.test}}) {
     std::vector<Example> examples;
     ReadCounts counts;
     for (const std::string& file : *files) task.read(file, {.skip_bad_lines = config.data.skip_bad_lines - counts.bad_lines}, examples, counts);
+    if (counts.bad_lines > 0 || counts.unlabelled > 0) {
+      std::printf("%s: left out %lld malformed lines and %lld examples without gold label\n", split, static_cast<long long>(counts.bad_lines),
+                  static_cast<long long>(counts.unlabelled));
+    }
+    if (!files->empty() && examples.empty()) throw UserError("data." + std::string(split) + ": expected examples of task " + task.name() + ", got none");
     if (!examples.empty()) print_statistics(split, examples, *tokenizer);
+    any |= !examples.empty();
   }
+  if (!any) throw UserError(name + ": expected files in data.train, data.validation or data.test, got none");
   return kExitOk;
 }
 

@@ -18,7 +18,9 @@ std::string name_of(std::span<const Example> examples, size_t i) {
 
 std::vector<std::string> label_set(std::span<const Example> examples) {
   std::set<std::string> labels;
-  for (const Example& example : examples) labels.insert(example.label_text);
+  for (const Example& example : examples) {
+    if (!example.label_text.empty()) labels.insert(example.label_text);
+  }
   return {labels.begin(), labels.end()};
 }
 

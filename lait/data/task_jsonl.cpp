@@ -1,7 +1,5 @@
 // The open door, {"segments": ["…", "…"], "label": …, "groups": [0, 1], "id": …}: any number of segments, labels found in
 // the data. The wordnet task is the same format with fixed labels.
-#include <charconv>
-
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
 
@@ -52,7 +50,7 @@ class Jsonl : public Task {
       throw BadLine("expected " + std::to_string(segment_names_.size()) + " segments, got " + std::to_string(example.segments.size()));
     }
     if (example.label_text.empty()) {
-      if (options.require_labels) throw BadLine("expected the field \"label\", got none");
+      if (options.require_labels) throw BadLine("expected the field \"label\", got none or an empty one");
     } else if (!labels_.empty()) {
       example.label = label_index(example.label_text, labels_);
       example.label_text.clear();

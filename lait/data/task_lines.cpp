@@ -1,6 +1,7 @@
 #include "lait/data/task_lines.h"
 
 #include <algorithm>
+#include <set>
 
 #include "lait/error.h"
 
@@ -32,29 +33,59 @@ bool too_deep(const std::string& text) {
 
 }  // namespace
 
+std::string first_line(LineReader& reader, const std::filesystem::path& file) {
+  while (auto line = reader.next()) {
+    if (!is_blank(*line)) return std::move(*line);
+  }
+  throw UserError(file.string() + ": expected examples, got an empty file");
+}
+
 void for_each_line(LineReader& reader, const std::filesystem::path& file, const ReadOptions& options, ReadCounts& counts,
-                   const std::function<void(const std::string&)>& body) {
+                   const std::function<void(const std::string&)>& body, std::optional<std::string> first) {
   int64_t bad = 0;
-  while (const auto line = reader.next()) {
+  bool any = false;
+  for (auto line = first ? std::move(first) : reader.next(); line; line = reader.next()) {
     if (is_blank(*line)) continue;
+    any = true;
     try {
       body(*line);
     } catch (const BadLine& error) {
       if (++bad > options.skip_bad_lines) {
+        const bool spent = options.skip_bad_lines > 0 || counts.bad_lines > 0;
         throw UserError(reader.where() + ": " + error.what() + "; mend the line" +
-                        (options.skip_bad_lines > 0 ? " or raise data.skip_bad_lines (now used up)" : " or set data.skip_bad_lines"));
+                        (spent ? " or raise data.skip_bad_lines (now used up)" : " or set data.skip_bad_lines"));
       }
       ++counts.bad_lines;
     }
   }
-  if (reader.line_number() == 0) throw UserError(file.string() + ": expected examples, got an empty file");
+  if (!any) throw UserError(file.string() + ": expected examples, got " + (reader.line_number() == 0 ? "an empty file" : "none"));
 }
 
 nlohmann::json parse_object(const std::string& line) {
+  using nlohmann::json;
+  // The parser takes a NUL for the end of the text and would not see what stands behind it.
+  if (const size_t nul = line.find('\0'); nul != line.npos) throw BadLine("expected JSON, got a NUL at byte " + std::to_string(nul + 1));
   if (too_deep(line)) throw BadLine("expected JSON of at most " + std::to_string(kMaxDepth) + " levels, got more");
-  auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) throw BadLine("expected a JSON object, got " + shown(line));
-  return json;
+  std::vector<std::set<std::string>> open_objects;
+  const auto each_field_once = [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) open_objects.emplace_back();
+    if (event == json::parse_event_t::object_end) open_objects.pop_back();
+    if (event == json::parse_event_t::key && !open_objects.back().insert(value.get<std::string>()).second) {
+      throw BadLine("expected each field once, got " + shown(value.get<std::string>()) + " twice");
+    }
+    return true;
+  };
+  json object;
+  try {
+    object = json::parse(line, each_field_once);
+  } catch (const json::parse_error& error) {
+    const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
+    throw BadLine("expected a JSON object, got " + (utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " + std::to_string(error.byte));
+  } catch (const json::out_of_range&) {
+    throw BadLine("expected JSON, got a number that is too large");
+  }
+  if (!object.is_object()) throw BadLine("expected a JSON object, got " + shown(line));
+  return object;
 }
 
 std::string text_field(const nlohmann::json& object, const char* name) {
@@ -74,13 +105,22 @@ std::vector<std::string> split_tabs(const std::string& line) {
   }
 }
 
-std::vector<size_t> find_columns(const std::string& header, const std::vector<std::string>& names, const std::filesystem::path& file) {
-  const std::vector<std::string> columns = split_tabs(header);
+std::vector<std::string> split_cells(const std::string& line, size_t width) {
+  std::vector<std::string> cells = split_tabs(line);
+  if (cells.size() == width) return cells;
+  throw BadLine("expected " + std::to_string(width) + " tab-separated columns, got " + std::to_string(cells.size()));
+}
+
+std::vector<size_t> find_columns(const std::vector<std::string>& header, const std::vector<std::string>& names, const std::string& where) {
   std::vector<size_t> out;
   for (const std::string& name : names) {
-    const auto found = std::ranges::find(columns, name);
-    if (found == columns.end()) throw UserError(file.string() + ":1: expected a tab-separated header with the column " + name + ", got " + shown(header));
-    out.push_back(static_cast<size_t>(found - columns.begin()));
+    const auto count = std::ranges::count(header, name);
+    if (count != 1) {
+      std::string columns;
+      for (const std::string& column : header) columns += (columns.empty() ? "" : " ") + column;
+      throw UserError(where + ": expected a tab-separated header with the column " + name + (count > 1 ? " once" : "") + ", got " + shown(columns));
+    }
+    out.push_back(static_cast<size_t>(std::ranges::find(header, name) - header.begin()));
   }
   return out;
 }

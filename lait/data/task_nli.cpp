@@ -3,7 +3,6 @@
 // "-" marks an example that annotators did not agree on: it is left out and counted.
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {
@@ -23,21 +22,15 @@ class Nli : public Task {
 
   void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
-    const auto first = reader.next();
-    if (!first) throw UserError(file.string() + ": expected examples, got an empty file");
-    const bool json = first->find_first_not_of(" \t") != std::string::npos && (*first)[first->find_first_not_of(" \t")] == '{';
-    if (json) {
-      LineReader again(file);
-      for_each_line(again, file, options, counts, [&](const std::string& line) { add(json_example(line, options), out, counts); });
+    std::string first = first_line(reader, file);
+    if (first[first.find_first_not_of(" \t")] == '{') {
+      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line, options), out, counts); }, std::move(first));
       return;
     }
-    const auto columns = find_columns(*first, {"sentence1", "sentence2", "gold_label"}, file);
-    const size_t width = split_tabs(*first).size();
+    const auto header = split_tabs(first);
+    const auto columns = find_columns(header, {"sentence1", "sentence2", "gold_label"}, reader.where());
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
-      const auto cells = split_tabs(line);
-      if (cells.size() != width) {
-        throw BadLine("expected " + std::to_string(width) + " tab-separated columns, got " + std::to_string(cells.size()));
-      }
+      const auto cells = split_cells(line, header.size());
       Example example;
       example.segments = {cells[columns[0]], cells[columns[1]]};
       example.label_text = cells[columns[2]];

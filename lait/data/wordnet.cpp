@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
 
 #include "kernels/philox.h"
-#include "lait/error.h"
+#include "lait/data/wordnet_nouns.h"
 #include "lait/files.h"
 
 namespace lait {
@@ -18,37 +17,6 @@ namespace {
 constexpr int64_t kMaxBranch = 1500;   // synsets of a branch, the unit that splits are made of
 constexpr int64_t kMaxClaims = 20;     // pairs in which one Y stands
 constexpr size_t kMinWords = 3, kMaxWords = 25;  // of a gloss
-
-struct Synset {
-  std::string offset;
-  std::vector<std::string> lemmas;
-  std::vector<int32_t> hypernyms;
-  std::vector<int32_t> children;  // synsets whose first hypernym this is
-  bool instance = false;          // of a class ("Paris"), not a kind
-  std::string definition;
-  int32_t branch = -1;
-  int32_t parent() const { return hypernyms.empty() ? -1 : hypernyms[0]; }
-};
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> out;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(separator, begin), text.size());
-    if (end > begin) out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
-// The definition of a gloss: what stands before the first example in quotes.
-std::string definition_of(const std::string& gloss) {
-  size_t end = gloss.size();
-  for (const char* mark : {"; \"", ": \""}) end = std::min(end, gloss.find(mark));
-  std::string out = gloss.substr(0, end);
-  out.erase(out.find_last_not_of(' ') + 1);
-  out.erase(0, out.find_first_not_of(' '));
-  return out;
-}
 
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> out;
@@ -76,59 +44,9 @@ std::string singular(const std::string& word) {
   return plural ? word.substr(0, word.size() - 1) : word;
 }
 
-std::vector<Synset> read_synsets(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) {
-    throw UserError(file.string() + ": expected WordNet's noun database, got none; install it (apt-get install wordnet-base) or pass --wordnet DIR");
-  }
-  std::vector<Synset> synsets;
-  std::unordered_map<std::string, int32_t> index;
-  std::vector<std::vector<std::string>> hypernyms;
-  LineReader reader(file);
-  while (const auto line = reader.next()) {
-    if (line->starts_with(' ')) continue;  // the licence
-    const size_t bar = line->find(" | ");
-    const std::vector<std::string> f = split(line->substr(0, bar), ' ');
-    auto malformed = [&]() -> UserError { return UserError(reader.where() + ": expected a line of WordNet's data.noun, got something else"); };
-    auto number = [&](size_t i, int base) {
-      size_t value = 0;
-      if (i >= f.size() || std::from_chars(f[i].data(), f[i].data() + f[i].size(), value, base).ec != std::errc()) throw malformed();
-      return value;
-    };
-    if (bar == std::string::npos || f.size() < 6) throw malformed();
-    Synset synset;
-    synset.offset = f[0];
-    const size_t num_lemmas = number(3, 16), pointers = 4 + 2 * num_lemmas, num_pointers = number(pointers, 10);
-    if (f.size() < pointers + 1 + 4 * num_pointers) throw malformed();
-    for (size_t i = 0; i < num_lemmas; ++i) {
-      std::string lemma = f[4 + 2 * i];
-      std::ranges::replace(lemma, '_', ' ');
-      synset.lemmas.push_back(lemma);
-    }
-    std::vector<std::string> above;
-    for (size_t i = 0; i < num_pointers; ++i) {
-      const std::string& symbol = f[pointers + 1 + 4 * i];
-      if (symbol == "@") above.push_back(f[pointers + 2 + 4 * i]);
-      if (symbol == "@i") synset.instance = true;
-    }
-    synset.definition = definition_of(line->substr(bar + 3));
-    index[synset.offset] = static_cast<int32_t>(synsets.size());
-    synsets.push_back(std::move(synset));
-    hypernyms.push_back(std::move(above));
-  }
-  for (size_t s = 0; s < synsets.size(); ++s) {
-    for (const std::string& offset : hypernyms[s]) {
-      const auto found = index.find(offset);
-      if (found == index.end()) throw UserError(file.string() + ": synset " + synsets[s].offset + " points to " + offset + ", which is not there");
-      synsets[s].hypernyms.push_back(found->second);
-    }
-    if (!synsets[s].hypernyms.empty()) synsets[static_cast<size_t>(synsets[s].parent())].children.push_back(static_cast<int32_t>(s));
-  }
-  return synsets;
-}
-
 class Generator {
  public:
-  explicit Generator(const WordnetOptions& options) : options_(options), synsets_(read_synsets(options.database / "data.noun")) {
+  explicit Generator(const WordnetOptions& options) : options_(options), synsets_(read_nouns(options.database)) {
     for (const Synset& s : synsets_) ++definitions_[s.definition];
     for (size_t s = 0; s < synsets_.size(); ++s) {
       if (synsets_[s].hypernyms.empty() && !synsets_[s].instance) cut(static_cast<int32_t>(s));
@@ -220,7 +138,7 @@ class Generator {
   bool usable(int32_t s) {
     const Synset& x = at(s);
     if (x.instance || x.hypernyms.empty() || x.branch < 0 || definitions_[x.definition] != 1) return false;
-    const size_t words = split(x.definition, ' ').size();
+    const auto words = static_cast<size_t>(std::ranges::count(x.definition, ' ')) + 1;
     if (words < kMinWords || words > kMaxWords) return false;
     return std::ranges::all_of(ancestors(s), [&](int32_t a) { return at(a).branch < 0 || at(a).branch == x.branch; });
   }

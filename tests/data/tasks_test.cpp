@@ -54,6 +54,23 @@ TEST_F(Tasks, SickTakesQuotesAsText) {
   EXPECT_EQ(examples[1].label, 2);
 }
 
+TEST_F(Tasks, TheCompleteSickIsReadToo) {
+  const auto examples = read("sick", write("s", "pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\n1\ta\tb\tENTAILMENT\t5\n"));
+  ASSERT_EQ(examples.size(), 1u);
+  EXPECT_EQ(examples[0].label, 0);
+}
+
+TEST_F(Tasks, BlankLinesBeforeTheFirstOneAreNoHeader) {
+  EXPECT_EQ(read("mnli", write("n", "\n \n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n")).size(), 1u);
+  expect_error("mnli", "\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n{\"premise\": \"p\"}\n", ":3: expected the field \"hypothesis\", got none");
+}
+
+TEST_F(Tasks, BytesThatAreNoUtf8AreKeptInTabSeparatedFiles) {  // the tokenizer makes U+FFFD of them
+  const auto examples = read("sick", write("s", std::string("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\xFF\tb") + '\0' + "c\tNEUTRAL\n"));
+  ASSERT_EQ(examples.size(), 1u);
+  EXPECT_THAT(examples[0].segments, ElementsAre("a\xFF", std::string("b\0c", 3)));
+}
+
 TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
   for (const std::string& text : {std::string("{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"neutral\"}\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": -1}\n"),
                                   std::string("{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"neutral\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"),
@@ -97,7 +114,20 @@ TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n", "each the one before or one more");
   expect_error("jsonl", "[1]\n", ":1: expected a JSON object, got '[1]'");
   expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n", "expected JSON of at most 64 levels, got more");
-  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n", ":1: expected a JSON object");
+  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n", ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n", "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n", ":1: expected a JSON object, got '");
+  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n", ":1: expected JSON, got a NUL at byte 32");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n", ":1: expected each field once, got 'label' twice");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n", ":1: expected JSON, got a number that is too large");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n", ":1: expected the field \"label\", got none or an empty one");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n", ":1: expected text or a number in the field \"label\", got array");
+  expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n", ":1: expected texts in \"segments\", got number");
+  expect_error("jsonl", "\n\n", ": expected examples, got none");
+  expect_error("mnli", "\n\n", ": expected examples, got an empty file");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n", ": expected examples, got none");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n", ":1: expected a tab-separated header with the column sentence_A once");
+  expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n", ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
   expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n", ":1: expected 2 segments, got 1");
   try {
     find_task("snil");
@@ -111,7 +141,12 @@ TEST_F(Tasks, BadLinesAreToleratedUpToTheBudgetAndCounted) {
   const std::string file = write("j", "x\n{\"segments\": [\"a\"], \"label\": 1}\ny\n");
   EXPECT_EQ(read("jsonl", file, {.skip_bad_lines = 2, .require_labels = true}).size(), 1u);
   EXPECT_EQ(counts_.bad_lines, 2);
-  EXPECT_THROW(read("jsonl", file, {.skip_bad_lines = 1, .require_labels = true}), UserError);
+  try {
+    read("jsonl", file, {.skip_bad_lines = 1, .require_labels = true});
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_EQ(std::string(error.what()), file + ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise data.skip_bad_lines (now used up)");
+  }
 }
 
 TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lait/data/task.h"
+#include "lait/data/wordnet_nouns.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "tests/base/temporary_folder.h"
@@ -54,6 +55,41 @@ TEST_F(Wordnet, SplitsShareNoGlossAndNoSynsetOfAClaim) {
   }
 }
 
+// What two splits have above their synsets in common is the trunk: synsets with more below them than a branch may have.
+TEST_F(Wordnet, SplitsShareNoHypernymSubtree) {
+  constexpr size_t kMaxBranch = 1500;
+  const std::vector<Synset> nouns = read_nouns("/usr/share/wordnet");
+  std::map<std::string, int32_t> index;
+  for (size_t s = 0; s < nouns.size(); ++s) index[nouns[s].offset] = static_cast<int32_t>(s);
+  std::vector<size_t> below(nouns.size());  // by first hypernym, itself included
+  for (size_t s = 0; s < nouns.size(); ++s) {
+    for (auto up = static_cast<int32_t>(s); up >= 0; up = nouns[static_cast<size_t>(up)].parent()) ++below[static_cast<size_t>(up)];
+  }
+  const WordnetSplits splits = make_wordnet_examples({.seed = 3});
+  std::map<int32_t, int> split_of;
+  int split = 0;
+  size_t checked = 0;
+  for (const auto* examples : {&splits.train, &splits.validation, &splits.test}) {
+    for (const WordnetExample& e : *examples) {
+      const size_t dash = e.id.find('-');
+      std::vector<int32_t> open{index.at(e.id.substr(0, dash)), index.at(e.id.substr(dash + 1))};
+      const bool is_kind = nouns[static_cast<size_t>(open[0])].parent() == open[1];
+      EXPECT_EQ(is_kind, e.supported) << e.id << ": " << e.evidence << " | " << e.claim;
+      while (!open.empty()) {
+        const int32_t s = open.back();
+        open.pop_back();
+        const Synset& synset = nouns[static_cast<size_t>(s)];
+        open.insert(open.end(), synset.hypernyms.begin(), synset.hypernyms.end());
+        if (below[static_cast<size_t>(s)] > kMaxBranch) continue;
+        ++checked;
+        EXPECT_EQ(split_of.try_emplace(s, split).first->second, split) << synset.lemmas[0] << " is above synsets of two splits, e.g. " << e.id;
+      }
+    }
+    ++split;
+  }
+  EXPECT_GT(checked, 14000u);
+}
+
 TEST_F(Wordnet, OneSeedGivesOneResultAndTheTaskReadsIt) {
   TemporaryFolder folder;
   write_wordnet_examples(make_wordnet_examples({}), folder / "a");
@@ -75,12 +111,20 @@ TEST(WordnetDatabase, AMissingOrForeignOneIsNamed) {
   } catch (const UserError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("apt-get install wordnet-base"));
   }
-  write_file(folder / "data.noun", "  1 licence\n00001740 03 n 01 entity 0 zzz | that which is\n");
-  try {
-    make_wordnet_examples({.database = folder / ""});
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("data.noun:2: expected a line of WordNet's data.noun"));
+  for (const auto& [text, message] : {
+           std::pair{"00001740 03 n 01 entity 0 zzz | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
+           {"00001740 03 n 00 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
+           {"00001740 03 n ffffffffffffffff entity 0 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
+           {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n", "synset 00001740 points to 00000009, which is not there"},
+           {"00000001 03 n 01 hen 0 001 @ 00000002 n 0000 | of an egg\n00000002 03 n 01 egg 0 001 @ 00000001 n 0000 | of a hen\n",
+            "expected hypernyms that lead up, got a circle above synset 00000001"}}) {
+    write_file(folder / "data.noun", std::string("  1 licence\n") + text);
+    try {
+      make_wordnet_examples({.database = folder / ""});
+      FAIL() << text;
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(message));
+    }
   }
 }
 
