@@ -97,7 +97,13 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
   auto files_of = [&](const std::string& name) { return name == "test" ? data.test : name == "validation" ? data.validation : data.train; };
   for (const std::string name : {"test", "validation", "train"}) {
     if (split.empty() ? name == "train" : name != split) continue;  // without --split never the training data
-    if (!files_of(name).empty()) return {name, files_of(name), data.skip_bad_lines};
+    const DataFiles files = files_of(name);
+    for (const std::string& data_file : files) {
+      if (fs::exists(data_file)) continue;
+      throw UserError(file.string() + ": data." + name + " is " + data_file + ", which is not there as seen from " +
+                      fs::current_path().string() + "; run from the folder of the training, or name the data with --data FILE");
+    }
+    if (!files.empty()) return {name, files, data.skip_bad_lines};
   }
   throw UserError(file.string() + ": expected " + (split.empty() ? "data.test or data.validation" : "data." + split) +
                   " to evaluate on, got none; name the data with --data FILE");

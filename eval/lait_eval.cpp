@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
   std::string split, report_dir;
   std::vector<int64_t> independent_layers;
   ModelOptions options;
-  app.add_option("--checkpoint", dirs, "a checkpoint, a run directory (its best/) or a folder of run directories; repeatable")->required()->take_all();
+  app.add_option("--checkpoint", dirs, "a checkpoint, a run directory (its best/) or a folder of run directories; repeatable")->take_all();
   auto* data_option = app.add_option("--data", files, "labelled files of the checkpoint's task, instead of the run's own")->take_all();
   app.add_option("--split", split, "the run's test, validation or train data (default: test where the run has it, else validation)")
       ->check(CLI::IsMember({"test", "validation", "train"}))->excludes(data_option);
@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
              "  lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data SICK_test_annotated.txt --report reports/sick");
   return run_program(app, argc, argv, [&] {
     exit_on_signals();
+    if (dirs.empty()) throw UserError("--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");
     options.apply();
     // Everything that can be wrong with paths, specs and data is found before the first evaluation.
     std::vector<Job> jobs;

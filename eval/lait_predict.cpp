@@ -64,8 +64,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Predicts labels and scores for JSON lines {\"segments\": [\"…\", \"…\"]}; an id is carried through.", "lait-predict"};
   std::string dir, input, output;
   ModelOptions options;
-  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")->required();
-  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")->required();
+  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)");
+  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input");
   app.add_option("--output", output, "file for the predictions, written whole or not at all (default: standard output)");
   options.add_to(app);
   app.footer("Each line in gives a line out, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or {\"score\": …}\n"
@@ -73,6 +73,8 @@ int main(int argc, char** argv) {
              "  lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl");
   return run_program(app, argc, argv, [&] {
     exit_on_signals();
+    if (dir.empty()) throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");
+    if (input.empty()) throw UserError("--input: expected a file of JSON lines, or - for standard input; see --help");
     options.apply();
     const std::vector<Checkpoint> checkpoints = find_checkpoints(dir);
     if (checkpoints.size() > 1) {

@@ -119,7 +119,12 @@ TEST_F(Programs, PredictRefusesWhatTheTaskDoesNotHave) {
   const Result empty = run(predict(checkpoint, write("empty.jsonl", "")));
   EXPECT_EQ(empty.code, 2);
   EXPECT_THAT(empty.err, HasSubstr("empty.jsonl: expected lines to predict, got an empty file"));
-  EXPECT_EQ(run("./lait-predict --checkpoint x").code, 2);
+  const Result no_input = run("./lait-predict --checkpoint x");
+  EXPECT_EQ(no_input.code, 2);
+  EXPECT_THAT(no_input.err, HasSubstr("--input: expected a file of JSON lines, or - for standard input"));
+  const Result misspelt = run("./lait-predict --checkpont x --input -");
+  EXPECT_EQ(misspelt.code, 2);
+  EXPECT_THAT(misspelt.err, HasSubstr("--checkpont"));
   const Result nowhere = run(predict(path("nowhere"), "-"));
   EXPECT_EQ(nowhere.code, 2);
   EXPECT_THAT(nowhere.err, HasSubstr("nowhere: expected a checkpoint (lait.yaml), a run directory (best/) or a folder of run directories, got nothing"));
@@ -212,6 +217,10 @@ TEST_F(Programs, EvalSaysWhatIsMissing) {
   const Result no_data = run("./lait-eval --checkpoint '" + checkpoint + "'");
   EXPECT_EQ(no_data.code, 2);
   EXPECT_THAT(no_data.err, HasSubstr("name the data with --data FILE"));
+  write_run(folder_ / "run", {}, {}, {path("gone.jsonl")});
+  const Result gone = run("./lait-eval --checkpoint '" + path("run") + "'");
+  EXPECT_EQ(gone.code, 2);
+  EXPECT_THAT(gone.err, HasSubstr("gone.jsonl, which is not there as seen from "));
   const std::string strange = write("strange.jsonl", "{\"segments\": [\"am\"], \"label\": \"maybe\"}\n");
   const Result label = run("./lait-eval --checkpoint '" + checkpoint + "' --data '" + strange + "'");
   EXPECT_EQ(label.code, 2);
