@@ -1,4 +1,5 @@
-// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in float.
+// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in
+// float.
 #pragma once
 #include <cstdint>
 
@@ -8,7 +9,9 @@ struct Bf16 {
   uint16_t bits;
 };
 
-[[gnu::always_inline]] inline float to_float(Bf16 x) { return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16); }
+[[gnu::always_inline]] inline float to_float(Bf16 x) {
+  return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16);
+}
 [[gnu::always_inline]] inline float to_float(float x) { return x; }
 
 template <class T>
@@ -20,7 +23,8 @@ template <>
 template <>
 [[gnu::always_inline]] inline Bf16 from_float<Bf16>(float x) {
   const auto bits = __builtin_bit_cast(uint32_t, x);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a quiet NaN stays one
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
+    return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a quiet NaN stays one
   return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
 }
 

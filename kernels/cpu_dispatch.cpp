@@ -40,19 +40,25 @@ class Scratch {
 };
 
 // Calls the chosen set's function.
-#define LAIT_DISPATCH(function, argument)              \
-  switch (isa()) {                                     \
-    case Isa::kGeneric: return generic::function(argument); \
-    case Isa::kAvx2: return avx2::function(argument);  \
-    case Isa::kAvx512: return avx512::function(argument); \
+#define LAIT_DISPATCH(function, argument) \
+  switch (isa()) {                        \
+    case Isa::kGeneric:                   \
+      return generic::function(argument); \
+    case Isa::kAvx2:                      \
+      return avx2::function(argument);    \
+    case Isa::kAvx512:                    \
+      return avx512::function(argument);  \
   }
 
 }  // namespace
 
 bool supported(Isa isa) {
   switch (isa) {
-    case Isa::kGeneric: return true;
-    case Isa::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    case Isa::kGeneric:
+      return true;
+    case Isa::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c");
     case Isa::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -67,10 +73,12 @@ Isa choose_isa(const char* forced) {
       if (supported(isa)) return isa;
     } else if (std::string(forced) == kNames[static_cast<int>(isa)]) {
       if (supported(isa)) return isa;
-      throw std::invalid_argument(std::string(kVariable) + ": this CPU has no " + forced + "; unset it or choose another");
+      throw std::invalid_argument(std::string(kVariable) + ": this CPU has no " + forced +
+                                  "; unset it or choose another");
     }
   }
-  throw std::invalid_argument(std::string(kVariable) + ": expected one of {generic, avx2, avx512}, got '" + forced + "'");
+  throw std::invalid_argument(std::string(kVariable) +
+                              ": expected one of {generic, avx2, avx512}, got '" + forced + "'");
 }
 
 Isa isa() {
@@ -97,10 +105,12 @@ const int32_t* bucket_table(const PositionBias& bias) {
     std::vector<int32_t> buckets;
   };
   thread_local Table table;
-  if (table.num_buckets != bias.num_buckets || table.max_distance != bias.max_distance || table.bidirectional != bias.bidirectional) {
+  if (table.num_buckets != bias.num_buckets || table.max_distance != bias.max_distance ||
+      table.bidirectional != bias.bidirectional) {
     table.buckets.clear();
     for (int32_t r = -bias.max_distance; r <= bias.max_distance; ++r) {
-      table.buckets.push_back(position_bucket(r, bias.num_buckets, bias.max_distance, bias.bidirectional));
+      table.buckets.push_back(
+          position_bucket(r, bias.num_buckets, bias.max_distance, bias.bidirectional));
     }
     table.num_buckets = bias.num_buckets;
     table.max_distance = bias.max_distance;
@@ -121,7 +131,16 @@ void segment_attention_backward(const SegmentAttentionGradParams& grad) {
   LAIT_DISPATCH(segment_attention_backward, grad)
 }
 
-void dropout_add(const DropoutAddParams& params) { LAIT_DISPATCH(dropout_add, params) }
+void dropout_add(const DropoutAddParams& params) {
+  const float p = params.dropout.p;
+  if (!(p >= 0 && p < 1))
+    throw std::invalid_argument("dropout_add: dropout.p must be in [0, 1), got " +
+                                std::to_string(p));
+  if (p > 0 && params.num_rows > 0 && (params.unit_ids == nullptr || params.positions == nullptr)) {
+    throw std::invalid_argument("dropout_add: dropout needs unit_ids and positions, got null");
+  }
+  LAIT_DISPATCH(dropout_add, params)
+}
 void gather_adjoint(const GatherAdjointParams& params) { LAIT_DISPATCH(gather_adjoint, params) }
 void unit_mean_forward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_forward, params) }
 void unit_mean_backward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_backward, params) }

@@ -1,5 +1,5 @@
-// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain loops that
-// vectorise, and dropout in vectors of simd_dropout.h.
+// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain
+// loops that vectorise, and dropout in vectors of simd_dropout.h.
 #include "kernels/bf16.h"
 #include "kernels/cpu_dispatch.h"
 #include "kernels/row_ops.h"
@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kGrainElements = 16384;  // least work of a thread
 
-inline int64_t grain(int64_t width) { return width >= kGrainElements ? 1 : kGrainElements / (width + 1) + 1; }
+inline int64_t grain(int64_t width) {
+  return width >= kGrainElements ? 1 : kGrainElements / (width + 1) + 1;
+}
 
 template <class T>
 struct Accumulator {
@@ -38,9 +40,11 @@ template <class T>
   }
 }
 
-// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0 gives residual whatever x is.
+// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0
+// gives residual whatever x is.
 template <class T>
-inline void add_dropped(const T* x, const T* residual, T* out, Vec factor, typename Accumulator<T>::type scale, int64_t columns) {
+inline void add_dropped(const T* x, const T* residual, T* out, Vec factor,
+                        typename Accumulator<T>::type scale, int64_t columns) {
   using A = typename Accumulator<T>::type;
   if constexpr (sizeof(T) < sizeof(double)) {
     if (columns >= kVector) {
@@ -64,12 +68,14 @@ void dropout_add_rows(const DropoutAddParams& p) {
       const T* residual = p.residual ? static_cast<const T*>(p.residual) + t * p.width : nullptr;
       T* out = static_cast<T*>(p.out) + t * p.width;
       auto add = [&](int64_t c, Vec factor) {
-        add_dropped<T>(x + c, residual ? residual + c : nullptr, out + c, factor, scale, p.width - c);
+        add_dropped<T>(x + c, residual ? residual + c : nullptr, out + c, factor, scale,
+                       p.width - c);
       };
       if (p.dropout.p == 0) {
         for (int64_t c = 0; c < p.width; c += kVector) add(c, broadcast(1.f));
       } else {
-        const DropoutRow row(p.dropout, static_cast<uint32_t>(p.unit_ids[t]), static_cast<uint32_t>(p.positions[t]), /*head=*/0);
+        const DropoutRow row(p.dropout, static_cast<uint32_t>(p.unit_ids[t]),
+                             static_cast<uint32_t>(p.positions[t]), /*head=*/0);
         row.factors(round_up(p.width, kVector), add);
       }
     }
@@ -87,7 +93,8 @@ void gather_adjoint_rows(const GatherAdjointParams& p) {
         const int64_t columns = p.width - c0 < kColumns ? p.width - c0 : kColumns;
         A sum[kColumns] = {};
         for (int32_t i = p.inverse_offsets[s]; i < p.inverse_offsets[s + 1]; ++i) {
-          const T* in = static_cast<const T*>(p.in) + static_cast<int64_t>(p.inverse[i]) * p.width + c0;
+          const T* in =
+              static_cast<const T*>(p.in) + static_cast<int64_t>(p.inverse[i]) * p.width + c0;
           for (int64_t c = 0; c < columns; ++c) sum[c] += wide(in[c]);
         }
         for (int64_t c = 0; c < columns; ++c) out[c0 + c] = rounded<T>(sum[c]);
@@ -121,7 +128,8 @@ void unit_mean_gradient(const UnitMeanParams& p) {
   using A = typename Accumulator<T>::type;
   T* out = static_cast<T*>(p.out);
   for (int64_t i = 0; i < p.offsets[0] * p.width; ++i) out[i] = rounded<T>(A{0});
-  for (int64_t i = p.offsets[p.num_units] * p.width; i < p.num_rows * p.width; ++i) out[i] = rounded<T>(A{0});
+  for (int64_t i = p.offsets[p.num_units] * p.width; i < p.num_rows * p.width; ++i)
+    out[i] = rounded<T>(A{0});
   parallel_for(p.parallel, 0, p.num_units, grain(p.width * 16), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       const A* in = static_cast<const A*>(p.in) + g * p.width;
@@ -135,11 +143,14 @@ void unit_mean_gradient(const UnitMeanParams& p) {
 
 }  // namespace
 
-#define LAIT_BY_DTYPE(function)                            \
-  switch (p.dtype) {                                       \
-    case DType::kFloat32: return function<float>(p);       \
-    case DType::kBfloat16: return function<Bf16>(p);       \
-    case DType::kFloat64: return function<double>(p);      \
+#define LAIT_BY_DTYPE(function)   \
+  switch (p.dtype) {              \
+    case DType::kFloat32:         \
+      return function<float>(p);  \
+    case DType::kBfloat16:        \
+      return function<Bf16>(p);   \
+    case DType::kFloat64:         \
+      return function<double>(p); \
   }
 
 void dropout_add(const DropoutAddParams& p) { LAIT_BY_DTYPE(dropout_add_rows) }

@@ -68,7 +68,9 @@ struct SegmentAttentionParams {
   void* stream = nullptr;                   // CUDA: cudaStream_t
 };
 
-// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and bias_grad).
+// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and bias_grad). With delta_i the sum
+// over j of p dp, ds = p (dp - delta); the reference and the CPU sum it, and p over j, again, which spares them the rounding
+// of out and lse; delta_i = out_i . dout_i is the same number where a kernel does not hold a whole row.
 struct SegmentAttentionGradParams {
   SegmentAttentionParams forward;
   Rows<const void*> dout;                   // (Tq, H, D)

@@ -9,15 +9,19 @@
 
 namespace lait::kernels {
 
-[[noreturn]] inline void refuse(const std::string& what) { throw std::invalid_argument("segment_attention: " + what); }
+[[noreturn]] inline void refuse(const std::string& what) {
+  throw std::invalid_argument("segment_attention: " + what);
+}
 
-inline void check_offsets(const char* name, const int32_t* offsets, int64_t num_units, int64_t num_rows) {
+inline void check_offsets(const char* name, const int32_t* offsets, int64_t num_units,
+                          int64_t num_rows) {
   if (offsets == nullptr) refuse(std::string(name) + " must not be null");
   int32_t before = 0;
   for (int64_t u = 0; u <= num_units; ++u) {
     if (offsets[u] < before || offsets[u] > num_rows) {
-      refuse(std::string(name) + " must be non-decreasing within [0, " + std::to_string(num_rows) + "], got " +
-             std::to_string(offsets[u]) + " after " + std::to_string(before) + " at [" + std::to_string(u) + "]");
+      refuse(std::string(name) + " must be non-decreasing within [0, " + std::to_string(num_rows) +
+             "], got " + std::to_string(offsets[u]) + " after " + std::to_string(before) + " at [" +
+             std::to_string(u) + "]");
     }
     before = offsets[u];
   }
@@ -26,13 +30,14 @@ inline void check_offsets(const char* name, const int32_t* offsets, int64_t num_
 inline void check_bias(const PositionBias& bias) {
   const int32_t least = bias.bidirectional ? 4 : 2;
   if (bias.num_buckets < least || bias.num_buckets % 2 != 0) {
-    refuse("bias needs an even num_buckets >= " + std::to_string(least) + (bias.bidirectional ? " (bidirectional)" : " (causal)") +
-           ", got " + std::to_string(bias.num_buckets));
+    refuse("bias needs an even num_buckets >= " + std::to_string(least) +
+           (bias.bidirectional ? " (bidirectional)" : " (causal)") + ", got " +
+           std::to_string(bias.num_buckets));
   }
   const int32_t exact = bias.num_buckets / least;
   if (bias.max_distance <= exact) {
-    refuse("bias.max_distance must be above " + std::to_string(exact) + " (the distances with a bucket of their own), got " +
-           std::to_string(bias.max_distance));
+    refuse("bias.max_distance must be above " + std::to_string(exact) +
+           " (the distances with a bucket of their own), got " + std::to_string(bias.max_distance));
   }
 }
 
@@ -43,14 +48,16 @@ inline void check_params(const SegmentAttentionParams& p) {
   check_offsets("q_offsets", p.q_offsets, p.num_units, p.num_q_rows);
   check_offsets("k_offsets", p.k_offsets, p.num_units, p.num_k_rows);
   if (p.bias.table) check_bias(p.bias);
-  if (!(p.dropout.p >= 0 && p.dropout.p < 1)) refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  if (!(p.dropout.p >= 0 && p.dropout.p < 1))
+    refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
   if (p.dropout.p == 0) return;
   if (p.unit_ids == nullptr && p.num_units > 0) refuse("dropout needs unit_ids, got null");
   constexpr int64_t kPositions = int64_t{1} << 16;  // bits of the generator's counter
   for (int64_t u = 0; u < p.num_units; ++u) {
     const int64_t keys = p.k_offsets[u + 1] - p.k_offsets[u];
     if (keys > kPositions) {
-      refuse("dropout counts positions below " + std::to_string(kPositions) + ", got a unit of " + std::to_string(keys) + " keys");
+      refuse("dropout counts positions below " + std::to_string(kPositions) + ", got a unit of " +
+             std::to_string(keys) + " keys");
     }
   }
 }

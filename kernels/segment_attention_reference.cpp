@@ -1,5 +1,5 @@
-// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial. Also what a call in
-// double runs.
+// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial.
+// Also what a call in double runs.
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -17,23 +17,34 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double load(const void* data, int64_t i, DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return static_cast<const float*>(data)[i];
-    case DType::kBfloat16: return to_float(static_cast<const Bf16*>(data)[i]);
-    case DType::kFloat64: return static_cast<const double*>(data)[i];
+    case DType::kFloat32:
+      return static_cast<const float*>(data)[i];
+    case DType::kBfloat16:
+      return to_float(static_cast<const Bf16*>(data)[i]);
+    case DType::kFloat64:
+      return static_cast<const double*>(data)[i];
   }
   throw std::invalid_argument("segment_attention: unknown dtype");
 }
 
 void store(void* data, int64_t i, DType dtype, double value) {
   switch (dtype) {
-    case DType::kFloat32: static_cast<float*>(data)[i] = static_cast<float>(value); return;
-    case DType::kBfloat16: static_cast<Bf16*>(data)[i] = from_float<Bf16>(static_cast<float>(value)); return;
-    case DType::kFloat64: static_cast<double*>(data)[i] = value; return;
+    case DType::kFloat32:
+      static_cast<float*>(data)[i] = static_cast<float>(value);
+      return;
+    case DType::kBfloat16:
+      static_cast<Bf16*>(data)[i] = from_float<Bf16>(static_cast<float>(value));
+      return;
+    case DType::kFloat64:
+      static_cast<double*>(data)[i] = value;
+      return;
   }
 }
 
 // What float and bfloat16 keep in float: lse and the bias.
-DType accumulator(DType dtype) { return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32; }
+DType accumulator(DType dtype) {
+  return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+}
 
 // One head of a tensor as doubles: (rows, D).
 struct Matrix {
@@ -41,9 +52,11 @@ struct Matrix {
   std::vector<double> values;
   Matrix(int64_t rows, int64_t dim) : dim(dim), values(static_cast<size_t>(rows * dim)) {}
   template <class Pointer>
-  Matrix(const Rows<Pointer>& from, int64_t rows, int64_t dim, int64_t head, DType dtype) : Matrix(rows, dim) {
+  Matrix(const Rows<Pointer>& from, int64_t rows, int64_t dim, int64_t head, DType dtype)
+      : Matrix(rows, dim) {
     for (int64_t t = 0; t < rows; ++t) {
-      for (int64_t d = 0; d < dim; ++d) row(t)[d] = load(from.data, t * from.row_stride + head * from.head_stride + d, dtype);
+      for (int64_t d = 0; d < dim; ++d)
+        row(t)[d] = load(from.data, t * from.row_stride + head * from.head_stride + d, dtype);
     }
   }
   double* row(int64_t t) { return values.data() + t * dim; }
@@ -51,7 +64,8 @@ struct Matrix {
   void write(const Rows<void*>& to, int64_t head, DType dtype) const {
     const auto rows = static_cast<int64_t>(values.size()) / dim;
     for (int64_t t = 0; t < rows; ++t) {
-      for (int64_t d = 0; d < dim; ++d) store(to.data, t * to.row_stride + head * to.head_stride + d, dtype, row(t)[d]);
+      for (int64_t d = 0; d < dim; ++d)
+        store(to.data, t * to.row_stride + head * to.head_stride + d, dtype, row(t)[d]);
     }
   }
 };
@@ -73,13 +87,16 @@ struct Query {
   int64_t unit, head, row;
   int32_t position() const {
     const int32_t m = p.q_offsets[unit + 1] - p.q_offsets[unit];
-    return p.q_positions ? p.q_positions[row] : static_cast<int32_t>(num_keys()) - m + static_cast<int32_t>(row) - p.q_offsets[unit];
+    return p.q_positions ? p.q_positions[row]
+                         : static_cast<int32_t>(num_keys()) - m + static_cast<int32_t>(row) -
+                               p.q_offsets[unit];
   }
   int64_t num_keys() const { return p.k_offsets[unit + 1] - p.k_offsets[unit]; }
   int64_t key_row(int64_t j) const { return p.k_offsets[unit] + j; }
   bool allowed(int64_t j) const { return !p.causal || j <= position(); }
   int64_t bias_index(int64_t j) const {
-    const int32_t bucket = position_bucket(static_cast<int32_t>(j) - position(), p.bias.num_buckets, p.bias.max_distance, p.bias.bidirectional);
+    const int32_t bucket = position_bucket(static_cast<int32_t>(j) - position(), p.bias.num_buckets,
+                                           p.bias.max_distance, p.bias.bidirectional);
     return bucket * p.num_heads + head;
   }
   double score(const Matrix& q, const Matrix& k, int64_t j) const {
@@ -88,9 +105,12 @@ struct Query {
   }
   double dropout_factor(int64_t j) const {
     if (p.dropout.p == 0) return 1;
-    const auto words = dropout_words(p.dropout, static_cast<uint32_t>(p.unit_ids[unit]), static_cast<uint32_t>(position()),
+    const auto words = dropout_words(p.dropout, static_cast<uint32_t>(p.unit_ids[unit]),
+                                     static_cast<uint32_t>(position()),
                                      static_cast<uint32_t>(j / 4), static_cast<uint32_t>(head));
-    return words.word[j % 4] >= dropout_threshold(p.dropout.p) ? 1.0 / (1.0 - static_cast<double>(p.dropout.p)) : 0.0;
+    return words.word[j % 4] >= dropout_threshold(p.dropout.p)
+               ? 1.0 / (1.0 - static_cast<double>(p.dropout.p))
+               : 0.0;
   }
 };
 
@@ -98,7 +118,8 @@ struct Query {
 template <class Body>
 void for_each_query(const SegmentAttentionParams& p, int64_t head, const Body& body) {
   for (int64_t unit = 0; unit < p.num_units; ++unit) {
-    for (int64_t row = p.q_offsets[unit]; row < p.q_offsets[unit + 1]; ++row) body(Query{p, unit, head, row});
+    for (int64_t row = p.q_offsets[unit]; row < p.q_offsets[unit + 1]; ++row)
+      body(Query{p, unit, head, row});
   }
 }
 
@@ -107,7 +128,8 @@ void for_each_query(const SegmentAttentionParams& p, int64_t head, const Body& b
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_params(p);
   for (int64_t h = 0; h < p.num_heads; ++h) {
-    const Matrix q(p.q, p.num_q_rows, p.head_dim, h, p.dtype), k(p.k, p.num_k_rows, p.head_dim, h, p.dtype);
+    const Matrix q(p.q, p.num_q_rows, p.head_dim, h, p.dtype),
+        k(p.k, p.num_k_rows, p.head_dim, h, p.dtype);
     const Matrix v(p.v, p.num_k_rows, p.head_dim, h, p.dtype);
     Matrix out(p.num_q_rows, p.head_dim);
     std::vector<double> lse(static_cast<size_t>(p.num_q_rows), -kInfinity), scores;
@@ -123,7 +145,8 @@ void segment_attention_forward(const SegmentAttentionParams& p) {
       lse[static_cast<size_t>(query.row)] = max + std::log(sum);
       for (int64_t j = 0; j < query.num_keys(); ++j) {
         if (!query.allowed(j)) continue;
-        add(out.row(query.row), scores[static_cast<size_t>(j)] / sum * query.dropout_factor(j), v.row(query.key_row(j)), p.head_dim);
+        add(out.row(query.row), scores[static_cast<size_t>(j)] / sum * query.dropout_factor(j),
+            v.row(query.key_row(j)), p.head_dim);
       }
     });
     out.write(p.out, h, p.dtype);
@@ -137,7 +160,8 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
   check_grad_params(g);
   const SegmentAttentionParams& p = g.forward;
   const int64_t dim = p.head_dim;
-  std::vector<double> dbias(p.bias.table ? static_cast<size_t>(p.bias.num_buckets * p.num_heads) : 0);
+  std::vector<double> dbias(p.bias.table ? static_cast<size_t>(p.bias.num_buckets * p.num_heads)
+                                         : 0);
   for (int64_t h = 0; h < p.num_heads; ++h) {
     const Matrix q(p.q, p.num_q_rows, dim, h, p.dtype), k(p.k, p.num_k_rows, dim, h, p.dtype);
     const Matrix v(p.v, p.num_k_rows, dim, h, p.dtype);
@@ -151,11 +175,14 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
         double probability, factor, dp;
       };
       std::vector<Pair> pairs(static_cast<size_t>(query.num_keys()));
-      double sum = 0, delta = 0;  // delta is sum over j of p dp; equal to out . dout but for the rounding of out
+      double sum = 0,
+             delta =
+                 0;  // delta is sum over j of p dp; equal to out . dout but for the rounding of out
       for (int64_t j = 0; j < query.num_keys(); ++j) {
         if (!query.allowed(j)) continue;
         const double factor = query.dropout_factor(j);
-        const Pair pair{std::exp(query.score(q, k, j) - lse), factor, dot(dout.row(row), v.row(query.key_row(j)), dim) * factor};
+        const Pair pair{std::exp(query.score(q, k, j) - lse), factor,
+                        dot(dout.row(row), v.row(query.key_row(j)), dim) * factor};
         sum += pair.probability;  // 1 but for the rounding of lse
         delta += pair.probability * pair.dp;
         pairs[static_cast<size_t>(j)] = pair;

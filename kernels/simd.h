@@ -1,6 +1,7 @@
-// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names the set): GCC's vector
-// types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
-// always-inline functions, so that no two sets share code.
+// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names
+// the set): GCC's vector types at the set's width. Everything here is internal to the including
+// file and calls nothing inline from elsewhere but always-inline functions, so that no two sets
+// share code.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -26,11 +27,15 @@ typedef uint16_t VecHalf __attribute__((vector_size(kVector * sizeof(uint16_t)))
 
 constexpr float kInfinity = __builtin_inff();
 
-constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+constexpr int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-inline Vec broadcast(float x) { return x - Vec{}; }  // x - 0 is x for every x: the compiler leaves it out
+inline Vec broadcast(float x) {
+  return x - Vec{};
+}  // x - 0 is x for every x: the compiler leaves it out
 
 // kVector elements as float, from or to memory of any alignment; bfloat16 rounds to nearest even.
 inline Vec load(const float* p) {
@@ -46,7 +51,8 @@ inline Vec load(const Bf16* p) {
 inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
 inline void store(Bf16* p, Vec v) {
   const VecUint bits = (VecUint)v;
-  const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16, quiet = (bits >> 16) | 0x40u;
+  const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16,
+                quiet = (bits >> 16) | 0x40u;
   const VecInt is_nan = (VecInt)(bits & 0x7FFFFFFFu) > 0x7F800000;
   const VecHalf half = __builtin_convertvector(is_nan ? quiet : nearest, VecHalf);
   __builtin_memcpy(p, &half, sizeof(half));
@@ -72,7 +78,8 @@ template <int S = 1>
 inline void transpose(Vec (&rows)[kVector]) {
 #pragma GCC unroll 16
   for (int i = 0; i < kVector; ++i) {
-    if ((i & S) == 0) swap_blocks<S>(rows[i], rows[i + S], std::make_integer_sequence<int, kVector>{});
+    if ((i & S) == 0)
+      swap_blocks<S>(rows[i], rows[i + S], std::make_integer_sequence<int, kVector>{});
   }
   if constexpr (2 * S < kVector) transpose<2 * S>(rows);
 }
@@ -100,7 +107,8 @@ constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 // e^x for x <= 0, -infinity included, within 2 ulp; exactly 0 below -87. (Cephes' polynomial.)
 inline Vec exp_negative(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
-  constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kRound =
+      12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   constexpr int32_t kRoundBits = 0x4B400000;
   const VecInt is_zero = x < kLeast;
   x = maximum(x, broadcast(kLeast));

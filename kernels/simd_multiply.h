@@ -5,8 +5,9 @@
 namespace lait::kernels {
 namespace {
 
-// The sizes of a product and its operands. Element (i, k) of A lies at a[i * a_row + k * a_column], so a transposed A costs
-// nothing; rows of B and C are contiguous. `vectors` counts the columns of B and C in vectors.
+// The sizes of a product and its operands. Element (i, k) of A lies at a[i * a_row + k * a_column],
+// so a transposed A costs nothing; rows of B and C are contiguous. `vectors` counts the columns of
+// B and C in vectors.
 struct Product {
   int64_t rows, vectors, depth;
   const float* a;
@@ -17,15 +18,17 @@ struct Product {
   int64_t c_row;
 };
 
-// Each element of C is one chain of multiply-adds over k in order, so its bits depend neither on the tile nor on `rows`.
+// Each element of C is one chain of multiply-adds over k in order, so its bits depend neither on
+// the tile nor on `rows`.
 template <int kRows, int kVectors, bool kAccumulate>
-[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_row, int64_t a_column, const float* b,
-                                     int64_t b_row, float* c, int64_t c_row) {
+[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_row, int64_t a_column,
+                                     const float* b, int64_t b_row, float* c, int64_t c_row) {
   Vec sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = kAccumulate ? load(c + i * c_row + v * kVector) : Vec{};
+    for (int v = 0; v < kVectors; ++v)
+      sum[i][v] = kAccumulate ? load(c + i * c_row + v * kVector) : Vec{};
   }
   for (int64_t k = 0; k < depth; ++k, a += a_column, b += b_row) {
     Vec column[kVectors];
@@ -56,15 +59,21 @@ inline void multiply_columns(const Product& p, int64_t column) {
   constexpr int kMost = tile_rows(kVectors);
   const int64_t tiles = (p.rows + kMost - 1) / kMost;
   int64_t row = 0;
-  for (int64_t t = 0; t < tiles; ++t) {  // rows shared out evenly: a last tile of one row would wait for its sums
+  for (int64_t t = 0; t < tiles;
+       ++t) {  // rows shared out evenly: a last tile of one row would wait for its sums
     const int64_t end = p.rows * (t + 1) / tiles;
     const float* a = p.a + row * p.a_row;
     float* c = p.c + row * p.c_row + column;
-#define LAIT_TILE(n)                                                                                                     \
-  case n:                                                                                                                \
-    if constexpr (n <= kMost) multiply_tile<n, kVectors, kAccumulate>(p.depth, a, p.a_row, p.a_column, p.b + column, p.b_row, c, p.c_row); \
+#define LAIT_TILE(n)                                                                         \
+  case n:                                                                                    \
+    if constexpr (n <= kMost)                                                                \
+      multiply_tile<n, kVectors, kAccumulate>(p.depth, a, p.a_row, p.a_column, p.b + column, \
+                                              p.b_row, c, p.c_row);                          \
     break;
-    switch (end - row) { LAIT_TILE(1) LAIT_TILE(2) LAIT_TILE(3) LAIT_TILE(4) LAIT_TILE(5) LAIT_TILE(6) LAIT_TILE(7) LAIT_TILE(8) }
+    switch (end - row) {
+      LAIT_TILE(1)
+      LAIT_TILE(2) LAIT_TILE(3) LAIT_TILE(4) LAIT_TILE(5) LAIT_TILE(6) LAIT_TILE(7) LAIT_TILE(8)
+    }
 #undef LAIT_TILE
     row = end;
   }

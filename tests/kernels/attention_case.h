@@ -1,5 +1,6 @@
-// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw buffers of a dtype, and a
-// runner that gives any implementation's results as doubles. Outputs start as NaN: what is not written shows.
+// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw
+// buffers of a dtype, and a runner that gives any implementation's results as doubles. Outputs
+// start as NaN: what is not written shows.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -16,20 +17,28 @@ namespace lait::kernels::testing {
 
 inline const char* name(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return "fp32";
-    case DType::kBfloat16: return "bf16";
-    case DType::kFloat64: return "fp64";
+    case DType::kFloat32:
+      return "fp32";
+    case DType::kBfloat16:
+      return "bf16";
+    case DType::kFloat64:
+      return "fp64";
   }
   return "unknown";
 }
 
-inline DType accumulator(DType dtype) { return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32; }
+inline DType accumulator(DType dtype) {
+  return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+}
 
 inline double rounded(double x, DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return static_cast<float>(x);
-    case DType::kBfloat16: return to_float(from_float<Bf16>(static_cast<float>(x)));
-    case DType::kFloat64: return x;
+    case DType::kFloat32:
+      return static_cast<float>(x);
+    case DType::kBfloat16:
+      return to_float(from_float<Bf16>(static_cast<float>(x)));
+    case DType::kFloat64:
+      return x;
   }
   return x;
 }
@@ -38,8 +47,10 @@ inline double rounded(double x, DType dtype) {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(DType dtype, int64_t size) : dtype_(dtype), bytes_(static_cast<size_t>(size) * element_size(), '\xFF') {}  // NaN
-  Buffer(DType dtype, const std::vector<double>& values) : Buffer(dtype, static_cast<int64_t>(values.size())) {
+  Buffer(DType dtype, int64_t size)
+      : dtype_(dtype), bytes_(static_cast<size_t>(size) * element_size(), '\xFF') {}  // NaN
+  Buffer(DType dtype, const std::vector<double>& values)
+      : Buffer(dtype, static_cast<int64_t>(values.size())) {
     for (size_t i = 0; i < values.size(); ++i) set(static_cast<int64_t>(i), values[i]);
   }
   int64_t size() const { return static_cast<int64_t>(bytes_.size() / element_size()); }
@@ -47,17 +58,26 @@ class Buffer {
   double get(int64_t i) const {
     const char* p = bytes_.data() + static_cast<size_t>(i) * element_size();
     switch (dtype_) {
-      case DType::kFloat32: return *reinterpret_cast<const float*>(p);
-      case DType::kBfloat16: return to_float(*reinterpret_cast<const Bf16*>(p));
-      case DType::kFloat64: return *reinterpret_cast<const double*>(p);
+      case DType::kFloat32:
+        return *reinterpret_cast<const float*>(p);
+      case DType::kBfloat16:
+        return to_float(*reinterpret_cast<const Bf16*>(p));
+      case DType::kFloat64:
+        return *reinterpret_cast<const double*>(p);
     }
     return 0;
   }
   void set(int64_t i, double x) {
     switch (dtype_) {
-      case DType::kFloat32: *static_cast<float*>(at(i)) = static_cast<float>(x); return;
-      case DType::kBfloat16: *static_cast<Bf16*>(at(i)) = from_float<Bf16>(static_cast<float>(x)); return;
-      case DType::kFloat64: *static_cast<double*>(at(i)) = x; return;
+      case DType::kFloat32:
+        *static_cast<float*>(at(i)) = static_cast<float>(x);
+        return;
+      case DType::kBfloat16:
+        *static_cast<Bf16*>(at(i)) = from_float<Bf16>(static_cast<float>(x));
+        return;
+      case DType::kFloat64:
+        *static_cast<double*>(at(i)) = x;
+        return;
     }
   }
   std::vector<double> values() const {
@@ -68,7 +88,9 @@ class Buffer {
   bool operator==(const Buffer& other) const = default;
 
  private:
-  size_t element_size() const { return dtype_ == DType::kFloat64 ? 8 : dtype_ == DType::kFloat32 ? 4 : 2; }
+  size_t element_size() const {
+    return dtype_ == DType::kFloat64 ? 8 : dtype_ == DType::kFloat32 ? 4 : 2;
+  }
   DType dtype_ = DType::kFloat32;
   std::vector<char> bytes_;
 };
@@ -81,8 +103,13 @@ struct Layout {
 inline std::vector<Layout> short_layouts() {
   std::vector<int> ladder;
   for (int n = 1; n <= 17; ++n) ladder.push_back(n);
-  return {{"none", {}},           {"one_token", {1}},        {"1_to_17", ladder},          {"63_64_65", {63, 64, 65}},
-          {"97", {97}},           {"all_empty", {0, 0, 0}},  {"empty_between", {0, 5, 0, 0, 33, 1, 0}}};
+  return {{"none", {}},
+          {"one_token", {1}},
+          {"1_to_17", ladder},
+          {"63_64_65", {63, 64, 65}},
+          {"97", {97}},
+          {"all_empty", {0, 0, 0}},
+          {"empty_between", {0, 5, 0, 0, 33, 1, 0}}};
 }
 inline std::vector<Layout> long_layouts() {
   std::vector<int> tiny, mixed;
@@ -98,7 +125,7 @@ struct Variant {
   float dropout = 0;
   bool first_row_only = false;  // queries: the first row of each unit, q_positions 0
   bool fused = false;           // q, k, v (and their gradients) lie in one (T, 3, H, D) tensor
-  bool cross = false;           // units have other numbers of queries than of keys, also more, also none
+  bool cross = false;  // units have other numbers of queries than of keys, also more, also none
 };
 
 inline std::vector<Variant> variants() {
@@ -117,8 +144,8 @@ struct Problem {
   Variant variant;
   std::vector<int32_t> q_offsets, k_offsets, q_positions, unit_ids;  // q_positions may be empty
   int64_t q_rows = 0, k_rows = 0;                                    // dead rows included
-  std::vector<double> q, k, v, dout;                                 // (T, H, D), as the dtype holds them
-  std::vector<double> table;                                         // (num_buckets, H) or empty
+  std::vector<double> q, k, v, dout;  // (T, H, D), as the dtype holds them
+  std::vector<double> table;          // (num_buckets, H) or empty
   float scale = 1;
   int32_t num_buckets = 32, max_distance = 20;
 };
@@ -131,8 +158,8 @@ inline std::vector<double> random_values(int64_t size, DType dtype, std::mt19937
 }
 
 // `dead` rows lie before and after all units.
-inline Problem make_problem(DType dtype, int64_t heads, int64_t dim, const Layout& layout, const Variant& variant,
-                            uint64_t seed, int dead = 3) {
+inline Problem make_problem(DType dtype, int64_t heads, int64_t dim, const Layout& layout,
+                            const Variant& variant, uint64_t seed, int dead = 3) {
   std::mt19937_64 random(seed);
   Problem p;
   p.dtype = dtype;
@@ -202,7 +229,9 @@ class Call {
     f.causal = p.variant.causal;
     const int64_t stride = fused ? 3 * width : width;
     auto input = [&](int i) { return fused ? inputs_.at(i * width) : separate_[i].at(0); };
-    auto gradient = [&](int i) { return fused ? gradients_.at(i * width) : separate_gradients_[i].at(0); };
+    auto gradient = [&](int i) {
+      return fused ? gradients_.at(i * width) : separate_gradients_[i].at(0);
+    };
     f.q = {input(0), stride, p.dim};
     f.k = {input(1), stride, p.dim};
     f.v = {input(2), stride, p.dim};
@@ -216,10 +245,12 @@ class Call {
     f.k_offsets = p.k_offsets.data();
     f.q_positions = p.q_positions.empty() ? nullptr : p.q_positions.data();
     if (!p.table.empty()) {
-      f.bias = {static_cast<const float*>(table_.at(0)), p.num_buckets, p.max_distance, /*bidirectional=*/!p.variant.causal};
+      f.bias = {static_cast<const float*>(table_.at(0)), p.num_buckets, p.max_distance,
+                /*bidirectional=*/!p.variant.causal};
       grad.bias_grad = dbias_.at(0);
     }
-    if (p.variant.dropout > 0) f.dropout = {p.variant.dropout, 0x123456789ABCDEFull, 7, 5, Site::kAttention};
+    if (p.variant.dropout > 0)
+      f.dropout = {p.variant.dropout, 0x123456789ABCDEFull, 7, 5, Site::kAttention};
     f.unit_ids = p.unit_ids.data();
     f.parallel = parallel;
   }
@@ -229,7 +260,9 @@ class Call {
     Result r;
     const int64_t width = p_.heads * p_.dim;
     const auto padded = out_.values();
-    for (int64_t t = 0; t < p_.q_rows; ++t) r.out.insert(r.out.end(), &padded[static_cast<size_t>(t * (width + 8))], &padded[static_cast<size_t>(t * (width + 8))] + width);
+    for (int64_t t = 0; t < p_.q_rows; ++t)
+      r.out.insert(r.out.end(), &padded[static_cast<size_t>(t * (width + 8))],
+                   &padded[static_cast<size_t>(t * (width + 8))] + width);
     r.lse = lse_.values();
     for (int i = 0; i < 3; ++i) {
       auto& to = i == 0 ? r.dq : i == 1 ? r.dk : r.dv;
@@ -253,17 +286,20 @@ class Call {
     std::vector<double> all;
     for (int64_t t = 0; t < p.k_rows; ++t) {
       for (const auto* part : {&p.q, &p.k, &p.v}) {
-        for (int64_t c = 0; c < width; ++c) all.push_back((*part)[static_cast<size_t>(t * width + c)]);
+        for (int64_t c = 0; c < width; ++c)
+          all.push_back((*part)[static_cast<size_t>(t * width + c)]);
       }
     }
     return all;
   }
 
   const Problem& p_;
-  Buffer inputs_, gradients_, separate_[3], separate_gradients_[3], out_, dout_, lse_, table_, dbias_;
+  Buffer inputs_, gradients_, separate_[3], separate_gradients_[3], out_, dout_, lse_, table_,
+      dbias_;
 };
 
-inline Result run(const Problem& p, const Forward& forward, const Backward& backward, ParallelFor parallel = nullptr) {
+inline Result run(const Problem& p, const Forward& forward, const Backward& backward,
+                  ParallelFor parallel = nullptr) {
   Call call(p, parallel);
   forward(call.grad.forward);
   backward(call.grad);

@@ -7,20 +7,24 @@
 namespace lait::kernels::testing {
 namespace {
 
-constexpr int32_t kFalling[] = {3, 7, 5}, kFar[] = {3, 6, 99}, kNegative[] = {-1, 6, 10}, kLong[] = {0, 0, 65537};
+constexpr int32_t kFalling[] = {3, 7, 5}, kFar[] = {3, 6, 99}, kNegative[] = {-1, 6, 10},
+                  kLong[] = {0, 0, 65537};
 
 template <class Change>
 std::string error_of(const Change& change, bool backward = false) {
-  const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}}, {.name = "all", .bias = true, .dropout = 0.1f}, 1);
+  const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}},
+                                 {.name = "all", .bias = true, .dropout = 0.1f}, 1);
   std::string texts[2];
   for (int i = 0; i < 2; ++i) {
     Call call(p);
     change(call.grad);
     try {
       if (backward) {
-        (i == 0 ? cpu::segment_attention_backward : reference::segment_attention_backward)(call.grad);
+        (i == 0 ? cpu::segment_attention_backward
+                : reference::segment_attention_backward)(call.grad);
       } else {
-        (i == 0 ? cpu::segment_attention_forward : reference::segment_attention_forward)(call.grad.forward);
+        (i == 0 ? cpu::segment_attention_forward
+                : reference::segment_attention_forward)(call.grad.forward);
       }
     } catch (const std::invalid_argument& e) {
       texts[i] = e.what();
@@ -36,20 +40,26 @@ TEST(Checks, HeadDim) {
 }
 
 TEST(Checks, Dropout) {
-  EXPECT_EQ(error_of([](auto& g) { g.forward.dropout.p = 1; }), "segment_attention: dropout.p must be in [0, 1), got 1.000000");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.dropout.p = 1; }),
+            "segment_attention: dropout.p must be in [0, 1), got 1.000000");
   EXPECT_EQ(error_of([](auto& g) { g.forward.dropout.p = std::nanf(""); }),
             "segment_attention: dropout.p must be in [0, 1), got nan");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.unit_ids = nullptr; }), "segment_attention: dropout needs unit_ids, got null");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.unit_ids = nullptr; }),
+            "segment_attention: dropout needs unit_ids, got null");
 }
 
 TEST(Checks, Offsets) {
-  EXPECT_EQ(error_of([](auto& g) { g.forward.q_offsets = kFalling; }),
-            "segment_attention: q_offsets must be non-decreasing within [0, 13], got 5 after 7 at [2]");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.k_offsets = kFar; }),
-            "segment_attention: k_offsets must be non-decreasing within [0, 13], got 99 after 6 at [2]");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.k_offsets = kNegative; }),
-            "segment_attention: k_offsets must be non-decreasing within [0, 13], got -1 after 0 at [0]");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.k_offsets = nullptr; }), "segment_attention: k_offsets must not be null");
+  EXPECT_EQ(
+      error_of([](auto& g) { g.forward.q_offsets = kFalling; }),
+      "segment_attention: q_offsets must be non-decreasing within [0, 13], got 5 after 7 at [2]");
+  EXPECT_EQ(
+      error_of([](auto& g) { g.forward.k_offsets = kFar; }),
+      "segment_attention: k_offsets must be non-decreasing within [0, 13], got 99 after 6 at [2]");
+  EXPECT_EQ(
+      error_of([](auto& g) { g.forward.k_offsets = kNegative; }),
+      "segment_attention: k_offsets must be non-decreasing within [0, 13], got -1 after 0 at [0]");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.k_offsets = nullptr; }),
+            "segment_attention: k_offsets must not be null");
 }
 
 TEST(Checks, DropoutCountsPositionsInSixteenBits) {
@@ -64,7 +74,8 @@ TEST(Checks, Bias) {
   EXPECT_EQ(error_of([](auto& g) { g.forward.bias.num_buckets = 3; }),
             "segment_attention: bias needs an even num_buckets >= 4 (bidirectional), got 3");
   EXPECT_EQ(error_of([](auto& g) { g.forward.bias.max_distance = 8; }),
-            "segment_attention: bias.max_distance must be above 8 (the distances with a bucket of their own), got 8");
+            "segment_attention: bias.max_distance must be above 8 (the distances with a bucket of "
+            "their own), got 8");
 }
 
 TEST(Checks, BackwardNeedsLse) {
@@ -84,9 +95,13 @@ TEST(Capability, NamesAndMistakes) {
     }
     return "";
   };
-  EXPECT_EQ(text("sse9"), "LAIT_CPU_CAPABILITY: expected one of {generic, avx2, avx512}, got 'sse9'");
+  EXPECT_EQ(text("sse9"),
+            "LAIT_CPU_CAPABILITY: expected one of {generic, avx2, avx512}, got 'sse9'");
   const std::string avx512 = text("avx512");
-  EXPECT_EQ(avx512, cpu::supported(cpu::Isa::kAvx512) ? "" : "LAIT_CPU_CAPABILITY: this CPU has no avx512; unset it or choose another");
+  EXPECT_EQ(avx512,
+            cpu::supported(cpu::Isa::kAvx512)
+                ? ""
+                : "LAIT_CPU_CAPABILITY: this CPU has no avx512; unset it or choose another");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The tolerance rule: error to the reference at most twice the error of a plain computation in the same dtype, plus one ulp
-// of the largest output. Infinities must be equal, everything else finite.
+// The tolerance rule: error to the reference at most twice the error of a plain computation in the
+// same dtype, plus one ulp of the largest output. Infinities must be equal, everything else finite.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -16,8 +16,10 @@ inline double ulp(double x, DType dtype) {
   return x == 0 ? 0 : std::ldexp(1.0, std::ilogb(x) - bits);
 }
 
-// Largest error over finite references; gives a failure where infinities differ or a value is not finite.
-inline double largest_error(const char* what, const std::vector<double>& got, const std::vector<double>& exact) {
+// Largest error over finite references; gives a failure where infinities differ or a value is not
+// finite.
+inline double largest_error(const char* what, const std::vector<double>& got,
+                            const std::vector<double>& exact) {
   EXPECT_EQ(got.size(), exact.size()) << what;
   double error = 0;
   for (size_t i = 0; i < std::min(got.size(), exact.size()); ++i) {
@@ -31,9 +33,11 @@ inline double largest_error(const char* what, const std::vector<double>& got, co
   return error;
 }
 
-// `largest`: what the ulp is of, where the outputs are not the largest numbers in the sums that make them.
-inline void expect_close(const char* what, const std::vector<double>& got, const std::vector<double>& exact,
-                         const std::vector<double>& peer, DType dtype, double largest = 0) {
+// `largest`: what the ulp is of, where the outputs are not the largest numbers in the sums that
+// make them.
+inline void expect_close(const char* what, const std::vector<double>& got,
+                         const std::vector<double>& exact, const std::vector<double>& peer,
+                         DType dtype, double largest = 0) {
   for (double x : exact) {
     if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
   }
@@ -41,9 +45,11 @@ inline void expect_close(const char* what, const std::vector<double>& got, const
   EXPECT_LE(largest_error(what, got, exact), allowed) << what << ", largest " << largest;
 }
 
-inline void expect_close(const Problem& p, const Result& got, const Result& exact, const Result& peer) {
+inline void expect_close(const Problem& p, const Result& got, const Result& exact,
+                         const Result& peer) {
   const DType dtype = p.dtype;
-  // A bias gradient is a sum of p (dp - delta) that is nearly nothing; dp is of the size of dout's norm, v being of size 1.
+  // A bias gradient is a sum of p (dp - delta) that is nearly nothing; dp is of the size of dout's
+  // norm, v being of size 1.
   double largest_dp = 0;
   for (size_t i = 0; i < p.dout.size(); i += static_cast<size_t>(p.dim)) {
     double square = 0;

@@ -1,6 +1,6 @@
-// A second, independent statement of segment attention for the tests: for each query, the keys that a mask over all
-// (Tq, Tk) pairs leaves, softmax with its full Jacobian, in a chosen precision. Shares nothing with kernels/ but Philox and
-// the bucket, which have tests of their own.
+// A second, independent statement of segment attention for the tests: for each query, the keys that
+// a mask over all (Tq, Tk) pairs leaves, softmax with its full Jacobian, in a chosen precision.
+// Shares nothing with kernels/ but Philox and the bucket, which have tests of their own.
 #pragma once
 #include <vector>
 
@@ -10,15 +10,16 @@
 
 namespace lait::kernels::testing {
 
-// Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their gradients) is rounded to,
-// as a chain of operators would in that dtype.
+// Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their
+// gradients) is rounded to, as a chain of operators would in that dtype.
 template <class Real>
 Result explicit_attention(const Problem& p, DType tensors) {
   auto round = [&](Real x) { return static_cast<Real>(rounded(static_cast<double>(x), tensors)); };
   auto unit_of = [](const std::vector<int32_t>& offsets, int64_t rows) {
     std::vector<int> unit(static_cast<size_t>(rows), -1);
     for (size_t u = 0; u + 1 < offsets.size(); ++u) {
-      for (int t = offsets[u]; t < offsets[u + 1]; ++t) unit[static_cast<size_t>(t)] = static_cast<int>(u);
+      for (int t = offsets[u]; t < offsets[u + 1]; ++t)
+        unit[static_cast<size_t>(t)] = static_cast<int>(u);
     }
     return unit;
   };
@@ -35,8 +36,10 @@ Result explicit_attention(const Problem& p, DType tensors) {
     for (int64_t t = 0; t < p.q_rows; ++t) {
       const int unit = q_unit[static_cast<size_t>(t)];
       if (unit < 0) continue;
-      const int m = p.q_offsets[unit + 1] - p.q_offsets[unit], n = p.k_offsets[unit + 1] - p.k_offsets[unit];
-      const int position = p.q_positions.empty() ? n - m + static_cast<int>(t) - p.q_offsets[unit] : p.q_positions[static_cast<size_t>(t)];
+      const int m = p.q_offsets[unit + 1] - p.q_offsets[unit],
+                n = p.k_offsets[unit + 1] - p.k_offsets[unit];
+      const int position = p.q_positions.empty() ? n - m + static_cast<int>(t) - p.q_offsets[unit]
+                                                 : p.q_positions[static_cast<size_t>(t)];
       const double* q = &p.q[static_cast<size_t>(t * width + h * p.dim)];
       const double* dout = &p.dout[static_cast<size_t>(t * width + h * p.dim)];
       struct Pair {
@@ -50,17 +53,24 @@ Result explicit_attention(const Problem& p, DType tensors) {
         const int j = static_cast<int>(s) - p.k_offsets[unit];
         if (k_unit[static_cast<size_t>(s)] != unit || (p.variant.causal && j > position)) continue;
         Real dot = 0;
-        for (int64_t d = 0; d < p.dim; ++d) dot += static_cast<Real>(q[d]) * static_cast<Real>(p.k[static_cast<size_t>(s * width + h * p.dim + d)]);
+        for (int64_t d = 0; d < p.dim; ++d)
+          dot += static_cast<Real>(q[d]) *
+                 static_cast<Real>(p.k[static_cast<size_t>(s * width + h * p.dim + d)]);
         Pair pair{s, 0, 1, round(static_cast<Real>(p.scale) * round(dot))};
         if (!p.table.empty()) {
-          pair.bucket = position_bucket(j - position, p.num_buckets, p.max_distance, !p.variant.causal);
-          pair.probability = round(pair.probability + static_cast<Real>(p.table[static_cast<size_t>(pair.bucket * p.heads + h)]));
+          pair.bucket =
+              position_bucket(j - position, p.num_buckets, p.max_distance, !p.variant.causal);
+          pair.probability =
+              round(pair.probability +
+                    static_cast<Real>(p.table[static_cast<size_t>(pair.bucket * p.heads + h)]));
         }
         if (p.variant.dropout > 0) {
-          const auto words = philox(7, static_cast<uint32_t>(p.unit_ids[static_cast<size_t>(unit)]),
-                                    static_cast<uint32_t>(position) << 16 | static_cast<uint32_t>(j / 4),
-                                    5u << 24 | static_cast<uint32_t>(h) << 16 | 1u << 8, 0x89ABCDEFu, 0x01234567u);
-          const double threshold = std::floor(static_cast<double>(p.variant.dropout) * 4294967296.0 + 0.5);
+          const auto words =
+              philox(7, static_cast<uint32_t>(p.unit_ids[static_cast<size_t>(unit)]),
+                     static_cast<uint32_t>(position) << 16 | static_cast<uint32_t>(j / 4),
+                     5u << 24 | static_cast<uint32_t>(h) << 16 | 1u << 8, 0x89ABCDEFu, 0x01234567u);
+          const double threshold =
+              std::floor(static_cast<double>(p.variant.dropout) * 4294967296.0 + 0.5);
           pair.factor = words.word[j % 4] >= threshold ? keep_scale : zero;
         }
         max = std::max(max, pair.probability);
@@ -70,7 +80,8 @@ Result explicit_attention(const Problem& p, DType tensors) {
       for (Pair& pair : pairs) sum += pair.probability = std::exp(pair.probability - max);
       r.lse[static_cast<size_t>(h * p.q_rows + t)] = static_cast<double>(max + std::log(sum));
       Real weighted = 0;
-      std::vector<Real> out(static_cast<size_t>(p.dim), zero), dq(static_cast<size_t>(p.dim), zero), dp;
+      std::vector<Real> out(static_cast<size_t>(p.dim), zero), dq(static_cast<size_t>(p.dim), zero),
+          dp;
       for (Pair& pair : pairs) {
         pair.probability = round(pair.probability / sum);
         const Real dropped = round(pair.probability * pair.factor);
@@ -79,7 +90,8 @@ Result explicit_attention(const Problem& p, DType tensors) {
         for (int64_t d = 0; d < p.dim; ++d) {
           out[static_cast<size_t>(d)] += dropped * static_cast<Real>(v[d]);
           gradient += static_cast<Real>(dout[d]) * static_cast<Real>(v[d]);
-          dv[static_cast<size_t>(pair.row * width + h * p.dim + d)] += dropped * static_cast<Real>(dout[d]);
+          dv[static_cast<size_t>(pair.row * width + h * p.dim + d)] +=
+              dropped * static_cast<Real>(dout[d]);
         }
         dp.push_back(round(round(gradient) * pair.factor));
         weighted += pair.probability * dp.back();
@@ -107,7 +119,8 @@ Result explicit_attention(const Problem& p, DType tensors) {
 }
 
 inline Result explicit_attention(const Problem& p) {
-  return p.dtype == DType::kFloat64 ? explicit_attention<double>(p, DType::kFloat64) : explicit_attention<float>(p, p.dtype);
+  return p.dtype == DType::kFloat64 ? explicit_attention<double>(p, DType::kFloat64)
+                                    : explicit_attention<float>(p, p.dtype);
 }
 
 }  // namespace lait::kernels::testing

@@ -19,10 +19,12 @@ struct IsaKernels {
 
 inline std::vector<IsaKernels> supported_isas() {
   std::vector<IsaKernels> all;
-#define LAIT_ADD_ISA(value, isa)                                                                                       \
-  if (cpu::supported(value)) {                                                                                         \
-    all.push_back({#isa, cpu::isa::segment_attention_forward, cpu::isa::segment_attention_backward, cpu::isa::dropout_add, \
-                   cpu::isa::gather_adjoint, cpu::isa::unit_mean_forward, cpu::isa::unit_mean_backward});               \
+#define LAIT_ADD_ISA(value, isa)                                                \
+  if (cpu::supported(value)) {                                                  \
+    all.push_back({#isa, cpu::isa::segment_attention_forward,                   \
+                   cpu::isa::segment_attention_backward, cpu::isa::dropout_add, \
+                   cpu::isa::gather_adjoint, cpu::isa::unit_mean_forward,       \
+                   cpu::isa::unit_mean_backward});                              \
   }
   LAIT_ADD_ISA(cpu::Isa::kGeneric, generic)
   LAIT_ADD_ISA(cpu::Isa::kAvx2, avx2)

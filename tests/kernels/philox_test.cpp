@@ -1,4 +1,5 @@
-// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and the dropout counter.
+// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and
+// the dropout counter.
 #include "kernels/philox.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,8 @@ namespace {
 std::vector<uint32_t> words(PhiloxWords w) { return {w.word[0], w.word[1], w.word[2], w.word[3]}; }
 
 TEST(Philox, KnownAnswers) {
-  EXPECT_EQ(words(philox(0, 0, 0, 0, 0, 0)), (std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(words(philox(0, 0, 0, 0, 0, 0)),
+            (std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   constexpr uint32_t kOnes = 0xffffffff;
   EXPECT_EQ(words(philox(kOnes, kOnes, kOnes, kOnes, kOnes, kOnes)),
             (std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
@@ -22,7 +24,8 @@ TEST(Philox, KnownAnswers) {
 TEST(Philox, DropoutCounterHoldsEveryFieldInItsPlace) {
   const Dropout d{0.1f, 0xAABBCCDD11223344ull, 0xFFFFFFF0u, 200, Site::kFfnOutput};
   EXPECT_EQ(words(dropout_words(d, 0xFFFFFFFFu, 65535, 65535, 255)),
-            words(philox(0xFFFFFFF0u, 0xFFFFFFFFu, 0xFFFFFFFFu, 200u << 24 | 255u << 16 | 3u << 8, 0x11223344u, 0xAABBCCDDu)));
+            words(philox(0xFFFFFFF0u, 0xFFFFFFFFu, 0xFFFFFFFFu, 200u << 24 | 255u << 16 | 3u << 8,
+                         0x11223344u, 0xAABBCCDDu)));
 }
 
 TEST(Philox, Threshold) {
@@ -37,10 +40,12 @@ TEST(Philox, DropsAboutTheStatedShare) {
   constexpr int kRows = 200, kBlocks = 250;
   for (uint32_t row = 0; row < kRows; ++row) {
     for (uint32_t block = 0; block < kBlocks; ++block) {
-      for (uint32_t w : dropout_words(d, 9, row, block, 0).word) dropped += w < dropout_threshold(d.p);
+      for (uint32_t w : dropout_words(d, 9, row, block, 0).word)
+        dropped += w < dropout_threshold(d.p);
     }
   }
-  constexpr double kDraws = 4.0 * kRows * kBlocks;  // 200,000: standard deviation of the share 0.0007
+  constexpr double kDraws =
+      4.0 * kRows * kBlocks;  // 200,000: standard deviation of the share 0.0007
   EXPECT_NEAR(static_cast<double>(dropped) / kDraws, 0.1, 0.003);
 }
 

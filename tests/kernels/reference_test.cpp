@@ -1,4 +1,5 @@
-// The specification itself: against an independent explicit computation, and its gradients against finite differences.
+// The specification itself: against an independent explicit computation, and its gradients against
+// finite differences.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_case.h"
@@ -14,14 +15,19 @@ TEST(Reference, EqualsExplicitAttention) {
   for (DType dtype : {DType::kFloat64, DType::kFloat32, DType::kBfloat16}) {
     for (const Layout& layout : short_layouts()) {
       for (const Variant& variant : variants()) {
-        SCOPED_TRACE(::testing::Message() << name(dtype) << ' ' << layout.name << ' ' << variant.name << " seed " << kSeed);
+        SCOPED_TRACE(::testing::Message() << name(dtype) << ' ' << layout.name << ' '
+                                          << variant.name << " seed " << kSeed);
         const Problem p = make_problem(dtype, 2, 32, layout, variant, kSeed);
-        const Result got = run(p, reference::segment_attention_forward, reference::segment_attention_backward);
+        const Result got =
+            run(p, reference::segment_attention_forward, reference::segment_attention_backward);
         const Result exact = explicit_attention<double>(p, DType::kFloat64);
-        auto close = [&](const char* what, const std::vector<double>& a, const std::vector<double>& b, DType stored) {
+        auto close = [&](const char* what, const std::vector<double>& a,
+                         const std::vector<double>& b, DType stored) {
           double largest = 1;
           for (double x : b) largest = std::isfinite(x) ? std::max(largest, std::abs(x)) : largest;
-          EXPECT_LE(largest_error(what, a, b), stored == DType::kFloat64 ? 1e-12 : ulp(largest, stored)) << what;
+          EXPECT_LE(largest_error(what, a, b),
+                    stored == DType::kFloat64 ? 1e-12 : ulp(largest, stored))
+              << what;
         };
         close("out", got.out, exact.out, dtype);
         close("lse", got.lse, exact.lse, accumulator(dtype));
@@ -39,9 +45,11 @@ TEST(Reference, GradientsEqualFiniteDifferences) {
   for (const Variant& variant : variants()) {
     SCOPED_TRACE(::testing::Message() << variant.name << " seed " << kSeed);
     Problem p = make_problem(DType::kFloat64, 2, 32, {"few", {5, 0, 1, 11}}, variant, kSeed);
-    const Result analytic = run(p, reference::segment_attention_forward, reference::segment_attention_backward);
+    const Result analytic =
+        run(p, reference::segment_attention_forward, reference::segment_attention_backward);
     auto loss = [&] {
-      const Result r = run(p, reference::segment_attention_forward, reference::segment_attention_backward);
+      const Result r =
+          run(p, reference::segment_attention_forward, reference::segment_attention_backward);
       double sum = 0;
       for (size_t i = 0; i < r.out.size(); ++i) sum += r.out[i] * p.dout[i];
       return sum;
@@ -51,11 +59,13 @@ TEST(Reference, GradientsEqualFiniteDifferences) {
       std::vector<double>* values;
       const std::vector<double>* gradient;
     };
-    for (const Input& input : {Input{"q", &p.q, &analytic.dq}, Input{"k", &p.k, &analytic.dk},
-                               Input{"v", &p.v, &analytic.dv}, Input{"bias", &p.table, &analytic.dbias}}) {
+    for (const Input& input :
+         {Input{"q", &p.q, &analytic.dq}, Input{"k", &p.k, &analytic.dk},
+          Input{"v", &p.v, &analytic.dv}, Input{"bias", &p.table, &analytic.dbias}}) {
       for (int direction = 0; direction < 3 && !input.values->empty(); ++direction) {
         std::mt19937_64 random(kSeed + static_cast<uint64_t>(direction));
-        const auto along = random_values(static_cast<int64_t>(input.values->size()), DType::kFloat64, random);
+        const auto along =
+            random_values(static_cast<int64_t>(input.values->size()), DType::kFloat64, random);
         const std::vector<double> kept = *input.values;
         constexpr double kStep = 1e-6;
         auto moved = [&](double by) {
@@ -66,7 +76,9 @@ TEST(Reference, GradientsEqualFiniteDifferences) {
         };
         double expected = 0;
         for (size_t i = 0; i < kept.size(); ++i) expected += (*input.gradient)[i] * along[i];
-        EXPECT_NEAR((moved(kStep) - moved(-kStep)) / (2 * kStep), expected, 1e-6 * (1 + std::abs(expected))) << input.name;
+        EXPECT_NEAR((moved(kStep) - moved(-kStep)) / (2 * kStep), expected,
+                    1e-6 * (1 + std::abs(expected)))
+            << input.name;
       }
     }
   }

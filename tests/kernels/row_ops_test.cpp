@@ -1,4 +1,5 @@
-// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where the order is given.
+// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where
+// the order is given.
 #include "kernels/row_ops.h"
 
 #include <gtest/gtest.h>
@@ -17,14 +18,17 @@ constexpr DType kDTypes[] = {DType::kFloat32, DType::kBfloat16, DType::kFloat64}
 // Cuts into three, the last first.
 void thirds(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* context) {
   for (int part = 2; part >= 0; --part) {
-    const int64_t from = begin + (end - begin) * part / 3, to = begin + (end - begin) * (part + 1) / 3;
+    const int64_t from = begin + (end - begin) * part / 3,
+                  to = begin + (end - begin) * (part + 1) / 3;
     if (from < to) body(context, from, to);
   }
 }
 
-// What one rounding of an exact value may differ by, and the error of a float sum of n terms before it.
+// What one rounding of an exact value may differ by, and the error of a float sum of n terms before
+// it.
 double tolerance(double exact, double terms, double largest, DType dtype) {
-  const double unit = dtype == DType::kFloat64 ? 0x1p-53 : 0x1p-24, last = dtype == DType::kBfloat16 ? 0x1p-8 : unit;
+  const double unit = dtype == DType::kFloat64 ? 0x1p-53 : 0x1p-24,
+               last = dtype == DType::kBfloat16 ? 0x1p-8 : unit;
   return std::abs(exact) * last + terms * largest * unit;
 }
 
@@ -34,14 +38,18 @@ TEST(DropoutAdd, EqualsPlainLoop) {
       for (int64_t width : {4, 12, 32, 100, 384}) {
         for (float probability : {0.f, 0.1f, 0.5f}) {
           for (bool with_residual : {true, false}) {
-            SCOPED_TRACE(::testing::Message() << isa.name << ' ' << name(dtype) << " width " << width << " p " << probability
-                                              << " residual " << with_residual << " seed " << kSeed);
+            SCOPED_TRACE(::testing::Message()
+                         << isa.name << ' ' << name(dtype) << " width " << width << " p "
+                         << probability << " residual " << with_residual << " seed " << kSeed);
             constexpr int64_t kRows = 7;
             std::mt19937_64 random(kSeed);
-            Buffer x(dtype, random_values(kRows * width, dtype, random)), residual(dtype, random_values(kRows * width, dtype, random));
-            x.set(3, std::numeric_limits<double>::infinity());  // must not leave a trace where it is dropped
+            Buffer x(dtype, random_values(kRows * width, dtype, random)),
+                residual(dtype, random_values(kRows * width, dtype, random));
+            x.set(3, std::numeric_limits<double>::infinity());  // must not leave a trace where it
+                                                                // is dropped
             Buffer out(dtype, kRows * width);
-            const std::vector<int32_t> units = {5, 5, -1, 7, 8, 8, 8}, positions = {0, 1, 0, 65535, 0, 1, 2};
+            const std::vector<int32_t> units = {5, 5, -1, 7, 8, 8, 8},
+                                       positions = {0, 1, 0, 65535, 0, 1, 2};
             cpu::DropoutAddParams p;
             p.dtype = dtype;
             p.num_rows = kRows;
@@ -56,16 +64,23 @@ TEST(DropoutAdd, EqualsPlainLoop) {
             isa.dropout_add(p);
             for (int64_t t = 0; t < kRows; ++t) {
               for (int64_t c = 0; c < width; ++c) {
-                const auto words = philox(11, static_cast<uint32_t>(units[t]), static_cast<uint32_t>(positions[t]) << 16 | static_cast<uint32_t>(c / 4),
-                                          3u << 24 | 3u << 8, 0x76543210u, 0xFEDCBA98u);
-                const bool kept = words.word[c % 4] >= static_cast<double>(probability) * 4294967296.0;
-                const double factor = 1 / (1 - static_cast<double>(probability)), from = x.get(t * width + c);
-                const double expected = (kept ? from * factor : 0) + (with_residual ? residual.get(t * width + c) : 0);
+                const auto words =
+                    philox(11, static_cast<uint32_t>(units[t]),
+                           static_cast<uint32_t>(positions[t]) << 16 | static_cast<uint32_t>(c / 4),
+                           3u << 24 | 3u << 8, 0x76543210u, 0xFEDCBA98u);
+                const bool kept =
+                    words.word[c % 4] >= static_cast<double>(probability) * 4294967296.0;
+                const double factor = 1 / (1 - static_cast<double>(probability)),
+                             from = x.get(t * width + c);
+                const double expected =
+                    (kept ? from * factor : 0) + (with_residual ? residual.get(t * width + c) : 0);
                 const double got = out.get(t * width + c);
                 if (std::isinf(expected)) {
                   ASSERT_EQ(got, expected);
                 } else {
-                  ASSERT_NEAR(got, expected, tolerance(expected, 4, kept ? std::abs(from) : 1, dtype)) << t << ' ' << c;
+                  ASSERT_NEAR(got, expected,
+                              tolerance(expected, 4, kept ? std::abs(from) : 1, dtype))
+                      << t << ' ' << c;
                 }
               }
             }
@@ -80,15 +95,35 @@ TEST(DropoutAdd, EqualsPlainLoop) {
   }
 }
 
+TEST(DropoutAdd, RefusesWhatItCannotDo) {
+  auto text = [](float probability) -> std::string {
+    cpu::DropoutAddParams p;
+    p.num_rows = 1;
+    p.width = 4;
+    p.dropout.p = probability;
+    try {
+      cpu::dropout_add(p);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(text(1.5f), "dropout_add: dropout.p must be in [0, 1), got 1.500000");
+  EXPECT_EQ(text(0.1f), "dropout_add: dropout needs unit_ids and positions, got null");
+}
+
 TEST(GatherAdjoint, SumsInTheOrderGiven) {
   for (const IsaKernels& isa : supported_isas()) {
     for (DType dtype : kDTypes) {
       for (int64_t width : {1, 7, 64, 65, 384}) {
-        SCOPED_TRACE(::testing::Message() << isa.name << ' ' << name(dtype) << " width " << width << " seed " << kSeed);
+        SCOPED_TRACE(::testing::Message()
+                     << isa.name << ' ' << name(dtype) << " width " << width << " seed " << kSeed);
         std::mt19937_64 random(kSeed);
-        const std::vector<int32_t> offsets = {0, 0, 3, 4, 4, 9}, inverse = {8, 0, 5, 2, 1, 1, 7, 3, 4};
+        const std::vector<int32_t> offsets = {0, 0, 3, 4, 4, 9},
+                                   inverse = {8, 0, 5, 2, 1, 1, 7, 3, 4};
         Buffer in(dtype, random_values(9 * width, dtype, random)), out(dtype, 5 * width);
-        isa.gather_adjoint({dtype, 5, width, in.at(0), out.at(0), offsets.data(), inverse.data(), thirds});
+        isa.gather_adjoint(
+            {dtype, 5, width, in.at(0), out.at(0), offsets.data(), inverse.data(), thirds});
         for (int64_t s = 0; s < 5; ++s) {
           for (int64_t c = 0; c < width; ++c) {
             float sum = 0;
@@ -97,7 +132,9 @@ TEST(GatherAdjoint, SumsInTheOrderGiven) {
               sum += static_cast<float>(in.get(inverse[i] * width + c));
               wide_sum += in.get(inverse[i] * width + c);
             }
-            ASSERT_EQ(out.get(s * width + c), dtype == DType::kFloat64 ? wide_sum : rounded(sum, dtype)) << s << ' ' << c;
+            ASSERT_EQ(out.get(s * width + c),
+                      dtype == DType::kFloat64 ? wide_sum : rounded(sum, dtype))
+                << s << ' ' << c;
           }
         }
       }
@@ -109,12 +146,15 @@ TEST(UnitMean, ForwardAndBackwardWithEmptyUnitsAndDeadRows) {
   for (const IsaKernels& isa : supported_isas()) {
     for (DType dtype : kDTypes) {
       for (int64_t width : {1, 7, 64, 384}) {
-        SCOPED_TRACE(::testing::Message() << isa.name << ' ' << name(dtype) << " width " << width << " seed " << kSeed);
+        SCOPED_TRACE(::testing::Message()
+                     << isa.name << ' ' << name(dtype) << " width " << width << " seed " << kSeed);
         constexpr int64_t kRows = 40, kUnits = 5;
         std::mt19937_64 random(kSeed);
         const std::vector<int32_t> offsets = {2, 2, 5, 6, 6, 37};
-        Buffer in(dtype, random_values(kRows * width, dtype, random)), mean(accumulator(dtype), kUnits * width);
-        isa.unit_mean_forward({dtype, kUnits, kRows, width, in.at(0), mean.at(0), offsets.data(), thirds});
+        Buffer in(dtype, random_values(kRows * width, dtype, random)),
+            mean(accumulator(dtype), kUnits * width);
+        isa.unit_mean_forward(
+            {dtype, kUnits, kRows, width, in.at(0), mean.at(0), offsets.data(), thirds});
         for (int64_t g = 0; g < kUnits; ++g) {
           const int n = offsets[g + 1] - offsets[g];
           for (int64_t c = 0; c < width; ++c) {
@@ -124,17 +164,24 @@ TEST(UnitMean, ForwardAndBackwardWithEmptyUnitsAndDeadRows) {
               largest += std::abs(in.get(t * width + c));
             }
             const double expected = n > 0 ? sum / n : 0;
-            ASSERT_NEAR(mean.get(g * width + c), expected, tolerance(expected, n + 2, n > 0 ? largest / n : 0, accumulator(dtype)));
+            ASSERT_NEAR(mean.get(g * width + c), expected,
+                        tolerance(expected, n + 2, n > 0 ? largest / n : 0, accumulator(dtype)));
           }
         }
-        Buffer dmean(accumulator(dtype), random_values(kUnits * width, accumulator(dtype), random)), din(dtype, kRows * width);
-        isa.unit_mean_backward({dtype, kUnits, kRows, width, dmean.at(0), din.at(0), offsets.data(), thirds});
+        Buffer dmean(accumulator(dtype), random_values(kUnits * width, accumulator(dtype), random)),
+            din(dtype, kRows * width);
+        isa.unit_mean_backward(
+            {dtype, kUnits, kRows, width, dmean.at(0), din.at(0), offsets.data(), thirds});
         for (int64_t t = 0; t < kRows; ++t) {
           int64_t unit = -1;
-          for (int64_t g = 0; g < kUnits; ++g) unit = t >= offsets[g] && t < offsets[g + 1] ? g : unit;
+          for (int64_t g = 0; g < kUnits; ++g)
+            unit = t >= offsets[g] && t < offsets[g + 1] ? g : unit;
           for (int64_t c = 0; c < width; ++c) {
-            const double expected = unit < 0 ? 0 : dmean.get(unit * width + c) / (offsets[unit + 1] - offsets[unit]);
-            ASSERT_NEAR(din.get(t * width + c), expected, tolerance(expected, 2, std::abs(expected), dtype)) << t << ' ' << c;
+            const double expected =
+                unit < 0 ? 0 : dmean.get(unit * width + c) / (offsets[unit + 1] - offsets[unit]);
+            ASSERT_NEAR(din.get(t * width + c), expected,
+                        tolerance(expected, 2, std::abs(expected), dtype))
+                << t << ' ' << c;
           }
         }
       }

@@ -1,5 +1,6 @@
-// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies, nor on its neighbours, nor
-// on the threads; a query's result does not depend on which other queries are asked.
+// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies,
+// nor on its neighbours, nor on the threads; a query's result does not depend on which other
+// queries are asked.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +19,8 @@ template <int kParts>
 void split(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* context) {
   std::vector<std::thread> threads;
   for (int part = kParts - 1; part >= 0; --part) {
-    const int64_t from = begin + (end - begin) * part / kParts, to = begin + (end - begin) * (part + 1) / kParts;
+    const int64_t from = begin + (end - begin) * part / kParts,
+                  to = begin + (end - begin) * (part + 1) / kParts;
     if (from < to) threads.emplace_back([=] { body(context, from, to); });
   }
   for (auto& thread : threads) thread.join();
@@ -38,7 +40,9 @@ Reordered reorder(const Problem& p, uint64_t seed, int dead) {
   const int64_t width = p.heads * p.dim;
   auto move = [&](const std::vector<double>& from, const std::vector<int32_t>& offsets) {
     std::vector<double> moved = random_values(dead * width, p.dtype, random);
-    for (size_t u : order) moved.insert(moved.end(), from.begin() + offsets[u] * width, from.begin() + offsets[u + 1] * width);
+    for (size_t u : order)
+      moved.insert(moved.end(), from.begin() + offsets[u] * width,
+                   from.begin() + offsets[u + 1] * width);
     const auto tail = random_values(dead * width, p.dtype, random);
     moved.insert(moved.end(), tail.begin(), tail.end());
     return moved;
@@ -60,14 +64,16 @@ Reordered reorder(const Problem& p, uint64_t seed, int dead) {
   return {to, order};
 }
 
-void expect_same_units(const char* what, const Reordered& r, const Problem& p, const std::vector<double>& moved,
-                       const std::vector<double>& original, bool queries) {
+void expect_same_units(const char* what, const Reordered& r, const Problem& p,
+                       const std::vector<double>& moved, const std::vector<double>& original,
+                       bool queries) {
   const auto& from = queries ? p.q_offsets : p.k_offsets;
   const auto& to = queries ? r.problem.q_offsets : r.problem.k_offsets;
   const int64_t width = p.heads * p.dim;
   for (size_t i = 0; i < r.order.size(); ++i) {
     const size_t u = r.order[i];
-    EXPECT_TRUE(std::equal(moved.begin() + to[i] * width, moved.begin() + to[i + 1] * width, original.begin() + from[u] * width))
+    EXPECT_TRUE(std::equal(moved.begin() + to[i] * width, moved.begin() + to[i + 1] * width,
+                           original.begin() + from[u] * width))
         << what << " of unit " << u;
   }
 }
@@ -79,9 +85,11 @@ TEST_P(SegmentAttentionLaws, PlaceAndNeighboursChangeNoBit) {
     for (const Variant& variant : variants()) {
       for (uint64_t seed = kSeed; seed < kSeed + 3; ++seed) {
         SCOPED_TRACE(::testing::Message() << isa.name << ' ' << variant.name << " seed " << seed);
-        const Problem p = make_problem(GetParam(), 2, 32, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}}, variant, seed);
+        const Problem p = make_problem(GetParam(), 2, 32, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}},
+                                       variant, seed);
         const Reordered r = reorder(p, seed, static_cast<int>(seed % 5));
-        const Result original = run(p, isa.forward, isa.backward), moved = run(r.problem, isa.forward, isa.backward);
+        const Result original = run(p, isa.forward, isa.backward),
+                     moved = run(r.problem, isa.forward, isa.backward);
         expect_same_units("out", r, p, moved.out, original.out, true);
         expect_same_units("dq", r, p, moved.dq, original.dq, true);
         expect_same_units("dk", r, p, moved.dk, original.dk, false);
@@ -124,16 +132,19 @@ TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
       first.q_positions.clear();
       for (size_t u = 0; u < all.unit_ids.size(); ++u) {
         const int begin = all.q_offsets[u], m = all.q_offsets[u + 1] > begin ? 1 : 0;
-        first.q.insert(first.q.end(), all.q.begin() + begin * width, all.q.begin() + (begin + m) * width);
+        first.q.insert(first.q.end(), all.q.begin() + begin * width,
+                       all.q.begin() + (begin + m) * width);
         first.q_offsets.push_back(first.q_offsets.back() + m);
         first.q_positions.resize(static_cast<size_t>(first.q_offsets.back()), 0);
       }
       first.q_rows = first.q_offsets.back();
       first.dout = first.q;
-      const Result a = run(all, isa.forward, isa.backward), f = run(first, isa.forward, isa.backward);
+      const Result a = run(all, isa.forward, isa.backward),
+                   f = run(first, isa.forward, isa.backward);
       for (size_t u = 0; u < all.unit_ids.size(); ++u) {
         if (first.q_offsets[u] == first.q_offsets[u + 1]) continue;
-        EXPECT_TRUE(std::equal(f.out.begin() + first.q_offsets[u] * width, f.out.begin() + first.q_offsets[u + 1] * width,
+        EXPECT_TRUE(std::equal(f.out.begin() + first.q_offsets[u] * width,
+                               f.out.begin() + first.q_offsets[u + 1] * width,
                                a.out.begin() + all.q_offsets[u] * width))
             << "unit " << u;
       }
@@ -141,7 +152,8 @@ TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, SegmentAttentionLaws, ::testing::Values(DType::kFloat32, DType::kBfloat16),
+INSTANTIATE_TEST_SUITE_P(, SegmentAttentionLaws,
+                         ::testing::Values(DType::kFloat32, DType::kBfloat16),
                          [](const auto& i) { return std::string(name(i.param)); });
 
 }  // namespace
