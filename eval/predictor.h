@@ -20,8 +20,8 @@ inline constexpr int64_t kEvaluationBatch = 64;  // examples
 
 struct PredictOptions {
   int64_t batch_size = kEvaluationBatch;    // examples; changes speed and memory, no result (on the CPU not a bit)
-  std::function<bool()> should_stop;        // asked between batches; null: never
-  std::function<void(int64_t)> on_progress; // told the number of examples done; null: nobody
+  std::function<bool()> should_stop = {};   // asked between batches; null: never
+  std::function<void(int64_t)> on_progress = {};  // told the number of examples done; null: nobody
 };
 
 // Logits (N, K) float on the CPU, in the data set's order; nullopt where should_stop said so. Without gradients and

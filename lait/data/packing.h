@@ -12,13 +12,13 @@
 #include <span>
 #include <vector>
 
+#include "kernels/row_multiple.h"
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
 
 namespace lait {
 
-// GEMMs on a multiple of 16 rows give a row the same bits in every batch (see docs/architecture.md).
-inline constexpr int64_t kRowMultiple = 16;
+using kernels::kRowMultiple;
 constexpr int64_t round_rows(int64_t rows) { return (rows + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 
 struct Slice {

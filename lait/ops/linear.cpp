@@ -7,16 +7,16 @@
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/row_multiple.h"
 #include "lait/ops/ops.h"
 
 namespace lait::ops {
 namespace {
 
 using at::Tensor;
+using kernels::kRowMultiple;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr int64_t kRowMultiple = 16;
 
 // Whether the product must be done in float and rounded.
 bool in_float(const Tensor& x) { return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm(); }

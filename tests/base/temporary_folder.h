@@ -1,9 +1,11 @@
-// A folder that lives as long as a test.
+// A folder that lives as long as a test, and files written into it byte by byte.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace lait {
 
@@ -20,7 +22,15 @@ class TemporaryFolder {
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  // Writes without the care of lait/files.h, which is under test itself; returns the file's path.
+  std::filesystem::path write(const std::string& name, std::string_view bytes) const {
+    std::ofstream out(path_ / name, std::ios::binary | std::ios::trunc);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    if (!out.flush()) throw std::runtime_error("cannot write " + (path_ / name).string());
+    return path_ / name;
+  }
 
  private:
   std::filesystem::path path_;

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lait/files.h"
-#include "tests/model/scratch_dir.h"
+#include "tests/model/damaged_files.h"
 
 namespace lait {
 namespace {
@@ -28,7 +28,7 @@ std::string index_of(const std::map<std::string, std::string>& weight_map) {
 }
 
 TEST(CheckpointTensors, OneFile) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{kQuery, at::ones({2, 2})}, {"classifier.bias", at::zeros({3})}});
   const CheckpointTensors tensors(dir.path());
@@ -41,7 +41,7 @@ TEST(CheckpointTensors, OneFile) {
 }
 
 TEST(CheckpointTensors, NamesOfABareModelAndOfOldOnes) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{"encoder.layer.0.attention.self.query.weight", at::ones({1})},
                      {"embeddings.LayerNorm.gamma", at::full({1}, 2.)},
@@ -57,7 +57,7 @@ TEST(CheckpointTensors, NamesOfABareModelAndOfOldOnes) {
 }
 
 TEST(CheckpointTensors, Shards) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model-00001-of-00002.safetensors",
                     {{"a", at::ones({1})}, {"b", at::full({1}, 2.)}});
   write_safetensors(dir / "model-00002-of-00002.safetensors", {{"c", at::full({2}, 3.)}});
@@ -71,7 +71,7 @@ TEST(CheckpointTensors, Shards) {
 }
 
 TEST(CheckpointTensors, ShardsThatAreNotWhole) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   dir.write(
       kIndex,
       index_of({{"a", "one.safetensors"}, {"b", "two.safetensors"}, {"c", "three.safetensors"}}));
@@ -94,7 +94,7 @@ TEST(CheckpointTensors, ShardsThatAreNotWhole) {
 }
 
 TEST(CheckpointTensors, OneTensorUnderTwoNames) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{"encoder.x", at::ones({1})}, {"bert.encoder.x", at::ones({1})}});
   EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
@@ -102,7 +102,7 @@ TEST(CheckpointTensors, OneTensorUnderTwoNames) {
 }
 
 TEST(CheckpointTensors, IndexesThatLie) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const std::pair<const char*, const char*> cases[] = {
       {"", "expected JSON"},
       {"[]", "expected weight_map"},
@@ -128,7 +128,7 @@ TEST(CheckpointTensors, IndexesThatLie) {
 }
 
 TEST(CheckpointTensors, FoldersWithoutWeights) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   EXPECT_EQ(user_error([&] { CheckpointTensors(dir / "none"); }),
             (dir / "none").string() +
                 ": expected a Hugging Face model folder, got nothing there; check the path");
@@ -147,7 +147,7 @@ TEST(CheckpointTensors, FoldersWithoutWeights) {
 }
 
 TEST(LoadInto, ConvertsAndFillsViews) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors", {{"q", at::full({2, 3}, 1.5, at::kHalf)},
                                                 {"k", at::full({2, 3}, 2.5, at::kBFloat16)},
                                                 {"v", at::full({2, 3}, 3.5, at::kDouble)}});
@@ -167,7 +167,7 @@ TEST(LoadInto, ConvertsAndFillsViews) {
 }
 
 TEST(LoadInto, HeadsAreTakenOnlyWhereExpected) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors", {{"bert.embeddings.position_ids", at::arange(3)},
                                                 {"cls.predictions.bias", at::ones({2})},
                                                 {"cls.seq_relationship.weight", at::ones({2})},
@@ -184,7 +184,7 @@ TEST(LoadInto, HeadsAreTakenOnlyWhereExpected) {
 }
 
 TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors", {{"bert.good", at::ones({2})},
                                                 {"bert.turned", at::ones({3, 2})},
                                                 {"bert.whole", at::ones({2}, at::kLong)},
@@ -211,7 +211,7 @@ TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
 }
 
 TEST(LoadInto, LongListsEndInACount) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors", {{"zzz", at::ones({1})}});
   std::vector<ExpectedTensor> expected;
   for (int i = 0; i < 199; ++i) expected.push_back({"bert.t" + std::to_string(i), at::zeros({1})});

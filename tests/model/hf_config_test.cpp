@@ -10,7 +10,7 @@
 
 #include "lait/error.h"
 #include "lait/files.h"
-#include "tests/model/scratch_dir.h"
+#include "tests/model/damaged_files.h"
 #include "tests/oracles/oracle.h"
 
 namespace lait {
@@ -33,13 +33,13 @@ Json base() {
     "my_own_key": {"kept": [1, 2]}, "type_vocab_size": 2, "use_cache": true, "vocab_size": 30522})");
 }
 
-HfConfig read(const ScratchDir& dir, const std::string& text) {
+HfConfig read(const TemporaryFolder& dir, const std::string& text) {
   dir.write("config.json", text);
   return read_hf_config(dir.path());
 }
 
 TEST(HfConfig, ReadsEveryField) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const HfConfig c = read(dir, base().dump());
   EXPECT_EQ(c.vocab_size, 30522);
   EXPECT_EQ(c.hidden_size, 768);
@@ -58,7 +58,7 @@ TEST(HfConfig, ReadsEveryField) {
 }
 
 TEST(HfConfig, OptionalFieldsHaveBertsDefaults) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const HfConfig c = read(
       dir,
       R"({"model_type": "bert", "vocab_size": 100, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -81,7 +81,7 @@ struct BadField {
 };
 
 TEST(HfConfig, RefusesWhatTheModelCannotBe) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const BadField cases[] = {
       {"model_type", "\"roberta\"",
        "model_type: expected \"bert\", got 'roberta'; this build fine-tunes BERT; take a BERT "
@@ -140,7 +140,7 @@ TEST(HfConfig, RefusesWhatTheModelCannotBe) {
 }
 
 TEST(HfConfig, SaysAllMistakesAtOnce) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   Json json = base();
   json["hidden_act"] = "relu";
   json["hidden_dropout_prob"] = 2;
@@ -155,7 +155,7 @@ TEST(HfConfig, SaysAllMistakesAtOnce) {
 }
 
 TEST(HfConfig, RefusesSizesThatOnlyADamagedFileHas) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   Json json = base();
   json["hidden_size"] = 32768;
   json["num_attention_heads"] = 256;
@@ -165,7 +165,7 @@ TEST(HfConfig, RefusesSizesThatOnlyADamagedFileHas) {
 }
 
 TEST(HfConfig, FilesThatAreNoConfig) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   EXPECT_THAT(user_error([&] { read_hf_config(dir.path()); }),
               StartsWith((dir / "config.json").string() + ": "));
   EXPECT_THAT(user_error([&] { read(dir, ""); }),
@@ -188,7 +188,7 @@ TEST(HfConfig, FilesThatAreNoConfig) {
 }
 
 TEST(HfConfig, MutatedFilesAreReadOrRefused) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const std::string whole = base().dump();
   for (uint32_t seed = 0; seed < 500; ++seed) {
     std::mt19937 random(seed);
@@ -210,7 +210,7 @@ TEST(HfConfig, MutatedFilesAreReadOrRefused) {
 }
 
 TEST(HfConfig, WritesAClassifierAndKeepsTheRest) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.hidden_dropout_prob = 0;  // an override of the run
   write_hf_config(dir.path(), c, {"entailment", "neutral \xFF", "contradiction"},
@@ -233,7 +233,7 @@ TEST(HfConfig, WritesAClassifierAndKeepsTheRest) {
 }
 
 TEST(HfConfig, AConfigThatNeverWasAFileIsWrittenWhole) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.raw = nullptr;
   write_hf_config(dir.path(), c, {}, /*regression=*/true);
@@ -247,8 +247,8 @@ TEST(HfConfig, AConfigThatNeverWasAFileIsWrittenWhole) {
 TEST(HfConfig, TransformersBuildsTheModelItSays) {
   if (!std::filesystem::exists(oracle::python()))
     GTEST_SKIP() << "no Python at " << oracle::python().string() << "; `make test` makes it";
-  ScratchDir classifier, regression;
-  const auto write = [](const ScratchDir& dir, const std::vector<std::string>& labels,
+  TemporaryFolder classifier, regression;
+  const auto write = [](const TemporaryFolder& dir, const std::vector<std::string>& labels,
                         bool regression) {
     Json json = base();
     json.update(Json{{"hidden_size", 64},

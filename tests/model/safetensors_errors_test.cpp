@@ -10,7 +10,7 @@
 #include "lait/files.h"
 #include "lait/model/safetensors.h"
 #include "tests/model/counting_tensors.h"
-#include "tests/model/scratch_dir.h"
+#include "tests/model/damaged_files.h"
 
 namespace lait {
 namespace {
@@ -28,7 +28,7 @@ void read_all(const std::filesystem::path& path) {
   }
 }
 
-std::string error_of(const ScratchDir& dir, const std::string& bytes) {
+std::string error_of(const TemporaryFolder& dir, const std::string& bytes) {
   const auto path = dir.write("x.safetensors", bytes);
   const std::string error = user_error([&] { read_all(path); });
   EXPECT_THAT(error,
@@ -41,7 +41,7 @@ std::string error_of(const ScratchDir& dir, const std::string& bytes) {
 }
 
 TEST(SafetensorsErrors, TruncatedAnywhere) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "whole",
                     {{"a", counting(at::kFloat, {2, 3})}, {"b", counting(at::kByte, {3})}});
   const std::string whole = read_file(dir / "whole");
@@ -55,7 +55,7 @@ TEST(SafetensorsErrors, TruncatedAnywhere) {
 }
 
 TEST(SafetensorsErrors, HeaderLength) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const auto with_length = [&](uint64_t length) {
     return error_of(dir, std::string(reinterpret_cast<const char*>(&length), 8) + "{}");
   };
@@ -77,7 +77,7 @@ struct BadHeader {
 };
 
 TEST(SafetensorsErrors, HeadersThatLie) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const std::string data(16, '\x02');
   const BadHeader cases[] = {
       {R"([])", "expected a JSON object as header"},
@@ -157,13 +157,13 @@ TEST(SafetensorsErrors, HeadersThatLie) {
 }
 
 TEST(SafetensorsErrors, BytesBehindANul) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   EXPECT_THAT(error_of(dir, safetensors_bytes(std::string("{}\0rubbish", 10))),
               HasSubstr("got a NUL byte"));
 }
 
 TEST(SafetensorsErrors, DeepAndLongHeaders) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const size_t many = 1'000'000;
   error_of(dir, safetensors_bytes(std::string(many, '[')));
   error_of(dir, safetensors_bytes("{\"x\":" + std::string(many, '[')));
@@ -179,7 +179,7 @@ TEST(SafetensorsErrors, DeepAndLongHeaders) {
 }
 
 TEST(SafetensorsErrors, PathsThatAreNoFiles) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   EXPECT_THAT(user_error([&] { SafetensorsFile(dir / "none"); }),
               HasSubstr((dir / "none").string()));
   EXPECT_THAT(user_error([&] { SafetensorsFile(dir.path()); }), HasSubstr(dir.path().string()));
@@ -190,7 +190,7 @@ TEST(SafetensorsErrors, PathsThatAreNoFiles) {
 
 // Any file is either read whole or refused with a UserError.
 TEST(SafetensorsErrors, MutatedFiles) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "whole", one_of_each());
   const std::string whole = read_file(dir / "whole");
   const size_t header_end = 8 + *reinterpret_cast<const uint64_t*>(whole.data());

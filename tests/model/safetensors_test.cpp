@@ -11,14 +11,14 @@
 
 #include "lait/files.h"
 #include "tests/model/counting_tensors.h"
-#include "tests/model/scratch_dir.h"
+#include "tests/model/damaged_files.h"
 #include "tests/oracles/oracle.h"
 
 namespace lait {
 namespace {
 
 TEST(Safetensors, RoundTripOfAllDtypes) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   auto tensors = one_of_each();
   tensors.emplace_back("strange \" \\ \n \x01 é/\u2028", at::ones({2}));
   tensors.emplace_back("", at::zeros({1}));
@@ -31,7 +31,7 @@ TEST(Safetensors, RoundTripOfAllDtypes) {
 }
 
 TEST(Safetensors, KeepsEveryBitOfSpecialValues) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const double infinity = std::numeric_limits<double>::infinity();
   const at::Tensor special = at::tensor({std::nan(""), infinity, -infinity, -0.0, 5e-324});
   write_safetensors(dir / "a", {{"x", special}});
@@ -39,7 +39,7 @@ TEST(Safetensors, KeepsEveryBitOfSpecialValues) {
 }
 
 TEST(Safetensors, WritesViewsAsTheyLook) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   const at::Tensor whole = counting(at::kFloat, {6, 4});
   write_safetensors(dir / "a", {{"transposed", whole.t()},
                                 {"narrow", whole.narrow(0, 2, 2)},
@@ -51,7 +51,7 @@ TEST(Safetensors, WritesViewsAsTheyLook) {
 }
 
 TEST(Safetensors, FilesWithoutTensors) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   write_safetensors(dir / "a", {});
   EXPECT_TRUE(SafetensorsFile(dir / "a").tensors().empty());
   write_safetensors(dir / "b", {}, {});
@@ -59,7 +59,7 @@ TEST(Safetensors, FilesWithoutTensors) {
 }
 
 TEST(Safetensors, BytesDoNotDependOnTheOrderGiven) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   auto tensors = one_of_each();
   write_safetensors(dir / "a", tensors);
   std::ranges::reverse(tensors);
@@ -73,7 +73,7 @@ TEST(Safetensors, BytesDoNotDependOnTheOrderGiven) {
 TEST(Safetensors, SameBytesAsHuggingFace) {
   if (!std::filesystem::exists(oracle::python()))
     GTEST_SKIP() << "no Python at " << oracle::python().string() << "; `make test` makes it";
-  ScratchDir dir;
+  TemporaryFolder dir;
   auto tensors = one_of_each();
   tensors.emplace_back("strange \" \\ \n \x01 é/", at::ones({2}));
   write_safetensors(dir / "ours.safetensors", tensors);
@@ -90,7 +90,7 @@ TEST(Safetensors, SameBytesAsHuggingFace) {
 }
 
 TEST(Safetensors, ATensorKeepsTheMapAlive) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   at::Tensor view;
   {
     write_safetensors(dir / "a", {{"x", counting(at::kFloat, {1000})}});
@@ -101,7 +101,7 @@ TEST(Safetensors, ATensorKeepsTheMapAlive) {
 }
 
 TEST(Safetensors, DataThatAreNotAligned) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   std::string data(4, '\0');
   const float one = 1;
   std::memcpy(data.data(), &one, sizeof(one));
@@ -114,7 +114,7 @@ TEST(Safetensors, DataThatAreNotAligned) {
 }
 
 TEST(Safetensors, WriterRefusesWhatItCannotSay) {
-  ScratchDir dir;
+  TemporaryFolder dir;
   dir.write("a", "before");
   EXPECT_THROW(
       write_safetensors(dir / "a", {{"x", at::ones({1})}, {"x", at::ones({1}, at::kLong)}}),

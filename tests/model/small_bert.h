@@ -98,7 +98,8 @@ class SmallBert {
   std::string random_text(std::mt19937& random, int64_t length) const {
     std::string text;
     for (int64_t i = 0; i < length; ++i) {
-      text += (i ? " " : "") + std::to_string(3 + random() % static_cast<uint32_t>(options_.vocab - 3));
+      if (i > 0) text += ' ';
+      text += std::to_string(3 + random() % static_cast<uint32_t>(options_.vocab - 3));
     }
     return text;
   }
