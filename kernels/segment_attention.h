@@ -41,6 +41,12 @@ struct PositionBias {
   bool bidirectional = true;     // an encoder's; false: a causal decoder's
 };
 
+// What CUDA needs beside the offsets: the list that work_list.h makes, its tiles on the device.
+struct WorkList {
+  const int32_t* tiles = nullptr;
+  int32_t blocks[3][3] = {};
+};
+
 struct SegmentAttentionParams {
   DType dtype = DType::kFloat32;
   int64_t num_units = 0;    // G
@@ -65,6 +71,7 @@ struct SegmentAttentionParams {
   const int32_t* unit_ids = nullptr;        // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
 
   ParallelFor parallel = nullptr;           // CPU: the caller's loop; null: serial
+  WorkList work;                            // CUDA
   void* stream = nullptr;                   // CUDA: cudaStream_t
 };
 
@@ -78,6 +85,7 @@ struct SegmentAttentionGradParams {
   Rows<void*> dk;                           // (Tk, H, D)
   Rows<void*> dv;                           // (Tk, H, D)
   void* bias_grad = nullptr;                // (num_buckets, H) float (double for double), overwritten; null where there is no bias
+  void* workspace = nullptr;                // CUDA: cuda::backward_workspace_bytes(params), 16-byte aligned
 };
 
 inline constexpr int64_t kHeadDims[] = {32, 64, 128};
@@ -93,5 +101,16 @@ void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
+
+// sm_80 and newer, float and bfloat16. Host pointers above become device pointers (offsets, table, unit ids too), which are
+// not looked at: offsets must be right. Every row of every tensor begins at a multiple of 16 bytes; bias.max_distance is
+// at most kMaxBiasDistance. Asynchronous on `stream`; allocates nothing. Throws std::invalid_argument as above,
+// std::runtime_error for what the CUDA runtime reports.
+namespace cuda {
+inline constexpr int32_t kMaxBiasDistance = 1024;
+void segment_attention_forward(const SegmentAttentionParams& params);
+void segment_attention_backward(const SegmentAttentionGradParams& params);
+int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params);  // workspace itself is not read
+}  // namespace cuda
 
 }  // namespace lait::kernels

@@ -11,9 +11,10 @@
 namespace lait::kernels::testing {
 
 // Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their
-// gradients) is rounded to, as a chain of operators would in that dtype.
+// gradients) is rounded to, as a chain of operators would in that dtype; `delta_from_out`: the sum of p dp is taken as
+// out . dout, out being rounded, as FlashAttention does.
 template <class Real>
-Result explicit_attention(const Problem& p, DType tensors) {
+Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) {
   auto round = [&](Real x) { return static_cast<Real>(rounded(static_cast<double>(x), tensors)); };
   auto unit_of = [](const std::vector<int32_t>& offsets, int64_t rows) {
     std::vector<int> unit(static_cast<size_t>(rows), -1);
@@ -96,6 +97,10 @@ Result explicit_attention(const Problem& p, DType tensors) {
         dp.push_back(round(round(gradient) * pair.factor));
         weighted += pair.probability * dp.back();
       }
+      if (delta_from_out) {
+        weighted = 0;
+        for (size_t d = 0; d < out.size(); ++d) weighted += round(out[d]) * static_cast<Real>(dout[d]);
+      }
       for (size_t i = 0; i < pairs.size(); ++i) {
         const Real ds = round(pairs[i].probability * (dp[i] - weighted));
         if (!p.table.empty()) dbias[static_cast<size_t>(pairs[i].bucket * p.heads + h)] += ds;
@@ -118,9 +123,9 @@ Result explicit_attention(const Problem& p, DType tensors) {
   return r;
 }
 
-inline Result explicit_attention(const Problem& p) {
-  return p.dtype == DType::kFloat64 ? explicit_attention<double>(p, DType::kFloat64)
-                                    : explicit_attention<float>(p, p.dtype);
+inline Result explicit_attention(const Problem& p, bool delta_from_out = false) {
+  return p.dtype == DType::kFloat64 ? explicit_attention<double>(p, DType::kFloat64, delta_from_out)
+                                    : explicit_attention<float>(p, p.dtype, delta_from_out);
 }
 
 }  // namespace lait::kernels::testing
