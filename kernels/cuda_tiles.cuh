@@ -1,12 +1,15 @@
-// Tiles: the two products that attention is made of, on rows in shared memory, in bf16 on tensor cores and in fp32 by FMA.
+// Tiles: the two products that attention is made of, on rows in shared memory, in bf16 on tensor
+// cores and in fp32 by FMA.
 //
-// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T; for keys as columns,
-// S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8, streamed rows 16 in the first product and 8
-// in the second: less work beyond the visible pairs than with 16 owned rows.
+// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T;
+// for keys as columns, S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8,
+// streamed rows 16 in the first product and 8 in the second: less work beyond the visible pairs
+// than with 16 owned rows.
 //   scores(rows, own)      a tile of 16 streamed rows x 8 owned columns, for each tile of the warp
 //   accumulate(rows, p)    accumulators (D channels x owned columns) += rows^T p
-// All three of scores, p and accumulators have the layout of an mma accumulator (cuda_primitives.cuh), in both dtypes, so
-// that whatever lies between the products (softmax, dropout, bias, masks) is written once.
+// All three of scores, p and accumulators have the layout of an mma accumulator
+// (cuda_primitives.cuh), in both dtypes, so that whatever lies between the products (softmax,
+// dropout, bias, masks) is written once.
 #pragma once
 #include "kernels/cuda_primitives.cuh"
 #include "kernels/work_list.h"
@@ -17,12 +20,16 @@ constexpr int kWarps = kBlockWarps;
 constexpr int kThreads = 32 * kWarps;
 constexpr int kStep = 16;  // streamed rows of a tile
 constexpr int own_rows(int head_dim) { return rows_of_warp(head_dim); }
-constexpr int own_tiles(int head_dim) { return own_rows(head_dim) / 8; }  // tiles of 8 columns of a warp
+constexpr int own_tiles(int head_dim) {
+  return own_rows(head_dim) / 8;
+}  // tiles of 8 columns of a warp
 // Rows of shared memory for each warp of a team, in each array.
-constexpr int warp_rows(int head_dim) { return own_rows(head_dim) > kStep ? own_rows(head_dim) : kStep; }
+constexpr int warp_rows(int head_dim) {
+  return own_rows(head_dim) > kStep ? own_rows(head_dim) : kStep;
+}
 
-// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8 rows that follow one
-// another lies in 8 different bank groups, so that matrix loads have no conflicts.
+// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8 rows
+// that follow one another lies in 8 different bank groups, so that matrix loads have no conflicts.
 template <class T, int D>
 struct SharedRows {
   static constexpr int kPieces = D * static_cast<int>(sizeof(T)) / 16;  // of a row
@@ -67,7 +74,8 @@ struct TileMath<__nv_bfloat16, D> {
     }
     return own;
   }
-  __device__ static void scores(Shared rows, int row, const Own& own, int tiles, float (&s)[kTiles][4]) {
+  __device__ static void scores(Shared rows, int row, const Own& own, int tiles,
+                                float (&s)[kTiles][4]) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) s[t][0] = s[t][1] = s[t][2] = s[t][3] = 0;
@@ -82,8 +90,8 @@ struct TileMath<__nv_bfloat16, D> {
     }
   }
   // `half`: only the first 8 rows count.
-  __device__ static void accumulate(Shared rows, int row, bool half, const float (&p)[kTiles][4], int tiles, char*,
-                                    Accumulator& acc) {
+  __device__ static void accumulate(Shared rows, int row, bool half, const float (&p)[kTiles][4],
+                                    int tiles, char*, Accumulator& acc) {
     const int lane = threadIdx.x % 32;
     uint32_t b[kTiles][2];
 #pragma unroll
@@ -102,7 +110,8 @@ struct TileMath<__nv_bfloat16, D> {
           if (t < tiles) multiply_add_half(acc[m][t], a, b[t][0]);
         }
       } else {
-        load_matrices_transposed(a, Smem::piece(rows, row + lane / 16 * 8 + lane % 8, 2 * m + (lane / 8) % 2));
+        load_matrices_transposed(
+            a, Smem::piece(rows, row + lane / 16 * 8 + lane % 8, 2 * m + (lane / 8) % 2));
 #pragma unroll
         for (int t = 0; t < kTiles; ++t) {
           if (t < tiles) multiply_add(acc[m][t], a, b[t][0], b[t][1]);
@@ -135,7 +144,8 @@ struct TileMath<float, D> {
   using Smem = SharedRows<T, D>;
   static constexpr int kTiles = own_tiles(D);
   static constexpr int kChannelTiles = D / 16;
-  static constexpr int kScratchRow = 8 * kTiles + 8;  // floats; 8 more than the columns, against bank conflicts
+  static constexpr int kScratchRow =
+      8 * kTiles + 8;  // floats; 8 more than the columns, against bank conflicts
   static constexpr int kScratchBytes = 4 * kStep * kScratchRow;
   using Accumulator = float[kChannelTiles][kTiles][4];
 
@@ -146,7 +156,10 @@ struct TileMath<float, D> {
   __device__ static Own own(Shared base, int row, int) { return {base, row}; }
   __device__ static float4 load4(Shared from) {
     float4 x;
-    asm volatile("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "r"(from) : "memory");
+    asm volatile("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];"
+                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                 : "r"(from)
+                 : "memory");
     return x;
   }
   __device__ static float load1(Shared from) {
@@ -157,13 +170,15 @@ struct TileMath<float, D> {
   __device__ static float dot4(const float4& a, const float4& b, float s) {
     return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, s))));
   }
-  __device__ static void scores(Shared rows, int row, const Own& own, int tiles, float (&s)[kTiles][4]) {
+  __device__ static void scores(Shared rows, int row, const Own& own, int tiles,
+                                float (&s)[kTiles][4]) {
     const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) s[t][0] = s[t][1] = s[t][2] = s[t][3] = 0;
 #pragma unroll 2
     for (int k = 0; k < Smem::kPieces; ++k) {
-      const float4 a0 = load4(Smem::piece(rows, row + g, k)), a1 = load4(Smem::piece(rows, row + g + 8, k));
+      const float4 a0 = load4(Smem::piece(rows, row + g, k)),
+                   a1 = load4(Smem::piece(rows, row + g + 8, k));
 #pragma unroll
       for (int t = 0; t < kTiles; ++t) {
         if (t >= tiles) continue;
@@ -177,8 +192,8 @@ struct TileMath<float, D> {
     }
   }
   // Every lane needs all rows of its columns: p goes through the warp's scratch.
-  __device__ static void accumulate(Shared rows, int row, bool half, const float (&p)[kTiles][4], int tiles, char* scratch,
-                                    Accumulator& acc) {
+  __device__ static void accumulate(Shared rows, int row, bool half, const float (&p)[kTiles][4],
+                                    int tiles, char* scratch, Accumulator& acc) {
     const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
     float* shared = reinterpret_cast<float*>(scratch);
     __syncwarp();
@@ -186,7 +201,8 @@ struct TileMath<float, D> {
     for (int t = 0; t < kTiles; ++t) {
       if (t >= tiles) continue;
 #pragma unroll
-      for (int e = 0; e < 4; ++e) shared[(g + e / 2 * 8) * kScratchRow + 8 * t + 2 * c + e % 2] = p[t][e];
+      for (int e = 0; e < 4; ++e)
+        shared[(g + e / 2 * 8) * kScratchRow + 8 * t + 2 * c + e % 2] = p[t][e];
     }
     __syncwarp();
     for (int r = 0; r < (half ? 8 : 16); ++r) {
@@ -197,7 +213,8 @@ struct TileMath<float, D> {
 #pragma unroll
         for (int t = 0; t < kTiles; ++t) {
           if (t >= tiles) continue;
-          const float2 b = *reinterpret_cast<const float2*>(&shared[r * kScratchRow + 8 * t + 2 * c]);
+          const float2 b =
+              *reinterpret_cast<const float2*>(&shared[r * kScratchRow + 8 * t + 2 * c]);
           acc[m][t][0] = fmaf(a0, b.x, acc[m][t][0]);
           acc[m][t][1] = fmaf(a0, b.y, acc[m][t][1]);
           acc[m][t][2] = fmaf(a1, b.x, acc[m][t][2]);
@@ -216,7 +233,8 @@ struct TileMath<float, D> {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
           const int channel = 16 * m + e / 2 * 8 + g;
-          const Shared to = Smem::piece(base, row + 8 * t + 2 * c + e % 2, channel / 4) + 4 * (channel % 4);
+          const Shared to =
+              Smem::piece(base, row + 8 * t + 2 * c + e % 2, channel / 4) + 4 * (channel % 4);
           asm volatile("st.shared.f32 [%0], %1;" ::"r"(to), "f"(acc[m][t][e]) : "memory");
         }
       }

@@ -1,7 +1,8 @@
-// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums over queries, so the
-// pairs are visited twice: once with queries owned (scores, dP, dQ: three products), once with keys owned (scores, dP, dK,
-// dV: four). A team that holds its whole unit does both on the rows it loaded once; longer units take two launches, and
-// delta = out . dout goes from one to the other through the workspace.
+// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums
+// over queries, so the pairs are visited twice: once with queries owned (scores, dP, dQ: three
+// products), once with keys owned (scores, dP, dK, dV: four). A team that holds its whole unit does
+// both on the rows it loaded once; longer units take two launches, and delta = out . dout goes from
+// one to the other through the workspace.
 #include <math_constants.h>
 
 #include "kernels/segment_attention_block.cuh"
@@ -17,10 +18,15 @@ struct BackwardMemory {  // shared memory, in bytes from its start
   static constexpr int kRows = kWarps * warp_rows(D);
   static constexpr int kArray = kRows * D * static_cast<int>(sizeof(T));
   static constexpr int kScratch = 4 * kStep * (own_rows(D) + 8);  // of a warp
-  static constexpr int kOwn = 0, kStream = 2 * kArray;            // two arrays each, the stream's for each stage
+  static constexpr int kOwn = 0,
+                       kStream = 2 * kArray;  // two arrays each, the stream's for each stage
   __host__ __device__ static int out(int stages) { return kStream + 2 * stages * kArray; }
-  __host__ __device__ static int scalars(int stages) { return out(stages) + kWarps * own_rows(D) * D * static_cast<int>(sizeof(T)); }
-  __host__ __device__ static int scratch(int stages) { return scalars(stages) + 2 * stages * 4 * kRows; }  // lse, delta
+  __host__ __device__ static int scalars(int stages) {
+    return out(stages) + kWarps * own_rows(D) * D * static_cast<int>(sizeof(T));
+  }
+  __host__ __device__ static int scratch(int stages) {
+    return scalars(stages) + 2 * stages * 4 * kRows;
+  }  // lse, delta
   __host__ __device__ static int bias(int stages, bool has_scratch) {
     return scratch(stages) + (has_scratch ? kWarps * kScratch : 0);
   }
@@ -48,8 +54,10 @@ struct Backward {
   float* bins;    // of the warp: gradient of the bias by distance, or null
   char* scratch;  // of the warp
 
-  // p from scores: element `e`, given whether the pair is visible, its key and query position and the query's lse.
-  __device__ float probability(float score, bool visible, int key, int query_position, float lse) const {
+  // p from scores: element `e`, given whether the pair is visible, its key and query position and
+  // the query's lse.
+  __device__ float probability(float score, bool visible, int key, int query_position,
+                               float lse) const {
     float x = score * scale;
     if (kGeneral) {
       if (p.bias.table) x += bias[distance_index(p, key, query_position)];
@@ -58,9 +66,11 @@ struct Backward {
     return visible ? exp2_approx(x - lse * kLog2e) : 0;
   }
 
-  // Adds ds, rows keys from `key`, columns queries, to the bins. Keys that follow one another have different distances to
-  // a query but beyond the furthest, so lanes add side by side, column after column.
-  __device__ void add_to_bins(const Tile& ds, int tiles, int key, const int (&query_position)[kTiles][2]) {
+  // Adds ds, rows keys from `key`, columns queries, to the bins. Keys that follow one another have
+  // different distances to a query but beyond the furthest, so lanes add side by side, column after
+  // column.
+  __device__ void add_to_bins(const Tile& ds, int tiles, int key,
+                              const int (&query_position)[kTiles][2]) {
     const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, furthest = p.bias.max_distance;
     constexpr int kRow = own_rows(D) + 8;
     float* shared = reinterpret_cast<float*>(scratch);
@@ -97,25 +107,31 @@ struct Backward {
 
 // delta = out . dout of the warp's queries, dout in shared rows from `row`; and their lse.
 template <class T, int D>
-__device__ void load_scalars(const SegmentAttentionParams& p, const Launch& launch, int head, int first_query, int count,
-                             Shared dout, int row, float* lse, float* delta) {
+__device__ void load_scalars(const SegmentAttentionParams& p, const Launch& launch, int head,
+                             int first_query, int count, Shared dout, int row, float* lse,
+                             float* delta) {
   using Smem = SharedRows<T, D>;
   constexpr int kAtOnce = 32 / Smem::kPieces, kElements = 16 / static_cast<int>(sizeof(T));
   const int lane = threadIdx.x % 32, piece = lane % Smem::kPieces;
-  if (lane < count) lse[row + lane] = static_cast<const float*>(p.lse)[head * p.num_q_rows + first_query + lane];
+  if (lane < count)
+    lse[row + lane] = static_cast<const float*>(p.lse)[head * p.num_q_rows + first_query + lane];
   for (int begin = 0; begin < count; begin += kAtOnce) {
     const int i = begin + lane / Smem::kPieces;
     float sum = 0;
     if (i < count) {
-      const T* out = row_pointer<T>(Rows<const void*>{p.out.data, p.out.row_stride, p.out.head_stride}, first_query + i, head);
+      const T* out =
+          row_pointer<T>(Rows<const void*>{p.out.data, p.out.row_stride, p.out.head_stride},
+                         first_query + i, head);
       __align__(16) T a[kElements], b[kElements];
       *reinterpret_cast<uint4*>(a) = load16(out + piece * kElements);
       *reinterpret_cast<uint4*>(b) = load16(Smem::piece(dout, row + i, piece));
 #pragma unroll
-      for (int k = 0; k < kElements; ++k) sum = fmaf(static_cast<float>(a[k]), static_cast<float>(b[k]), sum);
+      for (int k = 0; k < kElements; ++k)
+        sum = fmaf(static_cast<float>(a[k]), static_cast<float>(b[k]), sum);
     }
 #pragma unroll
-    for (int lanes = 1; lanes < Smem::kPieces; lanes *= 2) sum += __shfl_xor_sync(kAllLanes, sum, lanes);
+    for (int lanes = 1; lanes < Smem::kPieces; lanes *= 2)
+      sum += __shfl_xor_sync(kAllLanes, sum, lanes);
     if (i < count && piece == 0) {
       delta[row + i] = sum;
       if (launch.delta) launch.delta[head * p.num_q_rows + first_query + i] = sum;
@@ -124,8 +140,9 @@ __device__ void load_scalars(const SegmentAttentionParams& p, const Launch& laun
 }
 
 template <class T, int D, bool kGeneral, Phase kPhase>
-__global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAttentionGradParams params,
-                                                            const Launch launch) {
+__global__ __launch_bounds__(kThreads,
+                             2) void backward_kernel(const SegmentAttentionGradParams params,
+                                                     const Launch launch) {
   using Kernel = Backward<T, D, kGeneral>;
   using Math = typename Kernel::Math;
   using Memory = BackwardMemory<T, D>;
@@ -144,12 +161,14 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
   }
   const bool has_bias_grad = kGeneral && kPhase != Phase::kKeys && launch.bias_parts != nullptr;
   const int num_distances = 2 * p.bias.max_distance + 1;
-  float* bias = reinterpret_cast<float*>(shared + Memory::bias(stages, sizeof(T) == 4 || has_bias_grad));
+  float* bias =
+      reinterpret_cast<float*>(shared + Memory::bias(stages, sizeof(T) == 4 || has_bias_grad));
   float* bins = bias + num_distances;
   const Share share = share_of(launch, heads);
   if (kGeneral && p.bias.table) {
     fill_bias(bias, p, share.head);
-    for (int i = threadIdx.x; has_bias_grad && i < kWarps * num_distances; i += kThreads) bins[i] = 0;
+    for (int i = threadIdx.x; has_bias_grad && i < kWarps * num_distances; i += kThreads)
+      bins[i] = 0;
     __syncthreads();
   }
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
@@ -163,28 +182,40 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
     const Shared base = shared_address(shared), own_base = base + Memory::kOwn;
     const Shared out_rows = base + Memory::out(stages);
     const int out_row = warp * own_rows(D);
-    float* scalars = reinterpret_cast<float*>(shared + Memory::scalars(stages));  // of each stage: lse, delta
-    Kernel k{params, p, share, unit,
-             {p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
-              static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)},
-             p.scale * kLog2e, 1 / (1 - p.dropout.p), bias, has_bias_grad ? bins + warp * num_distances : nullptr,
-             shared + Memory::scratch(stages) + warp * Memory::kScratch};
+    float* scalars =
+        reinterpret_cast<float*>(shared + Memory::scalars(stages));  // of each stage: lse, delta
+    Kernel k{
+        params,
+        p,
+        share,
+        unit,
+        {p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
+         static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)},
+        p.scale * kLog2e,
+        1 / (1 - p.dropout.p),
+        bias,
+        has_bias_grad ? bins + warp * num_distances : nullptr,
+        shared + Memory::scratch(stages) + warp * Memory::kScratch};
     const bool drops = kGeneral && p.dropout.p > 0;
 
-    auto load_pair = [&](Shared to, const Rows<const void*>& a, const Rows<const void*>& b, int64_t from, int count, int row,
-                         int padded, int thread, int threads) {
+    auto load_pair = [&](Shared to, const Rows<const void*>& a, const Rows<const void*>& b,
+                         int64_t from, int count, int row, int padded, int thread, int threads) {
       load_rows<T, D>(to, row, a, from, share.head, count, padded, thread, threads);
-      load_rows<T, D>(to + Memory::kArray, row, b, from, share.head, count, padded, thread, threads);
+      load_rows<T, D>(to + Memory::kArray, row, b, from, share.head, count, padded, thread,
+                      threads);
     };
     // Rows from … of the side that is streamed: keys, or queries with their scalars.
     auto load_chunk = [&](int index, bool keys) {
-      const int from = index * chunk, total = keys ? unit.num_k : unit.num_q, rows = min(chunk, total - from);
+      const int from = index * chunk, total = keys ? unit.num_k : unit.num_q,
+                rows = min(chunk, total - from);
       const int padded = (rows + kStep - 1) / kStep * kStep, stage = index % stages;
       const Shared to = base + Memory::kStream + stage * 2 * Memory::kArray;
       if (keys) {
-        load_pair(to, p.k, p.v, unit.k_begin + from, rows, team_row, padded, team.thread(), team.threads());
+        load_pair(to, p.k, p.v, unit.k_begin + from, rows, team_row, padded, team.thread(),
+                  team.threads());
       } else {
-        load_pair(to, p.q, params.dout, unit.q_begin + from, rows, team_row, padded, team.thread(), team.threads());
+        load_pair(to, p.q, params.dout, unit.q_begin + from, rows, team_row, padded, team.thread(),
+                  team.threads());
         const int64_t first = share.head * p.num_q_rows + unit.q_begin + from;
         const Shared lse = shared_address(scalars + 2 * stage * Memory::kRows + team_row);
         for (int i = team.thread(); i < padded; i += team.threads()) {
@@ -194,7 +225,8 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
       }
       commit_copies();
     };
-    // step(index of the chunk) for every chunk of the streamed side; before(): once the first one is there.
+    // step(index of the chunk) for every chunk of the streamed side; before(): once the first one
+    // is there.
     auto stream = [&](bool keys, auto before, auto step) {
       const int num_chunks = ((keys ? unit.num_k : unit.num_q) + chunk - 1) / chunk;
       if (num_chunks > 0) {
@@ -219,7 +251,8 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
       }
       if (num_chunks == 0) wait_copies<0>();
     };
-    auto write = [&](Accumulator& acc, int tiles, float factor, const Rows<void*>& rows, int64_t to, int count) {
+    auto write = [&](Accumulator& acc, int tiles, float factor, const Rows<void*>& rows, int64_t to,
+                     int count) {
 #pragma unroll
       for (int m = 0; m < Math::kChannelTiles; ++m) {
 #pragma unroll
@@ -237,18 +270,19 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
     if (kPhase != Phase::kKeys) {
       const int count = min(max(unit.num_q - share.begin, 0), own_rows(D)), tiles = (count + 7) / 8;
       if (kPhase == Phase::kBoth) {  // all queries of the unit, for all warps
-        load_pair(own_base, p.q, params.dout, unit.q_begin, unit.num_q, team_row, (unit.num_q + kStep - 1) / kStep * kStep,
-                  team.thread(), team.threads());
+        load_pair(own_base, p.q, params.dout, unit.q_begin, unit.num_q, team_row,
+                  (unit.num_q + kStep - 1) / kStep * kStep, team.thread(), team.threads());
       } else {
-        load_pair(own_base, p.q, params.dout, unit.q_begin + share.begin, count, own_row, 8 * tiles, lane, 32);
+        load_pair(own_base, p.q, params.dout, unit.q_begin + share.begin, count, own_row, 8 * tiles,
+                  lane, 32);
       }
       Accumulator dq = {};
       typename Math::Own own_q{}, own_dout{};
       float lse[kTiles][2] = {}, delta[kTiles][2] = {};
       int query_position[kTiles][2] = {}, call_position[kTiles] = {}, last_position = 0;
       auto before = [&] {
-        load_scalars<T, D>(p, launch, share.head, unit.q_begin + share.begin, count, own_base + Memory::kArray, own_row,
-                           scalars, scalars + Memory::kRows);
+        load_scalars<T, D>(p, launch, share.head, unit.q_begin + share.begin, count,
+                           own_base + Memory::kArray, own_row, scalars, scalars + Memory::kRows);
         __syncwarp();
         own_q = Math::own(own_base, own_row, tiles);
         own_dout = Math::own(own_base + Memory::kArray, own_row, tiles);
@@ -285,7 +319,8 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
             for (int e = 0; e < 4; ++e) {
               const int in_tile = g + e / 2 * 8;
               const bool visible = row + in_tile < rows && 8 * t + 2 * c + e % 2 < count;
-              const float probability = k.probability(s[t][e], visible, key + in_tile, query_position[t][e % 2], lse[t][e % 2]);
+              const float probability = k.probability(s[t][e], visible, key + in_tile,
+                                                      query_position[t][e % 2], lse[t][e % 2]);
               if (drops) ds[t][e] = keep >> e & 1 ? ds[t][e] * k.keep_scale : 0;
               ds[t][e] = probability * (ds[t][e] - delta[t][e % 2]);
             }
@@ -342,7 +377,8 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
             for (int e = 0; e < 4; ++e) {
               const int h = e / 2, column = 2 * c + e % 2;
               const float probability =
-                  k.probability(s[t][e], row + g + 8 * h < rows && 8 * t + column < count, key + column, query_position[h], row_lse[h]);
+                  k.probability(s[t][e], row + g + 8 * h < rows && 8 * t + column < count,
+                                key + column, query_position[h], row_lse[h]);
               const float factor = drops ? (keep >> e & 1 ? k.keep_scale : 0) : 1;
               s[t][e] = probability * factor;
               ds[t][e] = probability * (ds[t][e] * factor - row_delta[h]);
@@ -357,7 +393,8 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
         before();
         if (unit.num_q > 0) step(0);
       } else {
-        load_pair(own_base, p.k, p.v, unit.k_begin + share.begin, count, own_row, 8 * tiles, lane, 32);
+        load_pair(own_base, p.k, p.v, unit.k_begin + share.begin, count, own_row, 8 * tiles, lane,
+                  32);
         stream(false, before, step);
       }
       if (tiles > 0) {
@@ -373,10 +410,14 @@ __global__ __launch_bounds__(kThreads, 2) void backward_kernel(const SegmentAtte
     for (int bucket = threadIdx.x; bucket < p.bias.num_buckets; bucket += kThreads) {
       float sum = 0;
       for (int i = 0; i < num_distances; ++i) {
-        if (position_bucket(i - p.bias.max_distance, p.bias.num_buckets, p.bias.max_distance, p.bias.bidirectional) != bucket) continue;
+        if (position_bucket(i - p.bias.max_distance, p.bias.num_buckets, p.bias.max_distance,
+                            p.bias.bidirectional) != bucket)
+          continue;
         for (int w = 0; w < kWarps; ++w) sum += bins[w * num_distances + i];
       }
-      launch.bias_parts[(static_cast<int64_t>(share.block) * p.bias.num_buckets + bucket) * p.num_heads + share.head] = sum;
+      launch.bias_parts[(static_cast<int64_t>(share.block) * p.bias.num_buckets + bucket) *
+                            p.num_heads +
+                        share.head] = sum;
     }
   }
 }
@@ -392,7 +433,9 @@ __global__ void sum_bias_parts(const float* parts, int num_parts, int size, floa
   if (lane == 0) out[element] = sum;
 }
 
-int64_t delta_bytes(const SegmentAttentionParams& p) { return (4 * p.num_heads * p.num_q_rows + 15) / 16 * 16; }
+int64_t delta_bytes(const SegmentAttentionParams& p) {
+  return (4 * p.num_heads * p.num_q_rows + 15) / 16 * 16;
+}
 int num_bias_parts(const SegmentAttentionParams& p) {
   return num_blocks(p.work.blocks[kTogether]) + num_blocks(p.work.blocks[kByQuery]);
 }
@@ -401,7 +444,8 @@ int num_bias_parts(const SegmentAttentionParams& p) {
 
 int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params) {
   const SegmentAttentionParams& p = params.forward;
-  return delta_bytes(p) + (params.bias_grad ? 4 * int64_t{num_bias_parts(p)} * p.bias.num_buckets * p.num_heads : 0);
+  return delta_bytes(p) +
+         (params.bias_grad ? 4 * int64_t{num_bias_parts(p)} * p.bias.num_buckets * p.num_heads : 0);
 }
 
 void segment_attention_backward(const SegmentAttentionGradParams& params) {
@@ -413,7 +457,8 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
   check_rows("dk", params.dk, element_bytes);
   check_rows("dv", params.dv, element_bytes);
   if (p.lse == nullptr) refuse("backward needs lse, got null");
-  if (params.workspace == nullptr && backward_workspace_bytes(params) > 0) refuse("backward on CUDA needs a workspace, got null");
+  if (params.workspace == nullptr && backward_workspace_bytes(params) > 0)
+    refuse("backward on CUDA needs a workspace, got null");
   float* delta = static_cast<float*>(params.workspace);
   float* bias_parts = params.bias_grad ? delta + delta_bytes(p) / 4 : nullptr;
   const bool general = p.bias.table || p.causal || p.dropout.p > 0;
@@ -425,9 +470,10 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
       Launch launch = launch_of(p.work, part);
       launch.delta = part == kTogether ? nullptr : delta;
       launch.bias_parts = parts;
-      start(kernel, params, launch, p.num_heads, part != kTogether, dead_rows, p.stream, [&](int stages) {
-        return BackwardMemory<T, kDim>::bytes(p, stages, sizeof(T) == 4 || parts != nullptr);
-      });
+      start(kernel, params, launch, p.num_heads, part != kTogether, dead_rows, p.stream,
+            [&](int stages) {
+              return BackwardMemory<T, kDim>::bytes(p, stages, sizeof(T) == 4 || parts != nullptr);
+            });
     };
     const int64_t part_floats = p.bias.num_buckets * p.num_heads;
     run(backward_kernel<T, kDim, Types::kGeneral, Phase::kBoth>, kTogether, true, bias_parts);
@@ -437,8 +483,9 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
   });
   if (bias_parts) {
     const auto size = static_cast<int>(p.bias.num_buckets * p.num_heads);
-    sum_bias_parts<<<(32 * size + kThreads - 1) / kThreads, kThreads, 0, static_cast<cudaStream_t>(p.stream)>>>(
-        bias_parts, num_bias_parts(p), size, static_cast<float*>(params.bias_grad));
+    sum_bias_parts<<<(32 * size + kThreads - 1) / kThreads, kThreads, 0,
+                     static_cast<cudaStream_t>(p.stream)>>>(bias_parts, num_bias_parts(p), size,
+                                                            static_cast<float*>(params.bias_grad));
     check_cuda(cudaGetLastError(), "launch");
   }
 }

@@ -1,5 +1,5 @@
-// What a block of the CUDA kernels does around the products: which warps work on which unit, what they load and store,
-// and what is done to a tile of scores: position bias, causality, dropout.
+// What a block of the CUDA kernels does around the products: which warps work on which unit, what
+// they load and store, and what is done to a tile of scores: position bias, causality, dropout.
 //
 // A block is one head of one to four teams of warps (work_list.h), which share what they stream.
 #pragma once
@@ -9,8 +9,8 @@
 
 namespace lait::kernels::cuda {
 
-// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads blocks for the dead rows
-// where the grid has them.
+// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads
+// blocks for the dead rows where the grid has them.
 struct Launch {
   const int32_t* tiles = nullptr;
   int32_t blocks[3] = {};
@@ -47,7 +47,9 @@ __device__ inline Share share_of(const Launch& launch, int num_heads) {
   const int warp = threadIdx.x / 32;
   s.block = blockIdx.x / num_heads;
   s.head = blockIdx.x % num_heads;
-  const int shift = s.block < launch.blocks[0] ? 0 : s.block < launch.blocks[0] + launch.blocks[1] ? 1 : 2;
+  const int shift = s.block < launch.blocks[0]                      ? 0
+                    : s.block < launch.blocks[0] + launch.blocks[1] ? 1
+                                                                    : 2;
   s.team = {1 << shift, warp >> shift, warp & ((1 << shift) - 1)};
   const int32_t* tile = launch.tiles + 2 * (s.block * kWarps + warp);
   s.unit = tile[0];
@@ -69,35 +71,40 @@ __device__ inline T* row_pointer(const Rows<void*>& rows, int64_t row, int head)
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of which this is `thread`.
+// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of
+// which this is `thread`.
 template <class T, int D>
-__device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from, int head, int count,
-                                 int padded, int thread, int threads) {
+__device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
+                                 int head, int count, int padded, int thread, int threads) {
   using Smem = SharedRows<T, D>;
   const T* source = row_pointer<T>(rows, from, head);
   for (int i = thread; i < padded * Smem::kPieces; i += threads) {
     const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
     const bool valid = row < count;
     copy16_async(Smem::piece(base, to + row, piece),
-                 valid ? source + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T))) : rows.data, valid);
+                 valid ? source + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T)))
+                       : rows.data,
+                 valid);
   }
 }
 
 // Copies shared rows from … to global memory, by one warp.
 template <class T, int D>
-__device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows, int64_t to, int head, int count) {
+__device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows, int64_t to,
+                                  int head, int count) {
   using Smem = SharedRows<T, D>;
   T* target = row_pointer<T>(rows, to, head);
   for (int i = threadIdx.x % 32; i < count * Smem::kPieces; i += 32) {
     const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
-    store16(target + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T))), load16(Smem::piece(base, from + row, piece)));
+    store16(target + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T))),
+            load16(Smem::piece(base, from + row, piece)));
   }
 }
 
 // Zeros the rows before the first unit and behind the last one, of one head.
 template <class T, int D>
-__device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* offsets, int64_t num_units, int64_t num_rows,
-                                       int head) {
+__device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* offsets,
+                                       int64_t num_units, int64_t num_rows, int head) {
   constexpr int kPieces = SharedRows<T, D>::kPieces;
   const int64_t first = offsets[0], last = offsets[num_units], dead = first + num_rows - last;
   for (int64_t i = threadIdx.x; i < dead * kPieces; i += kThreads) {
@@ -109,17 +116,20 @@ __device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* o
 
 // position - of query i of the unit
 __device__ inline int position(const SegmentAttentionParams& p, const Unit& unit, int i) {
-  return p.q_positions ? p.q_positions[unit.q_begin + min(i, unit.num_q - 1)] : unit.num_k - unit.num_q + i;
+  return p.q_positions ? p.q_positions[unit.q_begin + min(i, unit.num_q - 1)]
+                       : unit.num_k - unit.num_q + i;
 }
 
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
-// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as the furthest.
+// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as
+// the furthest.
 __device__ inline void fill_bias(float* by_distance, const SegmentAttentionParams& p, int head) {
   for (int i = threadIdx.x; i <= 2 * p.bias.max_distance; i += kThreads) {
-    const int bucket = position_bucket(i - p.bias.max_distance, p.bias.num_buckets, p.bias.max_distance, p.bias.bidirectional);
+    const int bucket = position_bucket(i - p.bias.max_distance, p.bias.num_buckets,
+                                       p.bias.max_distance, p.bias.bidirectional);
     by_distance[i] = kLog2e * p.bias.table[static_cast<int64_t>(bucket) * p.num_heads + head];
   }
 }
@@ -128,13 +138,15 @@ __device__ inline int distance_index(const SegmentAttentionParams& p, int key, i
   return min(max(key - query_position, -furthest), furthest) + furthest;
 }
 
-// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator gives the words of four
-// keys that follow one another, so a tile of 128 elements takes one call a lane, and votes hand the bits around.
+// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator
+// gives the words of four keys that follow one another, so a tile of 128 elements takes one call a
+// lane, and votes hand the bits around.
 struct DropoutTile {
   const Dropout& dropout;
   uint32_t unit_id, head, threshold;
 
-  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane % 8.
+  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane
+  // % 8.
   __device__ uint32_t keys_by_queries(int key, int query_position) const {
     const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
     const uint32_t word = pick(vote(query_position, key / 4 + lane / 8), g % 4);
@@ -147,16 +159,22 @@ struct DropoutTile {
     const uint4 words = vote(query_position, key / 4 + lane % 2);
     const uint32_t first = c % 2 ? words.z : words.x, second = c % 2 ? words.w : words.y;
     const int bit = 2 * g + c / 2;
-    return (first >> bit & 1) | (second >> bit & 1) << 1 | (first >> (bit + 16) & 1) << 2 | (second >> (bit + 16) & 1) << 3;
+    return (first >> bit & 1) | (second >> bit & 1) << 1 | (first >> (bit + 16) & 1) << 2 |
+           (second >> (bit + 16) & 1) << 3;
   }
 
  private:
   __device__ uint4 vote(int row, int column_block) const {
-    const PhiloxWords w = dropout_words(dropout, unit_id, static_cast<uint32_t>(row), static_cast<uint32_t>(column_block), head);
-    return {__ballot_sync(kAllLanes, w.word[0] >= threshold), __ballot_sync(kAllLanes, w.word[1] >= threshold),
-            __ballot_sync(kAllLanes, w.word[2] >= threshold), __ballot_sync(kAllLanes, w.word[3] >= threshold)};
+    const PhiloxWords w = dropout_words(dropout, unit_id, static_cast<uint32_t>(row),
+                                        static_cast<uint32_t>(column_block), head);
+    return {__ballot_sync(kAllLanes, w.word[0] >= threshold),
+            __ballot_sync(kAllLanes, w.word[1] >= threshold),
+            __ballot_sync(kAllLanes, w.word[2] >= threshold),
+            __ballot_sync(kAllLanes, w.word[3] >= threshold)};
   }
-  __device__ static uint32_t pick(const uint4& w, int i) { return i < 2 ? (i == 0 ? w.x : w.y) : (i == 2 ? w.z : w.w); }
+  __device__ static uint32_t pick(const uint4& w, int i) {
+    return i < 2 ? (i == 0 ? w.x : w.y) : (i == 2 ? w.z : w.w);
+  }
 };
 
 }  // namespace lait::kernels::cuda

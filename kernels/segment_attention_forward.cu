@@ -1,6 +1,7 @@
-// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their unit, with the online
-// softmax of FlashAttention-2 (Dao 2023, algorithm 1). In place of its maximum after every block a column keeps a
-// reference that is raised only where a score exceeds it by 2^8, so that the accumulators are seldom rescaled.
+// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their
+// unit, with the online softmax of FlashAttention-2 (Dao 2023, algorithm 1). In place of its
+// maximum after every block a column keeps a reference that is raised only where a score exceeds it
+// by 2^8, so that the accumulators are seldom rescaled.
 #include <math_constants.h>
 
 #include "kernels/segment_attention_block.cuh"
@@ -9,14 +10,17 @@
 namespace lait::kernels::cuda {
 namespace {
 
-constexpr float kSlack = 8;  // log2 of what a probability may exceed 1 by before the reference is raised
+constexpr float kSlack =
+    8;  // log2 of what a probability may exceed 1 by before the reference is raised
 
 template <class T, int D>
 struct ForwardMemory {  // shared memory, in bytes from its start
   static constexpr int kArray = kWarps * warp_rows(D) * D * static_cast<int>(sizeof(T));
   static constexpr int kQ = 0, kKeys = kArray;  // then for each stage keys and values
   __host__ __device__ static int scratch(int stages) { return kKeys + 2 * stages * kArray; }
-  __host__ __device__ static int bias(int stages) { return scratch(stages) + kWarps * TileMath<T, D>::kScratchBytes; }
+  __host__ __device__ static int bias(int stages) {
+    return scratch(stages) + kWarps * TileMath<T, D>::kScratchBytes;
+  }
   static int bytes(const SegmentAttentionParams& p, int stages) {
     return bias(stages) + (p.bias.table ? 4 * (2 * p.bias.max_distance + 1) : 0);
   }
@@ -25,7 +29,7 @@ struct ForwardMemory {  // shared memory, in bytes from its start
 // kGeneral: with bias, causality or dropout.
 template <class T, int D, bool kGeneral>
 __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAttentionParams p,
-                                                           const Launch launch) {
+                                                              const Launch launch) {
   using Math = TileMath<T, D>;
   using Memory = ForwardMemory<T, D>;
   constexpr int kTiles = Math::kTiles;
@@ -37,7 +41,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     clear_dead_rows<T, D>(p.out, p.q_offsets, p.num_units, p.num_q_rows, head);
     const int first = p.q_offsets[0], last = p.q_offsets[p.num_units];
     for (int64_t t = threadIdx.x; p.lse && t < p.num_q_rows; t += kThreads) {
-      if (t < first || t >= last) static_cast<float*>(p.lse)[head * p.num_q_rows + t] = -CUDART_INF_F;
+      if (t < first || t >= last)
+        static_cast<float*>(p.lse)[head * p.num_q_rows + t] = -CUDART_INF_F;
     }
     return;
   }
@@ -59,15 +64,17 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
 
   auto load_keys = [&](int index) {
-    const int from = index * chunk, rows = min(chunk, unit.num_k - from), padded = (rows + kStep - 1) / kStep * kStep;
+    const int from = index * chunk, rows = min(chunk, unit.num_k - from),
+              padded = (rows + kStep - 1) / kStep * kStep;
     const Shared keys = base + Memory::kKeys + index % launch.stages * 2 * Memory::kArray;
-    load_rows<T, D>(keys, team_row, p.k, unit.k_begin + from, share.head, rows, padded, team.thread(), team.threads());
-    load_rows<T, D>(keys + Memory::kArray, team_row, p.v, unit.k_begin + from, share.head, rows, padded, team.thread(),
-                    team.threads());
+    load_rows<T, D>(keys, team_row, p.k, unit.k_begin + from, share.head, rows, padded,
+                    team.thread(), team.threads());
+    load_rows<T, D>(keys + Memory::kArray, team_row, p.v, unit.k_begin + from, share.head, rows,
+                    padded, team.thread(), team.threads());
     commit_copies();
   };
-  load_rows<T, D>(base + Memory::kQ, own_row, p.q, unit.q_begin + share.begin, share.head, count, 8 * tiles,
-                  threadIdx.x % 32, 32);
+  load_rows<T, D>(base + Memory::kQ, own_row, p.q, unit.q_begin + share.begin, share.head, count,
+                  8 * tiles, threadIdx.x % 32, 32);
   if (num_chunks > 0) {
     load_keys(0);
   } else {
@@ -76,8 +83,9 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
 
   typename Math::Accumulator acc = {};
   float reference[kTiles][2], sum[kTiles][2];
-  int query_position[kTiles][2], call_position[kTiles];  // of this lane's columns; of column lane % 8
-  int last_position = 0;                                 // the furthest that any query of the warp sees
+  int query_position[kTiles][2],
+      call_position[kTiles];  // of this lane's columns; of column lane % 8
+  int last_position = 0;      // the furthest that any query of the warp sees
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
     reference[t][0] = reference[t][1] = -CUDART_INF_F;
@@ -89,11 +97,13 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     last_position = max(last_position, max(query_position[t][0], query_position[t][1]));
   }
   if (kGeneral) last_position = __reduce_max_sync(kAllLanes, last_position);
-  const DropoutTile dropout{p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
-                            static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)};
+  const DropoutTile dropout{
+      p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
+      static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)};
   const float keep_scale = 1 / (1 - p.dropout.p), scale = p.scale * kLog2e;
 
-  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk from there on.
+  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk
+  // from there on.
   auto step = [&](Shared keys, const typename Math::Own& own, int row, int key, int left) {
     float s[kTiles][4];
     Math::scores(keys, row, own, tiles, s);
@@ -122,8 +132,10 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
         for (int e = 0; e < 2; ++e) {
           float highest = fmaxf(fmaxf(s[t][e], s[t][e + 2]), reference[t][e]);
 #pragma unroll
-          for (int lanes = 4; lanes < 32; lanes *= 2) highest = fmaxf(highest, __shfl_xor_sync(kAllLanes, highest, lanes));
-          const float factor = highest == -CUDART_INF_F ? 1 : exp2_approx(reference[t][e] - highest);
+          for (int lanes = 4; lanes < 32; lanes *= 2)
+            highest = fmaxf(highest, __shfl_xor_sync(kAllLanes, highest, lanes));
+          const float factor =
+              highest == -CUDART_INF_F ? 1 : exp2_approx(reference[t][e] - highest);
           reference[t][e] = highest;
           sum[t][e] *= factor;
 #pragma unroll
@@ -183,7 +195,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
 #pragma unroll
-      for (int lanes = 4; lanes < 32; lanes *= 2) sum[t][e] += __shfl_xor_sync(kAllLanes, sum[t][e], lanes);
+      for (int lanes = 4; lanes < 32; lanes *= 2)
+        sum[t][e] += __shfl_xor_sync(kAllLanes, sum[t][e], lanes);
       const float inverse = sum[t][e] > 0 ? 1 / sum[t][e] : 0;
 #pragma unroll
       for (int m = 0; m < Math::kChannelTiles; ++m) {
@@ -194,13 +207,15 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     }
     const int i = 8 * t + 2 * c + g;
     if (p.lse && g < 2 && i < count) {  // eight lanes, eight numbers that follow one another
-      static_cast<float*>(p.lse)[share.head * p.num_q_rows + unit.q_begin + share.begin + i] = g == 0 ? lse[0] : lse[1];
+      static_cast<float*>(p.lse)[share.head * p.num_q_rows + unit.q_begin + share.begin + i] =
+          g == 0 ? lse[0] : lse[1];
     }
   }
   __syncwarp();
   Math::store(acc, tiles, base + Memory::kQ, own_row);
   __syncwarp();
-  store_rows<T, D>(base + Memory::kQ, own_row, p.out, unit.q_begin + share.begin, share.head, count);
+  store_rows<T, D>(base + Memory::kQ, own_row, p.out, unit.q_begin + share.begin, share.head,
+                   count);
 }
 
 }  // namespace
@@ -211,9 +226,13 @@ void segment_attention_forward(const SegmentAttentionParams& p) {
   dispatch(p.dtype, p.head_dim, general, [&](auto types) {
     using Types = decltype(types);
     auto kernel = forward_kernel<typename Types::T, Types::kDim, Types::kGeneral>;
-    auto bytes = [&](int stages) { return ForwardMemory<typename Types::T, Types::kDim>::bytes(p, stages); };
-    start(kernel, p, launch_of(p.work, kTogether), p.num_heads, /*streams=*/false, /*dead_rows=*/true, p.stream, bytes);
-    start(kernel, p, launch_of(p.work, kByQuery), p.num_heads, /*streams=*/true, /*dead_rows=*/false, p.stream, bytes);
+    auto bytes = [&](int stages) {
+      return ForwardMemory<typename Types::T, Types::kDim>::bytes(p, stages);
+    };
+    start(kernel, p, launch_of(p.work, kTogether), p.num_heads, /*streams=*/false,
+          /*dead_rows=*/true, p.stream, bytes);
+    start(kernel, p, launch_of(p.work, kByQuery), p.num_heads, /*streams=*/true,
+          /*dead_rows=*/false, p.stream, bytes);
   });
 }
 

@@ -12,23 +12,30 @@ namespace lait::kernels::cuda {
 
 inline void check_cuda(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  throw std::runtime_error(std::string("segment_attention on CUDA: ") + what + ": " + cudaGetErrorString(status));
+  throw std::runtime_error(std::string("segment_attention on CUDA: ") + what + ": " +
+                           cudaGetErrorString(status));
 }
 
 inline void check_device() {
   int device = 0, major = 0;
   check_cuda(cudaGetDevice(&device), "no device");
-  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "no compute capability");
+  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+             "no compute capability");
   if (major < 8) {
-    throw std::runtime_error("segment_attention on CUDA: needs a GPU of compute capability 8.0 or newer (A100, RTX 30), got " +
-                             std::to_string(major) + ".x; use device: cpu");
+    throw std::runtime_error(
+        "segment_attention on CUDA: needs a GPU of compute capability 8.0 or newer (A100, RTX 30), "
+        "got " +
+        std::to_string(major) + ".x; use device: cpu");
   }
 }
 
 template <class Pointer>
 void check_rows(const char* name, const Rows<Pointer>& rows, int64_t element_bytes) {
-  if ((reinterpret_cast<uintptr_t>(rows.data) | static_cast<uintptr_t>(rows.row_stride * element_bytes) |
-       static_cast<uintptr_t>(rows.head_stride * element_bytes)) % 16 != 0) {
+  if ((reinterpret_cast<uintptr_t>(rows.data) |
+       static_cast<uintptr_t>(rows.row_stride * element_bytes) |
+       static_cast<uintptr_t>(rows.head_stride * element_bytes)) %
+          16 !=
+      0) {
     refuse(std::string(name) + " must have rows and heads that begin at multiples of 16 bytes");
   }
 }
@@ -45,8 +52,10 @@ inline void check_cuda_params(const SegmentAttentionParams& p) {
              std::to_string(p.bias.max_distance));
     }
   }
-  if (!(p.dropout.p >= 0 && p.dropout.p < 1)) refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
-  if (p.dropout.p > 0 && p.unit_ids == nullptr && p.num_units > 0) refuse("dropout needs unit_ids, got null");
+  if (!(p.dropout.p >= 0 && p.dropout.p < 1))
+    refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  if (p.dropout.p > 0 && p.unit_ids == nullptr && p.num_units > 0)
+    refuse("dropout needs unit_ids, got null");
   const int64_t bytes = p.dtype == DType::kFloat32 ? 4 : 2;
   check_rows("q", p.q, bytes);
   check_rows("k", p.k, bytes);
@@ -65,13 +74,16 @@ struct Instance {
 // body(Instance) for the dtype, head dim and kind.
 template <class Body>
 void dispatch(DType dtype, int64_t dim, bool general, const Body& body) {
-  auto with_general = [&]<class T, int D>() { general ? body(Instance<T, D, true>{}) : body(Instance<T, D, false>{}); };
+  auto with_general = [&]<class T, int D>() {
+    general ? body(Instance<T, D, true>{}) : body(Instance<T, D, false>{});
+  };
   auto with_dim = [&]<class T>() {
     dim == 32   ? with_general.template operator()<T, 32>()
     : dim == 64 ? with_general.template operator()<T, 64>()
                 : with_general.template operator()<T, 128>();
   };
-  dtype == DType::kFloat32 ? with_dim.template operator()<float>() : with_dim.template operator()<__nv_bfloat16>();
+  dtype == DType::kFloat32 ? with_dim.template operator()<float>()
+                           : with_dim.template operator()<__nv_bfloat16>();
 }
 
 inline int num_blocks(const int32_t (&blocks)[3]) { return blocks[0] + blocks[1] + blocks[2]; }
@@ -79,28 +91,32 @@ inline int num_blocks(const int32_t (&blocks)[3]) { return blocks[0] + blocks[1]
 inline Launch launch_of(const WorkList& work, WorkPart part) {
   Launch launch;
   launch.tiles = work.tiles;
-  for (int before = 0; before < part; ++before) launch.tiles += 2 * kWarps * num_blocks(work.blocks[before]);
+  for (int before = 0; before < part; ++before)
+    launch.tiles += 2 * kWarps * num_blocks(work.blocks[before]);
   std::copy(std::begin(work.blocks[part]), std::end(work.blocks[part]), launch.blocks);
   return launch;
 }
 
-// Starts kernel(params, launch). `bytes(stages)`: of shared memory; two buffers are used where they fit and `streams`.
-// `dead_rows`: blocks for them, too.
+// Starts kernel(params, launch). `bytes(stages)`: of shared memory; two buffers are used where they
+// fit and `streams`. `dead_rows`: blocks for them, too.
 template <class Params, class Bytes>
-void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, int64_t num_heads, bool streams, bool dead_rows,
-           void* stream, const Bytes& bytes) {
+void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, int64_t num_heads,
+           bool streams, bool dead_rows, void* stream, const Bytes& bytes) {
   const auto grid = static_cast<int>((num_blocks(launch.blocks) + (dead_rows ? 1 : 0)) * num_heads);
   if (grid == 0) return;
   int device = 0, limit = 0;
   check_cuda(cudaGetDevice(&device), "no device");
-  check_cuda(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "no shared memory");
+  check_cuda(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+             "no shared memory");
   launch.stages = streams && bytes(2) <= limit ? 2 : 1;
   const int needed = bytes(launch.stages);
   if (needed > limit) {
-    refuse("on CUDA needs " + std::to_string(needed) + " bytes of shared memory for this dtype and head_dim, this GPU has " +
+    refuse("on CUDA needs " + std::to_string(needed) +
+           " bytes of shared memory for this dtype and head_dim, this GPU has " +
            std::to_string(limit) + "; bf16 needs half");
   }
-  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, needed), "shared memory");
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, needed),
+             "shared memory");
   kernel<<<grid, kThreads, needed, static_cast<cudaStream_t>(stream)>>>(params, launch);
   check_cuda(cudaGetLastError(), "launch");
 }

@@ -12,18 +12,23 @@ struct Piece {  // of a unit: what one team takes
 
 }  // namespace
 
-HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, int64_t num_units, int64_t head_dim) {
+HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, int64_t num_units,
+                            int64_t head_dim) {
   const int32_t rows = rows_of_warp(head_dim);
   std::vector<Piece> pieces[3][3];
-  auto team_size = [&](int32_t own) { return own <= rows ? 0 : own <= 2 * rows ? 1 : 2; };  // log2 of its warps
+  auto team_size = [&](int32_t own) {
+    return own <= rows ? 0 : own <= 2 * rows ? 1 : 2;
+  };  // log2 of its warps
   auto split = [&](WorkPart part, int32_t unit, int32_t own, int32_t other) {
     const int size = team_size(own);
     for (int32_t begin = 0; begin < own; begin += rows << size) {
-      pieces[part][size].push_back({unit, begin, int64_t{std::min(own - begin, rows << size)} * other});
+      pieces[part][size].push_back(
+          {unit, begin, int64_t{std::min(own - begin, rows << size)} * other});
     }
   };
   for (int32_t unit = 0; unit < num_units; ++unit) {
-    const int32_t queries = q_offsets[unit + 1] - q_offsets[unit], keys = k_offsets[unit + 1] - k_offsets[unit];
+    const int32_t queries = q_offsets[unit + 1] - q_offsets[unit],
+                  keys = k_offsets[unit + 1] - k_offsets[unit];
     const int32_t longer = std::max(queries, keys);
     if (longer == 0) continue;
     if (longer <= kBlockWarps * rows) {
@@ -37,7 +42,8 @@ HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, 
   for (int part = 0; part < 3; ++part) {
     for (int size = 0; size < 3; ++size) {
       auto& of_size = pieces[part][size];
-      std::stable_sort(of_size.begin(), of_size.end(), [](const Piece& a, const Piece& b) { return a.cost > b.cost; });
+      std::stable_sort(of_size.begin(), of_size.end(),
+                       [](const Piece& a, const Piece& b) { return a.cost > b.cost; });
       for (const Piece& piece : of_size) {
         for (int32_t warp = 0; warp < 1 << size; ++warp) {
           list.tiles.push_back(piece.unit);

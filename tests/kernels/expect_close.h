@@ -45,8 +45,9 @@ inline void expect_close(const char* what, const std::vector<double>& got,
   EXPECT_LE(largest_error(what, got, exact), allowed) << what << ", largest " << largest;
 }
 
-// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout, out being rounded to the dtype, and so
-// shifts all ds = p (dp - delta) of a query by that sum's error: half an ulp of out in bf16, the order of summing in fp32.
+// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout, out being
+// rounded to the dtype, and so shifts all ds = p (dp - delta) of a query by that sum's error: half
+// an ulp of out in bf16, the order of summing in fp32.
 inline void expect_close(const Problem& p, const Result& got, const Result& exact,
                          const Result& peer, bool delta_from_out = false) {
   const DType dtype = p.dtype;
@@ -63,7 +64,7 @@ inline void expect_close(const Problem& p, const Result& got, const Result& exac
     for (double value : x) most = std::max(most, std::abs(value));
     return most;
   };
-  const double ds_error = !delta_from_out              ? 0
+  const double ds_error = !delta_from_out             ? 0
                           : dtype == DType::kBfloat16 ? std::ldexp(largest_dp, -8)
                                                       : std::ldexp(largest_dp, -21);
   const double scale = static_cast<double>(p.scale);
@@ -73,7 +74,8 @@ inline void expect_close(const Problem& p, const Result& got, const Result& exac
   expect_close("dk", got.dk, exact.dk, peer.dk, dtype, 0, ds_error * scale * largest(p.q));
   expect_close("dv", got.dv, exact.dv, peer.dv, dtype);
   expect_close("dbias", got.dbias, exact.dbias, peer.dbias, accumulator(dtype), largest_dp,
-               ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) / 8));  // of all queries, of either sign
+               ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) /
+                                            8));  // of all queries, of either sign
 }
 
 }  // namespace lait::kernels::testing

@@ -11,8 +11,8 @@
 namespace lait::kernels::testing {
 
 // Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their
-// gradients) is rounded to, as a chain of operators would in that dtype; `delta_from_out`: the sum of p dp is taken as
-// out . dout, out being rounded, as FlashAttention does.
+// gradients) is rounded to, as a chain of operators would in that dtype; `delta_from_out`: the sum
+// of p dp is taken as out . dout, out being rounded, as FlashAttention does.
 template <class Real>
 Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) {
   auto round = [&](Real x) { return static_cast<Real>(rounded(static_cast<double>(x), tensors)); };
@@ -99,7 +99,8 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
       }
       if (delta_from_out) {
         weighted = 0;
-        for (size_t d = 0; d < out.size(); ++d) weighted += round(out[d]) * static_cast<Real>(dout[d]);
+        for (size_t d = 0; d < out.size(); ++d)
+          weighted += round(out[d]) * static_cast<Real>(dout[d]);
       }
       for (size_t i = 0; i < pairs.size(); ++i) {
         const Real ds = round(pairs[i].probability * (dp[i] - weighted));

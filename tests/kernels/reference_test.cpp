@@ -20,7 +20,8 @@ TEST(Reference, EqualsExplicitAttention) {
         const Problem p = make_problem(dtype, 2, 32, layout, variant, kSeed);
         const Result got =
             run(p, reference::segment_attention_forward, reference::segment_attention_backward);
-        const Result exact = explicit_attention<double>(p, DType::kFloat64, /*delta_from_out=*/false);
+        const Result exact =
+            explicit_attention<double>(p, DType::kFloat64, /*delta_from_out=*/false);
         auto close = [&](const char* what, const std::vector<double>& a,
                          const std::vector<double>& b, DType stored) {
           double largest = 1;

@@ -1,5 +1,5 @@
-// The law that a unit's result has the same bits wherever the unit lies and whatever its neighbours are: the same units in
-// another order, among other dead rows.
+// The law that a unit's result has the same bits wherever the unit lies and whatever its neighbours
+// are: the same units in another order, among other dead rows.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -48,8 +48,8 @@ inline Reordered reorder(const Problem& p, uint64_t seed, int dead) {
 }
 
 inline void expect_same_units(const char* what, const Reordered& r, const Problem& p,
-                       const std::vector<double>& moved, const std::vector<double>& original,
-                       bool queries) {
+                              const std::vector<double>& moved, const std::vector<double>& original,
+                              bool queries) {
   const auto& from = queries ? p.q_offsets : p.k_offsets;
   const auto& to = queries ? r.problem.q_offsets : r.problem.k_offsets;
   const int64_t width = p.heads * p.dim;

@@ -1,5 +1,5 @@
-// The work list's laws: every query row, and every key row of the backward pass, is owned by exactly one warp; a team's
-// warps lie in one block and take one unit; the longest come first.
+// The work list's laws: every query row, and every key row of the backward pass, is owned by
+// exactly one warp; a team's warps lie in one block and take one unit; the longest come first.
 #include "kernels/work_list.h"
 
 #include <gtest/gtest.h>
@@ -14,12 +14,17 @@ struct Owned {
   std::vector<int> queries, keys;  // how often each row is owned
 };
 
-Owned check_list(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets, int head_dim) {
-  const HostWorkList list = make_work_list(q_offsets.data(), k_offsets.data(), static_cast<int64_t>(q_offsets.size()) - 1, head_dim);
+Owned check_list(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets,
+                 int head_dim) {
+  const HostWorkList list = make_work_list(q_offsets.data(), k_offsets.data(),
+                                           static_cast<int64_t>(q_offsets.size()) - 1, head_dim);
   const int rows = rows_of_warp(head_dim);
-  Owned owned{std::vector<int>(static_cast<size_t>(q_offsets.back())), std::vector<int>(static_cast<size_t>(k_offsets.back()))};
-  auto own = [&](const std::vector<int32_t>& offsets, int32_t unit, int32_t begin, std::vector<int>& counts) {
-    for (int32_t i = begin; i < std::min(begin + rows, offsets[unit + 1] - offsets[unit]); ++i) ++counts[static_cast<size_t>(offsets[unit] + i)];
+  Owned owned{std::vector<int>(static_cast<size_t>(q_offsets.back())),
+              std::vector<int>(static_cast<size_t>(k_offsets.back()))};
+  auto own = [&](const std::vector<int32_t>& offsets, int32_t unit, int32_t begin,
+                 std::vector<int>& counts) {
+    for (int32_t i = begin; i < std::min(begin + rows, offsets[unit + 1] - offsets[unit]); ++i)
+      ++counts[static_cast<size_t>(offsets[unit] + i)];
   };
   size_t at = 0;
   for (int part = 0; part < 3; ++part) {
@@ -37,8 +42,9 @@ Owned check_list(const std::vector<int32_t>& q_offsets, const std::vector<int32_
         if (unit < 0) continue;
         const auto& offsets = part == kByKey ? k_offsets : q_offsets;
         const auto& others = part == kByKey ? q_offsets : k_offsets;
-        const int own_rows = part == kTogether ? offsets[unit + 1] - offsets[unit]
-                                               : std::min(offsets[unit + 1] - offsets[unit] - begin, rows << size);
+        const int own_rows =
+            part == kTogether ? offsets[unit + 1] - offsets[unit]
+                              : std::min(offsets[unit + 1] - offsets[unit] - begin, rows << size);
         const int64_t cost = int64_t{own_rows} * (others[unit + 1] - others[unit]);
         EXPECT_LE(cost, before);
         before = cost;
@@ -57,7 +63,8 @@ TEST(WorkList, EveryRowIsOwnedOnce) {
       std::vector<int32_t> q_offsets = {0}, k_offsets = {0};
       const int num_units = static_cast<int>(random() % 60);
       for (int u = 0; u < num_units; ++u) {
-        const int n = random() % 4 == 0 ? static_cast<int>(random() % 700) : static_cast<int>(random() % 40);
+        const int n =
+            random() % 4 == 0 ? static_cast<int>(random() % 700) : static_cast<int>(random() % 40);
         q_offsets.push_back(q_offsets.back() + (round % 2 ? n : static_cast<int>(random() % 90)));
         k_offsets.push_back(k_offsets.back() + n);
       }

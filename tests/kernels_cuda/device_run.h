@@ -1,5 +1,6 @@
-// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides, launches, copies back the
-// rows. A GPU or an emulator of one must be there: NeedsDevice skips, and says so, where none is.
+// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides,
+// launches, copies back the rows. A GPU or an emulator of one must be there: NeedsDevice skips, and
+// says so, where none is.
 #pragma once
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@ class NeedsDevice : public ::testing::Test {
  protected:
   void SetUp() override {
     int count = 0;
-    if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) GTEST_SKIP() << "no GPU, and no emulator of one";
+    if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0)
+      GTEST_SKIP() << "no GPU, and no emulator of one";
   }
 };
 
@@ -29,7 +31,9 @@ class DeviceBytes {
   explicit DeviceBytes(size_t size) : size_(size) {
     check(cudaMalloc(&data_, std::max<size_t>(size, 16)));
   }
-  DeviceBytes(const void* from, size_t size) : DeviceBytes(size) { check(cudaMemcpy(data_, from, size, cudaMemcpyHostToDevice)); }
+  DeviceBytes(const void* from, size_t size) : DeviceBytes(size) {
+    check(cudaMemcpy(data_, from, size, cudaMemcpyHostToDevice));
+  }
   DeviceBytes(const DeviceBytes&) = delete;
   ~DeviceBytes() { cudaFree(data_); }
   void* data() const { return data_; }
@@ -99,7 +103,9 @@ class DeviceCall {
   template <class Pointer>
   int64_t extent(const Rows<Pointer>& rows, int64_t num_rows) const {
     const int64_t heads = host_.forward.num_heads;
-    return num_rows == 0 ? 0 : element_ * ((num_rows - 1) * rows.row_stride + (heads - 1) * rows.head_stride + host_.forward.head_dim);
+    return num_rows == 0 ? 0
+                         : element_ * ((num_rows - 1) * rows.row_stride +
+                                       (heads - 1) * rows.head_stride + host_.forward.head_dim);
   }
   Rows<const void*> input(Rows<const void*> rows, int64_t num_rows) {
     rows.data = copy(static_cast<const char*>(rows.data), extent(rows, num_rows));
@@ -111,8 +117,11 @@ class DeviceCall {
   }
   void fetch_rows(const Rows<void*>& to, const Rows<void*>& from, int64_t num_rows) {
     const auto stride = static_cast<size_t>(to.row_stride * element_);
-    const auto width = static_cast<size_t>(host_.forward.num_heads * host_.forward.head_dim * element_);
-    if (num_rows > 0) check(cudaMemcpy2D(to.data, stride, from.data, stride, width, static_cast<size_t>(num_rows), cudaMemcpyDeviceToHost));
+    const auto width =
+        static_cast<size_t>(host_.forward.num_heads * host_.forward.head_dim * element_);
+    if (num_rows > 0)
+      check(cudaMemcpy2D(to.data, stride, from.data, stride, width, static_cast<size_t>(num_rows),
+                         cudaMemcpyDeviceToHost));
   }
   static void fetch_flat(void* to, const void* from, int64_t floats) {
     if (to) check(cudaMemcpy(to, from, static_cast<size_t>(4 * floats), cudaMemcpyDeviceToHost));

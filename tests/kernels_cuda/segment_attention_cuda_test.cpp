@@ -1,4 +1,5 @@
-// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and backward.
+// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and
+// backward.
 #include <gtest/gtest.h>
 
 #include <tuple>
@@ -16,18 +17,23 @@ namespace {
 constexpr uint64_t kSeed = 7919;
 
 void check_cuda(const Problem& p) {
-  const Result exact = run(p, reference::segment_attention_forward, reference::segment_attention_backward);
-  expect_close(p, run(p, cuda_forward, cuda_backward), exact, explicit_attention(p, /*delta_from_out=*/true),
+  const Result exact =
+      run(p, reference::segment_attention_forward, reference::segment_attention_backward);
+  expect_close(p, run(p, cuda_forward, cuda_backward), exact,
+               explicit_attention(p, /*delta_from_out=*/true),
                /*delta_from_out=*/true);
 }
 
-class SegmentAttentionCuda : public NeedsDevice, public ::testing::WithParamInterface<std::tuple<DType, int>> {
+class SegmentAttentionCuda : public NeedsDevice,
+                             public ::testing::WithParamInterface<std::tuple<DType, int>> {
  protected:
-  void check_all(const std::vector<Layout>& layouts, const std::vector<Variant>& which, int64_t heads) {
+  void check_all(const std::vector<Layout>& layouts, const std::vector<Variant>& which,
+                 int64_t heads) {
     const auto [dtype, dim] = GetParam();
     for (const Layout& layout : layouts) {
       for (const Variant& variant : which) {
-        SCOPED_TRACE(::testing::Message() << layout.name << ' ' << variant.name << " seed " << kSeed);
+        SCOPED_TRACE(::testing::Message()
+                     << layout.name << ' ' << variant.name << " seed " << kSeed);
         check_cuda(make_problem(dtype, heads, dim, layout, variant, kSeed));
       }
     }
@@ -43,9 +49,11 @@ TEST_P(SegmentAttentionCuda, LongLayouts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, SegmentAttentionCuda,
-                         ::testing::Combine(::testing::Values(DType::kFloat32, DType::kBfloat16), ::testing::Values(32, 64, 128)),
+                         ::testing::Combine(::testing::Values(DType::kFloat32, DType::kBfloat16),
+                                            ::testing::Values(32, 64, 128)),
                          [](const auto& i) {
-                           return std::string(name(std::get<0>(i.param))) + "_dim" + std::to_string(std::get<1>(i.param));
+                           return std::string(name(std::get<0>(i.param))) + "_dim" +
+                                  std::to_string(std::get<1>(i.param));
                          });
 
 class SegmentAttentionCudaLaws : public NeedsDevice {};
@@ -54,21 +62,26 @@ TEST_F(SegmentAttentionCudaLaws, PlaceAndNeighboursChangeNoBit) {
   for (const DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     for (const Variant& variant : variants()) {
       SCOPED_TRACE(::testing::Message() << name(dtype) << ' ' << variant.name << " seed " << kSeed);
-      expect_place_changes_no_bit(make_problem(dtype, 2, 32, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}}, variant, kSeed), kSeed,
-                                  cuda_forward, cuda_backward);
+      expect_place_changes_no_bit(
+          make_problem(dtype, 2, 32, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}}, variant, kSeed),
+          kSeed, cuda_forward, cuda_backward);
     }
   }
 }
 
-TEST_F(SegmentAttentionCudaLaws, DropoutMaskIsThatOfPhilox) { expect_philox_mask(cuda_forward, cuda_backward); }
+TEST_F(SegmentAttentionCudaLaws, DropoutMaskIsThatOfPhilox) {
+  expect_philox_mask(cuda_forward, cuda_backward);
+}
 
-// A neighbour's NaN or infinity stays where it is: other units' rows are never multiplied, not even by zero.
+// A neighbour's NaN or infinity stays where it is: other units' rows are never multiplied, not even
+// by zero.
 TEST_F(SegmentAttentionCudaLaws, NeighboursMayBeNan) {
   for (const DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     Problem p = make_problem(dtype, 1, 32, {"three", {5, 20, 9}}, variants()[0], kSeed);
     const Result clean = run(p, cuda_forward, cuda_backward);
     for (int64_t i = p.k_offsets[1] * 32; i < p.k_offsets[2] * 32; ++i) {
-      p.k[static_cast<size_t>(i)] = p.v[static_cast<size_t>(i)] = std::numeric_limits<double>::quiet_NaN();
+      p.k[static_cast<size_t>(i)] = p.v[static_cast<size_t>(i)] =
+          std::numeric_limits<double>::quiet_NaN();
     }
     const Result other = run(p, cuda_forward, cuda_backward);
     for (const int unit : {0, 2}) {
@@ -81,7 +94,8 @@ TEST_F(SegmentAttentionCudaLaws, NeighboursMayBeNan) {
 }
 
 TEST_F(SegmentAttentionCudaLaws, LseMayBeLeftOutInInference) {
-  const Problem p = make_problem(DType::kBfloat16, 2, 64, {"some", {3, 0, 90}}, variants()[0], kSeed);
+  const Problem p =
+      make_problem(DType::kBfloat16, 2, 64, {"some", {3, 0, 90}}, variants()[0], kSeed);
   Call with(p), without(p);
   without.grad.forward.lse = nullptr;
   cuda_forward(with.grad.forward);
@@ -92,7 +106,8 @@ TEST_F(SegmentAttentionCudaLaws, LseMayBeLeftOutInInference) {
 // What is refused before anything is launched, by the text of the message.
 template <class Change>
 std::string error_of(const Change& change) {
-  const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}}, {.name = "all", .bias = true, .dropout = 0.1f}, 1);
+  const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}},
+                                 {.name = "all", .bias = true, .dropout = 0.1f}, 1);
   Call call(p);
   change(call.grad);
   try {
@@ -104,16 +119,20 @@ std::string error_of(const Change& change) {
 }
 
 TEST_F(SegmentAttentionCudaLaws, RefusesWhatItCannotDo) {
-  EXPECT_EQ(error_of([](auto& g) { g.forward.head_dim = 80; }), "segment_attention: head_dim must be one of {32, 64, 128}, got 80");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.head_dim = 80; }),
+            "segment_attention: head_dim must be one of {32, 64, 128}, got 80");
   EXPECT_EQ(error_of([](auto& g) { g.forward.dtype = DType::kFloat64; }),
             "segment_attention: on CUDA takes float and bfloat16, got double");
   EXPECT_EQ(error_of([](auto& g) { g.forward.k.row_stride = 66; }),
             "segment_attention: k must have rows and heads that begin at multiples of 16 bytes");
   EXPECT_EQ(error_of([](auto& g) { g.forward.bias.max_distance = 2000; }),
             "segment_attention: bias.max_distance on CUDA is at most 1024, got 2000");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.unit_ids = nullptr; }), "segment_attention: dropout needs unit_ids, got null");
-  EXPECT_EQ(error_of([](auto& g) { g.forward.lse = nullptr; }), "segment_attention: backward needs lse, got null");
-  EXPECT_EQ(error_of([](auto&) {}), "segment_attention: backward on CUDA needs a workspace, got null");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.unit_ids = nullptr; }),
+            "segment_attention: dropout needs unit_ids, got null");
+  EXPECT_EQ(error_of([](auto& g) { g.forward.lse = nullptr; }),
+            "segment_attention: backward needs lse, got null");
+  EXPECT_EQ(error_of([](auto&) {}),
+            "segment_attention: backward on CUDA needs a workspace, got null");
 }
 
 }  // namespace

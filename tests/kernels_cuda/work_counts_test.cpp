@@ -1,6 +1,7 @@
-// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against those of the visible
-// pairs, bytes moved against the tensors' own, bank conflicts. The counts are exact, so a change that does more work shows.
-// The emulator writes its counts when a process ends: each case runs in a process of its own.
+// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against
+// those of the visible pairs, bytes moved against the tensors' own, bank conflicts. The counts are
+// exact, so a change that does more work shows. The emulator writes its counts when a process ends:
+// each case runs in a process of its own.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,7 +40,8 @@ std::vector<int> lengths(const std::string& layout) {
 }
 
 Problem problem(const std::string& layout, int dim) {
-  return make_problem(DType::kBfloat16, 2, dim, {layout, lengths(layout)}, {.name = "plain", .fused = true}, 1, /*dead=*/0);
+  return make_problem(DType::kBfloat16, 2, dim, {layout, lengths(layout)},
+                      {.name = "plain", .fused = true}, 1, /*dead=*/0);
 }
 
 // What the child process does: the environment says which layout, pass and head dim.
@@ -58,9 +60,10 @@ struct Counts {
   double mma_flops = 0, bytes = 0, bank_conflicts = 0;
 };
 
-// Of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and stores move. Of plain loads
-// (offsets, work list, out of the backward pass) every byte counts once: they are cached, and the emulator takes
-// kernel parameters that are read through a register for loads, too.
+// Of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and stores
+// move. Of plain loads (offsets, work list, out of the backward pass) every byte counts once: they
+// are cached, and the emulator takes kernel parameters that are read through a register for loads,
+// too.
 Counts count(const std::string& layout, const std::string& pass, int dim) {
   const std::string report = ::testing::TempDir() + "/counts_" + std::to_string(getpid()) + ".json";
   const pid_t child = fork();
@@ -69,8 +72,8 @@ Counts count(const std::string& layout, const std::string& pass, int dim) {
     setenv("LAIT_PASS", pass.c_str(), 1);
     setenv("LAIT_HEAD_DIM", std::to_string(dim).c_str(), 1);
     setenv("GPUEMU_REPORT", report.c_str(), 1);
-    execl("/proc/self/exe", "test_kernels_cuda", "--gtest_also_run_disabled_tests", "--gtest_filter=WorkCountsChild.DISABLED_Run",
-          "--gtest_brief=1", nullptr);
+    execl("/proc/self/exe", "test_kernels_cuda", "--gtest_also_run_disabled_tests",
+          "--gtest_filter=WorkCountsChild.DISABLED_Run", "--gtest_brief=1", nullptr);
     _exit(127);
   }
   int status = 0;
@@ -86,7 +89,8 @@ Counts count(const std::string& layout, const std::string& pass, int dim) {
     counts.mma_flops += kernel["flops"]["mma"].get<double>();
     const auto& global = kernel["global"];
     auto moved = [&](const char* kind) { return global[kind]["bytes_moved"].get<double>(); };
-    counts.bytes += moved("store") + std::max(moved("cp_async"), global["unique_bytes_loaded"].get<double>());
+    counts.bytes +=
+        moved("store") + std::max(moved("cp_async"), global["unique_bytes_loaded"].get<double>());
     for (const auto& [kind, shared] : kernel["shared"].items()) {
       counts.bank_conflicts += shared["bank_conflicts"].get<double>();
     }
@@ -102,11 +106,13 @@ struct Bound {
 
 void PrintTo(const Bound& bound, std::ostream* out) { *out << bound.layout; }
 
-class WorkCounts : public NeedsDevice, public ::testing::WithParamInterface<std::tuple<Bound, int>> {
+class WorkCounts : public NeedsDevice,
+                   public ::testing::WithParamInterface<std::tuple<Bound, int>> {
  protected:
   void SetUp() override {
     NeedsDevice::SetUp();
-    if (!LAIT_COUNTS_WORK) GTEST_SKIP() << "no emulator that counts work: the build has no LAIT_GPUEMU";
+    if (!LAIT_COUNTS_WORK)
+      GTEST_SKIP() << "no emulator that counts work: the build has no LAIT_GPUEMU";
   }
 };
 
@@ -118,14 +124,19 @@ TEST_P(WorkCounts, WithinBounds) {
     tokens += n;
   }
   const double product = 2.0 * 2 * pairs * dim;  // FLOPs of one product, two heads
-  const Counts forward = count(bound.layout, "forward", dim), backward = count(bound.layout, "backward", dim);
-  const double forward_ratio = forward.mma_flops / (2 * product), backward_ratio = backward.mma_flops / (5 * product);
+  const Counts forward = count(bound.layout, "forward", dim),
+               backward = count(bound.layout, "backward", dim);
+  const double forward_ratio = forward.mma_flops / (2 * product),
+               backward_ratio = backward.mma_flops / (5 * product);
   const double row = 2.0 * 2 * dim;  // bytes of a token in one tensor, two heads
   const double forward_bytes = forward.bytes / (tokens * (4 * row + 2 * 4));
-  const double backward_bytes = backward.bytes / (tokens * (8 * row + 2 * 4));  // q, k, v, out, dout, dq, dk, dv, lse
-  std::printf("%-14s D=%d: FLOPs / visible %.3f forward, %.3f backward; bytes / once %.3f, %.3f; bank conflicts %.0f, %.0f\n",
-              bound.layout, dim, forward_ratio, backward_ratio, forward_bytes, backward_bytes, forward.bank_conflicts,
-              backward.bank_conflicts);
+  const double backward_bytes =
+      backward.bytes / (tokens * (8 * row + 2 * 4));  // q, k, v, out, dout, dq, dk, dv, lse
+  std::printf(
+      "%-14s D=%d: FLOPs / visible %.3f forward, %.3f backward; bytes / once %.3f, %.3f; bank "
+      "conflicts %.0f, %.0f\n",
+      bound.layout, dim, forward_ratio, backward_ratio, forward_bytes, backward_bytes,
+      forward.bank_conflicts, backward.bank_conflicts);
   ASSERT_GE(forward_ratio, 1);
   EXPECT_LE(forward_ratio, bound.forward);
   EXPECT_LE(backward_ratio, 1.45 * forward_ratio);
@@ -138,11 +149,14 @@ TEST_P(WorkCounts, WithinBounds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, WorkCounts,
-                         ::testing::Combine(::testing::Values(Bound{"mnli_segments", 1.42, true}, Bound{"mnli_examples", 1.25, true},
-                                                              Bound{"boolq_segments", 1.08, false}, Bound{"uniform_512", 1.01, false}),
+                         ::testing::Combine(::testing::Values(Bound{"mnli_segments", 1.42, true},
+                                                              Bound{"mnli_examples", 1.25, true},
+                                                              Bound{"boolq_segments", 1.08, false},
+                                                              Bound{"uniform_512", 1.01, false}),
                                             ::testing::Values(32, 64)),
                          [](const auto& i) {
-                           return std::string(std::get<0>(i.param).layout) + "_dim" + std::to_string(std::get<1>(i.param));
+                           return std::string(std::get<0>(i.param).layout) + "_dim" +
+                                  std::to_string(std::get<1>(i.param));
                          });
 
 }  // namespace
