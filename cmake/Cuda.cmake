@@ -24,7 +24,8 @@ target_include_directories(lait_cuda_kernels PUBLIC "${CMAKE_SOURCE_DIR}")
 target_link_libraries(lait_cuda_kernels PUBLIC lait_kernels)
 target_compile_options(lait_cuda_kernels PUBLIC
   "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90,code=sm_90>"
-  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-lineinfo --extended-lambda --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-lineinfo --extended-lambda --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas=--warn-on-spills,--warning-as-error>")  # no register spills, ever
 # The CUDA runtime of LibTorch's prefix, one for all programs, whichever toolkit compiled.
 target_link_options(lait_cuda_kernels INTERFACE "-Wl,-rpath,${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
 

@@ -1,6 +1,7 @@
 // lait-bench: how fast the parts are, beside their peers where there are some.
 #include <CLI/CLI.hpp>
 
+#include "eval/bench_attention.h"
 #include "eval/bench_tokenizer.h"
 #include "lait/config/read.h"
 #include "lait/program.h"
@@ -14,5 +15,17 @@ int main(int argc, char** argv) {
   tokenizer->add_option("--model", model, "model whose vocabulary is used")->capture_default_str();
   tokenizer->add_option("--text", text, "text file, a text a line")->capture_default_str();
   tokenizer->add_option("--json", json, "also write the figures to this file");
-  return run_program(app, argc, argv, [&] { return bench_tokenizer(find_model(model), text, json); });
+  AttentionBench attention;
+  auto* attend = app.add_subcommand("attention", "segment attention beside scaled_dot_product_attention: padded, with a block mask, unit by unit");
+  attend->add_option("--lengths", attention.lengths, "file of lines \"name n1 n2\", an example's segment lengths (tests/kernels_cuda/lengths.txt)")->required();
+  attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")->check(CLI::IsMember(std::vector<int64_t>{32, 64, 128}))->capture_default_str();
+  attend->add_option("--dtype", attention.dtypes, "bf16, fp32")->capture_default_str();
+  attend->add_option("--heads", attention.heads, "heads")->check(CLI::PositiveNumber)->capture_default_str();
+  attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")->check(CLI::PositiveNumber)->capture_default_str();
+  attend->add_option("--threads", attention.threads, "threads; 0: all cores")->check(CLI::NonNegativeNumber)->capture_default_str();
+  attend->add_option("--milliseconds", attention.max_milliseconds, "time for each figure")->check(CLI::PositiveNumber)->capture_default_str();
+  attend->add_option("--json", attention.json, "also write the figures to this file");
+  return run_program(app, argc, argv, [&] {
+    return attend->parsed() ? bench_attention(attention) : bench_tokenizer(find_model(model), text, json);
+  });
 }

@@ -1,6 +1,8 @@
-// MNLI and SNLI: premise, hypothesis, three classes. GLUE's TSV (columns found by the header; quotes are text), the
-// original JSON lines {"sentence1", "sentence2", "gold_label"}, or {"premise", "hypothesis", "label"} lines. A gold label
-// "-" marks an example that annotators did not agree on: it is left out and counted.
+// MNLI and SNLI: premise, hypothesis, three classes; RTE: two. GLUE's TSV (columns found by the header; quotes are text),
+// the original JSON lines {"sentence1", "sentence2", "gold_label"}, or {"premise", "hypothesis", "label"} lines (SuperGLUE's
+// for RTE). A gold label "-" marks an example that annotators did not agree on: it is left out and counted.
+#include <algorithm>
+
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
 
@@ -11,13 +13,13 @@ constexpr const char* kNoGold = "-";
 
 class Nli : public Task {
  public:
-  explicit Nli(std::string name) : name_(std::move(name)) {}
+  Nli(std::string name, std::vector<std::string> labels) : name_(std::move(name)), labels_(std::move(labels)) {}
   std::string name() const override { return name_; }
   std::vector<std::string> segment_names() const override { return {"premise", "hypothesis"}; }
-  std::vector<std::string> labels() const override { return {"entailment", "neutral", "contradiction"}; }
+  std::vector<std::string> labels() const override { return labels_; }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::string formats() const override {
-    return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a TSV with the columns sentence1, sentence2, gold_label";
+    return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a TSV with the columns sentence1, sentence2, gold_label or label";
   }
 
   void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
@@ -28,7 +30,8 @@ class Nli : public Task {
       return;
     }
     const auto header = split_tabs(first);
-    const auto columns = find_columns(header, {"sentence1", "sentence2", "gold_label"}, reader.where());
+    const bool gold = std::ranges::find(header, "label") == header.end();
+    const auto columns = find_columns(header, {"sentence1", "sentence2", gold ? "gold_label" : "label"}, reader.where());
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
       const auto cells = split_cells(line, header.size());
       Example example;
@@ -50,9 +53,11 @@ class Nli : public Task {
       // Hugging Face's copies have the index, -1 for no gold label.
       if (found != object.end() && found->is_number_integer()) {
         const auto index = found->get<int64_t>();
-        const auto names = labels();
-        if (index < -1 || index >= static_cast<int64_t>(names.size())) throw BadLine("expected a label index from 0 to 2, got " + std::to_string(index));
-        example.label_text = index == -1 ? kNoGold : names[static_cast<size_t>(index)];
+        const auto count = static_cast<int64_t>(labels_.size());
+        if (index < -1 || index >= count) {
+          throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " + std::to_string(index));
+        }
+        example.label_text = index == -1 ? kNoGold : labels_[static_cast<size_t>(index)];
       } else {
         example.label_text = text_field(object, label);
       }
@@ -66,24 +71,32 @@ class Nli : public Task {
       ++counts.unlabelled;
       return;
     }
-    if (!example.label_text.empty()) example.label = label_index(example.label_text, labels());
+    if (!example.label_text.empty()) example.label = label_index(example.label_text, labels_);
     example.label_text.clear();
     out.push_back(std::move(example));
     ++counts.examples;
   }
 
   std::string name_;
+  std::vector<std::string> labels_;
 };
+
+const std::vector<std::string> kThreeClasses = {"entailment", "neutral", "contradiction"};
 
 }  // namespace
 
 const Task& mnli_task() {
-  static const Nli task("mnli");
+  static const Nli task("mnli", kThreeClasses);
   return task;
 }
 
 const Task& snli_task() {
-  static const Nli task("snli");
+  static const Nli task("snli", kThreeClasses);
+  return task;
+}
+
+const Task& rte_task() {
+  static const Nli task("rte", {"entailment", "not_entailment"});
   return task;
 }
 

@@ -6,7 +6,8 @@
 namespace lait {
 
 const std::vector<const Task*>& all_tasks() {
-  static const std::vector<const Task*> tasks{&wordnet_task(), &sick_task(), &mnli_task(), &snli_task(), &jsonl_task()};
+  static const std::vector<const Task*> tasks{&wordnet_task(), &sick_task(), &mnli_task(), &snli_task(), &rte_task(),
+                                              &boolq_task(), &vitaminc_task(), &stsb_task(), &jsonl_task()};
   return tasks;
 }
 

@@ -10,6 +10,10 @@ const Task& wordnet_task();
 const Task& sick_task();
 const Task& mnli_task();
 const Task& snli_task();
+const Task& rte_task();
+const Task& boolq_task();
+const Task& vitaminc_task();
+const Task& stsb_task();
 const Task& jsonl_task();
 
 // One line of the jsonl format, without a check of its label. Throws std::runtime_error "expected …, got …".

@@ -66,7 +66,7 @@ TEST_F(FindTest, ConfigHereComesFirst) {
 }
 
 TEST_F(FindTest, ConfigErrorsListTheShipped) {
-  EXPECT_THAT(config_error("dmeo.yaml"), StartsWith("--config dmeo.yaml: no such file here, nor among the shipped configs {demo.yaml, mnli_split4.yaml, "));
+  EXPECT_THAT(config_error("dmeo.yaml"), StartsWith("--config dmeo.yaml: no such file here, nor among the shipped configs {boolq_split4.yaml, demo.yaml, mnli_split4.yaml, "));
   EXPECT_THAT(config_error("dmeo.yaml"), HasSubstr(" (did you mean demo.yaml?)"));
   EXPECT_EQ(config_error("x/y.yaml"), "--config x/y.yaml: no such file");
   EXPECT_THAT(config_error(".."), HasSubstr("expected a YAML file, got a folder"));
@@ -74,10 +74,9 @@ TEST_F(FindTest, ConfigErrorsListTheShipped) {
 }
 
 TEST_F(FindTest, ShippedConfigsAreReadable) {
-  setenv("MNLI_DIR", "/data", 1);
-  setenv("SICK_DIR", "/data", 1);
+  for (const char* name : {"MNLI_DIR", "SICK_DIR", "BOOLQ_DIR", "VITAMINC_DIR", "RTE_DIR", "STSB_DIR"}) setenv(name, "/data", 1);
   const auto configs = list_configs();
-  ASSERT_GE(configs.size(), 3u);
+  ASSERT_GE(configs.size(), 7u);
   for (const ShippedConfig& config : configs) {
     EXPECT_FALSE(config.summary.empty()) << config.name;
     const Config read = read_config(find_config(config.name), {});

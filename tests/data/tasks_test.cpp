@@ -83,6 +83,60 @@ TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
   }
 }
 
+TEST_F(Tasks, RteReadsGluesTableAndJsonLines) {
+  for (const std::string& text : {std::string("index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n"),
+                                  std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": \"not_entailment\", \"idx\": 0}\n"),
+                                  std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": 1}\n")}) {
+    const auto examples = read("rte", write("r", text));
+    ASSERT_EQ(examples.size(), 1u);
+    EXPECT_THAT(examples[0].segments, ElementsAre("p \"x", "h"));
+    EXPECT_EQ(examples[0].label, 1);
+  }
+  expect_error("rte", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 2}\n", "expected a label index from 0 to 1, got 2");
+}
+
+TEST_F(Tasks, BoolQTakesTheAnswerInEveryFormThatIsAbout) {
+  const auto examples = read("boolq", write("b", "{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": \"p\"}\n"
+                                                 "{\"question\": \"q\", \"passage\": \"p\", \"label\": false, \"idx\": 7}\n"
+                                                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"True\"}\n"
+                                                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": 0}\n"));
+  ASSERT_EQ(examples.size(), 4u);
+  EXPECT_THAT(examples[0].segments, ElementsAre("q", "p"));
+  EXPECT_EQ(examples[0].label, 1);
+  EXPECT_EQ(examples[1].label, 0);
+  EXPECT_EQ(examples[1].id, "7");
+  EXPECT_EQ(examples[2].label, 1);
+  EXPECT_EQ(examples[3].label, 0);
+  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"maybe\"}\n", ":1: expected true or false in the field \"answer\", got 'maybe'");
+  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\"}\n", ":1: expected the field \"answer\", got none");
+}
+
+TEST_F(Tasks, VitaminCReadsClaimAndEvidence) {
+  const auto examples = read("vitaminc", write("v", "{\"unique_id\": \"a_1\", \"label\": \"NOT ENOUGH INFO\", \"claim\": \"c\", \"evidence\": \"e\"}\n"));
+  ASSERT_EQ(examples.size(), 1u);
+  EXPECT_THAT(examples[0].segments, ElementsAre("c", "e"));
+  EXPECT_EQ(examples[0].label, 2);
+  EXPECT_EQ(examples[0].id, "a_1");
+  expect_error("vitaminc", "{\"label\": \"SUPPORTS\", \"claim\": \"c\"}\n", ":1: expected the field \"evidence\", got none");
+  expect_error("vitaminc", "{\"label\": \"supports\", \"claim\": \"c\", \"evidence\": \"e\"}\n", "expected a label of {SUPPORTS, REFUTES, NOT ENOUGH INFO}, got 'supports'");
+}
+
+TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
+  const auto glue = read("stsb", write("g", "index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n"));
+  ASSERT_EQ(glue.size(), 1u);
+  EXPECT_THAT(glue[0].segments, ElementsAre("A \"man", "B"));
+  EXPECT_EQ(glue[0].label, 2.6);
+  EXPECT_EQ(glue[0].id, "3");
+  const auto original = read("stsb", write("o", "captions\tMSRvid\t2012test\t0001\t5.000\tA\tB\nnews\theadlines\t2013\t0002\t0\tC\tD\tsource\tsource\n"));
+  ASSERT_EQ(original.size(), 2u);
+  EXPECT_THAT(original[1].segments, ElementsAre("C", "D"));
+  EXPECT_EQ(original[0].label, 5);
+  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t5.1\n", ":2: expected a score from 0 to 5, got '5.1'");
+  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\tnan\n", ":2: expected a score from 0 to 5, got 'nan'");
+  expect_error("stsb", "a\tb\tc\td\t1\te\tf\na\tb\n", ":2: expected 7 to 9 tab-separated columns, got 2");
+  expect_error("stsb", "a\tb\n", ":1: expected a tab-separated header with the column sentence1");
+}
+
 TEST_F(Tasks, JsonlTakesAnyNumberOfSegmentsGroupsIdsAndLabels) {
   const auto examples = read("jsonl", write("j", R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": true, "id": 5})" "\n\n"
                                                  R"({"segments": ["d"], "label": 2, "id": "x"})" "\n"));
@@ -133,7 +187,7 @@ TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
     find_task("snil");
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "task: expected one of {wordnet, sick, mnli, snli, jsonl}, got 'snil' (did you mean snli?)");
+    EXPECT_STREQ(error.what(), "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, jsonl}, got 'snil' (did you mean snli?)");
   }
 }
 
@@ -182,6 +236,15 @@ TEST_F(Tasks, RealFilesHaveTheirCounts) {
   EXPECT_EQ(read("snli", root + "/snli/dev.jsonl.gz").size(), 9842u);
   EXPECT_EQ(read("snli", root + "/snli/snli_1.0_dev_subset.jsonl.gz").size(), 1273u);
   EXPECT_EQ(counts_.unlabelled, 16);
+  EXPECT_EQ(read("rte", root + "/glue_rte/dev.tsv").size(), 277u);
+  EXPECT_EQ(read("rte", root + "/superglue/RTE/train.jsonl.gz").size(), 2490u);
+  EXPECT_EQ(read("rte", root + "/superglue/RTE/val.jsonl").size(), 277u);
+  EXPECT_EQ(read("boolq", root + "/boolq/train.jsonl.gz").size(), 2484u);
+  EXPECT_EQ(read("boolq", root + "/boolq/dev.jsonl.gz").size(), 786u);
+  EXPECT_EQ(read("vitaminc", root + "/vitaminc/train.jsonl.gz").size(), 19009u);
+  EXPECT_EQ(read("vitaminc", root + "/vitaminc/dev.jsonl.gz").size(), 5744u);
+  EXPECT_EQ(read("stsb", root + "/stsb/train.tsv.gz").size(), 5749u);
+  EXPECT_EQ(read("stsb", root + "/stsb/dev.tsv").size(), 1500u);
 }
 
 }  // namespace

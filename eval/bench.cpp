@@ -1,0 +1,75 @@
+#include "eval/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+#include "lait/files.h"
+#include "lait/program.h"
+
+namespace lait {
+namespace {
+
+constexpr size_t kMaxRepeats = 50;
+
+double quantile(const std::vector<double>& sorted, double q) {
+  return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5)];
+}
+
+}  // namespace
+
+double milliseconds(const std::function<void()>& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Timing timing_of(std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  return {quantile(times, 0.5), quantile(times, 0.1), quantile(times, 0.9), times.size()};
+}
+
+Timing measure(const std::function<void()>& run, double max_milliseconds, size_t min_repeats) {
+  run();
+  std::vector<double> times;
+  double total = 0;
+  while (times.size() < min_repeats || (total < max_milliseconds && times.size() < kMaxRepeats)) {
+    times.push_back(milliseconds(run));
+    total += times.back();
+  }
+  return timing_of(std::move(times));
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.find(':') + 2, line.size()));
+  }
+  return "unknown";
+}
+
+std::string build_type() {
+#ifdef NDEBUG
+  return "Release";
+#else
+  return "Debug";
+#endif
+}
+
+nlohmann::json bench_head(int threads) {
+  if (build_type() == "Debug") std::fprintf(stderr, "warning: a Debug build; its times say little\n");
+  return {{"cpu", cpu_name()}, {"threads", threads}, {"build", build_type()}, {"version", version_string()}};
+}
+
+nlohmann::json bench_row(const std::string& bench, const std::string& of_case, const std::string& impl, const Timing& timing) {
+  return {{"bench", bench},           {"case", of_case},      {"impl", impl},
+          {"ms_median", timing.median}, {"ms_p10", timing.p10}, {"ms_p90", timing.p90},
+          {"repeats", timing.repeats}};
+}
+
+void write_bench(const std::string& path, const nlohmann::json& head, const nlohmann::json& rows) {
+  if (!path.empty()) write_file(path, nlohmann::json{{"head", head}, {"rows", rows}}.dump(2) + "\n");
+}
+
+}  // namespace lait
