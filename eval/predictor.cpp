@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lait/data/batches.h"
 #include "lait/error.h"
 #include "lait/model/device_batch.h"
 

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "kernels/philox.h"
-#include "lait/data/packing.h"
+#include "lait/data/batches.h"
 
 namespace lait {
 namespace {

@@ -231,5 +231,17 @@ TEST_F(Programs, EvalSaysWhatIsMissing) {
   EXPECT_THAT(nothing.err, HasSubstr("or a folder of run directories, got an empty folder"));
 }
 
+TEST_F(Programs, BashCompletesOptionsConfigsAndSubcommands) {
+  auto complete = [&](const std::string& words) {
+    return run("bash -c 'source \"" LAIT_SOURCE_DIR "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" + words +
+               "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"'").out;
+  };
+  EXPECT_EQ(complete("lait-train --con"), "--config\n");
+  EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
+  EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
+  EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file
+}
+
 }  // namespace
 }  // namespace lait

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lait/data/batches.h"
 #include "lait/data/dataset.h"
 #include "lait/data/packing.h"
 #include "lait/model/model.h"

@@ -1,0 +1,87 @@
+// The tree's own laws: arrows between folders go one way (train -> eval -> lait -> kernels; inside lait: model -> ops, data ->
+// text, config), nothing sees tests/, and no file is long.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kRoot = LAIT_SOURCE_DIR;
+
+// What a folder may include; "lait" is the files that lie in lait/ itself.
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"kernels", {"kernels"}},
+    {"lait", {"lait", "lait/config"}},
+    {"lait/config", {"lait/config", "lait"}},
+    {"lait/text", {"lait/text", "lait"}},
+    {"lait/ops", {"lait/ops", "kernels"}},
+    {"lait/data", {"lait/data", "lait/text", "lait/config", "lait", "kernels"}},
+    {"lait/model", {"lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
+    {"eval", {"eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
+    {"train", {"train", "eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}}};
+
+constexpr int kMostLines = 300, kMostLinesOfAKernel = 800;  // a kernel is read as a whole
+
+std::string folder_of(const std::string& path) { return fs::path(path).parent_path().generic_string(); }
+
+template <class Body>
+void for_each_source(const Body& body) {
+  int count = 0;
+  for (const char* top : {"kernels", "lait", "eval", "train"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / top)) {
+      const std::string extension = entry.path().extension();
+      if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh") continue;
+      body(fs::relative(entry.path(), kRoot).generic_string());
+      ++count;
+    }
+  }
+  EXPECT_GT(count, 100) << "sources not found in " << kRoot;
+}
+
+TEST(SourceTree, ArrowsGoOneWay) {
+  const std::regex include(R"re(^\s*#\s*include\s*"([^"]+)")re");
+  for_each_source([&](const std::string& file) {
+    const auto allowed = kMayInclude.find(folder_of(file));
+    ASSERT_NE(allowed, kMayInclude.end()) << file << ": a folder without a place in the order";
+    std::ifstream in(kRoot / file);
+    int number = 0;
+    for (std::string line; std::getline(in, line);) {
+      ++number;
+      std::smatch match;
+      if (!std::regex_search(line, match, include)) continue;
+      if (match[1] == "lait/git_hash.h") continue;  // made by the build
+      EXPECT_TRUE(allowed->second.contains(folder_of(match[1]))) << file << ':' << number << " includes " << match[1];
+      EXPECT_TRUE(fs::exists(kRoot / match[1].str())) << file << ':' << number << ": " << match[1] << " is not in the tree";
+    }
+  });
+}
+
+TEST(SourceTree, NoFileIsLong) {
+  for_each_source([&](const std::string& file) {
+    std::ifstream in(kRoot / file);
+    const auto lines = std::count(std::istreambuf_iterator<char>(in), {}, '\n');
+    EXPECT_LE(lines, file.starts_with("kernels/") ? kMostLinesOfAKernel : kMostLines) << file;
+  });
+}
+
+// Whoever opens a header reads in its first line what it is for.
+TEST(SourceTree, HeadersBeginWithTheirPurpose) {
+  for_each_source([&](const std::string& file) {
+    if (!file.ends_with(".h") && !file.ends_with(".cuh")) return;
+    std::ifstream in(kRoot / file);
+    std::string line;
+    std::getline(in, line);
+    EXPECT_TRUE(line.starts_with("// ")) << file << " begins with: " << line;
+  });
+}
+
+}  // namespace
+}  // namespace lait
