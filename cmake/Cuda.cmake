@@ -29,7 +29,7 @@ target_compile_options(lait_cuda_kernels PUBLIC
 # The CUDA runtime of LibTorch's prefix, one for all programs, whichever toolkit compiled.
 target_link_options(lait_cuda_kernels INTERFACE "-Wl,-rpath,${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
 
-file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*.cu tests/kernels_cuda/*.cpp)
+file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*_test.cpp)
 if(LAIT_TESTS AND cuda_tests)
   set(environment "")
   if(LAIT_GPUEMU)
@@ -37,9 +37,13 @@ if(LAIT_TESTS AND cuda_tests)
   endif()
   find_package(GTest REQUIRED)
   include(GoogleTest)
+  add_executable(run_layout tests/kernels_cuda/run_layout_main.cpp)  # what is counted
+  target_link_libraries(run_layout PRIVATE lait_cuda_kernels GTest::gtest)
+  target_compile_definitions(run_layout PRIVATE LAIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_executable(test_kernels_cuda ${cuda_tests})
+  add_dependencies(test_kernels_cuda run_layout)
   target_link_libraries(test_kernels_cuda PRIVATE lait_cuda_kernels GTest::gtest_main GTest::gmock nlohmann_json::nlohmann_json)
   target_compile_definitions(test_kernels_cuda PRIVATE LAIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                             LAIT_COUNTS_WORK=$<BOOL:${LAIT_GPUEMU}>)
+                             LAIT_COUNTS_WORK=$<BOOL:${LAIT_GPUEMU}> LAIT_RUN_LAYOUT="$<TARGET_FILE:run_layout>")
   gtest_discover_tests(test_kernels_cuda PROPERTIES TIMEOUT 1200 ${environment} DISCOVERY_TIMEOUT 60)
 endif()

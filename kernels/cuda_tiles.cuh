@@ -34,11 +34,31 @@ template <class T, int D>
 struct SharedRows {
   static constexpr int kPieces = D * static_cast<int>(sizeof(T)) / 16;  // of a row
   static constexpr int kBytes = 16 * kPieces;
+  static constexpr int kElements = 16 / static_cast<int>(sizeof(T));  // of a piece
   __device__ static Shared piece(Shared base, int row, int piece) {
     const int swizzled = kPieces >= 8 ? piece ^ (row & 7) : piece ^ ((row >> 1) & 3);
     return base + static_cast<Shared>(row * kBytes + swizzled * 16);
   }
 };
+
+// A warp's scratch for a tile of floats, 16 streamed rows x its columns; rows are 8 longer, against
+// bank conflicts.
+constexpr int scratch_row(int head_dim) { return own_rows(head_dim) + 8; }
+constexpr int scratch_bytes(int head_dim) { return 4 * kStep * scratch_row(head_dim); }
+
+template <int D>
+__device__ inline void write_tile(const float (&p)[own_tiles(D)][4], int tiles, float* scratch) {
+  const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
+  __syncwarp();
+#pragma unroll
+  for (int t = 0; t < own_tiles(D); ++t) {
+    if (t >= tiles) continue;
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      scratch[(g + e / 2 * 8) * scratch_row(D) + 8 * t + 2 * c + e % 2] = p[t][e];
+  }
+  __syncwarp();
+}
 
 template <class T, int D>
 struct TileMath;
@@ -49,7 +69,7 @@ struct TileMath<__nv_bfloat16, D> {
   using Smem = SharedRows<T, D>;
   static constexpr int kTiles = own_tiles(D);
   static constexpr int kChannelTiles = D / 16;
-  static constexpr int kScratchBytes = 0;  // of a warp
+  static constexpr int kScratchBytes = 0;  // of a warp, for `accumulate`
   using Accumulator = float[kChannelTiles][kTiles][4];
 
   struct Own {
@@ -144,9 +164,7 @@ struct TileMath<float, D> {
   using Smem = SharedRows<T, D>;
   static constexpr int kTiles = own_tiles(D);
   static constexpr int kChannelTiles = D / 16;
-  static constexpr int kScratchRow =
-      8 * kTiles + 8;  // floats; 8 more than the columns, against bank conflicts
-  static constexpr int kScratchBytes = 4 * kStep * kScratchRow;
+  static constexpr int kScratchBytes = scratch_bytes(D);
   using Accumulator = float[kChannelTiles][kTiles][4];
 
   struct Own {
@@ -155,12 +173,8 @@ struct TileMath<float, D> {
   };
   __device__ static Own own(Shared base, int row, int) { return {base, row}; }
   __device__ static float4 load4(Shared from) {
-    float4 x;
-    asm volatile("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];"
-                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
-                 : "r"(from)
-                 : "memory");
-    return x;
+    const uint4 x = load16(from);
+    return {__uint_as_float(x.x), __uint_as_float(x.y), __uint_as_float(x.z), __uint_as_float(x.w)};
   }
   __device__ static float load1(Shared from) {
     float x;
@@ -196,15 +210,7 @@ struct TileMath<float, D> {
                                     int tiles, char* scratch, Accumulator& acc) {
     const int g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
     float* shared = reinterpret_cast<float*>(scratch);
-    __syncwarp();
-#pragma unroll
-    for (int t = 0; t < kTiles; ++t) {
-      if (t >= tiles) continue;
-#pragma unroll
-      for (int e = 0; e < 4; ++e)
-        shared[(g + e / 2 * 8) * kScratchRow + 8 * t + 2 * c + e % 2] = p[t][e];
-    }
-    __syncwarp();
+    write_tile<D>(p, tiles, shared);
     for (int r = 0; r < (half ? 8 : 16); ++r) {
 #pragma unroll
       for (int m = 0; m < kChannelTiles; ++m) {
@@ -214,7 +220,7 @@ struct TileMath<float, D> {
         for (int t = 0; t < kTiles; ++t) {
           if (t >= tiles) continue;
           const float2 b =
-              *reinterpret_cast<const float2*>(&shared[r * kScratchRow + 8 * t + 2 * c]);
+              *reinterpret_cast<const float2*>(&shared[r * scratch_row(D) + 8 * t + 2 * c]);
           acc[m][t][0] = fmaf(a0, b.x, acc[m][t][0]);
           acc[m][t][1] = fmaf(a0, b.y, acc[m][t][1]);
           acc[m][t][2] = fmaf(a1, b.x, acc[m][t][2]);

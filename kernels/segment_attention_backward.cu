@@ -17,7 +17,6 @@ template <class T, int D>
 struct BackwardMemory {  // shared memory, in bytes from its start
   static constexpr int kRows = kWarps * warp_rows(D);
   static constexpr int kArray = kRows * D * static_cast<int>(sizeof(T));
-  static constexpr int kScratch = 4 * kStep * (own_rows(D) + 8);  // of a warp
   static constexpr int kOwn = 0,
                        kStream = 2 * kArray;  // two arrays each, the stream's for each stage
   __host__ __device__ static int out(int stages) { return kStream + 2 * stages * kArray; }
@@ -28,7 +27,7 @@ struct BackwardMemory {  // shared memory, in bytes from its start
     return scalars(stages) + 2 * stages * 4 * kRows;
   }  // lse, delta
   __host__ __device__ static int bias(int stages, bool has_scratch) {
-    return scratch(stages) + (has_scratch ? kWarps * kScratch : 0);
+    return scratch(stages) + (has_scratch ? kWarps * scratch_bytes(D) : 0);
   }
   static int bytes(const SegmentAttentionParams& p, int stages, bool has_scratch) {
     const int distances = p.bias.table ? 2 * p.bias.max_distance + 1 : 0;
@@ -71,17 +70,9 @@ struct Backward {
   // column.
   __device__ void add_to_bins(const Tile& ds, int tiles, int key,
                               const int (&query_position)[kTiles][2]) {
-    const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, furthest = p.bias.max_distance;
-    constexpr int kRow = own_rows(D) + 8;
+    const int lane = threadIdx.x % 32, furthest = p.bias.max_distance;
     float* shared = reinterpret_cast<float*>(scratch);
-    __syncwarp();
-#pragma unroll
-    for (int t = 0; t < kTiles; ++t) {
-      if (t >= tiles) continue;
-#pragma unroll
-      for (int e = 0; e < 4; ++e) shared[(g + e / 2 * 8) * kRow + 8 * t + 2 * c + e % 2] = ds[t][e];
-    }
-    __syncwarp();
+    write_tile<D>(ds, tiles, shared);
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       if (t >= tiles) continue;
@@ -89,7 +80,7 @@ struct Backward {
         const int even = __shfl_sync(kAllLanes, query_position[t][0], column / 2);
         const int odd = __shfl_sync(kAllLanes, query_position[t][1], column / 2);
         const int distance = key + lane - (column % 2 ? odd : even);
-        const float x = lane < kStep ? shared[lane * kRow + 8 * t + column] : 0;
+        const float x = lane < kStep ? shared[lane * scratch_row(D) + 8 * t + column] : 0;
         const bool before = distance <= -furthest, behind = distance >= furthest;
         if (lane < kStep && !before && !behind) bins[distance + furthest] += x;
         if (__any_sync(kAllLanes, lane < kStep && before)) add_sum(before ? x : 0, 0);
@@ -99,8 +90,7 @@ struct Backward {
     }
   }
   __device__ void add_sum(float x, int bin) {
-#pragma unroll
-    for (int lanes = 1; lanes < 32; lanes *= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
+    x = sum_over_lanes<1, 32>(x);
     if (threadIdx.x % 32 == 0) bins[bin] += x;
   }
 };
@@ -111,7 +101,7 @@ __device__ void load_scalars(const SegmentAttentionParams& p, const Launch& laun
                              int first_query, int count, Shared dout, int row, float* lse,
                              float* delta) {
   using Smem = SharedRows<T, D>;
-  constexpr int kAtOnce = 32 / Smem::kPieces, kElements = 16 / static_cast<int>(sizeof(T));
+  constexpr int kAtOnce = 32 / Smem::kPieces, kElements = Smem::kElements;
   const int lane = threadIdx.x % 32, piece = lane % Smem::kPieces;
   if (lane < count)
     lse[row + lane] = static_cast<const float*>(p.lse)[head * p.num_q_rows + first_query + lane];
@@ -129,9 +119,7 @@ __device__ void load_scalars(const SegmentAttentionParams& p, const Launch& laun
       for (int k = 0; k < kElements; ++k)
         sum = fmaf(static_cast<float>(a[k]), static_cast<float>(b[k]), sum);
     }
-#pragma unroll
-    for (int lanes = 1; lanes < Smem::kPieces; lanes *= 2)
-      sum += __shfl_xor_sync(kAllLanes, sum, lanes);
+    sum = sum_over_lanes<1, Smem::kPieces>(sum);
     if (i < count && piece == 0) {
       delta[row + i] = sum;
       if (launch.delta) launch.delta[head * p.num_q_rows + first_query + i] = sum;
@@ -151,8 +139,7 @@ __global__ __launch_bounds__(kThreads,
   extern __shared__ __align__(128) char shared[];
   const SegmentAttentionParams& p = params.forward;
   const int heads = static_cast<int>(p.num_heads), stages = launch.stages;
-  const int num_blocks = launch.blocks[0] + launch.blocks[1] + launch.blocks[2];
-  if (static_cast<int>(blockIdx.x) / heads >= num_blocks) {
+  if (is_for_dead_rows(launch, heads)) {
     const int head = blockIdx.x % heads;
     clear_dead_rows<T, D>(params.dq, p.q_offsets, p.num_units, p.num_q_rows, head);
     clear_dead_rows<T, D>(params.dk, p.k_offsets, p.num_units, p.num_k_rows, head);
@@ -184,18 +171,16 @@ __global__ __launch_bounds__(kThreads,
     const int out_row = warp * own_rows(D);
     float* scalars =
         reinterpret_cast<float*>(shared + Memory::scalars(stages));  // of each stage: lse, delta
-    Kernel k{
-        params,
-        p,
-        share,
-        unit,
-        {p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
-         static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)},
-        p.scale * kLog2e,
-        1 / (1 - p.dropout.p),
-        bias,
-        has_bias_grad ? bins + warp * num_distances : nullptr,
-        shared + Memory::scratch(stages) + warp * Memory::kScratch};
+    Kernel k{params,
+             p,
+             share,
+             unit,
+             DropoutTile(p, share),
+             p.scale * kLog2e,
+             1 / (1 - p.dropout.p),
+             bias,
+             has_bias_grad ? bins + warp * num_distances : nullptr,
+             shared + Memory::scratch(stages) + warp * scratch_bytes(D)};
     const bool drops = kGeneral && p.dropout.p > 0;
 
     auto load_pair = [&](Shared to, const Rows<const void*>& a, const Rows<const void*>& b,
@@ -225,31 +210,10 @@ __global__ __launch_bounds__(kThreads,
       }
       commit_copies();
     };
-    // step(index of the chunk) for every chunk of the streamed side; before(): once the first one
-    // is there.
     auto stream = [&](bool keys, auto before, auto step) {
       const int num_chunks = ((keys ? unit.num_k : unit.num_q) + chunk - 1) / chunk;
-      if (num_chunks > 0) {
-        load_chunk(0, keys);
-      } else {
-        commit_copies();
-      }
-      for (int i = 0; i < num_chunks; ++i) {
-        if (stages > 1 && i + 1 < num_chunks) {
-          load_chunk(i + 1, keys);
-          wait_copies<1>();
-        } else {
-          wait_copies<0>();
-        }
-        team.sync();
-        if (i == 0) before();
-        step(i);
-        if (i + 1 < num_chunks) {
-          team.sync();
-          if (stages == 1) load_chunk(i + 1, keys);
-        }
-      }
-      if (num_chunks == 0) wait_copies<0>();
+      stream_chunks(
+          team, stages, num_chunks, [&](int i) { load_chunk(i, keys); }, before, step);
     };
     auto write = [&](Accumulator& acc, int tiles, float factor, const Rows<void*>& rows, int64_t to,
                      int count) {
@@ -279,7 +243,7 @@ __global__ __launch_bounds__(kThreads,
       Accumulator dq = {};
       typename Math::Own own_q{}, own_dout{};
       float lse[kTiles][2] = {}, delta[kTiles][2] = {};
-      int query_position[kTiles][2] = {}, call_position[kTiles] = {}, last_position = 0;
+      const QueryColumns<kTiles> columns(kGeneral, p, unit, share.begin, tiles);
       auto before = [&] {
         load_scalars<T, D>(p, launch, share.head, unit.q_begin + share.begin, count,
                            own_base + Memory::kArray, own_row, scalars, scalars + Memory::kRows);
@@ -294,38 +258,33 @@ __global__ __launch_bounds__(kThreads,
             const int i = 8 * t + 2 * c + e;
             lse[t][e] = i < count ? scalars[own_row + i] : 0;
             delta[t][e] = i < count ? scalars[Memory::kRows + own_row + i] : 0;
-            if (!kGeneral) continue;
-            query_position[t][e] = position(p, unit, share.begin + i);
-            last_position = max(last_position, query_position[t][e]);
           }
-          if (kGeneral) call_position[t] = position(p, unit, share.begin + 8 * t + lane % 8);
         }
-        if (kGeneral) last_position = __reduce_max_sync(kAllLanes, last_position);
       };
       stream(true, before, [&](int index) {
         const Shared keys = base + Memory::kStream + index % stages * 2 * Memory::kArray;
         const int rows = min(chunk, unit.num_k - index * chunk);
         for (int row = 0; tiles > 0 && row < rows; row += kStep) {
           const int key = index * chunk + row;
-          if (kGeneral && p.causal && key > last_position) break;
+          if (kGeneral && p.causal && key > columns.last) break;
           float s[kTiles][4], ds[kTiles][4];
           Math::scores(keys, team_row + row, own_q, tiles, s);
           Math::scores(keys + Memory::kArray, team_row + row, own_dout, tiles, ds);
 #pragma unroll
           for (int t = 0; t < kTiles; ++t) {
             if (t >= tiles) continue;
-            const uint32_t keep = drops ? k.dropout.keys_by_queries(key, call_position[t]) : 15;
+            const uint32_t keep = drops ? k.dropout.keys_by_queries(key, columns.of_call[t]) : 15;
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
               const int in_tile = g + e / 2 * 8;
               const bool visible = row + in_tile < rows && 8 * t + 2 * c + e % 2 < count;
               const float probability = k.probability(s[t][e], visible, key + in_tile,
-                                                      query_position[t][e % 2], lse[t][e % 2]);
+                                                      columns.of_lane[t][e % 2], lse[t][e % 2]);
               if (drops) ds[t][e] = keep >> e & 1 ? ds[t][e] * k.keep_scale : 0;
               ds[t][e] = probability * (ds[t][e] - delta[t][e % 2]);
             }
           }
-          if (has_bias_grad) k.add_to_bins(ds, tiles, key, query_position);
+          if (has_bias_grad) k.add_to_bins(ds, tiles, key, columns.of_lane);
           Math::accumulate(keys, team_row + row, rows - row <= 8, ds, tiles, k.scratch, dq);
         }
       });
@@ -428,8 +387,7 @@ __global__ void sum_bias_parts(const float* parts, int num_parts, int size, floa
   if (element >= size) return;
   float sum = 0;
   for (int i = lane; i < num_parts; i += 32) sum += parts[static_cast<int64_t>(i) * size + element];
-#pragma unroll
-  for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_xor_sync(kAllLanes, sum, lanes);
+  sum = sum_over_lanes<1, 32>(sum);
   if (lane == 0) out[element] = sum;
 }
 
@@ -451,12 +409,12 @@ int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params) {
 void segment_attention_backward(const SegmentAttentionGradParams& params) {
   const SegmentAttentionParams& p = params.forward;
   check_cuda_params(p);
-  const int64_t element_bytes = p.dtype == DType::kFloat32 ? 4 : 2;
-  check_rows("dout", params.dout, element_bytes);
-  check_rows("dq", params.dq, element_bytes);
-  check_rows("dk", params.dk, element_bytes);
-  check_rows("dv", params.dv, element_bytes);
-  if (p.lse == nullptr) refuse("backward needs lse, got null");
+  const int64_t bytes = element_bytes(p);
+  check_rows("dout", params.dout, bytes);
+  check_rows("dq", params.dq, bytes);
+  check_rows("dk", params.dk, bytes);
+  check_rows("dv", params.dv, bytes);
+  check_lse(p);
   if (params.workspace == nullptr && backward_workspace_bytes(params) > 0)
     refuse("backward on CUDA needs a workspace, got null");
   float* delta = static_cast<float*>(params.workspace);

@@ -9,6 +9,18 @@
 
 namespace lait::kernels::cuda {
 
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+
+// The sum over the lanes that differ in the bits kFrom … kTo / 2; every one of them gets it.
+template <int kFrom, int kTo>
+__device__ inline float sum_over_lanes(float x) {
+#pragma unroll
+  for (int lanes = kFrom; lanes < kTo; lanes *= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
+  return x;
+}
+
 // One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads
 // blocks for the dead rows where the grid has them.
 struct Launch {
@@ -18,6 +30,13 @@ struct Launch {
   float* delta = nullptr;       // (H, Tq) out . dout, from the launch by query to that by key
   float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
 };
+
+constexpr int num_blocks(const int32_t (&blocks)[3]) { return blocks[0] + blocks[1] + blocks[2]; }
+
+// Whether this block is one of those behind the list's.
+__device__ inline bool is_for_dead_rows(const Launch& launch, int num_heads) {
+  return static_cast<int>(blockIdx.x) / num_heads >= num_blocks(launch.blocks);
+}
 
 struct Team {
   int warps = 1, index = 0, warp = 0;  // of the team; which of the block; which of the team
@@ -82,8 +101,7 @@ __device__ inline void load_rows(Shared base, int to, const Rows<const void*>& r
     const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
     const bool valid = row < count;
     copy16_async(Smem::piece(base, to + row, piece),
-                 valid ? source + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T)))
-                       : rows.data,
+                 valid ? source + row * rows.row_stride + piece * Smem::kElements : rows.data,
                  valid);
   }
 }
@@ -96,7 +114,7 @@ __device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows
   T* target = row_pointer<T>(rows, to, head);
   for (int i = threadIdx.x % 32; i < count * Smem::kPieces; i += 32) {
     const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
-    store16(target + row * rows.row_stride + piece * (16 / static_cast<int>(sizeof(T))),
+    store16(target + row * rows.row_stride + piece * Smem::kElements,
             load16(Smem::piece(base, from + row, piece)));
   }
 }
@@ -105,24 +123,73 @@ __device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows
 template <class T, int D>
 __device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* offsets,
                                        int64_t num_units, int64_t num_rows, int head) {
-  constexpr int kPieces = SharedRows<T, D>::kPieces;
+  using Smem = SharedRows<T, D>;
   const int64_t first = offsets[0], last = offsets[num_units], dead = first + num_rows - last;
-  for (int64_t i = threadIdx.x; i < dead * kPieces; i += kThreads) {
-    const int64_t row = i / kPieces;
+  for (int64_t i = threadIdx.x; i < dead * Smem::kPieces; i += kThreads) {
+    const int64_t row = i / Smem::kPieces;
     T* target = row_pointer<T>(rows, row < first ? row : row - first + last, head);
-    store16(target + i % kPieces * (16 / static_cast<int>(sizeof(T))), uint4{0, 0, 0, 0});
+    store16(target + i % Smem::kPieces * Smem::kElements, uint4{0, 0, 0, 0});
   }
 }
 
-// position - of query i of the unit
+// Streams chunks through one or two buffers: load(i) starts the copies of chunk i and commits them,
+// before() runs once when the first one is there, step(i) when chunk i is. All warps of the team
+// take part.
+template <class Load, class Before, class Step>
+__device__ inline void stream_chunks(const Team& team, int stages, int num_chunks, const Load& load,
+                                     const Before& before, const Step& step) {
+  if (num_chunks > 0) {
+    load(0);
+  } else {
+    commit_copies();
+  }
+  for (int i = 0; i < num_chunks; ++i) {
+    if (stages > 1 && i + 1 < num_chunks) {
+      load(i + 1);
+      wait_copies<1>();
+    } else {
+      wait_copies<0>();
+    }
+    team.sync();
+    if (i == 0) before();
+    step(i);
+    if (i + 1 < num_chunks) {
+      team.sync();
+      if (stages == 1) load(i + 1);
+    }
+  }
+  if (num_chunks == 0) wait_copies<0>();
+}
+
+// The position of query i of the unit.
 __device__ inline int position(const SegmentAttentionParams& p, const Unit& unit, int i) {
   return p.q_positions ? p.q_positions[unit.q_begin + min(i, unit.num_q - 1)]
                        : unit.num_k - unit.num_q + i;
 }
 
-constexpr float kLog2e = 1.4426950408889634f;
-constexpr float kLn2 = 0.6931471805599453f;
-constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+// The positions of the queries that a warp owns as columns; zeros where not `needed`.
+template <int kTiles>
+struct QueryColumns {
+  int of_lane[kTiles][2] = {};  // this lane's columns
+  int of_call[kTiles] = {};     // column lane % 8: the one that the lane calls the generator for
+  int last = 0;                 // the furthest that any query of the warp sees
+
+  __device__ QueryColumns(bool needed, const SegmentAttentionParams& p, const Unit& unit, int begin,
+                          int tiles) {
+    if (!needed) return;
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) {
+      if (t >= tiles) continue;
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        of_lane[t][e] = position(p, unit, begin + 8 * t + 2 * (threadIdx.x % 4) + e);
+        last = max(last, of_lane[t][e]);
+      }
+      of_call[t] = position(p, unit, begin + 8 * t + threadIdx.x % 8);
+    }
+    last = __reduce_max_sync(kAllLanes, last);
+  }
+};
 
 // The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as
 // the furthest.
@@ -144,6 +211,12 @@ __device__ inline int distance_index(const SegmentAttentionParams& p, int key, i
 struct DropoutTile {
   const Dropout& dropout;
   uint32_t unit_id, head, threshold;
+
+  __device__ DropoutTile(const SegmentAttentionParams& p, const Share& share)
+      : dropout(p.dropout),
+        unit_id(p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0),
+        head(static_cast<uint32_t>(share.head)),
+        threshold(dropout_threshold(p.dropout.p)) {}
 
   // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane
   // % 8.

@@ -41,17 +41,30 @@ inline void check_bias(const PositionBias& bias) {
   }
 }
 
-inline void check_params(const SegmentAttentionParams& p) {
+inline void check_head_dim(const SegmentAttentionParams& p) {
   if (std::find(std::begin(kHeadDims), std::end(kHeadDims), p.head_dim) == std::end(kHeadDims)) {
     refuse("head_dim must be one of {32, 64, 128}, got " + std::to_string(p.head_dim));
   }
+}
+
+inline void check_dropout(const SegmentAttentionParams& p) {
+  if (!(p.dropout.p >= 0 && p.dropout.p < 1))
+    refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  if (p.dropout.p > 0 && p.unit_ids == nullptr && p.num_units > 0)
+    refuse("dropout needs unit_ids, got null");
+}
+
+inline void check_lse(const SegmentAttentionParams& p) {
+  if (p.lse == nullptr) refuse("backward needs lse, got null");
+}
+
+inline void check_params(const SegmentAttentionParams& p) {
+  check_head_dim(p);
   check_offsets("q_offsets", p.q_offsets, p.num_units, p.num_q_rows);
   check_offsets("k_offsets", p.k_offsets, p.num_units, p.num_k_rows);
   if (p.bias.table) check_bias(p.bias);
-  if (!(p.dropout.p >= 0 && p.dropout.p < 1))
-    refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
+  check_dropout(p);
   if (p.dropout.p == 0) return;
-  if (p.unit_ids == nullptr && p.num_units > 0) refuse("dropout needs unit_ids, got null");
   constexpr int64_t kPositions = int64_t{1} << 16;  // bits of the generator's counter
   for (int64_t u = 0; u < p.num_units; ++u) {
     const int64_t keys = p.k_offsets[u + 1] - p.k_offsets[u];
@@ -64,7 +77,7 @@ inline void check_params(const SegmentAttentionParams& p) {
 
 inline void check_grad_params(const SegmentAttentionGradParams& g) {
   check_params(g.forward);
-  if (g.forward.lse == nullptr) refuse("backward needs lse, got null");
+  check_lse(g.forward);
 }
 
 }  // namespace lait::kernels

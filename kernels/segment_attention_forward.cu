@@ -34,9 +34,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   using Memory = ForwardMemory<T, D>;
   constexpr int kTiles = Math::kTiles;
   extern __shared__ __align__(128) char shared[];
-  const int num_blocks = launch.blocks[0] + launch.blocks[1] + launch.blocks[2];
   const int heads = static_cast<int>(p.num_heads);
-  if (static_cast<int>(blockIdx.x) / heads >= num_blocks) {
+  if (is_for_dead_rows(launch, heads)) {
     const int head = blockIdx.x % heads;
     clear_dead_rows<T, D>(p.out, p.q_offsets, p.num_units, p.num_q_rows, head);
     const int first = p.q_offsets[0], last = p.q_offsets[p.num_units];
@@ -75,31 +74,16 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   };
   load_rows<T, D>(base + Memory::kQ, own_row, p.q, unit.q_begin + share.begin, share.head, count,
                   8 * tiles, threadIdx.x % 32, 32);
-  if (num_chunks > 0) {
-    load_keys(0);
-  } else {
-    commit_copies();
-  }
 
   typename Math::Accumulator acc = {};
   float reference[kTiles][2], sum[kTiles][2];
-  int query_position[kTiles][2],
-      call_position[kTiles];  // of this lane's columns; of column lane % 8
-  int last_position = 0;      // the furthest that any query of the warp sees
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
     reference[t][0] = reference[t][1] = -CUDART_INF_F;
     sum[t][0] = sum[t][1] = 0;
-    if (!kGeneral || t >= tiles) continue;
-    query_position[t][0] = position(p, unit, share.begin + 8 * t + 2 * c);
-    query_position[t][1] = position(p, unit, share.begin + 8 * t + 2 * c + 1);
-    call_position[t] = position(p, unit, share.begin + 8 * t + threadIdx.x % 8);
-    last_position = max(last_position, max(query_position[t][0], query_position[t][1]));
   }
-  if (kGeneral) last_position = __reduce_max_sync(kAllLanes, last_position);
-  const DropoutTile dropout{
-      p.dropout, kGeneral && p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0,
-      static_cast<uint32_t>(share.head), dropout_threshold(p.dropout.p)};
+  const QueryColumns<kTiles> queries(kGeneral, p, unit, share.begin, tiles);
+  const DropoutTile dropout(p, share);
   const float keep_scale = 1 / (1 - p.dropout.p), scale = p.scale * kLog2e;
 
   // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk
@@ -117,8 +101,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
         float x = s[t][e] * scale;
         bool visible = in_tile < left;
         if (kGeneral) {
-          if (p.bias.table) x += bias[distance_index(p, key + in_tile, query_position[t][e % 2])];
-          if (p.causal) visible = visible && key + in_tile <= query_position[t][e % 2];
+          if (p.bias.table) x += bias[distance_index(p, key + in_tile, queries.of_lane[t][e % 2])];
+          if (p.causal) visible = visible && key + in_tile <= queries.of_lane[t][e % 2];
         }
         s[t][e] = visible ? x : -CUDART_INF_F;
         raise = raise || s[t][e] > reference[t][e % 2] + kSlack;
@@ -156,7 +140,7 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
         sum[t][e % 2] += s[t][e];
       }
       if (kGeneral && p.dropout.p > 0) {
-        const uint32_t keep = dropout.keys_by_queries(key, call_position[t]);
+        const uint32_t keep = dropout.keys_by_queries(key, queries.of_call[t]);
 #pragma unroll
         for (int e = 0; e < 4; ++e) s[t][e] = keep >> e & 1 ? s[t][e] * keep_scale : 0;
       }
@@ -165,28 +149,16 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   };
 
   typename Math::Own own{};
-  for (int i = 0; i < num_chunks; ++i) {
-    if (launch.stages > 1 && i + 1 < num_chunks) {
-      load_keys(i + 1);
-      wait_copies<1>();
-    } else {
-      wait_copies<0>();
-    }
-    team.sync();
-    if (i == 0) own = Math::own(base + Memory::kQ, own_row, tiles);
+  auto load_own = [&] { own = Math::own(base + Memory::kQ, own_row, tiles); };
+  stream_chunks(team, launch.stages, num_chunks, load_keys, load_own, [&](int i) {
     const Shared keys = base + Memory::kKeys + i % launch.stages * 2 * Memory::kArray;
     const int rows = min(chunk, unit.num_k - i * chunk);
     for (int row = 0; tiles > 0 && row < rows; row += kStep) {
-      if (kGeneral && p.causal && i * chunk + row > last_position) break;
+      if (kGeneral && p.causal && i * chunk + row > queries.last) break;
       step(keys, own, team_row + row, i * chunk + row, rows - row);
     }
-    if (i + 1 < num_chunks) {
-      team.sync();
-      if (launch.stages == 1) load_keys(i + 1);
-    }
-  }
+  });
   if (tiles == 0) return;
-  wait_copies<0>();
 
 #pragma unroll
   for (int t = 0; t < kTiles; ++t) {
@@ -194,9 +166,7 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     float lse[2];
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-#pragma unroll
-      for (int lanes = 4; lanes < 32; lanes *= 2)
-        sum[t][e] += __shfl_xor_sync(kAllLanes, sum[t][e], lanes);
+      sum[t][e] = sum_over_lanes<4, 32>(sum[t][e]);
       const float inverse = sum[t][e] > 0 ? 1 / sum[t][e] : 0;
 #pragma unroll
       for (int m = 0; m < Math::kChannelTiles; ++m) {

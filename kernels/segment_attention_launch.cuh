@@ -40,11 +40,13 @@ void check_rows(const char* name, const Rows<Pointer>& rows, int64_t element_byt
   }
 }
 
+inline int64_t element_bytes(const SegmentAttentionParams& p) {
+  return p.dtype == DType::kFloat32 ? 4 : 2;
+}
+
 inline void check_cuda_params(const SegmentAttentionParams& p) {
   if (p.dtype == DType::kFloat64) refuse("on CUDA takes float and bfloat16, got double");
-  if (std::find(std::begin(kHeadDims), std::end(kHeadDims), p.head_dim) == std::end(kHeadDims)) {
-    refuse("head_dim must be one of {32, 64, 128}, got " + std::to_string(p.head_dim));
-  }
+  check_head_dim(p);
   if (p.bias.table) {
     check_bias(p.bias);
     if (p.bias.max_distance > kMaxBiasDistance) {
@@ -52,11 +54,8 @@ inline void check_cuda_params(const SegmentAttentionParams& p) {
              std::to_string(p.bias.max_distance));
     }
   }
-  if (!(p.dropout.p >= 0 && p.dropout.p < 1))
-    refuse("dropout.p must be in [0, 1), got " + std::to_string(p.dropout.p));
-  if (p.dropout.p > 0 && p.unit_ids == nullptr && p.num_units > 0)
-    refuse("dropout needs unit_ids, got null");
-  const int64_t bytes = p.dtype == DType::kFloat32 ? 4 : 2;
+  check_dropout(p);
+  const int64_t bytes = element_bytes(p);
   check_rows("q", p.q, bytes);
   check_rows("k", p.k, bytes);
   check_rows("v", p.v, bytes);
@@ -85,8 +84,6 @@ void dispatch(DType dtype, int64_t dim, bool general, const Body& body) {
   dtype == DType::kFloat32 ? with_dim.template operator()<float>()
                            : with_dim.template operator()<__nv_bfloat16>();
 }
-
-inline int num_blocks(const int32_t (&blocks)[3]) { return blocks[0] + blocks[1] + blocks[2]; }
 
 inline Launch launch_of(const WorkList& work, WorkPart part) {
   Launch launch;

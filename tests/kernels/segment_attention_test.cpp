@@ -2,9 +2,7 @@
 // backward.
 #include <gtest/gtest.h>
 
-#include <tuple>
-
-#include "tests/kernels/attention_case.h"
+#include "tests/kernels/attention_ladder.h"
 #include "tests/kernels/dropout_mask.h"
 #include "tests/kernels/expect_close.h"
 #include "tests/kernels/explicit_attention.h"
@@ -13,7 +11,7 @@
 namespace lait::kernels::testing {
 namespace {
 
-constexpr uint64_t kSeed = 7919;
+constexpr uint64_t kSeed = kLadderSeed;
 
 void check_all_isas(const Problem& p) {
   const Result exact =
@@ -25,35 +23,13 @@ void check_all_isas(const Problem& p) {
   }
 }
 
-class SegmentAttention : public ::testing::TestWithParam<std::tuple<DType, int>> {
- protected:
-  void check(const std::vector<Layout>& layouts, const std::vector<Variant>& which, int64_t heads) {
-    const auto [dtype, dim] = GetParam();
-    for (const Layout& layout : layouts) {
-      for (const Variant& variant : which) {
-        SCOPED_TRACE(::testing::Message()
-                     << layout.name << ' ' << variant.name << " seed " << kSeed);
-        check_all_isas(make_problem(dtype, heads, dim, layout, variant, kSeed));
-      }
-    }
-  }
-};
+class SegmentAttention : public ::testing::TestWithParam<Rung> {};
 
-TEST_P(SegmentAttention, ShortLayouts) { check(short_layouts(), variants(), 2); }
+TEST_P(SegmentAttention, ShortLayouts) { check_short_layouts(GetParam(), check_all_isas); }
 
-TEST_P(SegmentAttention, LongLayouts) {
-  const bool all = std::get<1>(GetParam()) == 32;
-  const auto every = variants();
-  check(long_layouts(), all ? every : std::vector<Variant>{every.back()}, 1);
-}
+TEST_P(SegmentAttention, LongLayouts) { check_long_layouts(GetParam(), check_all_isas); }
 
-INSTANTIATE_TEST_SUITE_P(, SegmentAttention,
-                         ::testing::Combine(::testing::Values(DType::kFloat32, DType::kBfloat16),
-                                            ::testing::Values(32, 64, 128)),
-                         [](const auto& i) {
-                           return std::string(name(std::get<0>(i.param))) + "_dim" +
-                                  std::to_string(std::get<1>(i.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(, SegmentAttention, rungs(), rung_name);
 
 // Scores far apart and far from zero: no overflow, no NaN, and a probability that underflows is
 // zero.

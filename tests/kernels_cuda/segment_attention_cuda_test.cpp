@@ -2,9 +2,7 @@
 // backward.
 #include <gtest/gtest.h>
 
-#include <tuple>
-
-#include "tests/kernels/attention_case.h"
+#include "tests/kernels/attention_ladder.h"
 #include "tests/kernels/dropout_mask.h"
 #include "tests/kernels/expect_close.h"
 #include "tests/kernels/explicit_attention.h"
@@ -14,7 +12,7 @@
 namespace lait::kernels::testing {
 namespace {
 
-constexpr uint64_t kSeed = 7919;
+constexpr uint64_t kSeed = kLadderSeed;
 
 void check_cuda(const Problem& p) {
   const Result exact =
@@ -24,37 +22,13 @@ void check_cuda(const Problem& p) {
                /*delta_from_out=*/true);
 }
 
-class SegmentAttentionCuda : public NeedsDevice,
-                             public ::testing::WithParamInterface<std::tuple<DType, int>> {
- protected:
-  void check_all(const std::vector<Layout>& layouts, const std::vector<Variant>& which,
-                 int64_t heads) {
-    const auto [dtype, dim] = GetParam();
-    for (const Layout& layout : layouts) {
-      for (const Variant& variant : which) {
-        SCOPED_TRACE(::testing::Message()
-                     << layout.name << ' ' << variant.name << " seed " << kSeed);
-        check_cuda(make_problem(dtype, heads, dim, layout, variant, kSeed));
-      }
-    }
-  }
-};
+class SegmentAttentionCuda : public NeedsDevice, public ::testing::WithParamInterface<Rung> {};
 
-TEST_P(SegmentAttentionCuda, ShortLayouts) { check_all(short_layouts(), variants(), 2); }
+TEST_P(SegmentAttentionCuda, ShortLayouts) { check_short_layouts(GetParam(), check_cuda); }
 
-TEST_P(SegmentAttentionCuda, LongLayouts) {
-  const bool all = std::get<1>(GetParam()) == 32;
-  const auto every = variants();
-  check_all(long_layouts(), all ? every : std::vector<Variant>{every.back()}, 1);
-}
+TEST_P(SegmentAttentionCuda, LongLayouts) { check_long_layouts(GetParam(), check_cuda); }
 
-INSTANTIATE_TEST_SUITE_P(, SegmentAttentionCuda,
-                         ::testing::Combine(::testing::Values(DType::kFloat32, DType::kBfloat16),
-                                            ::testing::Values(32, 64, 128)),
-                         [](const auto& i) {
-                           return std::string(name(std::get<0>(i.param))) + "_dim" +
-                                  std::to_string(std::get<1>(i.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(, SegmentAttentionCuda, rungs(), rung_name);
 
 class SegmentAttentionCudaLaws : public NeedsDevice {};
 

@@ -3,58 +3,17 @@
 // exact, so a change that does more work shows. The emulator writes its counts when a process ends:
 // each case runs in a process of its own.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "tests/kernels/attention_case.h"
+#include "tests/base/temporary_folder.h"
+#include "tests/kernels_cuda/counted_layouts.h"
 #include "tests/kernels_cuda/device_run.h"
 
 namespace lait::kernels::testing {
 namespace {
-
-std::vector<int> lengths(const std::string& layout) {
-  if (layout == "uniform_512") return {512, 512};
-  std::ifstream file(LAIT_SOURCE_DIR "/tests/kernels_cuda/lengths.txt");
-  std::vector<int> units;
-  std::string line;
-  const std::string task = layout.substr(0, layout.find('_'));
-  while (std::getline(file, line)) {
-    std::istringstream words(line);
-    std::string name;
-    int first = 0, second = 0;
-    if (!(words >> name >> first >> second) || name != task) continue;
-    if (layout.ends_with("segments")) {
-      units.push_back(first);
-      units.push_back(second);
-    } else {
-      units.push_back(first + second);
-    }
-  }
-  EXPECT_FALSE(units.empty()) << layout;
-  return units;
-}
-
-Problem problem(const std::string& layout, int dim) {
-  return make_problem(DType::kBfloat16, 2, dim, {layout, lengths(layout)},
-                      {.name = "plain", .fused = true}, 1, /*dead=*/0);
-}
-
-// What the child process does: the environment says which layout, pass and head dim.
-TEST(WorkCountsChild, DISABLED_Run) {
-  const std::string layout = std::getenv("LAIT_LAYOUT"), pass = std::getenv("LAIT_PASS");
-  const Problem p = problem(layout, std::atoi(std::getenv("LAIT_HEAD_DIM")));
-  Call call(p);
-  call.grad.forward.out.row_stride = p.heads * p.dim;  // whole sectors
-  DeviceCall device(call.grad);
-  device.forward();
-  if (pass == "backward") device.backward();
-  check(cudaDeviceSynchronize());
-}
 
 struct Counts {
   double mma_flops = 0, bytes = 0, bank_conflicts = 0;
@@ -65,24 +24,14 @@ struct Counts {
 // are cached, and the emulator takes kernel parameters that are read through a register for loads,
 // too.
 Counts count(const std::string& layout, const std::string& pass, int dim) {
-  const std::string report = ::testing::TempDir() + "/counts_" + std::to_string(getpid()) + ".json";
-  const pid_t child = fork();
-  if (child == 0) {
-    setenv("LAIT_LAYOUT", layout.c_str(), 1);
-    setenv("LAIT_PASS", pass.c_str(), 1);
-    setenv("LAIT_HEAD_DIM", std::to_string(dim).c_str(), 1);
-    setenv("GPUEMU_REPORT", report.c_str(), 1);
-    execl("/proc/self/exe", "test_kernels_cuda", "--gtest_also_run_disabled_tests",
-          "--gtest_filter=WorkCountsChild.DISABLED_Run", "--gtest_brief=1", nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+  const TemporaryFolder folder;
+  const std::string report = folder / "report.json";
+  const std::string command = "GPUEMU_REPORT='" + report + "' '" LAIT_RUN_LAYOUT "' " + layout +
+                              " " + pass + " " + std::to_string(dim);
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
   Counts counts;
   std::ifstream file(report);
   const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  unlink(report.c_str());
   if (json.is_discarded()) return counts;
   for (const auto& kernel : json["kernels"]) {
     if (kernel["kernel"].get<std::string>().find(pass + "_kernel") == std::string::npos) continue;
@@ -119,7 +68,7 @@ class WorkCounts : public NeedsDevice,
 TEST_P(WorkCounts, WithinBounds) {
   const auto [bound, dim] = GetParam();
   double pairs = 0, tokens = 0;
-  for (const int n : lengths(bound.layout)) {
+  for (const int n : counted_lengths(bound.layout)) {
     pairs += static_cast<double>(n) * n;
     tokens += n;
   }
