@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <vector>
 
 #include "lait/files.h"
 #include "lait/program.h"
@@ -17,18 +18,13 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5)];
 }
 
-}  // namespace
-
 double milliseconds(const std::function<void()>& run) {
   const auto begin = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
-Timing timing_of(std::vector<double> times) {
-  std::sort(times.begin(), times.end());
-  return {quantile(times, 0.5), quantile(times, 0.1), quantile(times, 0.9), times.size()};
-}
+}  // namespace
 
 Timing measure(const std::function<void()>& run, double max_milliseconds, size_t min_repeats) {
   run();
@@ -38,7 +34,8 @@ Timing measure(const std::function<void()>& run, double max_milliseconds, size_t
     times.push_back(milliseconds(run));
     total += times.back();
   }
-  return timing_of(std::move(times));
+  std::sort(times.begin(), times.end());
+  return {quantile(times, 0.5), quantile(times, 0.1), quantile(times, 0.9), times.size()};
 }
 
 std::string cpu_name() {

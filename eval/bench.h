@@ -3,7 +3,6 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 namespace lait {
 
@@ -11,9 +10,6 @@ struct Timing {  // milliseconds
   double median = 0, p10 = 0, p90 = 0;
   size_t repeats = 0;
 };
-
-double milliseconds(const std::function<void()>& run);
-Timing timing_of(std::vector<double> milliseconds);
 
 // Runs once to warm up, then at least `min_repeats` times and until `max_milliseconds` are spent, at most 50 times.
 Timing measure(const std::function<void()>& run, double max_milliseconds = 2000, size_t min_repeats = 5);

@@ -6,11 +6,11 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -116,7 +116,7 @@ at::Tensor heads_first(int64_t rows, int64_t heads, int64_t n, int64_t dim, at::
   return at::randn({3, rows, heads, n, dim}).to(dtype).requires_grad_();
 }
 
-// Units padded to the longest, masked where one is shorter; `segments`: of each example of [B, n1 + n2], masked by blocks.
+// Each row padded to the longest and masked where it is shorter; `blocks`: its parts see only themselves, by a dense mask.
 Way padded(const std::vector<Example>& rows, bool blocks, int64_t heads, int64_t dim, at::ScalarType dtype) {
   int64_t longest = 0;
   bool ragged = blocks;
@@ -179,12 +179,6 @@ double gemm_flops(at::ScalarType dtype) {
   return 2.0 * kSize * kSize * kSize / (1e-3 * measure([&] { at::mm(a, b); }, 1000).median);
 }
 
-std::string fixed(double x, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, x);
-  return text;
-}
-
 }  // namespace
 
 int bench_attention(const AttentionBench& bench) {
@@ -195,16 +189,15 @@ int bench_attention(const AttentionBench& bench) {
   const std::vector<Layout> layouts = read_layouts(bench.lengths, bench.batch);
   if (bench.threads > 0) at::set_num_threads(static_cast<int>(bench.threads));
   const nlohmann::json head = bench_head(at::get_num_threads());
-  std::printf("segment attention, %lld heads, batches of %lld examples sorted by length; %s, %d threads, %s build\n",
-              static_cast<long long>(bench.heads), static_cast<long long>(bench.batch), cpu_name().c_str(), at::get_num_threads(),
-              build_type().c_str());
+  fmt::print("segment attention, {} heads, batches of {} examples sorted by length; {}, {} threads, {} build\n", bench.heads,
+             bench.batch, cpu_name(), at::get_num_threads(), build_type());
   nlohmann::json rows = nlohmann::json::array();
   Table table{{"layout", "dtype", "D", "pass", "lait ms", "GFLOP/s", "of GEMM", "padded", "blocks", "loop"}, {}, 4};
   for (const std::string& dtype_name : bench.dtypes) {
     const at::ScalarType dtype = dtypes.at(dtype_name);
     const double gemm = gemm_flops(dtype);
     rows.push_back({{"bench", "gemm"}, {"case", "1536"}, {"dtype", dtype_name}, {"impl", "libtorch"}, {"flops_per_s", gemm}});
-    std::printf("%s GEMM: %.0f GFLOP/s\n", dtype_name.c_str(), gemm / 1e9);
+    fmt::print("{} GEMM: {:.0f} GFLOP/s\n", dtype_name, gemm / 1e9);
     for (const int64_t dim : bench.head_dims) {
       for (const Layout& layout : layouts) {
         double pairs = 0;
@@ -235,10 +228,10 @@ int bench_attention(const AttentionBench& bench) {
           auto times_faster = [&](const std::string& peer) -> std::string {
             if (!times.contains(peer)) return "–";
             ratios[peer] = times[peer].median / ours;
-            return fixed(times[peer].median / ours, 1) + "×";
+            return fmt::format("{:.1f}×", times[peer].median / ours);
           };
-          table.rows.push_back({layout.name, dtype_name, std::to_string(dim), pass, fixed(ours, 2), fixed(flops / 1e9, 1),
-                                fixed(flops / gemm, 2), times_faster("padded"), times_faster("blocks"), times_faster("loop")});
+          table.rows.push_back({layout.name, dtype_name, std::to_string(dim), pass, fmt::format("{:.2f}", ours), fmt::format("{:.1f}", flops / 1e9),
+                                fmt::format("{:.2f}", flops / gemm), times_faster("padded"), times_faster("blocks"), times_faster("loop")});
           for (const auto& [name, timing] : times) {
             nlohmann::json row = bench_row("attention", layout.name, name, timing);
             row.update({{"dtype", dtype_name}, {"head_dim", dim}, {"pass", pass},
@@ -250,9 +243,9 @@ int bench_attention(const AttentionBench& bench) {
       }
     }
   }
-  std::fputs(format_plain(table).c_str(), stdout);
-  std::puts("padded, blocks, loop: how many times faster lait is than scaled_dot_product_attention on padded units, on examples\n"
-            "with a dense block mask, and unit by unit. GFLOP/s: of visible pairs (forward 2 products, backward 5).");
+  fmt::print("{}", format_plain(table));
+  fmt::print("padded, blocks, loop: how many times faster lait is than scaled_dot_product_attention on padded units, on examples\n"
+            "with a dense block mask, and unit by unit. GFLOP/s: of visible pairs (forward 2 products, backward 5).\n");
   write_bench(bench.json, head, rows);
   return 0;
 }
