@@ -42,7 +42,7 @@ part_of() {
     'setup:  '*) ;;
     'setup: '*) title=${title#setup: }; echo "set-up: ${title%%:*}" ;;
     '['[0-9]*/*']'* | 'Preset CMake'*) echo build ;;
-    '== '[0-9]' of '*) title=${title#== }; echo "${title:0:42}" ;;
+    '== '[0-9]' of '*) title=${title#== }; ((${#title} <= 46)) || title=${title:0:45}…; echo "$title" ;;
     'Test project '*) echo 'the tests' ;;
   esac
 }
