@@ -25,4 +25,3 @@ say "3 of 3: accuracy against FLOPs: $runs/report"
 checkpoints=()
 for p in 0 3 5; do checkpoints+=(--checkpoint "$runs/model.independent_layers=$p/best"); done
 "$build/bin/lait-eval" "${checkpoints[@]}" --report "$runs/report"
-echo "plot: $runs/report/accuracy_vs_flops.svg"
