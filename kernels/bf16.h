@@ -1,5 +1,4 @@
-// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in
-// float.
+// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in float.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,4 @@
-// Run-time choice of the instruction set, and what the per-set files take from outside (they must
-// not share inline code).
+// Run-time choice of the instruction set, and what the per-set files take from outside (they must not share inline code).
 #pragma once
 #include <cstddef>
 
@@ -10,20 +9,18 @@ namespace lait::kernels::cpu {
 
 enum class Isa { kGeneric, kAvx2, kAvx512 };
 bool supported(Isa isa);  // by this CPU
-// The set of that name; null or empty: the best this CPU has. Throws std::invalid_argument on
-// another name, or on a set that the CPU lacks.
+// The set of that name; null or empty: the best this CPU has. Throws std::invalid_argument on another name, or on a set that
+// the CPU lacks.
 Isa choose_isa(const char* name);
 // choose_isa of the environment's LAIT_CPU_CAPABILITY, read once.
 Isa isa();
 
-// This thread's scratch memory of at least `floats` floats, 64-byte aligned; grows, and is never
-// given back. One for the task that the thread runs, one for the call that it made (which its own
-// tasks leave alone).
+// This thread's scratch memory of at least `floats` floats, 64-byte aligned; grows, and is never given back. One for the
+// task that the thread runs, one for the call that it made (which its own tasks leave alone).
 float* workspace(size_t floats);
 float* call_workspace(size_t floats);
 
-// position_bucket of the relative positions -max_distance … max_distance; this thread's, good until
-// it asks for another.
+// position_bucket of the relative positions -max_distance … max_distance; this thread's, good until it asks for another.
 const int32_t* bucket_table(const PositionBias& bias);
 
 #define LAIT_DECLARE_ISA(name)                                             \

@@ -1,15 +1,12 @@
-// Tiles: the two products that attention is made of, on rows in shared memory, in bf16 on tensor
-// cores and in fp32 by FMA.
+// Tiles: the two products that attention is made of, on rows in shared memory, in bf16 on tensor cores and in fp32 by FMA.
 //
-// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T;
-// for keys as columns, S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8,
-// streamed rows 16 in the first product and 8 in the second: less work beyond the visible pairs
-// than with 16 owned rows.
+// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T; for keys as columns,
+// S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8, streamed rows 16 in the first product and 8
+// in the second: less work beyond the visible pairs than with 16 owned rows.
 //   scores(rows, own)      a tile of 16 streamed rows x 8 owned columns, for each tile of the warp
 //   accumulate(rows, p)    accumulators (D channels x owned columns) += rows^T p
-// All three of scores, p and accumulators have the layout of an mma accumulator
-// (cuda_primitives.cuh), in both dtypes, so that whatever lies between the products (softmax,
-// dropout, bias, masks) is written once.
+// All three of scores, p and accumulators have the layout of an mma accumulator (cuda_primitives.cuh), in both dtypes, so
+// that whatever lies between the products (softmax, dropout, bias, masks) is written once.
 #pragma once
 #include "kernels/cuda_primitives.cuh"
 #include "kernels/work_list.h"
@@ -28,8 +25,8 @@ constexpr int warp_rows(int head_dim) {
   return own_rows(head_dim) > kStep ? own_rows(head_dim) : kStep;
 }
 
-// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8 rows
-// that follow one another lies in 8 different bank groups, so that matrix loads have no conflicts.
+// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8 rows that follow one
+// another lies in 8 different bank groups, so that matrix loads have no conflicts.
 template <class T, int D>
 struct SharedRows {
   static constexpr int kPieces = D * static_cast<int>(sizeof(T)) / 16;  // of a row

@@ -1,5 +1,5 @@
-// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain
-// loops that vectorise, and dropout in vectors of simd_dropout.h.
+// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain loops that
+// vectorise, and dropout in vectors of simd_dropout.h.
 #include "kernels/bf16.h"
 #include "kernels/cpu_dispatch.h"
 #include "kernels/row_ops.h"
@@ -40,8 +40,7 @@ template <class T>
   }
 }
 
-// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0
-// gives residual whatever x is.
+// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0 gives residual whatever x is.
 template <class T>
 inline void add_dropped(const T* x, const T* residual, T* out, Vec factor,
                         typename Accumulator<T>::type scale, int64_t columns) {

@@ -1,24 +1,20 @@
-// Segment attention: the mask is nothing but offsets. Packed rows are cut into units (segments,
-// groups or examples) and a query sees exactly the keys of its unit (LAIT, arXiv 2305.19585,
-// section 3). Raw pointers only.
+// Segment attention: the mask is nothing but offsets. Packed rows are cut into units (segments, groups or examples) and
+// a query sees exactly the keys of its unit (LAIT, arXiv 2305.19585, section 3). Raw pointers only.
 //
 // The alphabet, here and nowhere else:
-//   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim, C width = H *
-//   D, L layers, P independent layers; in unit g: m queries, n keys, i a query's and j a key's
-//   index in the unit.
+//   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim, C width = H * D, L layers,
+//   P independent layers; in unit g: m queries, n keys, i a query's and j a key's index in the unit.
 //
 // The plain loop (segment_attention_reference.cpp is it):
-//   s(i, j) = scale * q_i . k_j + bias(j - position_i),  for keys j allowed by causality (j <=
-//   position_i) p(i, j) = softmax over j of s;  lse_i = log sum_j exp s(i, j) out_i   = sum_j p(i,
-//   j) * keep(i, j) / (1 - dropout.p) * v_j
-// position_i = q_positions[i], or n - m + i where q_positions is null. A query without keys (n = 0,
-// or causality leaves none) gives out = 0, lse = -infinity. Rows outside every unit (before
-// offsets[0], from offsets[G] on) give out = 0, lse = -infinity, and zero gradients: GEMMs run on
-// rows rounded up to a multiple of 16, and the rest is dead.
+//   s(i, j) = scale * q_i . k_j + bias(j - position_i),  for keys j allowed by causality (j <= position_i)
+//   p(i, j) = softmax over j of s;  lse_i = log sum_j exp s(i, j)
+//   out_i   = sum_j p(i, j) * keep(i, j) / (1 - dropout.p) * v_j
+// position_i = q_positions[i], or n - m + i where q_positions is null. A query without keys (n = 0, or causality leaves
+// none) gives out = 0, lse = -infinity. Rows outside every unit (before offsets[0], from offsets[G] on) give out = 0,
+// lse = -infinity, and zero gradients: GEMMs run on rows rounded up to a multiple of 16, and the rest is dead.
 //
-// Laws every implementation keeps: a unit's result has the same bits wherever the unit lies and
-// whatever its neighbours are; accumulation in float (double for double); backward is
-// deterministic.
+// Laws every implementation keeps: a unit's result has the same bits wherever the unit lies and whatever its neighbours
+// are; accumulation in float (double for double); backward is deterministic.
 #pragma once
 #include <cstdint>
 
@@ -37,11 +33,9 @@ struct Rows {
   int64_t head_stride = 0;
 };
 
-// T5's relative position bias: bucket(j - position_i) as in Hugging Face's
-// T5Attention._relative_position_bucket.
+// T5's relative position bias: bucket(j - position_i) as in Hugging Face's T5Attention._relative_position_bucket.
 struct PositionBias {
-  const float* table = nullptr;  // (num_buckets, H), float in every dtype but double (then double*,
-                                 // cast); null: no bias
+  const float* table = nullptr;  // (num_buckets, H), float in every dtype but double (then double*, cast); null: no bias
   int32_t num_buckets = 32;
   int32_t max_distance = 128;
   bool bidirectional = true;  // an encoder's; false: a causal decoder's
@@ -74,56 +68,50 @@ struct SegmentAttentionParams {
   const int32_t* q_positions = nullptr;  // (Tq), or null: n - m + i
   PositionBias bias;
   Dropout dropout;
-  const int32_t* unit_ids =
-      nullptr;  // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
+  const int32_t* unit_ids = nullptr;     // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
 
   ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
   WorkList work;                   // CUDA
   void* stream = nullptr;          // CUDA: cudaStream_t
 };
 
-// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and
-// bias_grad). With delta_i the sum over j of p dp, ds = p (dp - delta); the reference and the CPU
-// sum it, and p over j, again, which spares them the rounding of out and lse; delta_i = out_i .
-// dout_i is the same number where a kernel does not hold a whole row.
+// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and bias_grad). With delta_i the sum
+// over j of p dp, ds = p (dp - delta); the reference and the CPU sum it, and p over j, again, which spares them the rounding
+// of out and lse; delta_i = out_i . dout_i is the same number where a kernel does not hold a whole row.
 struct SegmentAttentionGradParams {
   SegmentAttentionParams forward;
   Rows<const void*> dout;     // (Tq, H, D)
   Rows<void*> dq;             // (Tq, H, D)
   Rows<void*> dk;             // (Tk, H, D)
   Rows<void*> dv;             // (Tk, H, D)
-  void* bias_grad = nullptr;  // (num_buckets, H) float (double for double), overwritten; null where
-                              // there is no bias
+  void* bias_grad = nullptr;  // (num_buckets, H) float (double for double), overwritten; null where there is no bias
   void* workspace = nullptr;  // CUDA: cuda::backward_workspace_bytes(params), 16-byte aligned
 };
 
 inline constexpr int64_t kHeadDims[] = {32, 64, 128};
 
-// REQUIRES: pointers and sizes as above; head_dim in kHeadDims. Throws std::invalid_argument naming
-// the value otherwise.
+// REQUIRES: pointers and sizes as above; head_dim in kHeadDims. Throws std::invalid_argument naming the value otherwise.
 namespace reference {  // plain loops in double whatever the dtype: the specification
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 }  // namespace reference
 
-namespace cpu {  // vectorised, by run-time dispatch over instruction sets;
-                 // LAIT_CPU_CAPABILITY=generic|avx2|avx512 forces one
+// Vectorised, by run-time dispatch over instruction sets; LAIT_CPU_CAPABILITY=generic|avx2|avx512 forces one.
+namespace cpu {
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. Host pointers above become device pointers (offsets, table,
-// unit ids too), which are not looked at: offsets must be right. Every row of every tensor begins
-// at a multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on
-// `stream`; allocates nothing. Throws std::invalid_argument as above, std::runtime_error for what
-// the CUDA runtime reports.
+// sm_80 and newer, float and bfloat16. Host pointers above become device pointers (offsets, table, unit ids too), which are
+// not looked at: offsets must be right. Every row of every tensor begins at a multiple of 16 bytes; bias.max_distance is
+// at most kMaxBiasDistance. Asynchronous on `stream`; allocates nothing. Throws std::invalid_argument as above,
+// std::runtime_error for what the CUDA runtime reports.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
-int64_t backward_workspace_bytes(
-    const SegmentAttentionGradParams& params);  // workspace itself is not read
+int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params);  // workspace itself is not read
 }  // namespace cuda
 
 }  // namespace lait::kernels

@@ -1,8 +1,7 @@
-// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums
-// over queries, so the pairs are visited twice: once with queries owned (scores, dP, dQ: three
-// products), once with keys owned (scores, dP, dK, dV: four). A team that holds its whole unit does
-// both on the rows it loaded once; longer units take two launches, and delta = out . dout goes from
-// one to the other through the workspace.
+// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums over queries, so the
+// pairs are visited twice: once with queries owned (scores, dP, dQ: three products), once with keys owned (scores, dP, dK,
+// dV: four). A team that holds its whole unit does both on the rows it loaded once; longer units take two launches, and
+// delta = out . dout goes from one to the other through the workspace.
 #include <math_constants.h>
 
 #include "kernels/segment_attention_block.cuh"
@@ -53,8 +52,7 @@ struct Backward {
   float* bins;    // of the warp: gradient of the bias by distance, or null
   char* scratch;  // of the warp
 
-  // p from scores: element `e`, given whether the pair is visible, its key and query position and
-  // the query's lse.
+  // p from scores: element `e`, given whether the pair is visible, its key and query position and the query's lse.
   __device__ float probability(float score, bool visible, int key, int query_position,
                                float lse) const {
     float x = score * scale;
@@ -65,9 +63,8 @@ struct Backward {
     return visible ? exp2_approx(x - lse * kLog2e) : 0;
   }
 
-  // Adds ds, rows keys from `key`, columns queries, to the bins. Keys that follow one another have
-  // different distances to a query but beyond the furthest, so lanes add side by side, column after
-  // column.
+  // Adds ds, rows keys from `key`, columns queries, to the bins. Keys that follow one another have different distances to
+  // a query but beyond the furthest, so lanes add side by side, column after column.
   __device__ void add_to_bins(const Tile& ds, int tiles, int key,
                               const int (&query_position)[kTiles][2]) {
     const int lane = threadIdx.x % 32, furthest = p.bias.max_distance;

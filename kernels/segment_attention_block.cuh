@@ -1,5 +1,5 @@
-// What a block of the CUDA kernels does around the products: which warps work on which unit, what
-// they load and store, and what is done to a tile of scores: position bias, causality, dropout.
+// What a block of the CUDA kernels does around the products: which warps work on which unit, what they load and store,
+// and what is done to a tile of scores: position bias, causality, dropout.
 //
 // A block is one head of one to four teams of warps (work_list.h), which share what they stream.
 #pragma once
@@ -21,8 +21,8 @@ __device__ inline float sum_over_lanes(float x) {
   return x;
 }
 
-// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads
-// blocks for the dead rows where the grid has them.
+// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads blocks for the dead rows
+// where the grid has them.
 struct Launch {
   const int32_t* tiles = nullptr;
   int32_t blocks[3] = {};
@@ -90,8 +90,7 @@ __device__ inline T* row_pointer(const Rows<void*>& rows, int64_t row, int head)
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of
-// which this is `thread`.
+// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of which this is `thread`.
 template <class T, int D>
 __device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
                                  int head, int count, int padded, int thread, int threads) {
@@ -191,8 +190,7 @@ struct QueryColumns {
   }
 };
 
-// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as
-// the furthest.
+// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as the furthest.
 __device__ inline void fill_bias(float* by_distance, const SegmentAttentionParams& p, int head) {
   for (int i = threadIdx.x; i <= 2 * p.bias.max_distance; i += kThreads) {
     const int bucket = position_bucket(i - p.bias.max_distance, p.bias.num_buckets,
@@ -205,9 +203,8 @@ __device__ inline int distance_index(const SegmentAttentionParams& p, int key, i
   return min(max(key - query_position, -furthest), furthest) + furthest;
 }
 
-// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator
-// gives the words of four keys that follow one another, so a tile of 128 elements takes one call a
-// lane, and votes hand the bits around.
+// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator gives the words of four
+// keys that follow one another, so a tile of 128 elements takes one call a lane, and votes hand the bits around.
 struct DropoutTile {
   const Dropout& dropout;
   uint32_t unit_id, head, threshold;
@@ -218,8 +215,7 @@ struct DropoutTile {
         head(static_cast<uint32_t>(share.head)),
         threshold(dropout_threshold(p.dropout.p)) {}
 
-  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane
-  // % 8.
+  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane % 8.
   __device__ uint32_t keys_by_queries(int key, int query_position) const {
     const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
     const uint32_t word = pick(vote(query_position, key / 4 + lane / 8), g % 4);

@@ -1,7 +1,6 @@
-// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their
-// unit, with the online softmax of FlashAttention-2 (Dao 2023, algorithm 1). In place of its
-// maximum after every block a column keeps a reference that is raised only where a score exceeds it
-// by 2^8, so that the accumulators are seldom rescaled.
+// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their unit, with the online
+// softmax of FlashAttention-2 (Dao 2023, algorithm 1). In place of its maximum after every block a column keeps a
+// reference that is raised only where a score exceeds it by 2^8, so that the accumulators are seldom rescaled.
 #include <math_constants.h>
 
 #include "kernels/segment_attention_block.cuh"
@@ -10,8 +9,7 @@
 namespace lait::kernels::cuda {
 namespace {
 
-constexpr float kSlack =
-    8;  // log2 of what a probability may exceed 1 by before the reference is raised
+constexpr float kSlack = 8;  // log2 of what a probability may exceed 1 by before the reference is raised
 
 template <class T, int D>
 struct ForwardMemory {  // shared memory, in bytes from its start
@@ -86,8 +84,7 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   const DropoutTile dropout(p, share);
   const float keep_scale = 1 / (1 - p.dropout.p), scale = p.scale * kLog2e;
 
-  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk
-  // from there on.
+  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk from there on.
   auto step = [&](Shared keys, const typename Math::Own& own, int row, int key, int left) {
     float s[kTiles][4];
     Math::scores(keys, row, own, tiles, s);

@@ -1,18 +1,15 @@
-// Segment attention on the CPU, float and bfloat16, compiled once per instruction set (LAIT_ISA
-// names it).
+// Segment attention on the CPU, float and bfloat16, compiled once per instruction set (LAIT_ISA names it).
 //
-// A task is one unit and head: nothing is computed outside its (m, n) pairs, and its result depends
-// on nothing else. The unit's keys and values are brought into float blocks of kKeyBlock keys
-// counted from the unit's start; its queries go through in blocks of at most kQueryBlock rows that
-// keep their scores over all n keys, so no rescaling is needed. Small products (simd_multiply.h) do
-// the rest:
+// A task is one unit and head: nothing is computed outside its (m, n) pairs, and its result depends on nothing else. The
+// unit's keys and values are brought into float blocks of kKeyBlock keys counted from the unit's start; its queries go
+// through in blocks of at most kQueryBlock rows that keep their scores over all n keys, so no rescaling is needed. Small
+// products (simd_multiply.h) do the rest:
 //   forward   S = Q Kt          P = softmax S     O  = P V
-//   backward  S = Q Kt          P = e^(S - lse)   dP = dO Vt     dS = P (dP - delta),  delta = sum
-//   of P dP over the row
+//   backward  S = Q Kt          P = e^(S - lse)   dP = dO Vt     dS = P (dP - delta),  delta = sum of P dP over the row
 //             dV += P' dO       dK += dS' Q       dQ = dS K                (' transposed)
 // The rows of P are summed again in the backward: divided by that, they lose the rounding of lse.
-// Every element is one chain of operations in the order of keys, dims or queries, whatever the
-// blocks. Equals reference::segment_attention_*.
+// Every element is one chain of operations in the order of keys, dims or queries, whatever the blocks. Equals
+// reference::segment_attention_*.
 #include "kernels/bf16.h"
 #include "kernels/cpu_dispatch.h"
 #include "kernels/simd.h"
@@ -25,8 +22,7 @@ namespace {
 constexpr int64_t kQueryBlock = 24;
 constexpr int64_t kKeyBlock = 96;    // a multiple of three vectors of every set
 constexpr int64_t kRowsPadded = 32;  // kQueryBlock rounded up to vectors of every set
-constexpr int64_t kTaskPairs =
-    64;  // a task's fixed cost, in pairs; the least work of a thread is 16 tasks
+constexpr int64_t kTaskPairs = 64;  // a task's fixed cost, in pairs; the least work of a thread is 16 tasks
 constexpr int64_t kFewQueries = 4;  // so few do not repay a copy of the values
 constexpr int64_t kBiasParts = 16;  // parts of the units whose bias gradients are summed apart
 
@@ -78,8 +74,7 @@ T* element(const Rows<void*>& rows, int64_t row, int64_t head) {
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Rows lie too far apart for the hardware to foresee them; the next task is most often the next
-// head of the same rows.
+// Rows lie too far apart for the hardware to foresee them; the next task is most often the next head of the same rows.
 template <class T>
 void prefetch_next_head(const T* from, const Rows<const void*>& rows, int64_t dim) {
   constexpr int64_t kLine = 64 / sizeof(T);
@@ -97,8 +92,8 @@ void load_rows(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t 
   }
 }
 
-// The unit's keys (or values) as float, transposed by blocks: block b begins at to + b * kKeyBlock
-// * D and is (D, width), width being kKeyBlock or what is left of t.padded. Zeros for the padding.
+// The unit's keys (or values) as float, transposed by blocks: block b begins at to + b * kKeyBlock * D and is (D, width),
+// width being kKeyBlock or what is left of t.padded. Zeros for the padding.
 template <class T>
 void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim, float* to) {
   for (int64_t block = 0; block < t.padded; block += kKeyBlock, to += kKeyBlock * dim) {
@@ -139,9 +134,8 @@ void zero_row(const Rows<void*>& rows, int64_t row, int64_t head, int64_t dim) {
   for (int64_t d = 0; d < dim; d += kVector) store(to + d, Vec{});
 }
 
-// The biases of a task by diagonal: those of query i for keys 0 … n - 1 lie at row(i) one after
-// another, because they only depend on the relative position. Beyond max_distance the bucket is
-// constant, so far positions are brought nearer.
+// The biases of a task by diagonal: those of query i for keys 0 … n - 1 lie at row(i) one after another, because they only
+// depend on the relative position. Beyond max_distance the bucket is constant, so far positions are brought nearer.
 class Diagonals {
  public:
   Diagonals(const SegmentAttentionParams& p, const Task& t) : p_(p), t_(t) {
@@ -191,8 +185,7 @@ class Diagonals {
   float* gradients_ = nullptr;
 };
 
-// scale * S + bias for one row of scores, minus infinity for keys that the query may not see;
-// returns lanes' maxima.
+// scale * S + bias for one row of scores, minus infinity for keys that the query may not see; returns lanes' maxima.
 Vec finish_scores(float scale, const float* biases, int64_t visible, int64_t padded,
                   float* scores) {
   Vec top = broadcast(-kInfinity);
@@ -248,8 +241,8 @@ void for_each_query_block(const Task& t, const Body& body) {
     body(t.m * b / blocks, t.m * (b + 1) / blocks - t.m * b / blocks);
 }
 
-// Turns scores (rows, padded) into e^(score - maximum), times dropout's factors; factor[i] is 1 /
-// row i's sum (0 where the query sees nothing), lse[i] its log-sum-exp.
+// Turns scores (rows, padded) into e^(score - maximum), times dropout's factors; factor[i] is 1 / row i's sum (0 where the
+// query sees nothing), lse[i] its log-sum-exp.
 void softmax(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
              int64_t begin, int64_t rows, float* scores, float* factor, float* lse) {
   alignas(64) Vec lanes[kRowsPadded] = {};
@@ -327,10 +320,8 @@ void forward_task(const SegmentAttentionParams& p, const Task& t) {
   });
 }
 
-// Turns scores S and dP, both (rows, padded), into what dV and what dQ, dK are made of: e^(S - lse)
-// times dropout's factors
-// (`dropped`, which may be `scores`), and dS. dV also needs factor[i], 1 / the sum of row i's e^(S
-// - lse).
+// Turns scores S and dP, both (rows, padded), into what dV and what dQ, dK are made of: e^(S - lse) times dropout's factors
+// (`dropped`, which may be `scores`), and dS. dV also needs factor[i], 1 / the sum of row i's e^(S - lse).
 void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
                       const float* lse, int64_t begin, int64_t rows, float* scores, float* dp,
                       float* dropped, float* factor) {
@@ -379,8 +370,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
   }
 }
 
-// bias_grad (num_buckets): the head's gradients are added; null where there is no bias or nobody
-// asks.
+// bias_grad (num_buckets): the head's gradients are added; null where there is no bias or nobody asks.
 template <class T>
 void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bias_grad) {
   const SegmentAttentionParams& p = g.forward;
@@ -458,8 +448,7 @@ int64_t all_units_work(const SegmentAttentionParams& p) {
   return total;
 }
 
-// Runs every task once, spread over threads by work (pairs), not by count. A task belongs to the
-// range it begins in.
+// Runs every task once, spread over threads by work (pairs), not by count. A task belongs to the range it begins in.
 template <class Body>
 void for_each_task(const SegmentAttentionParams& p, const Body& body) {
   parallel_for(p.parallel, 0, all_units_work(p) * p.num_heads, 16 * kTaskPairs,
@@ -478,9 +467,8 @@ void for_each_task(const SegmentAttentionParams& p, const Body& body) {
                });
 }
 
-// Likewise where a bias gradient is wanted: body(task, gradient (num_buckets)). The units are cut
-// into parts by work, in a way that does not depend on the threads; each part and head is summed in
-// order, then the parts are.
+// Likewise where a bias gradient is wanted: body(task, gradient (num_buckets)). The units are cut into parts by work, in a
+// way that does not depend on the threads; each part and head is summed in order, then the parts are.
 template <class Body>
 void for_each_task_with_bias(const SegmentAttentionParams& p, float* bias_grad, const Body& body) {
   const int64_t total = all_units_work(p), buckets = p.bias.num_buckets;

@@ -94,8 +94,8 @@ inline Launch launch_of(const WorkList& work, WorkPart part) {
   return launch;
 }
 
-// Starts kernel(params, launch). `bytes(stages)`: of shared memory; two buffers are used where they
-// fit and `streams`. `dead_rows`: blocks for them, too.
+// Starts kernel(params, launch). `bytes(stages)`: of shared memory; two buffers are used where they fit and `streams`.
+// `dead_rows`: blocks for them, too.
 template <class Params, class Bytes>
 void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, int64_t num_heads,
            bool streams, bool dead_rows, void* stream, const Bytes& bytes) {

@@ -1,5 +1,5 @@
-// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial.
-// Also what a call in double runs.
+// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial. Also what a call in
+// double runs.
 #include <cmath>
 #include <limits>
 #include <stdexcept>

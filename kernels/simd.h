@@ -1,7 +1,6 @@
-// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names
-// the set): GCC's vector types at the set's width. Everything here is internal to the including
-// file and calls nothing inline from elsewhere but always-inline functions, so that no two sets
-// share code.
+// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names the set): GCC's vector
+// types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
+// always-inline functions, so that no two sets share code.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -107,8 +106,7 @@ constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 // e^x for x <= 0, -infinity included, within 2 ulp; exactly 0 below -87. (Cephes' polynomial.)
 inline Vec exp_negative(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
-  constexpr float kRound =
-      12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   constexpr int32_t kRoundBits = 0x4B400000;
   const VecInt is_zero = x < kLeast;
   x = maximum(x, broadcast(kLeast));

@@ -79,8 +79,7 @@ inline VecWords philox(uint32_t c0, uint32_t c1, VecUint c2, uint32_t c3, uint32
 // In each quarter of four lanes, the 4 x 4 words transposed.
 template <int... kLane>
 inline void transpose_quarters(VecWords& w, std::integer_sequence<int, kLane...>) {
-  // Lane 4 q + r of the low half takes element r / 2 of word r % 2; the high half takes the next
-  // two.
+  // Lane 4 q + r of the low half takes element r / 2 of word r % 2; the high half takes the next two.
   auto pairs = [](VecUint a, VecUint b, auto low) {
     constexpr int kFirst = decltype(low)::value ? 0 : 2;
     return __builtin_shufflevector(
@@ -101,8 +100,7 @@ inline void transpose_quarters(VecWords& w, std::integer_sequence<int, kLane...>
         halves(high01, high23, kHigh)}};
 }
 
-// Lane l's block of four columns, counted from the first: so that transposed quarters come out in
-// the columns' order.
+// Lane l's block of four columns, counted from the first: so that transposed quarters come out in the columns' order.
 template <int... kLane>
 inline VecUint lane_blocks(std::integer_sequence<int, kLane...>) {
   return VecUint{static_cast<uint32_t>(kVector / 4 * (kLane % 4) + kLane / 4)...};
@@ -122,8 +120,7 @@ struct DropoutRow {
         threshold(dropout_threshold(d.p)),
         scale(static_cast<float>(1.0 / (1.0 - static_cast<double>(d.p)))) {}
 
-  // Calls use(column, factors) for columns 0, kVector, … below `columns` (a multiple of kVector): 0
-  // or scale.
+  // Calls use(column, factors) for columns 0, kVector, … below `columns` (a multiple of kVector): 0 or scale.
   template <class Use>
   void factors(int64_t columns, const Use& use) const {
     constexpr auto kLanes = std::make_integer_sequence<int, kVector>{};

@@ -5,9 +5,8 @@
 namespace lait::kernels {
 namespace {
 
-// The sizes of a product and its operands. Element (i, k) of A lies at a[i * a_row + k * a_column],
-// so a transposed A costs nothing; rows of B and C are contiguous. `vectors` counts the columns of
-// B and C in vectors.
+// The sizes of a product and its operands. Element (i, k) of A lies at a[i * a_row + k * a_column], so a transposed A costs
+// nothing; rows of B and C are contiguous. `vectors` counts the columns of B and C in vectors.
 struct Product {
   int64_t rows, vectors, depth;
   const float* a;
@@ -18,8 +17,7 @@ struct Product {
   int64_t c_row;
 };
 
-// Each element of C is one chain of multiply-adds over k in order, so its bits depend neither on
-// the tile nor on `rows`.
+// Each element of C is one chain of multiply-adds over k in order, so its bits depend neither on the tile nor on `rows`.
 template <int kRows, int kVectors, bool kAccumulate>
 [[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_row, int64_t a_column,
                                      const float* b, int64_t b_row, float* c, int64_t c_row) {

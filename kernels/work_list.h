@@ -1,5 +1,5 @@
-// The work list of the CUDA attention: which warp takes which rows of which unit. Made on the host
-// with the offsets, so that it reaches the device in the same copy, and no kernel has to search.
+// The work list of the CUDA attention: which warp takes which rows of which unit. Made on the host with the offsets, so
+// that it reaches the device in the same copy, and no kernel has to search.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -8,19 +8,16 @@ namespace lait::kernels {
 
 constexpr int kBlockWarps = 4;
 
-// A block of four warps is one to four teams of 4, 2 or 1 warps; a team takes one unit, or a part
-// of it. The parts of the list, in order:
+// A block of four warps is one to four teams of 4, 2 or 1 warps; a team takes one unit, or a part of it. The parts of the
+// list, in order:
 enum WorkPart {
-  kTogether,  // units of which a team holds all queries and all keys: loaded once, forward and
-              // backward
+  kTogether,  // units of which a team holds all queries and all keys: loaded once, forward and backward
   kByQuery,   // the others: warps own queries, the team streams the unit's keys
-  kByKey,     // the same units: warps own keys, the team streams the queries (half of the backward
-              // pass)
+  kByKey,     // the same units: warps own keys, the team streams the queries (half of the backward pass)
 };
 
-// `tiles`: four {unit, first own row} for each block, one a warp, {-1, 0} where it has none. In
-// each part blocks of teams of 1, 2 and 4 warps follow one another, in each of them the longest
-// first, so that what is left at the end is short.
+// `tiles`: four {unit, first own row} for each block, one a warp, {-1, 0} where it has none. In each part blocks of teams
+// of 1, 2 and 4 warps follow one another, in each of them the longest first, so that what is left at the end is short.
 struct HostWorkList {
   std::vector<int32_t> tiles;
   int32_t blocks[3][3] = {};  // [part][teams of 1 << i warps]

@@ -1,6 +1,5 @@
-// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw
-// buffers of a dtype, and a runner that gives any implementation's results as doubles. Outputs
-// start as NaN: what is not written shows.
+// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw buffers of a dtype, and a
+// runner that gives any implementation's results as doubles. Outputs start as NaN: what is not written shows.
 #pragma once
 #include <cmath>
 #include <cstdint>

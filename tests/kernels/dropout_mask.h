@@ -1,5 +1,4 @@
-// The law that every implementation drops exactly the pairs that the counter-based generator says
-// (kernels/philox.h).
+// The law that every implementation drops exactly the pairs that the counter-based generator says (kernels/philox.h).
 #pragma once
 #include <gtest/gtest.h>
 

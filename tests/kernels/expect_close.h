@@ -1,5 +1,5 @@
-// The tolerance rule: error to the reference at most twice the error of a plain computation in the
-// same dtype, plus one ulp of the largest output. Infinities must be equal, everything else finite.
+// The tolerance rule: error to the reference at most twice the error of a plain computation in the same dtype, plus one ulp
+// of the largest output. Infinities must be equal, everything else finite.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -16,8 +16,7 @@ inline double ulp(double x, DType dtype) {
   return x == 0 ? 0 : std::ldexp(1.0, std::ilogb(x) - bits);
 }
 
-// Largest error over finite references; gives a failure where infinities differ or a value is not
-// finite.
+// Largest error over finite references; gives a failure where infinities differ or a value is not finite.
 inline double largest_error(const char* what, const std::vector<double>& got,
                             const std::vector<double>& exact) {
   EXPECT_EQ(got.size(), exact.size()) << what;
@@ -45,14 +44,12 @@ inline void expect_close(const char* what, const std::vector<double>& got,
   EXPECT_LE(largest_error(what, got, exact), allowed) << what << ", largest " << largest;
 }
 
-// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout, out being
-// rounded to the dtype, and so shifts all ds = p (dp - delta) of a query by that sum's error: half
-// an ulp of out in bf16, the order of summing in fp32.
+// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout, out being rounded to the dtype, and so
+// shifts all ds = p (dp - delta) of a query by that sum's error: half an ulp of out in bf16, the order of summing in fp32.
 inline void expect_close(const Problem& p, const Result& got, const Result& exact,
                          const Result& peer, bool delta_from_out = false) {
   const DType dtype = p.dtype;
-  // A bias gradient is a sum of p (dp - delta) that is nearly nothing; dp is of the size of dout's
-  // norm, v being of size 1.
+  // A bias gradient is a sum of p (dp - delta) that is nearly nothing; dp is of the size of dout's norm, v being of size 1.
   double largest_dp = 0;
   for (size_t i = 0; i < p.dout.size(); i += static_cast<size_t>(p.dim)) {
     double square = 0;

@@ -1,5 +1,4 @@
-// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and
-// the dropout counter.
+// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and the dropout counter.
 #include "kernels/philox.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,4 @@
-// Relative position buckets against values printed by Hugging Face's
-// T5Attention._relative_position_bucket (PyTorch 2.11).
+// Relative position buckets against values printed by Hugging Face's T5Attention._relative_position_bucket (PyTorch 2.11).
 #include "kernels/position_bias.h"
 
 #include <gtest/gtest.h>

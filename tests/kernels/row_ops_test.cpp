@@ -1,5 +1,4 @@
-// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where
-// the order is given.
+// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where the order is given.
 #include "kernels/row_ops.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +23,7 @@ void thirds(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* conte
   }
 }
 
-// What one rounding of an exact value may differ by, and the error of a float sum of n terms before
-// it.
+// What one rounding of an exact value may differ by, and the error of a float sum of n terms before it.
 double tolerance(double exact, double terms, double largest, DType dtype) {
   const double unit = dtype == DType::kFloat64 ? 0x1p-53 : 0x1p-24,
                last = dtype == DType::kBfloat16 ? 0x1p-8 : unit;

@@ -1,6 +1,5 @@
-// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies,
-// nor on its neighbours, nor on the threads; a query's result does not depend on which other
-// queries are asked.
+// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies, nor on its neighbours, nor
+// on the threads; a query's result does not depend on which other queries are asked.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-// Every CPU path against the reference over dtypes, head dims, layouts and variants, forward and
-// backward.
+// Every CPU path against the reference over dtypes, head dims, layouts and variants, forward and backward.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_ladder.h"
@@ -31,8 +30,7 @@ TEST_P(SegmentAttention, LongLayouts) { check_long_layouts(GetParam(), check_all
 
 INSTANTIATE_TEST_SUITE_P(, SegmentAttention, rungs(), rung_name);
 
-// Scores far apart and far from zero: no overflow, no NaN, and a probability that underflows is
-// zero.
+// Scores far apart and far from zero: no overflow, no NaN, and a probability that underflows is zero.
 TEST(SegmentAttentionExtremes, LargeScores) {
   for (DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     SCOPED_TRACE(name(dtype));

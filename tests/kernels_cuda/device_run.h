@@ -1,6 +1,5 @@
-// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides,
-// launches, copies back the rows. A GPU or an emulator of one must be there: NeedsDevice skips, and
-// says so, where none is.
+// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides, launches, copies back the
+// rows. A GPU or an emulator of one must be there: NeedsDevice skips, and says so, where none is.
 #pragma once
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>

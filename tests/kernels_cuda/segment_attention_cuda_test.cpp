@@ -1,5 +1,4 @@
-// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and
-// backward.
+// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and backward.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_ladder.h"
@@ -47,8 +46,7 @@ TEST_F(SegmentAttentionCudaLaws, DropoutMaskIsThatOfPhilox) {
   expect_philox_mask(cuda_forward, cuda_backward);
 }
 
-// A neighbour's NaN or infinity stays where it is: other units' rows are never multiplied, not even
-// by zero.
+// A neighbour's NaN or infinity stays where it is: other units' rows are never multiplied, not even by zero.
 TEST_F(SegmentAttentionCudaLaws, NeighboursMayBeNan) {
   for (const DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     Problem p = make_problem(dtype, 1, 32, {"three", {5, 20, 9}}, variants()[0], kSeed);

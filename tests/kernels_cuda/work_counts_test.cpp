@@ -1,7 +1,6 @@
-// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against
-// those of the visible pairs, bytes moved against the tensors' own, bank conflicts. The counts are
-// exact, so a change that does more work shows. The emulator writes its counts when a process ends:
-// each case runs in a process of its own.
+// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against those of the visible
+// pairs, bytes moved against the tensors' own, bank conflicts. The counts are exact, so a change that does more work shows.
+// The emulator writes its counts when a process ends: each case runs in a process of its own.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -19,10 +18,9 @@ struct Counts {
   double mma_flops = 0, bytes = 0, bank_conflicts = 0;
 };
 
-// Of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and stores
-// move. Of plain loads (offsets, work list, out of the backward pass) every byte counts once: they
-// are cached, and the emulator takes kernel parameters that are read through a register for loads,
-// too.
+// Of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and stores move. Of plain loads
+// (offsets, work list, out of the backward pass) every byte counts once: they are cached, and the emulator takes
+// kernel parameters that are read through a register for loads, too.
 Counts count(const std::string& layout, const std::string& pass, int dim) {
   const TemporaryFolder folder;
   const std::string report = folder / "report.json";
