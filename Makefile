@@ -7,7 +7,7 @@ LAIT_GPUEMU ?=
 export LAIT_BUILD := $(abspath $(BUILD))
 CMAKE_FLAGS ?=
 
-.PHONY: all setup configure demo test bench fmt lint check sanitize fresh-machine install clean help
+.PHONY: all setup configure demo test test-gpu bench fmt lint check sanitize fresh-machine install clean help
 
 all: configure  ## set up and build the programs into build/bin
 	@cmake --build $(BUILD) --target programs
@@ -18,13 +18,20 @@ setup:  ## install what is missing: Debian packages, LibTorch, nvcc, the default
 configure: setup
 	@cmake --preset cuda -B $(BUILD) -DLAIT_GPUEMU=$(LAIT_GPUEMU) $(CMAKE_FLAGS) --log-level=WARNING
 
-demo: all  ## fine-tune MiniLM on WordNet facts at P = 0, 3, 5; print accuracy against FLOPs
+# Without a GPU the demo does not wait for the CUDA kernels to compile.
+demo: configure  ## fine-tune MiniLM on WordNet facts at P = 0, 3, 5; print accuracy against FLOPs
+	@cmake --build $(BUILD) --target $(if $(wildcard /dev/nvidiactl),programs,lait-data lait-train lait-eval)
 	@configs/demo.sh $(BUILD)
 
 test: configure  ## build everything and run all tests (LAIT_TEST_DATA=../shared/data adds those on real data)
 	@cmake/setup.sh tests
 	@cmake --build $(BUILD)
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(shell nproc)
+
+test-gpu: configure  ## on a machine with a GPU: CUDA tests natively, a short training run, the attention benchmark
+	@cmake/setup.sh tests
+	@cmake --build $(BUILD)
+	@tests/cuda/test_gpu.sh $(BUILD)
 
 bench: all  ## run the benchmarks named by BENCH
 	@$(BUILD)/bin/lait-bench $(BENCH)
@@ -47,6 +54,10 @@ sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, i
 	@cmake --preset asan --log-level=WARNING
 	@cmake --build --preset asan
 	@ctest --preset asan
+	@if command -v compute-sanitizer >/dev/null && nvidia-smi >/dev/null 2>&1; then \
+	  $(MAKE) --no-print-directory configure && cmake --build $(BUILD) --target test_kernels_cuda && \
+	  compute-sanitizer --error-exitcode 1 $(BUILD)/bin/test_kernels_cuda; \
+	else echo "compute-sanitizer: no GPU here, or no compute-sanitizer; the CUDA kernels' tests were not run under it"; fi
 
 fresh-machine:  ## try `make demo` and `make test` in a minimal Debian, as root and as a user with sudo (ROUNDS, COMMANDS; needs root)
 	@ROUNDS="$(ROUNDS)" COMMANDS="$(COMMANDS)" cmake/fresh_machine.sh

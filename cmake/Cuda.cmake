@@ -29,6 +29,16 @@ target_compile_options(lait_cuda_kernels PUBLIC
 # The CUDA runtime of LibTorch's prefix, one for all programs, whichever toolkit compiled.
 target_link_options(lait_cuda_kernels INTERFACE "-Wl,-rpath,${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
 
+# lait/cuda: the operators' CUDA implementations, a plug-in that programs load for device: cuda. It brings LibTorch's CUDA
+# libraries with it, which register themselves when they are loaded.
+file(GLOB cuda_op_sources CONFIGURE_DEPENDS lait/cuda/*.cpp)
+add_library(lait_cuda SHARED ${cuda_op_sources})
+target_link_libraries(lait_cuda PRIVATE lait_cuda_kernels lait_ops "-Wl,--no-as-needed" lait_torch_cuda "-Wl,--as-needed")
+set_target_properties(lait_cuda PROPERTIES DEFINE_SYMBOL "")
+lait_use_precompiled_headers(lait_cuda)
+add_dependencies(programs lait_cuda)
+install(TARGETS lait_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+
 file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*_test.cpp)
 if(LAIT_TESTS AND cuda_tests)
   set(environment "")
@@ -45,5 +55,19 @@ if(LAIT_TESTS AND cuda_tests)
   target_link_libraries(test_kernels_cuda PRIVATE lait_cuda_kernels GTest::gtest_main GTest::gmock nlohmann_json::nlohmann_json)
   target_compile_definitions(test_kernels_cuda PRIVATE LAIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              LAIT_COUNTS_WORK=$<BOOL:${LAIT_GPUEMU}> LAIT_RUN_LAYOUT="$<TARGET_FILE:run_layout>")
+  # The operators and the model through LibTorch. An emulator of the runtime needs a stand-in for the driver's library, too.
+  add_executable(test_cuda tests/cuda/operators_test.cpp tests/cuda/model_test.cpp)
+  add_dependencies(test_cuda lait_cuda)
+  target_link_libraries(test_cuda PRIVATE lait_train GTest::gtest_main GTest::gmock)
+  lait_use_precompiled_headers(test_cuda)
+  set(environment_of_libtorch "${environment}")
+  if(LAIT_GPUEMU)
+    add_library(cuda_driver_stub SHARED tests/cuda/driver_stub.cpp)
+    set_target_properties(cuda_driver_stub PROPERTIES OUTPUT_NAME cuda SOVERSION 1
+                          LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/driver_stub")
+    add_dependencies(test_cuda cuda_driver_stub)
+    list(APPEND environment_of_libtorch "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/driver_stub")
+  endif()
+  gtest_discover_tests(test_cuda PROPERTIES TIMEOUT 1200 ${environment_of_libtorch} DISCOVERY_TIMEOUT 60)
   gtest_discover_tests(test_kernels_cuda PROPERTIES TIMEOUT 1200 ${environment} DISCOVERY_TIMEOUT 60)
 endif()

@@ -15,7 +15,7 @@ if(NOT EXISTS "${LAIT_LIBTORCH_PREFIX}/torch/include/torch/csrc/api/include/torc
                       "run `make setup` or pass -DLAIT_LIBTORCH=PREFIX")
 endif()
 set(_torch_lib "${LAIT_LIBTORCH_PREFIX}/torch/lib")
-foreach(name c10 torch_cpu)
+foreach(name c10 torch_cpu torch_cuda)
   add_library(lait_${name} SHARED IMPORTED)
   set_target_properties(lait_${name} PROPERTIES IMPORTED_LOCATION "${_torch_lib}/lib${name}.so")
 endforeach()

@@ -1,31 +1,28 @@
 #include "eval/bench_attention.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/randn_like.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 #include <sstream>
 
+#include "eval/attention_ways.h"
 #include "eval/bench.h"
 #include "eval/table.h"
 #include "lait/error.h"
 #include "lait/files.h"
-#include "lait/ops/ops.h"
+#include "lait/model/device.h"
 
 namespace lait {
 namespace {
 
-using Example = std::vector<int64_t>;  // lengths of its segments
-using Batches = std::vector<std::vector<Example>>;
+using Batches = std::vector<std::vector<ExampleLengths>>;
 
 struct Layout {
   std::string name;
@@ -33,14 +30,8 @@ struct Layout {
   Batches batches;
 };
 
-int64_t sum(const Example& example) {
-  int64_t total = 0;
-  for (const int64_t n : example) total += n;
-  return total;
-}
-
 std::vector<Layout> read_layouts(const std::filesystem::path& path, int64_t batch_size) {
-  std::map<std::string, std::vector<Example>> by_name;
+  std::map<std::string, std::vector<ExampleLengths>> by_name;
   LineReader reader(path);
   int64_t number = 0;
   while (auto line = reader.next()) {
@@ -57,7 +48,7 @@ std::vector<Layout> read_layouts(const std::filesystem::path& path, int64_t batc
   if (by_name.empty()) throw UserError(path.string() + ": expected lines \"name n1 n2\", it has none");
   std::vector<Layout> layouts;
   for (auto& [name, examples] : by_name) {
-    std::stable_sort(examples.begin(), examples.end(), [](const Example& a, const Example& b) { return sum(a) < sum(b); });
+    std::stable_sort(examples.begin(), examples.end(), [](const ExampleLengths& a, const ExampleLengths& b) { return sum(a) < sum(b); });
     Batches batches;
     for (size_t i = 0; i < examples.size(); i += static_cast<size_t>(batch_size)) {
       batches.emplace_back(examples.begin() + static_cast<int64_t>(i),
@@ -66,13 +57,13 @@ std::vector<Layout> read_layouts(const std::filesystem::path& path, int64_t batc
     layouts.push_back({name + " segments", false, batches});
     layouts.push_back({name + " examples", true, batches});
   }
-  layouts.push_back({"uniform 512", true, {{4, Example{512}}}});
+  layouts.push_back({"uniform 512", true, {{4, ExampleLengths{512}}}});
   return layouts;
 }
 
-std::vector<int64_t> units_of(const Layout& layout, const std::vector<Example>& batch) {
+std::vector<int64_t> units_of(const Layout& layout, const std::vector<ExampleLengths>& batch) {
   std::vector<int64_t> units;
-  for (const Example& example : batch) {
+  for (const ExampleLengths& example : batch) {
     if (layout.joined) {
       units.push_back(sum(example));
     } else {
@@ -82,101 +73,39 @@ std::vector<int64_t> units_of(const Layout& layout, const std::vector<Example>& 
   return units;
 }
 
-// One way to compute a batch: makes its inputs once, then runs; `backward` also takes the gradients of the inputs.
-struct Way {
-  std::vector<at::Tensor> inputs;
-  std::function<std::vector<at::Tensor>()> forward;
+using MakeWay = std::function<AttentionWay(const std::vector<ExampleLengths>&)>;
 
-  void run(bool backward, const std::vector<at::Tensor>& gradients) const {
-    if (!backward) {
-      at::NoGradGuard no_grad;
-      forward();
-      return;
-    }
-    const auto out = forward();
-    torch::autograd::grad(out, inputs, gradients);
-  }
-};
-
-Way packed(const std::vector<int64_t>& units, int64_t heads, int64_t dim, at::ScalarType dtype) {
-  std::vector<int32_t> offsets = {0};
-  for (const int64_t n : units) offsets.push_back(offsets.back() + static_cast<int32_t>(n));
-  const at::Tensor qkv = at::randn({offsets.back(), 3, heads, dim}).to(dtype).requires_grad_();
-  const at::Tensor on_device = at::empty({static_cast<int64_t>(offsets.size())}, at::kInt);
-  std::copy(offsets.begin(), offsets.end(), on_device.mutable_data_ptr<int32_t>());
-  const ops::AttentionUnits all{on_device, on_device, std::nullopt, std::nullopt};
-  const double scale = 1 / std::sqrt(static_cast<double>(dim));
-  return {{qkv}, [=]() -> std::vector<at::Tensor> {
-            const auto parts = qkv.unbind(1);
-            return {ops::segment_attention(parts[0], parts[1], parts[2], all, scale, {})};
-          }};
+// Waits until the device has done what it was told.
+void wait(at::Device device) {
+  if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
-at::Tensor heads_first(int64_t rows, int64_t heads, int64_t n, int64_t dim, at::ScalarType dtype) {
-  return at::randn({3, rows, heads, n, dim}).to(dtype).requires_grad_();
-}
-
-// Each row padded to the longest and masked where it is shorter; `blocks`: its parts see only themselves, by a dense mask.
-Way padded(const std::vector<Example>& rows, bool blocks, int64_t heads, int64_t dim, at::ScalarType dtype) {
-  int64_t longest = 0;
-  bool ragged = blocks;
-  for (const Example& row : rows) longest = std::max(longest, sum(row));
-  for (const Example& row : rows) ragged = ragged || sum(row) < longest;
-  const auto count = static_cast<int64_t>(rows.size());
-  std::optional<at::Tensor> mask;
-  if (ragged) {
-    mask = at::empty({count, 1, blocks ? longest : 1, longest}, at::kBool).fill_(false);
-    for (int64_t i = 0; i < count; ++i) {
-      int64_t begin = 0;
-      for (const int64_t n : rows[static_cast<size_t>(i)]) {
-        at::Tensor part = mask->select(0, i).narrow(2, begin, n);
-        if (blocks) part = part.narrow(1, begin, n);
-        part.fill_(true);
-        begin += n;
-      }
-      if (blocks && begin < longest) mask->select(0, i).narrow(1, begin, longest - begin).narrow(2, 0, 1).fill_(true);  // no NaN
-    }
-  }
-  const at::Tensor qkv = heads_first(count, heads, longest, dim, dtype);
-  return {{qkv}, [=]() -> std::vector<at::Tensor> { 
-            const auto parts = qkv.unbind(0);
-            return {at::scaled_dot_product_attention(parts[0], parts[1], parts[2], mask)};
-          }};
-}
-
-Way loop(const std::vector<int64_t>& units, int64_t heads, int64_t dim, at::ScalarType dtype) {
-  Way way;
-  for (const int64_t n : units) way.inputs.push_back(heads_first(1, heads, n, dim, dtype));
-  way.forward = [inputs = way.inputs] {
-    std::vector<at::Tensor> out;
-    for (const at::Tensor& qkv : inputs) {
-      const auto parts = qkv.unbind(0);
-      out.push_back(at::scaled_dot_product_attention(parts[0], parts[1], parts[2]));
-    }
-    return out;
-  };
-  return way;
-}
-
-using MakeWay = std::function<Way(const std::vector<Example>&)>;
-
-Timing time_way(const Layout& layout, const MakeWay& make, bool backward, double max_milliseconds) {
-  std::vector<Way> ways;
+Timing time_way(const Layout& layout, const MakeWay& make, bool backward, at::Device device, double max_milliseconds) {
+  std::vector<AttentionWay> ways;
   std::vector<std::vector<at::Tensor>> gradients;
   for (const auto& batch : layout.batches) {
     ways.push_back(make(batch));
     at::NoGradGuard no_grad;
     gradients.emplace_back();
-    for (const at::Tensor& out : ways.back().forward()) gradients.back().push_back(at::randn(out.sizes()).to(out.scalar_type()));
+    for (const at::Tensor& out : ways.back().forward()) gradients.back().push_back(at::randn_like(out));
   }
-  return measure([&] { for (size_t i = 0; i < ways.size(); ++i) ways[i].run(backward, gradients[i]); }, max_milliseconds, 3);
+  auto run = [&] {
+    for (size_t i = 0; i < ways.size(); ++i) ways[i].run(backward, gradients[i]);
+    wait(device);
+  };
+  return measure(run, max_milliseconds, 3);
 }
 
-double gemm_flops(at::ScalarType dtype) {
+double gemm_flops(at::ScalarType dtype, at::Device device) {
   at::NoGradGuard no_grad;
-  constexpr int64_t kSize = 1536;
-  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
-  return 2.0 * kSize * kSize * kSize / (1e-3 * measure([&] { at::mm(a, b); }, 1000).median);
+  const int64_t size = device.is_cpu() ? 1536 : 8192;
+  const auto options = at::TensorOptions().device(device);
+  const at::Tensor a = at::randn({size, size}, options).to(dtype), b = at::randn({size, size}, options).to(dtype);
+  auto run = [&] {
+    at::mm(a, b);
+    wait(device);
+  };
+  return 2.0 * std::pow(static_cast<double>(size), 3) / (1e-3 * measure(run, 1000).median);
 }
 
 }  // namespace
@@ -187,16 +116,18 @@ int bench_attention(const AttentionBench& bench) {
     if (!dtypes.contains(name)) throw UserError("--dtype: expected bf16 or fp32, got \"" + name + "\"");
   }
   const std::vector<Layout> layouts = read_layouts(bench.lengths, bench.batch);
+  const at::Device device = resolve_device(bench.device);
   if (bench.threads > 0) at::set_num_threads(static_cast<int>(bench.threads));
   const nlohmann::json head = bench_head(at::get_num_threads());
-  fmt::print("segment attention, {} heads, batches of {} examples sorted by length; {}, {} threads, {} build\n", bench.heads,
-             bench.batch, cpu_name(), at::get_num_threads(), build_type());
+  fmt::print("segment attention, {} heads, batches of {} examples sorted by length; {}, {} threads, {} build, on {}\n", bench.heads,
+             bench.batch, cpu_name(), at::get_num_threads(), build_type(), device.str());
   nlohmann::json rows = nlohmann::json::array();
-  Table table{{"layout", "dtype", "D", "pass", "lait ms", "GFLOP/s", "of GEMM", "padded", "blocks", "loop"}, {}, 4};
+  const std::string packed_peer = device.is_cpu() ? "loop" : "flash";
+  Table table{{"layout", "dtype", "D", "pass", "lait ms", "GFLOP/s", "of GEMM", "padded", "blocks", packed_peer}, {}, 4};
   for (const std::string& dtype_name : bench.dtypes) {
     const at::ScalarType dtype = dtypes.at(dtype_name);
-    const double gemm = gemm_flops(dtype);
-    rows.push_back({{"bench", "gemm"}, {"case", "1536"}, {"dtype", dtype_name}, {"impl", "libtorch"}, {"flops_per_s", gemm}});
+    const double gemm = gemm_flops(dtype, device);
+    rows.push_back({{"bench", "gemm"}, {"case", "square"}, {"dtype", dtype_name}, {"impl", "libtorch"}, {"flops_per_s", gemm}});
     fmt::print("{} GEMM: {:.0f} GFLOP/s\n", dtype_name, gemm / 1e9);
     for (const int64_t dim : bench.head_dims) {
       for (const Layout& layout : layouts) {
@@ -207,21 +138,26 @@ int bench_attention(const AttentionBench& bench) {
           several = several || batch.front().size() > 1;
         }
         const double product = 2 * pairs * static_cast<double>(dim * bench.heads);
-        auto rows_of = [&](const std::vector<Example>& batch) {
-          std::vector<Example> units;
+        auto rows_of = [&](const std::vector<ExampleLengths>& batch) {
+          std::vector<ExampleLengths> units;
           for (const int64_t n : units_of(layout, batch)) units.push_back({n});
           return units;
         };
+        const AttentionShape shape{bench.heads, dim, dtype, device};
         std::vector<std::pair<std::string, MakeWay>> ways = {
-            {"lait", [&](const auto& batch) { return packed(units_of(layout, batch), bench.heads, dim, dtype); }},
-            {"padded", [&](const auto& batch) { return padded(rows_of(batch), false, bench.heads, dim, dtype); }},
-            {"loop", [&](const auto& batch) { return loop(units_of(layout, batch), bench.heads, dim, dtype); }}};
+            {"lait", [&](const auto& batch) { return packed_way(units_of(layout, batch), shape); }},
+            {"padded", [&](const auto& batch) { return padded_way(rows_of(batch), false, shape); }}};
+        if (device.is_cpu()) {
+          ways.emplace_back("loop", [&](const auto& batch) { return loop_way(units_of(layout, batch), shape); });
+        } else if (dtype == at::kBFloat16) {
+          ways.emplace_back("flash", [&](const auto& batch) { return flash_way(units_of(layout, batch), shape); });
+        }
         if (!layout.joined && several) {
-          ways.emplace_back("blocks", [&](const auto& batch) { return padded(batch, true, bench.heads, dim, dtype); });
+          ways.emplace_back("blocks", [&](const auto& batch) { return padded_way(batch, true, shape); });
         }
         for (const bool backward : {false, true}) {
           std::map<std::string, Timing> times;
-          for (const auto& [name, make] : ways) times[name] = time_way(layout, make, backward, bench.max_milliseconds);
+          for (const auto& [name, make] : ways) times[name] = time_way(layout, make, backward, device, bench.max_milliseconds);
           const double ours = times["lait"].median, flops = product * (backward ? 7 : 2) / (1e-3 * ours);
           const std::string pass = backward ? "forward+backward" : "forward";
           nlohmann::json ratios = nlohmann::json::object();
@@ -231,7 +167,7 @@ int bench_attention(const AttentionBench& bench) {
             return fmt::format("{:.1f}×", times[peer].median / ours);
           };
           table.rows.push_back({layout.name, dtype_name, std::to_string(dim), pass, fmt::format("{:.2f}", ours), fmt::format("{:.1f}", flops / 1e9),
-                                fmt::format("{:.2f}", flops / gemm), times_faster("padded"), times_faster("blocks"), times_faster("loop")});
+                                fmt::format("{:.2f}", flops / gemm), times_faster("padded"), times_faster("blocks"), times_faster(packed_peer)});
           for (const auto& [name, timing] : times) {
             nlohmann::json row = bench_row("attention", layout.name, name, timing);
             row.update({{"dtype", dtype_name}, {"head_dim", dim}, {"pass", pass},
@@ -244,8 +180,8 @@ int bench_attention(const AttentionBench& bench) {
     }
   }
   fmt::print("{}", format_plain(table));
-  fmt::print("padded, blocks, loop: how many times faster lait is than scaled_dot_product_attention on padded units, on examples\n"
-            "with a dense block mask, and unit by unit. GFLOP/s: of visible pairs (forward 2 products, backward 5).\n");
+  fmt::print("padded, blocks: how many times faster lait is than scaled_dot_product_attention on padded units, on examples with a\n"
+             "dense block mask; loop: unit by unit; flash: than FlashAttention-2 on the same packed units. GFLOP/s: of visible pairs (forward 2 products, backward 5).\n");
   write_bench(bench.json, head, rows);
   return 0;
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "lait/config/config.h"
+
 namespace lait {
 
 struct AttentionBench {
@@ -13,6 +15,7 @@ struct AttentionBench {
   std::vector<std::string> dtypes = {"bf16", "fp32"};
   int64_t heads = 12;
   int64_t batch = 64;                         // examples, sorted by length
+  DeviceKind device = DeviceKind::kCpu;
   int64_t threads = 0;                        // 0: all cores
   double max_milliseconds = 1000;             // for each figure
   std::filesystem::path json;                 // empty: none
@@ -22,9 +25,10 @@ struct AttentionBench {
 //   lait      segment_attention on packed rows, q, k, v from one fused tensor
 //   padded    scaled_dot_product_attention on padded batches: each segment a row of [2B, n] or, for both, each example a row
 //             of [B, n1 + n2] with a dense mask; the faster of the two
-//   loop      scaled_dot_product_attention unit by unit, no padding
+//   loop      on the CPU: scaled_dot_product_attention unit by unit, no padding
+//   flash     on CUDA, bf16: LibTorch's FlashAttention-2 on the same packed rows (varlen)
 // and lait's FLOP/s of visible pairs beside those of a square GEMM of the same dtype. Prints a table, writes JSON.
-// Returns the exit code. Throws UserError: no lengths in the file, an unknown dtype.
+// Returns the exit code. Throws UserError: no lengths in the file, an unknown dtype, no such device.
 int bench_attention(const AttentionBench& bench);
 
 }  // namespace lait

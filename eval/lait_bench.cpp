@@ -22,10 +22,13 @@ int main(int argc, char** argv) {
   attend->add_option("--dtype", attention.dtypes, "bf16, fp32")->capture_default_str();
   attend->add_option("--heads", attention.heads, "heads")->check(CLI::PositiveNumber)->capture_default_str();
   attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")->check(CLI::PositiveNumber)->capture_default_str();
+  std::string device = "cpu";
+  attend->add_option("--device", device, "cpu, or cuda: beside FlashAttention-2, too")->check(CLI::IsMember(std::vector<std::string>{"cpu", "cuda"}))->capture_default_str();
   attend->add_option("--threads", attention.threads, "threads; 0: all cores")->check(CLI::NonNegativeNumber)->capture_default_str();
   attend->add_option("--milliseconds", attention.max_milliseconds, "time for each figure")->check(CLI::PositiveNumber)->capture_default_str();
   attend->add_option("--json", attention.json, "also write the figures to this file");
   return run_program(app, argc, argv, [&] {
+    if (device == "cuda") attention.device = DeviceKind::kCuda;
     return attend->parsed() ? bench_attention(attention) : bench_tokenizer(find_model(model), text, json);
   });
 }

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "lait/config/enums.h"
+#include "lait/model/device.h"
 
 namespace lait {
 namespace {

@@ -7,13 +7,14 @@
 
 #include "lait/data/batches.h"
 #include "lait/error.h"
+#include "lait/model/device.h"
 #include "lait/model/device_batch.h"
 
 namespace lait {
 
 std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset, const PredictOptions& options) {
   at::NoGradGuard no_grad;
-  const PackPlan plan = model->spec.pack_plan();
+  const PackPlan plan = model->pack_plan();
   const at::Device device = model->parameters().front().device();
   const bool regression = model->spec.head == Head::kRegression;
   const int64_t width = model->spec.num_outputs();
@@ -32,22 +33,15 @@ std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset, const 
   return out;
 }
 
-namespace {
-
-Model place(Model model, DeviceKind device) {
-  model->to(resolve_device(device));
-  model->refresh_shadows();
-  return model;
-}
-
-}  // namespace
-
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
     : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
 
 Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision, DeviceKind device) {
+  const at::Device place = resolve_device(device);
   auto tokenizer = load_tokenizer(checkpoint);
-  return {place(load_checkpoint(checkpoint, resolve_precision(precision)), device), std::move(tokenizer)};
+  Model model = load_checkpoint(checkpoint, resolve_precision(precision, place));
+  model->move_to(place);
+  return {std::move(model), std::move(tokenizer)};
 }
 
 Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t independent_layers, Precision precision,
@@ -71,9 +65,11 @@ Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t in
   spec.stages = {{independent_layers, Scope::kSegment}, {num_layers - independent_layers, Scope::kExample}};
   std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
   auto tokenizer = load_tokenizer(checkpoint);
-  Model model(config, spec, resolve_precision(precision));
+  const at::Device place = resolve_device(device);
+  Model model(config, spec, resolve_precision(precision, place));
   load_weights(checkpoint, model);
-  return {place(std::move(model), device), std::move(tokenizer)};
+  model->move_to(place);
+  return {std::move(model), std::move(tokenizer)};
 }
 
 Dataset Predictor::tokenize(std::span<const Example> examples) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/position_bias.h"
+#include "kernels/row_ops_checks.h"
 #include "kernels/segment_attention_checks.h"
 
 namespace lait::kernels::cpu {
@@ -132,13 +133,7 @@ void segment_attention_backward(const SegmentAttentionGradParams& grad) {
 }
 
 void dropout_add(const DropoutAddParams& params) {
-  const float p = params.dropout.p;
-  if (!(p >= 0 && p < 1))
-    throw std::invalid_argument("dropout_add: dropout.p must be in [0, 1), got " +
-                                std::to_string(p));
-  if (p > 0 && params.num_rows > 0 && (params.unit_ids == nullptr || params.positions == nullptr)) {
-    throw std::invalid_argument("dropout_add: dropout needs unit_ids and positions, got null");
-  }
+  check_dropout_add(params);
   LAIT_DISPATCH(dropout_add, params)
 }
 void gather_adjoint(const GatherAdjointParams& params) { LAIT_DISPATCH(gather_adjoint, params) }

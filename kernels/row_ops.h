@@ -7,7 +7,7 @@
 #include "kernels/philox.h"
 #include "kernels/segment_attention.h"
 
-namespace lait::kernels::cpu {
+namespace lait::kernels {
 
 // out = residual + keep * x / (1 - p), keep drawn for (unit_ids[t], positions[t], channel); head 0 of the counter.
 struct DropoutAddParams {
@@ -19,10 +19,10 @@ struct DropoutAddParams {
   void* out = nullptr;                 // (T, C), may be x
   const int32_t* unit_ids = nullptr;   // (T); may be null where p = 0
   const int32_t* positions = nullptr;  // (T); may be null where p = 0
-  Dropout dropout;
-  ParallelFor parallel = nullptr;
+  Dropout dropout{};
+  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
+  void* stream = nullptr;          // CUDA: cudaStream_t
 };
-void dropout_add(const DropoutAddParams& params);
 
 // out[s] = sum of in[r] over r in inverse[inverse_offsets[s] … inverse_offsets[s + 1]), in that order: the gradient of
 // out[r] = in[index[r]]. Deterministic, no atomics. Float accumulation, one rounding.
@@ -34,9 +34,9 @@ struct GatherAdjointParams {
   void* out = nullptr;                       // (S, C)
   const int32_t* inverse_offsets = nullptr;  // (S + 1)
   const int32_t* inverse = nullptr;          // (R)
-  ParallelFor parallel = nullptr;
+  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
+  void* stream = nullptr;          // CUDA: cudaStream_t
 };
-void gather_adjoint(const GatherAdjointParams& params);
 
 // out[g] = mean of in[t] over offsets[g] <= t < offsets[g + 1]; zero for an empty unit. out is float (double for double).
 // The backward gives din[t] = dout[g] / n and zeros outside every unit. Units follow one another (offsets non-decreasing).
@@ -48,9 +48,25 @@ struct UnitMeanParams {
   const void* in = nullptr;          // forward: (T, C) in dtype; backward: dout (G, C) float or double
   void* out = nullptr;               // forward: (G, C) float or double; backward: din (T, C) in dtype
   const int32_t* offsets = nullptr;  // (G + 1)
-  ParallelFor parallel = nullptr;
+  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
+  void* stream = nullptr;          // CUDA: cudaStream_t
 };
+
+// Throw std::invalid_argument for what they cannot do.
+namespace cpu {  // vectorised, by run-time dispatch over instruction sets (segment_attention.h)
+void dropout_add(const DropoutAddParams& params);
+void gather_adjoint(const GatherAdjointParams& params);
 void unit_mean_forward(const UnitMeanParams& params);
 void unit_mean_backward(const UnitMeanParams& params);
+}  // namespace cpu
 
-}  // namespace lait::kernels::cpu
+// Float and bfloat16; host pointers become device pointers. Asynchronous on `stream`, nothing is allocated; the same bits as
+// on the CPU. Throws std::runtime_error for what the CUDA runtime reports.
+namespace cuda {
+void dropout_add(const DropoutAddParams& params);
+void gather_adjoint(const GatherAdjointParams& params);
+void unit_mean_forward(const UnitMeanParams& params);
+void unit_mean_backward(const UnitMeanParams& params);
+}  // namespace cuda
+
+}  // namespace lait::kernels

@@ -17,6 +17,7 @@
 // are; accumulation in float (double for double); backward is deterministic.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "kernels/parallel.h"
 #include "kernels/philox.h"
@@ -109,6 +110,8 @@ const char* capability();  // the instruction set in use
 // std::runtime_error for what the CUDA runtime reports.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
+// Why the kernels cannot run on the current device (no driver, no GPU, one older than sm_80); empty where they can.
+std::string device_problem();
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params);  // workspace itself is not read

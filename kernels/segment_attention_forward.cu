@@ -187,6 +187,15 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
 
 }  // namespace
 
+std::string device_problem() {
+  int device = 0, major = 0;
+  cudaError_t status = cudaGetDevice(&device);
+  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  if (status != cudaSuccess) return std::string("no usable GPU (") + cudaGetErrorString(status) + ")";
+  if (major >= 8) return "";
+  return "needs a GPU of compute capability 8.0 or newer (A100, RTX 30), got " + std::to_string(major) + ".x";
+}
+
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_cuda_params(p);
   const bool general = p.bias.table || p.causal || p.dropout.p > 0;

@@ -17,16 +17,8 @@ inline void check_cuda(cudaError_t status, const char* what) {
 }
 
 inline void check_device() {
-  int device = 0, major = 0;
-  check_cuda(cudaGetDevice(&device), "no device");
-  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-             "no compute capability");
-  if (major < 8) {
-    throw std::runtime_error(
-        "segment_attention on CUDA: needs a GPU of compute capability 8.0 or newer (A100, RTX 30), "
-        "got " +
-        std::to_string(major) + ".x; use device: cpu");
-  }
+  if (const std::string problem = device_problem(); !problem.empty())
+    throw std::runtime_error("segment_attention on CUDA: " + problem);
 }
 
 template <class Pointer>

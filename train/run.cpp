@@ -14,6 +14,7 @@
 #include "lait/config/read.h"
 #include "lait/error.h"
 #include "lait/files.h"
+#include "lait/model/device.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
@@ -70,10 +71,11 @@ int train(const Config& config, const RunOptions& options) {
   if (config.output.dir.empty()) throw UserError("output.dir: expected the run directory; set it in the config or pass --output DIR");
   Progress progress(options.quiet);
   if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
-  const at::ScalarType dtype = resolve_precision(config.training.precision);
-  resolve_device(config.training.device);
+  const at::Device device = resolve_device(config.training.device);
+  const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   RunInputs in = read_inputs(config);
   Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  model->move_to(device);
   RunDirectory run(config.output.dir, options.if_exists);
   run.write_config(write_config(in.config));
 
@@ -87,8 +89,8 @@ int train(const Config& config, const RunOptions& options) {
                           .train = &*in.train.dataset,
                           .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},
                   run, progress);
-  progress.message(fmt::format("{} steps in {}, {} threads, seed {}", trainer.total_steps(),
-                               dtype == at::kBFloat16 ? "bf16" : "fp32", at::get_num_threads(), config.training.seed));
+  progress.message(fmt::format("{} steps in {} on {}, {} threads, seed {}", trainer.total_steps(),
+                               dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(), at::get_num_threads(), config.training.seed));
   if (options.if_exists == IfExists::kResume) {
     if (const auto checkpoint = run.newest_checkpoint()) {
       trainer.resume(*checkpoint);

@@ -37,7 +37,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
       epoch_ends_(epoch_ends(*inputs.train, inputs.config.training)),
       total_steps_(inputs.config.training.steps.value_or(epoch_ends_.back())),
       step_(model, inputs.config.training, total_steps_),
-      plan_(model->spec.pack_plan()),
+      plan_(model->pack_plan()),
       device_(model->parameters().front().device()) {}
 
 std::vector<int64_t> Trainer::epoch_ends(const Dataset& dataset, const TrainingConfig& config) {

@@ -4,35 +4,10 @@
 #include <map>
 #include <numeric>
 
+#include "kernels/work_list.h"
 #include "lait/error.h"
 
 namespace lait {
-
-std::vector<Scope> PackPlan::levels() const {
-  if (format == SegmentFormat::kPair) return {Scope::kExample};
-  std::vector<Scope> scopes{Scope::kSegment};
-  for (const Stage& stage : stages) {
-    if (stage.num_layers > 0 && stage.scope > scopes.back()) scopes.push_back(stage.scope);
-  }
-  return scopes;
-}
-
-bool PackPlan::means_from_final() const {
-  if (pooling != Pooling::kClsSegments) return true;
-  const auto scopes = levels();
-  if (format == SegmentFormat::kPair || scopes.back() != Scope::kExample) return true;
-  const auto first = std::ranges::find_if(stages, [](const Stage& s) { return s.num_layers > 0; });
-  return first->scope == Scope::kExample;  // no layer before the first example-scope stage
-}
-
-int PackPlan::mean_level() const {
-  const int last = static_cast<int>(levels().size()) - 1;
-  return means_from_final() ? last : last - 1;
-}
-
-bool PackPlan::reads_first_rows() const {
-  return pooling == Pooling::kCls || (pooling == Pooling::kClsSegments && !means_from_final());
-}
 
 namespace {
 
@@ -75,6 +50,13 @@ class Packer {
     const Slice slice{static_cast<int64_t>(batch_.ints.size()), static_cast<int64_t>(values.size())};
     batch_.ints.insert(batch_.ints.end(), values.begin(), values.end());
     return slice;
+  }
+
+  Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
+    if (plan_.cuda_head_dim == 0) return {};
+    const kernels::HostWorkList list = kernels::make_work_list(q_offsets.data(), k_offsets.data(),
+                                                               static_cast<int64_t>(q_offsets.size()) - 1, plan_.cuda_head_dim);
+    return {put(list.tiles), {&list.blocks[0][0], &list.blocks[0][0] + 9}};
   }
 
   // `index` holds the live rows; dead ones up to `num_rows` read row 0.
@@ -190,6 +172,7 @@ class Packer {
       }
     }
     level.offsets = put(units.row_begin);
+    level.work = put_work(units.row_begin, units.row_begin);
     level.unit_ids = put(units.ids);
     level.row_unit_ids = put(row_ids);
     level.row_positions = put(positions);
@@ -216,6 +199,7 @@ class Packer {
     std::vector<int32_t> offsets(last.size() + 1);
     std::iota(offsets.begin(), offsets.end(), 0);
     first.q_offsets = put(offsets);
+    first.work = put_work(offsets, last.row_begin);
     std::vector<int32_t> ids = last.ids;
     ids.resize(first.num_rows, 0);
     first.row_unit_ids = put(ids);

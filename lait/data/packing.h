@@ -33,6 +33,12 @@ struct Gather {
   Slice inverse;          // (live rows)
 };
 
+// The work list of an attention on CUDA (kernels/work_list.h); empty where the plan asks for none.
+struct Work {
+  Slice tiles;
+  std::vector<int64_t> blocks;  // 9
+};
+
 struct Level {
   Scope scope = Scope::kSegment;
   int64_t num_units = 0;
@@ -44,6 +50,7 @@ struct Level {
   Slice row_positions;       // (T) position in the unit
   int64_t num_segments = 0;  // segments of all units, in row order
   Slice segment_offsets;     // (num_segments + 1) rows where each segment begins
+  Work work;                 // of the attention of all rows
   Gather from_previous;      // level 0: empty
 };
 
@@ -54,6 +61,7 @@ struct FirstRows {
   Slice q_offsets;         // (G + 1): 0, 1, … G
   Slice row_unit_ids;      // (num_rows)
   Slice row_positions;     // (num_rows): 0
+  Work work;               // of the attention of these rows to all rows of their units
 };
 
 // What pooling gathers, for B examples rounded up.
@@ -76,6 +84,7 @@ struct PackPlan {
   Pooling pooling = Pooling::kClsSegments;
   bool prune_rows = true;          // compute only the rows that the head reads in the last layer; false: all (tests)
   bool share_segments = true;      // encode a segment that several examples have once; false: for each (tests)
+  int64_t cuda_head_dim = 0;       // D where the batch goes to CUDA: the work lists are made; 0: none
 
   bool reads_first_rows() const;   // the head reads only the first row of each unit of the last layer
   int mean_level() const;          // cls_segments, segments: level whose segment means are read; the last where from the final states

@@ -96,6 +96,16 @@ BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtyp
   pooler_ = pooler->register_module("dense", Linear(config.hidden_size, config.hidden_size, at::kFloat));
 }
 
+namespace {
+
+void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work) {
+  if (work.blocks.empty()) return;
+  units.work = batch.view(work.tiles);
+  units.work_blocks = work.blocks;
+}
+
+}  // namespace
+
 EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& plan, const Randomness& randomness) {
   const PackedBatch& packed = batch.packed;
   const bool wants_means = plan.pooling == Pooling::kSegments || plan.pooling == Pooling::kClsSegments;
@@ -125,9 +135,11 @@ EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& p
         const at::Tensor positions = batch.view(first.row_positions);
         layer_plan.read_rows = &first.gather;
         layer_plan.units = {batch.view(first.q_offsets), offsets, positions, unit_ids};
+        add_work(layer_plan.units, batch, first.work);
         layer_plan.rows = {batch.view(first.row_unit_ids), positions};
       } else {
         layer_plan.units = {offsets, offsets, std::nullopt, unit_ids};
+        add_work(layer_plan.units, batch, here.work);
         layer_plan.rows = {batch.view(here.row_unit_ids), batch.view(here.row_positions)};
       }
       x = layers_[layer]->forward(x, batch, layer_plan, randomness);

@@ -42,6 +42,17 @@ at::Tensor ModelImpl::forward(const DeviceBatch& batch, const Randomness& random
   return classifier->forward(states, batch, *bert, randomness);
 }
 
+PackPlan ModelImpl::pack_plan() const {
+  PackPlan plan = plan_;
+  if (classifier->weight.is_cuda()) plan.cuda_head_dim = config.hidden_size / config.num_attention_heads;
+  return plan;
+}
+
+void ModelImpl::move_to(at::Device device) {
+  to(device);
+  refresh_shadows();
+}
+
 void ModelImpl::refresh_shadows() {
   for (const auto& module : modules()) {
     if (auto* shadowed = dynamic_cast<Shadowed*>(module.get())) shadowed->refresh_shadows();
@@ -66,18 +77,6 @@ std::vector<std::pair<std::string, at::Tensor>> ModelImpl::checkpoint_tensors() 
     }
   }
   return out;
-}
-
-at::ScalarType resolve_precision(Precision precision) {
-  if (precision == Precision::kAuto) return ops::cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
-  return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
-}
-
-at::Device resolve_device(DeviceKind device) {
-  if (device == DeviceKind::kCuda) {
-    throw UserError("training.device: cuda is not in this build, which has the CPU kernels only; use device: cpu (or auto)");
-  }
-  return at::kCPU;
 }
 
 namespace {

@@ -38,6 +38,9 @@ class ModelImpl : public torch::nn::Module {
   std::vector<std::pair<std::string, at::Tensor>> checkpoint_tensors() const;
   // (B, num_outputs) float logits, or scores of a regression. Examples in the batch's order.
   at::Tensor forward(const DeviceBatch& batch, const Randomness& randomness);
+  // What packing a batch for this model must know, its device included.
+  PackPlan pack_plan() const;
+  void move_to(at::Device device);
   // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
   void refresh_shadows();
 
@@ -51,10 +54,6 @@ class ModelImpl : public torch::nn::Module {
   PackPlan plan_;
 };
 TORCH_MODULE(Model);
-
-// kAuto: bf16 where the hardware has it, else fp32.
-at::ScalarType resolve_precision(Precision precision);
-at::Device resolve_device(DeviceKind device);
 
 // A pretrained encoder with a fresh head (initialised from seed; a classifier in the checkpoint of the right shape is taken).
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec, const ModelConfig& overrides,

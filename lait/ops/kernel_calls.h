@@ -29,10 +29,12 @@ inline void parallel_loop(int64_t begin, int64_t end, int64_t grain, kernels::Pa
   at::parallel_for(begin, end, grain, [&](int64_t b, int64_t e) { body(context, b, e); });
 }
 
-inline const int32_t* int_pointer(const at::Tensor& t, int64_t size, const char* op, const char* name) {
+// Of a contiguous int32 vector of that size (negative: any) on that device.
+inline const int32_t* int_pointer(const at::Tensor& t, int64_t size, at::Device device, const char* op, const char* name) {
   TORCH_CHECK(t.scalar_type() == at::kInt && t.dim() == 1 && t.is_contiguous(), op, ": ", name,
               " must be a contiguous int32 vector, got ", t.scalar_type(), " of ", t.dim(), " dimensions");
   TORCH_CHECK(size < 0 || t.size(0) == size, op, ": ", name, " must have ", size, " elements, got ", t.size(0));
+  TORCH_CHECK(t.device() == device, op, ": ", name, " must be on ", device, ", got ", t.device());
   return t.const_data_ptr<int32_t>();
 }
 

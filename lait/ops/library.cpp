@@ -6,14 +6,16 @@ TORCH_LIBRARY(lait, m) {
   m.def(
       "segment_attention(Tensor q, Tensor k, Tensor v, Tensor q_offsets, Tensor k_offsets, *, float scale, "
       "Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, "
-      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None) "
-      "-> (Tensor out, Tensor lse)");
+      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, "
+      "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
   // Returns dq, dk, dv and the bias table's gradient (of no elements where there is no bias).
   m.def(
       "segment_attention_backward(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, Tensor q_offsets, "
       "Tensor k_offsets, *, float scale, Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, "
       "int bias_max_distance=128, bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
-      "Tensor? unit_ids=None) -> (Tensor dq, Tensor dk, Tensor dv, Tensor dbias)");
+      "Tensor? unit_ids=None, Tensor? work=None, int[] work_blocks=[]) -> (Tensor dq, Tensor dk, Tensor dv, Tensor dbias)");
+  // What CUDA needs beside the offsets (on the CPU): tiles (to be copied to the device) and work_blocks. kernels/work_list.h.
+  m.def("attention_work(Tensor q_offsets, Tensor k_offsets, int head_dim) -> (Tensor work, int[] work_blocks)");
   m.def(
       "dropout_add(Tensor x, Tensor? residual, Tensor row_unit_ids, Tensor row_positions, *, float p, int seed, int step, "
       "int layer, int site) -> Tensor");

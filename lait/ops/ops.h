@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "kernels/philox.h"
 
@@ -18,11 +19,18 @@ struct AttentionUnits {
   at::Tensor k_offsets;                   // (G + 1) int32
   std::optional<at::Tensor> q_positions;  // (Tq) int32; none: n - m + i
   std::optional<at::Tensor> unit_ids;     // (G) int32; needed where dropout.p > 0
+  std::optional<at::Tensor> work = {};    // CUDA: tiles of the work list (kernels/work_list.h), int32 on the device
+  std::vector<int64_t> work_blocks = {};  // CUDA: its 9 block counts
 };
 
 // q (Tq, H, D), k, v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D). Differentiable.
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionUnits& units,
                              double scale, const kernels::Dropout& dropout);
+
+// The work list that segment_attention needs on CUDA: offsets (G + 1) int32 on the CPU -> tiles (to be copied to the device)
+// and block counts, as AttentionUnits has them.
+std::tuple<at::Tensor, std::vector<int64_t>> attention_work(const at::Tensor& q_offsets, const at::Tensor& k_offsets,
+                                                            int64_t head_dim);
 
 // residual + dropout(x); x, residual (T, C); row_unit_ids, row_positions (T) int32. Where p = 0 the sum alone.
 at::Tensor dropout_add(const at::Tensor& x, const std::optional<at::Tensor>& residual, const at::Tensor& row_unit_ids,

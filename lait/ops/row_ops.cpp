@@ -1,20 +1,16 @@
-// lait::dropout_add, gather_rows and unit_mean: checks, Params, dispatch, meta and autograd over kernels/row_ops.h.
-#include "kernels/row_ops.h"
-
+// lait::dropout_add, gather_rows and unit_mean: the CPU's implementations, meta and autograd over kernels/row_ops.h; CUDA's
+// implementations are in lait/cuda.
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/index_select.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include "lait/ops/kernel_calls.h"
 #include "lait/ops/ops.h"
+#include "lait/ops/row_ops_call.h"
 
 namespace lait::ops {
 namespace {
 
-using at::Tensor;
-using OptionalTensor = std::optional<Tensor>;
+using namespace rowwise;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -24,40 +20,11 @@ const auto& find_op(const char* name) {
   return op;
 }
 
-void check_matrix(const Tensor& x, const char* op) {
-  TORCH_CHECK(x.dim() == 2, op, ": expected a matrix (rows, width), got ", x.sizes());
-  kernel_dtype(x, op);
-}
-
 // ---- dropout_add ------------------------------------------------------------------------------------------------------
 
-Tensor dropout_add_meta(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
-                        const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
-  check_matrix(x, "dropout_add");
-  TORCH_CHECK(x.size(1) % 4 == 0, "dropout_add: the width must be a multiple of 4, got ", x.size(1));
-  TORCH_CHECK(!residual || (residual->sizes() == x.sizes() && residual->scalar_type() == x.scalar_type()),
-              "dropout_add: residual must have x's shape and dtype, got ", residual->sizes(), " for ", x.sizes());
-  return at::empty(x.sizes(), x.options());
-}
-
-Tensor dropout_add_cpu(const Tensor& x_in, const OptionalTensor& residual, const Tensor& row_unit_ids,
+Tensor dropout_add_cpu(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
                        const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
-  const Tensor out = dropout_add_meta(x_in, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
-  const Tensor x = x_in.contiguous();
-  const Tensor r = residual ? residual->contiguous() : Tensor();
-  kernels::cpu::DropoutAddParams params;
-  params.dtype = kernel_dtype(x, "dropout_add");
-  params.num_rows = x.size(0);
-  params.width = x.size(1);
-  params.x = x.const_data_ptr();
-  params.residual = r.defined() ? r.const_data_ptr() : nullptr;
-  params.out = out.mutable_data_ptr();
-  params.unit_ids = int_pointer(row_unit_ids, x.size(0), "dropout_add", "row_unit_ids");
-  params.positions = int_pointer(row_positions, x.size(0), "dropout_add", "row_positions");
-  params.dropout = make_dropout(p, seed, step, layer, site, "dropout_add");
-  params.parallel = parallel_loop;
-  kernels::cpu::dropout_add(params);
-  return out;
+  return rowwise::dropout_add(kernels::cpu::dropout_add, x, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
 }
 
 using DropoutAddSignature = Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double, int64_t,
@@ -96,32 +63,8 @@ Tensor dropout_add_autograd(const Tensor& x, const OptionalTensor& residual, con
 
 // ---- gather_rows ------------------------------------------------------------------------------------------------------
 
-Tensor gather_rows_forward(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets, const Tensor& inverse) {
-  check_matrix(x, "gather_rows");
-  TORCH_CHECK(inverse_offsets.dim() == 1 && inverse_offsets.size(0) == x.size(0) + 1,
-              "gather_rows: inverse_offsets must have ", x.size(0) + 1, " elements, got ", inverse_offsets.sizes());
-  return at::index_select(x, 0, index);
-}
-
-Tensor gather_rows_backward_meta(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
-  check_matrix(dout, "gather_rows_backward");
-  return at::empty({inverse_offsets.size(0) - 1, dout.size(1)}, dout.options());
-}
-
-Tensor gather_rows_backward_cpu(const Tensor& dout_in, const Tensor& inverse_offsets, const Tensor& inverse) {
-  const Tensor dout = dout_in.contiguous();
-  const Tensor dx = gather_rows_backward_meta(dout, inverse_offsets, inverse);
-  kernels::cpu::GatherAdjointParams params;
-  params.dtype = kernel_dtype(dout, "gather_rows_backward");
-  params.num_out_rows = dx.size(0);
-  params.width = dx.size(1);
-  params.in = dout.const_data_ptr();
-  params.out = dx.mutable_data_ptr();
-  params.inverse_offsets = int_pointer(inverse_offsets, -1, "gather_rows_backward", "inverse_offsets");
-  params.inverse = int_pointer(inverse, -1, "gather_rows_backward", "inverse");
-  params.parallel = parallel_loop;
-  kernels::cpu::gather_adjoint(params);
-  return dx;
+Tensor gather_rows_backward_cpu(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
+  return rowwise::gather_rows_backward(kernels::cpu::gather_adjoint, dout, inverse_offsets, inverse);
 }
 
 using GatherSignature = Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&);
@@ -146,42 +89,12 @@ Tensor gather_rows_autograd(const Tensor& x, const Tensor& index, const Tensor& 
 
 // ---- unit_mean --------------------------------------------------------------------------------------------------------
 
-Tensor unit_mean_meta(const Tensor& x, const Tensor& offsets) {
-  check_matrix(x, "unit_mean");
-  return at::empty({offsets.size(0) - 1, x.size(1)}, x.options().dtype(accumulate_type(x)));
+Tensor unit_mean_cpu(const Tensor& x, const Tensor& offsets) {
+  return rowwise::unit_mean(kernels::cpu::unit_mean_forward, x, offsets);
 }
 
-Tensor unit_mean_backward_meta(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
-  check_matrix(dout, "unit_mean_backward");
-  return at::empty({num_rows, dout.size(1)}, dout.options().dtype(dtype));
-}
-
-kernels::cpu::UnitMeanParams unit_mean_params(const Tensor& rows, const Tensor& in, const Tensor& out,
-                                              const Tensor& offsets) {
-  kernels::cpu::UnitMeanParams params;
-  params.dtype = kernel_dtype(rows, "unit_mean");
-  params.num_units = offsets.size(0) - 1;
-  params.num_rows = rows.size(0);
-  params.width = rows.size(1);
-  params.in = in.const_data_ptr();
-  params.out = out.mutable_data_ptr();
-  params.offsets = int_pointer(offsets, -1, "unit_mean", "offsets");
-  params.parallel = parallel_loop;
-  return params;
-}
-
-Tensor unit_mean_cpu(const Tensor& x_in, const Tensor& offsets) {
-  const Tensor x = x_in.contiguous();
-  const Tensor out = unit_mean_meta(x, offsets);
-  kernels::cpu::unit_mean_forward(unit_mean_params(x, x, out, offsets));
-  return out;
-}
-
-Tensor unit_mean_backward_cpu(const Tensor& dout_in, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
-  const Tensor dout = dout_in.contiguous();
-  const Tensor dx = unit_mean_backward_meta(dout, offsets, num_rows, dtype);
-  kernels::cpu::unit_mean_backward(unit_mean_params(dx, dout, dx, offsets));
-  return dx;
+Tensor unit_mean_backward_cpu(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
+  return rowwise::unit_mean_backward(kernels::cpu::unit_mean_backward, dout, offsets, num_rows, dtype);
 }
 
 using MeanSignature = Tensor(const Tensor&, const Tensor&);
@@ -207,14 +120,14 @@ Tensor unit_mean_autograd(const Tensor& x, const Tensor& offsets) { return UnitM
 
 TORCH_LIBRARY_IMPL(lait, CPU, m) {
   m.impl("dropout_add", dropout_add_cpu);
-  m.impl("gather_rows", gather_rows_forward);
+  m.impl("gather_rows", rowwise::gather_rows);
   m.impl("gather_rows_backward", gather_rows_backward_cpu);
   m.impl("unit_mean", unit_mean_cpu);
   m.impl("unit_mean_backward", unit_mean_backward_cpu);
 }
 TORCH_LIBRARY_IMPL(lait, Meta, m) {
   m.impl("dropout_add", dropout_add_meta);
-  m.impl("gather_rows", gather_rows_forward);
+  m.impl("gather_rows", rowwise::gather_rows);
   m.impl("gather_rows_backward", gather_rows_backward_meta);
   m.impl("unit_mean", unit_mean_meta);
   m.impl("unit_mean_backward", unit_mean_backward_meta);

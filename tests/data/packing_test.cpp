@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "kernels/work_list.h"
 #include "tests/data/letters_tokenizer.h"
 
 namespace lait {
@@ -134,6 +135,26 @@ TEST(Packing, FirstRowsStartBeforeAJoinInTheLastLayerOnly) {
   EXPECT_EQ(values(joins, joins.first_rows.gather.index)[1], 3);  // the second distinct segment's first row
   const PackedBatch later = pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
   EXPECT_EQ(values(later, later.first_rows.gather.index)[1], 7);  // the second example's first row
+}
+
+TEST(Packing, WorkListsAreMadeWhereAskedFor) {
+  std::mt19937 random(1);
+  const auto examples = random_examples(random, 7);
+  const Dataset dataset(examples, LettersTokenizer(), {});
+  PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}});
+  const std::vector<int64_t> indices{3, 0, 6, 6, 2};
+  const PackedBatch without = pack(dataset, indices, plan);
+  for (const Level& level : without.levels) EXPECT_TRUE(level.work.blocks.empty() && level.work.tiles.size == 0);
+  plan.cuda_head_dim = 64;
+  const PackedBatch batch = pack(dataset, indices, plan);
+  auto expect_work = [&](const Work& work, const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
+    const auto list = kernels::make_work_list(q_offsets.data(), k_offsets.data(), static_cast<int64_t>(q_offsets.size()) - 1, 64);
+    EXPECT_EQ(values(batch, work.tiles), list.tiles);
+    EXPECT_EQ(work.blocks, std::vector<int64_t>(&list.blocks[0][0], &list.blocks[0][0] + 9));
+  };
+  for (const Level& level : batch.levels) expect_work(level.work, values(batch, level.offsets), values(batch, level.offsets));
+  ASSERT_GT(batch.first_rows.num_rows, 0);
+  expect_work(batch.first_rows.work, values(batch, batch.first_rows.q_offsets), values(batch, batch.levels.back().offsets));
 }
 
 TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {

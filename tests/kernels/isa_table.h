@@ -11,10 +11,10 @@ struct IsaKernels {
   std::string name;
   void (*forward)(const SegmentAttentionParams&);
   void (*backward)(const SegmentAttentionGradParams&);
-  void (*dropout_add)(const cpu::DropoutAddParams&);
-  void (*gather_adjoint)(const cpu::GatherAdjointParams&);
-  void (*unit_mean_forward)(const cpu::UnitMeanParams&);
-  void (*unit_mean_backward)(const cpu::UnitMeanParams&);
+  void (*dropout_add)(const DropoutAddParams&);
+  void (*gather_adjoint)(const GatherAdjointParams&);
+  void (*unit_mean_forward)(const UnitMeanParams&);
+  void (*unit_mean_backward)(const UnitMeanParams&);
 };
 
 inline std::vector<IsaKernels> supported_isas() {

@@ -48,7 +48,7 @@ TEST(DropoutAdd, EqualsPlainLoop) {
             Buffer out(dtype, kRows * width);
             const std::vector<int32_t> units = {5, 5, -1, 7, 8, 8, 8},
                                        positions = {0, 1, 0, 65535, 0, 1, 2};
-            cpu::DropoutAddParams p;
+            DropoutAddParams p;
             p.dtype = dtype;
             p.num_rows = kRows;
             p.width = width;
@@ -95,7 +95,7 @@ TEST(DropoutAdd, EqualsPlainLoop) {
 
 TEST(DropoutAdd, RefusesWhatItCannotDo) {
   auto text = [](float probability) -> std::string {
-    cpu::DropoutAddParams p;
+    DropoutAddParams p;
     p.num_rows = 1;
     p.width = 4;
     p.dropout.p = probability;

@@ -1,0 +1,58 @@
+// lait::segment_attention on CUDA: the operator's implementations over kernels::cuda. The work list comes with the call, so
+// that nothing here looks at a tensor's values.
+#include <torch/library.h>
+
+#include "kernels/work_list.h"
+#include "lait/cuda/current_stream.h"
+#include "lait/ops/segment_attention_call.h"
+
+namespace lait::ops {
+namespace {
+
+using namespace attention;
+
+void add_cuda(kernels::SegmentAttentionParams& p, const Tensor& q, const Settings& s) {
+  TORCH_CHECK(s.work, kOp, ": CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
+  TORCH_CHECK(s.work_blocks.size() == 9, kOp, ": work_blocks must be 9 numbers, got ", s.work_blocks.size());
+  int64_t blocks = 0;
+  for (int64_t i = 0; i < 9; ++i) {
+    p.work.blocks[i / 3][i % 3] = static_cast<int32_t>(s.work_blocks[i]);
+    blocks += s.work_blocks[i];
+  }
+  p.work.tiles = int_pointer(*s.work, 2 * kernels::kBlockWarps * blocks, q.device(), kOp, "work");
+  p.stream = current_stream(q.device());
+}
+
+std::tuple<Tensor, Tensor> forward_cuda(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
+                                        const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
+  const c10::DeviceGuard guard(q.device());
+  const Settings s = LAIT_SETTINGS;
+  auto launch = [&](kernels::SegmentAttentionParams& p) {
+    add_cuda(p, q, s);
+    kernels::cuda::segment_attention_forward(p);
+  };
+  return attention::forward(launch, q, k, v, q_offsets, k_offsets, s);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> backward_cuda(const Tensor& dout, const Tensor& q, const Tensor& k,
+                                                         const Tensor& v, const Tensor& out, const Tensor& lse,
+                                                         const Tensor& q_offsets, const Tensor& k_offsets,
+                                                         LAIT_SETTINGS_ARGS) {
+  const c10::DeviceGuard guard(q.device());
+  const Settings s = LAIT_SETTINGS;
+  auto launch = [&](kernels::SegmentAttentionGradParams& g) {
+    add_cuda(g.forward, q, s);
+    const Tensor workspace = at::empty({kernels::cuda::backward_workspace_bytes(g)}, q.options().dtype(at::kByte));
+    g.workspace = workspace.mutable_data_ptr();
+    kernels::cuda::segment_attention_backward(g);
+  };
+  return attention::backward(launch, dout, q, k, v, out, lse, q_offsets, k_offsets, s);
+}
+
+TORCH_LIBRARY_IMPL(lait, CUDA, m) {
+  m.impl("segment_attention", forward_cuda);
+  m.impl("segment_attention_backward", backward_cuda);
+}
+
+}  // namespace
+}  // namespace lait::ops

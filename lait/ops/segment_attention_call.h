@@ -1,0 +1,157 @@
+// lait::segment_attention from tensors to the kernels' Params: checks, views, outputs. Shared by the operator's CPU and
+// CUDA implementations, which differ in the kernel that they call alone.
+#pragma once
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "kernels/segment_attention.h"
+#include "lait/ops/kernel_calls.h"
+
+namespace lait::ops::attention {
+
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+inline constexpr const char* kOp = "segment_attention";
+
+// The arguments behind the tensors, as the schema lists them.
+struct Settings {
+  double scale;
+  OptionalTensor q_positions;
+  bool causal;
+  OptionalTensor bias_table;
+  int64_t bias_max_distance;
+  bool bias_bidirectional;
+  double dropout_p;
+  int64_t seed, step, layer;
+  OptionalTensor unit_ids;
+  OptionalTensor work;  // CUDA: tiles and blocks of lait::attention_work
+  at::IntArrayRef work_blocks;
+};
+
+inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets, const Tensor& k_offsets,
+                  const Settings& s) {
+  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, kOp, ": q, k and v must be (rows, heads, head_dim), got ",
+              q.sizes(), ", ", k.sizes(), ", ", v.sizes());
+  TORCH_CHECK(k.sizes() == v.sizes() && q.size(1) == k.size(1) && q.size(2) == k.size(2), kOp,
+              ": q, k and v must agree in heads and head_dim, k and v in rows, got ", q.sizes(), ", ", k.sizes(), ", ",
+              v.sizes());
+  TORCH_CHECK(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), kOp,
+              ": q, k and v must have one dtype, got ", q.scalar_type(), ", ", k.scalar_type(), ", ", v.scalar_type());
+  kernel_dtype(q, kOp);
+  for (const Tensor* t : {&k, &v})
+    TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ", t->device());
+  TORCH_CHECK(std::ranges::find(kernels::kHeadDims, q.size(2)) != std::end(kernels::kHeadDims), kOp,
+              ": head_dim must be one of {32, 64, 128}, got ", q.size(2));
+  TORCH_CHECK(q_offsets.dim() == 1 && q_offsets.sizes() == k_offsets.sizes() && q_offsets.size(0) > 0, kOp,
+              ": q_offsets and k_offsets must be vectors of one length (units + 1), got ", q_offsets.sizes(), " and ",
+              k_offsets.sizes());
+  TORCH_CHECK(s.dropout_p == 0 || s.unit_ids, kOp, ": dropout needs unit_ids");
+  if (s.bias_table) {
+    TORCH_CHECK(s.bias_table->device() == q.device() && s.bias_table->dim() == 2 && s.bias_table->size(1) == q.size(1) &&
+                    s.bias_table->scalar_type() == accumulate_type(q) && s.bias_table->is_contiguous(),
+                kOp, ": bias_table must be a contiguous (num_buckets, heads) ", accumulate_type(q), " on ", q.device(),
+                ", got ", s.bias_table->scalar_type(), " ", s.bias_table->sizes(), " on ", s.bias_table->device());
+  }
+}
+
+// A view with a contiguous last dimension; copies only where there is none.
+inline Tensor rows(const Tensor& t) { return t.stride(2) == 1 ? t : t.contiguous(); }
+
+template <class Pointer>
+kernels::Rows<Pointer> view(const Tensor& t) {
+  return {const_cast<void*>(t.const_data_ptr()), t.stride(0), t.stride(1)};
+}
+
+inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
+                                              const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets,
+                                              const Settings& s) {
+  kernels::SegmentAttentionParams p;
+  p.dtype = kernel_dtype(q, kOp);
+  p.num_units = q_offsets.size(0) - 1;
+  p.num_heads = q.size(1);
+  p.head_dim = q.size(2);
+  p.num_q_rows = q.size(0);
+  p.num_k_rows = k.size(0);
+  p.scale = static_cast<float>(s.scale);
+  p.causal = s.causal;
+  p.q = view<const void*>(q);
+  p.k = view<const void*>(k);
+  p.v = view<const void*>(v);
+  p.out = view<void*>(out);
+  p.lse = const_cast<void*>(lse.const_data_ptr());
+  p.q_offsets = int_pointer(q_offsets, -1, q.device(), kOp, "q_offsets");
+  p.k_offsets = int_pointer(k_offsets, -1, q.device(), kOp, "k_offsets");
+  if (s.q_positions) p.q_positions = int_pointer(*s.q_positions, q.size(0), q.device(), kOp, "q_positions");
+  if (s.bias_table) {
+    p.bias = {static_cast<const float*>(s.bias_table->const_data_ptr()), static_cast<int32_t>(s.bias_table->size(0)),
+              static_cast<int32_t>(s.bias_max_distance), s.bias_bidirectional};
+  }
+  p.dropout = make_dropout(s.dropout_p, s.seed, s.step, s.layer, static_cast<int64_t>(kernels::Site::kAttention), kOp);
+  if (s.unit_ids) p.unit_ids = int_pointer(*s.unit_ids, p.num_units, q.device(), kOp, "unit_ids");
+  p.parallel = parallel_loop;
+  return p;
+}
+
+inline std::tuple<Tensor, Tensor> outputs(const Tensor& q) {
+  return {at::empty(q.sizes(), q.options()), at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_type(q)))};
+}
+
+inline std::tuple<Tensor, Tensor, Tensor> gradients(const Tensor& q, const Tensor& k, const Tensor& v) {
+  return {at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()), at::empty(v.sizes(), v.options())};
+}
+
+inline Tensor bias_gradient(const Tensor& q, const Settings& s) {
+  return s.bias_table ? at::empty(s.bias_table->sizes(), s.bias_table->options())
+                      : at::empty({0}, q.options().dtype(accumulate_type(q)));
+}
+
+// launch(SegmentAttentionParams&) runs the kernel.
+template <class Launch>
+std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, const Tensor& k_in, const Tensor& v_in,
+                                   const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
+  check(q_in, k_in, v_in, q_offsets, k_offsets, s);
+  const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in);
+  auto [out, lse] = outputs(q);
+  auto p = params(q, k, v, out, lse, q_offsets, k_offsets, s);
+  launch(p);
+  return {out, lse};
+}
+
+// launch(SegmentAttentionGradParams&) runs the kernel.
+template <class Launch>
+std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Launch& launch, const Tensor& dout_in, const Tensor& q_in,
+                                                    const Tensor& k_in, const Tensor& v_in, const Tensor& out,
+                                                    const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets,
+                                                    const Settings& s) {
+  check(q_in, k_in, v_in, q_offsets, k_offsets, s);
+  const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in), dout = rows(dout_in);
+  TORCH_CHECK(dout.sizes() == q.sizes() && out.sizes() == q.sizes(), kOp, "_backward: dout and out must have q's shape ",
+              q.sizes(), ", got ", dout.sizes(), " and ", out.sizes());
+  TORCH_CHECK(dout.scalar_type() == q.scalar_type(), kOp, "_backward: dout must have q's dtype ", q.scalar_type(), ", got ",
+              dout.scalar_type());
+  auto [dq, dk, dv] = gradients(q, k, v);
+  const Tensor dbias = bias_gradient(q, s);
+  kernels::SegmentAttentionGradParams g;
+  g.forward = params(q, k, v, out, lse, q_offsets, k_offsets, s);
+  g.dout = view<const void*>(dout);
+  g.dq = view<void*>(dq);
+  g.dk = view<void*>(dk);
+  g.dv = view<void*>(dv);
+  if (s.bias_table) g.bias_grad = dbias.mutable_data_ptr();
+  launch(g);
+  return {dq, dk, dv, dbias};
+}
+
+#define LAIT_SETTINGS_ARGS                                                                                             \
+  double scale, const OptionalTensor &q_positions, bool causal, const OptionalTensor &bias_table,                      \
+      int64_t bias_max_distance, bool bias_bidirectional, double dropout_p, int64_t seed, int64_t step, int64_t layer, \
+      const OptionalTensor &unit_ids, const OptionalTensor &work, at::IntArrayRef work_blocks
+#define LAIT_SETTINGS                                                                                                      \
+  Settings {                                                                                                               \
+    scale, q_positions, causal, bias_table, bias_max_distance, bias_bidirectional, dropout_p, seed, step, layer, unit_ids, \
+        work, work_blocks                                                                                                  \
+  }
+
+}  // namespace lait::ops::attention

@@ -1,0 +1,198 @@
+// The operators on CUDA tensors against themselves on the CPU, through LibTorch's dispatcher, allocator, streams and
+// autograd. A GPU or an emulator of one must be there; the tests skip, and say so, where none is.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "lait/data/packing.h"
+#include "lait/error.h"
+#include "lait/model/device.h"
+#include "lait/model/device_batch.h"
+#include "lait/ops/ops.h"
+#include "tests/model/small_bert.h"
+
+namespace lait {
+namespace {
+
+using at::Tensor;
+
+class OperatorsOnCuda : public testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      resolve_device(DeviceKind::kCuda);
+    } catch (const UserError& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+};
+
+Tensor random_tensor(at::IntArrayRef sizes, at::ScalarType dtype, int64_t seed) {
+  auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed));
+  return at::randn(sizes, generator, at::TensorOptions().device(at::kCPU)).to(dtype);
+}
+// Made empty on the device and filled by a copy, which needs no kernel of LibTorch's (an emulator has none of those).
+Tensor to_cuda(const Tensor& host) {
+  Tensor out = at::empty(host.sizes(), host.options().device(at::kCUDA).requires_grad(false));
+  return out.copy_(host);
+}
+Tensor ints(const std::vector<int32_t>& values) { return at::tensor(values, at::kInt); }
+
+ops::AttentionUnits on_cuda(const ops::AttentionUnits& host, int64_t head_dim) {
+  auto moved = [](const std::optional<Tensor>& t) { return t ? std::optional(to_cuda(*t)) : std::nullopt; };
+  const auto work = ops::attention_work(host.q_offsets, host.k_offsets, head_dim);
+  return {to_cuda(host.q_offsets), to_cuda(host.k_offsets), moved(host.q_positions), moved(host.unit_ids),
+          to_cuda(std::get<0>(work)), std::get<1>(work)};
+}
+
+struct AttentionCase {
+  const char* name;
+  std::vector<int32_t> q_offsets, k_offsets;
+  bool fused;  // q, k, v as views of one product
+  float dropout;
+};
+
+// Out and the gradients of q, k, v (of the one product where they are views of it).
+std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool cuda) {
+  constexpr int64_t kHeads = 3, kDim = 32;
+  const int64_t queries = c.q_offsets.back() + 3, keys = c.k_offsets.back() + 3;  // dead rows behind
+  ops::AttentionUnits units{ints(c.q_offsets), ints(c.k_offsets), std::nullopt, std::nullopt};
+  std::vector<int32_t> ids;
+  for (size_t g = 0; g + 1 < c.q_offsets.size(); ++g) ids.push_back(static_cast<int32_t>(17 * g + 5));
+  units.unit_ids = ints(ids);
+  if (cuda) units = on_cuda(units, kDim);
+  auto make = [&](at::IntArrayRef sizes, int64_t seed) {
+    const Tensor host = random_tensor(sizes, dtype, seed);
+    return (cuda ? to_cuda(host) : host).requires_grad_(true);
+  };
+  std::vector<Tensor> leaves;
+  Tensor q, k, v;
+  if (c.fused) {
+    leaves = {make({queries, 3, kHeads, kDim}, 1)};
+    const auto parts = leaves[0].unbind(1);
+    q = parts[0], k = parts[1], v = parts[2];
+  } else {
+    leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2), make({keys, kHeads, kDim}, 3)};
+    q = leaves[0], k = leaves[1], v = leaves[2];
+  }
+  const kernels::Dropout dropout{c.dropout, 42, 7, 2, kernels::Site::kAttention};
+  const Tensor out = ops::segment_attention(q, k, v, units, 0.17, dropout);
+  const Tensor dout = random_tensor(out.sizes(), dtype, 4);
+  std::vector<Tensor> results{out.detach()};
+  // Views' gradients are joined by kernels of LibTorch's, so of them only the product's inputs are asked for.
+  const std::vector<Tensor> inputs = c.fused ? std::vector<Tensor>{q, k, v} : leaves;
+  for (const Tensor& g : torch::autograd::grad({out}, inputs, {cuda ? to_cuda(dout) : dout})) results.push_back(g);
+  for (Tensor& t : results) t = t.cpu().to(at::kFloat);
+  return results;
+}
+
+TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
+  const std::vector<AttentionCase> cases = {{"self, fused", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, true, 0.f},
+                                            {"dropout", {0, 17, 40}, {0, 17, 40}, true, 0.25f},
+                                            {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, false, 0.1f},
+                                            {"one long", {0, 170}, {0, 170}, false, 0.f}};
+  for (const AttentionCase& c : cases) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      SCOPED_TRACE(testing::Message() << c.name << " " << dtype);
+      const auto cpu = attention(c, dtype, false), cuda = attention(c, dtype, true);
+      ASSERT_EQ(cuda.size(), cpu.size());
+      for (size_t i = 0; i < cpu.size(); ++i) {
+        const double largest = cpu[i].abs().max().item<double>(), off = (cuda[i] - cpu[i]).abs().max().item<double>();
+        EXPECT_LE(off, largest * (dtype == at::kFloat ? 2e-6 : 1.6e-2)) << "result " << i;
+        EXPECT_GT(largest, 0);
+      }
+    }
+  }
+}
+
+TEST_F(OperatorsOnCuda, AttentionSaysWhatIsMissing) {
+  const Tensor x = to_cuda(random_tensor({5, 3, 32}, at::kFloat, 1)), offsets = ints({0, 5});
+  auto text = [&](const ops::AttentionUnits& units) -> std::string {
+    try {
+      ops::segment_attention(x, x, x, units, 1, {});
+    } catch (const c10::Error& error) {
+      return error.what_without_backtrace();
+    }
+    return "";
+  };
+  ops::AttentionUnits units = on_cuda({offsets, offsets, std::nullopt, std::nullopt}, 32);
+  EXPECT_EQ(text(units), "");
+  ops::AttentionUnits without = units;
+  without.work.reset();
+  EXPECT_EQ(text(without), "segment_attention: CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
+  without = units;
+  without.work_blocks[0] += 1;
+  EXPECT_EQ(text(without), "segment_attention: work must have 16 elements, got 8");
+  without = units;
+  without.q_offsets = offsets;
+  EXPECT_EQ(text(without), "segment_attention: q_offsets must be on cuda:0, got cpu");
+}
+
+TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
+  const Tensor unit_ids = ints({3, 3, 3, 9, 9, 1, 1, 1, 1}), positions = ints({0, 1, 2, 0, 1, 0, 1, 2, 3});
+  const Tensor offsets = ints({0, 3, 3, 5, 8}), inverse_offsets = ints({0, 2, 2, 3, 6, 9}), inverse = ints({4, 1, 0, 2, 3, 8, 5, 7, 6});
+  const kernels::Dropout dropout{0.3f, 5, 6, 1, kernels::Site::kFfnOutput};
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    std::vector<std::vector<Tensor>> both;
+    for (const bool cuda : {false, true}) {
+      auto moved = [&](const Tensor& t) { return cuda ? to_cuda(t) : t; };
+      auto random = [&](at::IntArrayRef sizes, int64_t seed) { return moved(random_tensor(sizes, dtype, seed)); };
+      std::vector<Tensor> results;
+      auto add = [&](const Tensor& out, const std::vector<Tensor>& inputs) {
+        results.push_back(out.detach());
+        const Tensor dout = moved(random_tensor(out.sizes(), out.scalar_type(), 9));
+        for (const Tensor& g : torch::autograd::grad({out}, inputs, {dout})) results.push_back(g);
+      };
+      const Tensor x = random({9, 64}, 1).requires_grad_(true), residual = random({9, 64}, 2).requires_grad_(true);
+      add(ops::dropout_add(x, residual, moved(unit_ids), moved(positions), dropout), {x, residual});
+      add(ops::unit_mean(x, moved(offsets)), {x});
+      // The gather itself is LibTorch's; its gradient is ours.
+      const auto backward = c10::Dispatcher::singleton()
+                                .findSchemaOrThrow("lait::gather_rows_backward", "")
+                                .typed<Tensor(const Tensor&, const Tensor&, const Tensor&)>();
+      results.push_back(backward.call(x.detach(), moved(inverse_offsets), moved(inverse)));
+      for (Tensor& t : results) t = t.cpu();
+      both.push_back(results);
+    }
+    ASSERT_EQ(both[0].size(), 6u);
+    for (size_t i = 0; i < both[0].size(); ++i) EXPECT_TRUE(at::equal(both[0][i], both[1][i])) << dtype << " result " << i;
+  }
+}
+
+// Without a device, too: loading the library is enough.
+TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
+  try {
+    resolve_device(DeviceKind::kCuda);
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("training.device: cuda: no usable GPU ("));
+  }
+  int found = 0;
+  for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    const auto op = c10::Dispatcher::singleton().findSchema(name);
+    if (name.getNamespace() != "lait" || !op || !op->hasKernelForDispatchKey(c10::DispatchKey::CPU)) continue;
+    if (name.name == "lait::attention_work") continue;  // makes the work list, on the host
+    ++found;
+    EXPECT_TRUE(op->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name.name;
+  }
+  EXPECT_EQ(found, 7);
+}
+
+// A batch's integers arrive whole, the work lists are what attention_work makes of its offsets.
+TEST_F(OperatorsOnCuda, BatchOnTheDevice) {
+  const SmallBert small;
+  const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
+  const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/6));
+  PackPlan plan = spec.pack_plan();
+  plan.cuda_head_dim = 32;
+  const PackedBatch packed = pack(dataset, std::vector<int64_t>{0, 1, 2, 3, 4, 5}, plan);
+  const DeviceBatch host = to_device(packed, at::kCPU, false), device = to_device(packed, at::Device(at::kCUDA, 0), false);
+  EXPECT_TRUE(at::equal(device.ints.cpu(), host.ints));
+  EXPECT_TRUE(at::equal(device.labels.cpu(), host.labels));
+  const Level& level = packed.levels[0];
+  const auto units = on_cuda({host.view(level.offsets), host.view(level.offsets), std::nullopt, std::nullopt}, 32);
+  EXPECT_TRUE(at::equal(device.view(level.work.tiles).cpu(), units.work->cpu()));
+  EXPECT_EQ(level.work.blocks, units.work_blocks);
+}
+
+}  // namespace
+}  // namespace lait
