@@ -15,7 +15,7 @@ namespace lait::kernels::cpu {
 namespace {
 
 constexpr const char* kVariable = "LAIT_CPU_CAPABILITY";
-constexpr const char* kNames[] = {"generic", "avx2", "avx512"};
+constexpr const char* kNames[] = {"generic", "avx2", "avx512", "avx512bf16"};
 
 // Memory that grows.
 class Scratch {
@@ -41,14 +41,16 @@ class Scratch {
 };
 
 // Calls the chosen set's function.
-#define LAIT_DISPATCH(function, argument) \
-  switch (isa()) {                        \
-    case Isa::kGeneric:                   \
-      return generic::function(argument); \
-    case Isa::kAvx2:                      \
-      return avx2::function(argument);    \
-    case Isa::kAvx512:                    \
-      return avx512::function(argument);  \
+#define LAIT_DISPATCH(function, argument)    \
+  switch (isa()) {                           \
+    case Isa::kGeneric:                      \
+      return generic::function(argument);    \
+    case Isa::kAvx2:                         \
+      return avx2::function(argument);       \
+    case Isa::kAvx512:                       \
+      return avx512::function(argument);     \
+    case Isa::kAvx512Bf16:                   \
+      return avx512bf16::function(argument); \
   }
 
 }  // namespace
@@ -63,12 +65,14 @@ bool supported(Isa isa) {
     case Isa::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    case Isa::kAvx512Bf16:
+      return supported(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
   }
   return false;
 }
 
 Isa choose_isa(const char* forced) {
-  constexpr Isa kAll[] = {Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};
+  constexpr Isa kAll[] = {Isa::kAvx512Bf16, Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};
   for (Isa isa : kAll) {
     if (forced == nullptr || *forced == '\0') {
       if (supported(isa)) return isa;
@@ -79,7 +83,8 @@ Isa choose_isa(const char* forced) {
     }
   }
   throw std::invalid_argument(std::string(kVariable) +
-                              ": expected one of {generic, avx2, avx512}, got '" + forced + "'");
+                              ": expected one of {generic, avx2, avx512, avx512bf16}, got '" +
+                              forced + "'");
 }
 
 Isa isa() {

@@ -7,7 +7,7 @@
 
 namespace lait::kernels::cpu {
 
-enum class Isa { kGeneric, kAvx2, kAvx512 };
+enum class Isa { kGeneric, kAvx2, kAvx512, kAvx512Bf16 };
 bool supported(Isa isa);  // by this CPU
 // The set of that name; null or empty: the best this CPU has. Throws std::invalid_argument on another name, or on a set that
 // the CPU lacks.
@@ -23,6 +23,7 @@ float* call_workspace(size_t floats);
 // position_bucket of the relative positions -max_distance … max_distance; this thread's, good until it asks for another.
 const int32_t* bucket_table(const PositionBias& bias);
 
+// What a set has in its namespace.
 #define LAIT_DECLARE_ISA(name)                                             \
   namespace name {                                                         \
   void segment_attention_forward(const SegmentAttentionParams& params);    \
@@ -35,6 +36,6 @@ const int32_t* bucket_table(const PositionBias& bias);
 LAIT_DECLARE_ISA(generic)
 LAIT_DECLARE_ISA(avx2)
 LAIT_DECLARE_ISA(avx512)
-#undef LAIT_DECLARE_ISA
+LAIT_DECLARE_ISA(avx512bf16)
 
 }  // namespace lait::kernels::cpu

@@ -97,7 +97,7 @@ void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 }  // namespace reference
 
-// Vectorised, by run-time dispatch over instruction sets; LAIT_CPU_CAPABILITY=generic|avx2|avx512 forces one.
+// Vectorised, by run-time dispatch over instruction sets; LAIT_CPU_CAPABILITY=generic|avx2|avx512|avx512bf16 forces one.
 namespace cpu {
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);

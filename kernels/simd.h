@@ -2,6 +2,10 @@
 // types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
 // always-inline functions, so that no two sets share code.
 #pragma once
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <utility>
 
@@ -36,7 +40,33 @@ inline Vec broadcast(float x) {
   return x - Vec{};
 }  // x - 0 is x for every x: the compiler leaves it out
 
-// kVector elements as float, from or to memory of any alignment; bfloat16 rounds to nearest even.
+// Whether this set multiplies pairs of bfloat16 (simd_operand.h): AVX-512-BF16, or its model in
+// plain vectors, for tests on a machine without it.
+#if defined(__AVX512BF16__) || defined(LAIT_BF16_MODEL)
+constexpr bool kMultipliesBf16 = true;
+#else
+constexpr bool kMultipliesBf16 = false;
+#endif
+
+// What AVX-512-BF16 does to denormal numbers: they are zeros.
+inline Vec flushed(Vec x) {
+  const VecUint bits = (VecUint)x;
+  return (Vec)((bits & 0x7F800000u) == 0u ? bits & 0x80000000u : bits);
+}
+
+// To nearest even; a NaN stays one. AVX-512-BF16 flushes denormal numbers.
+inline VecHalf round_to_bf16(Vec v) {
+#if defined(__AVX512BF16__)
+  return (VecHalf)_mm512_cvtneps_pbh((__m512)v);
+#else
+  const VecUint bits = (VecUint)(kMultipliesBf16 ? flushed(v) : v);
+  const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16,
+                quiet = (bits >> 16) | 0x40u;
+  return __builtin_convertvector(v == v ? nearest : quiet, VecHalf);
+#endif
+}
+
+// kVector elements as float, from or to memory of any alignment.
 inline Vec load(const float* p) {
   Vec v;
   __builtin_memcpy(&v, p, sizeof(v));
@@ -49,11 +79,7 @@ inline Vec load(const Bf16* p) {
 }
 inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
 inline void store(Bf16* p, Vec v) {
-  const VecUint bits = (VecUint)v;
-  const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16,
-                quiet = (bits >> 16) | 0x40u;
-  const VecInt is_nan = (VecInt)(bits & 0x7FFFFFFFu) > 0x7F800000;
-  const VecHalf half = __builtin_convertvector(is_nan ? quiet : nearest, VecHalf);
+  const VecHalf half = round_to_bf16(v);
   __builtin_memcpy(p, &half, sizeof(half));
 }
 
@@ -103,13 +129,13 @@ inline Vec max_lanes(const Vec* from) {
 
 constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 
-// e^x for x <= 0, -infinity included, within 2 ulp; exactly 0 below -87. (Cephes' polynomial.)
+// e^x for x <= 0 (or above it by no more than rounding), -infinity included, within 2 ulp; exactly
+// 0 below -87. (Cephes' polynomial.)
 inline Vec exp_negative(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
   constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   constexpr int32_t kRoundBits = 0x4B400000;
-  const VecInt is_zero = x < kLeast;
-  x = maximum(x, broadcast(kLeast));
+  const VecInt is_zero = x < kLeast;  // what the lines below make of such an x is thrown away
   const Vec shifted = x * kLog2E + kRound;
   const Vec n = shifted - kRound;
   const Vec r = (x - n * kLn2High) - n * kLn2Low;

@@ -96,12 +96,14 @@ TEST(Capability, NamesAndMistakes) {
     return "";
   };
   EXPECT_EQ(text("sse9"),
-            "LAIT_CPU_CAPABILITY: expected one of {generic, avx2, avx512}, got 'sse9'");
-  const std::string avx512 = text("avx512");
-  EXPECT_EQ(avx512,
-            cpu::supported(cpu::Isa::kAvx512)
-                ? ""
-                : "LAIT_CPU_CAPABILITY: this CPU has no avx512; unset it or choose another");
+            "LAIT_CPU_CAPABILITY: expected one of {generic, avx2, avx512, avx512bf16}, got 'sse9'");
+  for (const auto& [name, isa] :
+       {std::pair{"avx512", cpu::Isa::kAvx512}, std::pair{"avx512bf16", cpu::Isa::kAvx512Bf16}}) {
+    EXPECT_EQ(text(name), cpu::supported(isa)
+                              ? ""
+                              : std::string("LAIT_CPU_CAPABILITY: this CPU has no ") + name +
+                                    "; unset it or choose another");
+  }
 }
 
 }  // namespace
