@@ -46,7 +46,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
     Vec sum{}, product{};
     if (p.dropout.p > 0) {
       dropout_row(p, t, b.begin + i).factors(t.padded, [&](int64_t j, Vec keep) {
-        const Vec e = exp_negative(load(row + j) * scale - shift), g = load(gradient + j) * keep;
+        const Vec e = exp_negative(score(row + j, scale) - shift), g = load(gradient + j) * keep;
         store(row + j, e);
         store(kept + j, e * keep);
         store(gradient + j, g);
@@ -55,7 +55,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
       });
     } else {
       for (int64_t j = 0; j < t.padded; j += kVector) {
-        const Vec e = exp_negative(load(row + j) * scale - shift);
+        const Vec e = exp_negative(score(row + j, scale) - shift);
         store(row + j, e);
         sum += e;
         product += e * load(gradient + j);

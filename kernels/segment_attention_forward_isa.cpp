@@ -42,7 +42,7 @@ Left<O> softmax(const SegmentAttentionParams& p, const Task& t, const Diagonals&
     const float shift = max[i] == -kInfinity ? 0.f : max[i];
     Vec sum{};
     for_each_column([&](int64_t j, Vec keep) {
-      const Vec e = exp_negative(load(row + j) * scale - shift);
+      const Vec e = exp_negative(score(row + j, scale) - shift);
       store(to + j, e * keep);
       sum += e;
     });

@@ -11,7 +11,8 @@ namespace lait::kernels {
 namespace {
 
 constexpr int64_t kQueryBlock = 24;  // even
-constexpr int64_t kKeyBlock = 96;    // a multiple of three vectors of every set
+constexpr int64_t kKeyBlock =
+    48;  // three vectors of 16; at D = 64 a block fits a first-level cache
 constexpr int64_t kRowsPadded = 32;  // kQueryBlock rounded up to vectors of every set
 constexpr int64_t kTaskPairs =
     64;  // a task's fixed cost, in pairs; the least work of a thread is 16 tasks
