@@ -70,7 +70,7 @@ class Diagonals {
 
 // One vector of scores: what finish_scores left, times f. Rounded before anything is added to it,
 // so that a lone key's score less its log-sum-exp is exactly 0.
-Vec score(const float* row, float f) { return __builtin_assoc_barrier(load(row) * f); }
+Vec score(const float* row, float f) { return unfused(load(row) * f); }
 
 DropoutRow dropout_row(const SegmentAttentionParams& p, const Task& t, int64_t i) {
   return {p.dropout, static_cast<uint32_t>(p.unit_ids[t.unit]),

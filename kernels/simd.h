@@ -90,6 +90,14 @@ inline VecInt lane_numbers(std::integer_sequence<int, kLane...>) {
 }
 inline VecInt lane_numbers() { return lane_numbers(std::make_integer_sequence<int, kVector>{}); }
 
+// x, rounded: a product that no multiply-add takes in with what is added to it next.
+inline Vec unfused(Vec x) {
+#if defined(__FMA__) && !defined(LAIT_VECTOR)
+  __asm__("" : "+v"(x));  // (GCC 12 takes __builtin_assoc_barrier of a vector apart)
+#endif
+  return x;
+}
+
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
 // One step of a transposition: the S x S blocks off the diagonal change places.
