@@ -1,61 +1,40 @@
 // lait-predict: labels and scores of a checkpoint for JSON lines.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
+#include <optional>
 
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
 #include "eval/stop_signals.h"
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/program.h"
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace lait;
 
 // Where predictions go: standard output, or a file that has its name only when it is whole.
 class Output {
  public:
-  explicit Output(const std::string& path) : path_(path) {
+  explicit Output(const std::string& path) {
     if (path.empty()) return;
-    const bool special = fs::exists(path_) && !fs::is_regular_file(path_);  // /dev/null and pipes are written directly
-    if (fs::is_directory(path_)) throw UserError(path + ": expected a file to write, got a folder");
-    temporary_ = special ? path_ : fs::path(path + ".writing");
-    std::error_code error;
-    if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
-    file_ = std::fopen(temporary_.c_str(), "wb");
-    if (file_ == nullptr) throw UserError(path + ": cannot write: " + std::strerror(errno) + "; choose another --output");
-    if (!special) exit_on_signals(temporary_);
-  }
-  ~Output() {
-    if (file_ == stdout) return;
-    std::fclose(file_);
-    std::error_code ignored;
-    if (temporary_ != path_) fs::remove(temporary_, ignored);
+    exit_on_signals(file_.emplace(path).unfinished());
   }
   void write(std::string_view text) {
-    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() || std::fflush(file_) != 0) fail();
+    if (file_) return file_->write(text);
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) throw_write_error("standard output");
   }
   void finish() {
-    if (temporary_ == path_) return;
-    if (fsync(fileno(file_)) != 0) fail();
-    fs::rename(temporary_, path_);
+    if (file_) file_->commit();
     exit_on_signals();
   }
 
  private:
-  [[noreturn]] void fail() const {
-    throw std::runtime_error((path_.empty() ? "standard output" : path_.string()) + ": cannot write: " + std::strerror(errno));
-  }
-
-  fs::path path_, temporary_;
-  std::FILE* file_ = stdout;
+  std::optional<FileWriter> file_;
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "eval/plot.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <stdexcept>
 
 #include "eval/table.h"
 #include "lait/files.h"
@@ -144,31 +145,45 @@ std::string panel_script(const PlotPanel& panel, size_t index, double top, doubl
   return out + ", \\\n     NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached segments'\n";
 }
 
-// Runs gnuplot on `script`, its standard output to `svg`; its messages come back where it fails.
-std::string run_gnuplot(const std::filesystem::path& script, const std::filesystem::path& svg) {
-  const std::filesystem::path messages = svg.string() + ".messages";
+// A file in memory, so that a full disk cannot cut what gnuplot reads and writes.
+class MemoryFile {
+ public:
+  explicit MemoryFile(const std::string& content = "") : fd_(memfd_create("lait-plot", MFD_CLOEXEC)) {
+    if (fd_ < 0 || ::pwrite(fd_, content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) {
+      throw std::runtime_error(fmt::format("no memory for the plot: {}", std::strerror(errno)));
+    }
+  }
+  ~MemoryFile() { ::close(fd_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  int fd() const { return fd_; }
+  std::string content() const { return read_file(fmt::format("/proc/self/fd/{}", fd_)); }
+
+ private:
+  int fd_;
+};
+
+Plot run_gnuplot(const std::string& script) {
+  const MemoryFile input(script), output, messages;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, svg.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  std::string program = "gnuplot", argument = script.string();
-  char* argv[] = {program.data(), argument.data(), nullptr};
+  posix_spawn_file_actions_adddup2(&actions, input.fd(), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, output.fd(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, messages.fd(), STDERR_FILENO);
+  std::string program = "gnuplot", from_standard_input = "-";
+  char* argv[] = {program.data(), from_standard_input.data(), nullptr};
   pid_t child = 0;
   const int error = posix_spawnp(&child, "gnuplot", &actions, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&actions);
-  std::string problem;
   if (error != 0) {
-    problem = error == ENOENT ? "gnuplot is not installed; install it (Debian: apt-get install gnuplot-nox) and run this again"
-                              : fmt::format("gnuplot could not be started: {}", std::strerror(error));
-  } else {
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) problem = "gnuplot failed: " + read_file(messages);
+    return {.svg = "", .problem = error == ENOENT ? "gnuplot is not installed; install it (Debian: apt-get install gnuplot-nox) and run this again"
+                                                  : fmt::format("gnuplot could not be started: {}", std::strerror(error))};
   }
-  std::error_code ignored;
-  std::filesystem::remove(messages, ignored);
-  return problem;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return {.svg = "", .problem = "gnuplot failed: " + messages.content()};
+  return {.svg = output.content(), .problem = ""};
 }
 
 }  // namespace
@@ -207,19 +222,6 @@ std::string plot_script(const std::vector<PlotPanel>& panels) {
   return out + "unset multiplot\n";
 }
 
-std::string draw_plot(const std::vector<PlotPanel>& panels, const std::filesystem::path& svg) {
-  const std::filesystem::path temporary = svg.string() + ".writing", script = svg.string() + ".gp";
-  write_file(script, plot_script(panels));
-  const std::string problem = run_gnuplot(script, temporary);
-  std::error_code ignored;
-  std::filesystem::remove(script, ignored);
-  if (problem.empty()) {
-    std::filesystem::rename(temporary, svg);
-  } else {
-    std::filesystem::remove(temporary, ignored);
-    std::filesystem::remove(svg, ignored);
-  }
-  return problem;
-}
+Plot draw_plot(const std::vector<PlotPanel>& panels) { return run_gnuplot(plot_script(panels)); }
 
 }  // namespace lait

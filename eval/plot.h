@@ -1,6 +1,5 @@
 // accuracy_vs_flops.svg: each row's metric with its interval over its attention FLOPs, drawn by gnuplot.
 #pragma once
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -31,7 +30,10 @@ PlotPanel make_panel(const std::vector<const Evaluation*>& rows);
 // The script that draws the panels, one below the other, to gnuplot's standard output.
 std::string plot_script(const std::vector<PlotPanel>& panels);
 
-// Returns "", or why there is no plot and the way out (gnuplot missing, or its error). An older file is removed then.
-std::string draw_plot(const std::vector<PlotPanel>& panels, const std::filesystem::path& svg);
+struct Plot {
+  std::string svg;
+  std::string problem;  // why there is none and the way out (gnuplot missing, or its error), or ""
+};
+Plot draw_plot(const std::vector<PlotPanel>& panels);
 
 }  // namespace lait

@@ -39,6 +39,7 @@ Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
 Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision, DeviceKind device) {
   const at::Device place = resolve_device(device);
   auto tokenizer = load_tokenizer(checkpoint);
+  check_fits(checkpoint, *tokenizer, read_hf_config(checkpoint));
   Model model = load_checkpoint(checkpoint, resolve_precision(precision, place));
   model->move_to(place);
   return {std::move(model), std::move(tokenizer)};
@@ -65,6 +66,8 @@ Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t in
   spec.stages = {{independent_layers, Scope::kSegment}, {num_layers - independent_layers, Scope::kExample}};
   std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
   auto tokenizer = load_tokenizer(checkpoint);
+  check_fits(checkpoint, *tokenizer, config);
+  check_fits(checkpoint, spec, config);
   const at::Device place = resolve_device(device);
   Model model(config, spec, resolve_precision(precision, place));
   load_weights(checkpoint, model);

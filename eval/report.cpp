@@ -222,13 +222,15 @@ std::string report_csv(std::span<const Evaluation> rows) {
 }
 
 std::string write_report(std::span<const Evaluation> rows, const std::filesystem::path& dir) {
-  write_file(dir / "report.json", report_json(rows).dump(2) + "\n");
-  write_file(dir / "report.csv", report_csv(rows));
   std::vector<PlotPanel> panels;
   for (const auto& group : by_data(rows)) panels.push_back(make_panel(group));
-  const std::string problem = draw_plot(panels, dir / kPlotFile);
-  write_file(dir / "report.md", report_markdown(rows, problem.empty()));
-  return problem;
+  const Plot plot = draw_plot(panels);
+  const std::string json = report_json(rows).dump(2) + "\n", csv = report_csv(rows), markdown = report_markdown(rows, plot.problem.empty());
+  std::vector<FileContent> files{{dir / "report.json", json}, {dir / "report.csv", csv}, {dir / "report.md", markdown}};
+  if (plot.problem.empty()) files.push_back({dir / kPlotFile, plot.svg});
+  write_files(files);
+  if (!plot.problem.empty()) std::filesystem::remove(dir / kPlotFile);  // a plot of other rows
+  return plot.problem;
 }
 
 }  // namespace lait

@@ -8,16 +8,18 @@
 
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
-#include <vector>
+#include <list>
 
 #include "lait/error.h"
+#include "lait/file_writer.h"
 
 namespace lait {
 namespace {
 
 constexpr size_t kBufferBytes = 256 * 1024;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+// A gzip file that grows more than so many times is a bomb and no text (English text grows three times, gzip's limit is 1032).
+constexpr uint64_t kMostGrowth = 200, kGrowthBytesAllowed = uint64_t{64} << 20;
 
 std::string reason() { return std::strerror(errno); }
 
@@ -51,12 +53,19 @@ class Source {
       if (error == Z_ERRNO) cannot_read(path_, reason());
       throw UserError(path_.string() + ": expected a whole gzip file, got a truncated or damaged one (" + message + "); fetch it again");
     }
+    bytes_ += static_cast<uint64_t>(got);
+    const auto packed = bytes_ > kGrowthBytesAllowed ? gzoffset(file_) : 0;  // -1 of a pipe, of which nothing is kept
+    if (packed > 0 && bytes_ > kMostGrowth * static_cast<uint64_t>(packed)) {
+      throw UserError(path_.string() + ": expected text, got a gzip file that grows more than " + std::to_string(kMostGrowth) +
+                      " times; unpack it (gunzip) if that is right");
+    }
     return static_cast<size_t>(got);
   }
 
  private:
   std::filesystem::path path_;
   gzFile file_ = nullptr;
+  uint64_t bytes_ = 0;  // read so far, unpacked
 };
 
 }  // namespace
@@ -110,40 +119,27 @@ std::optional<std::string> LineReader::next() {
 int64_t LineReader::line_number() const { return impl_->line; }
 std::string LineReader::where() const { return impl_->path.string() + ":" + std::to_string(impl_->line); }
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
   Source source(path);
   std::string content;
   std::vector<char> buffer(kBufferBytes);
-  while (const size_t got = source.read(buffer.data(), buffer.size())) content.append(buffer.data(), got);
+  while (const size_t got = source.read(buffer.data(), buffer.size())) {
+    if (got > max_bytes - content.size()) throw UserError(path.string() + ": expected a file of at most " + std::to_string(max_bytes) + " bytes, got a longer one");
+    content.append(buffer.data(), got);
+  }
   return content;
 }
 
-void write_file(const std::filesystem::path& path, std::string_view content) {
-  auto fail = [&](const std::string& what) { throw std::runtime_error(path.string() + ": cannot " + what + ": " + reason()); };
-  if (path.has_parent_path()) {
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    if (error) throw std::runtime_error(path.parent_path().string() + ": cannot create the folder: " + error.message());
+void write_files(const std::vector<FileContent>& files) {
+  std::list<FileWriter> writers;
+  for (const FileContent& file : files) {
+    writers.emplace_back(file.path).write(file.content);
+    writers.back().sync();
   }
-  const std::string temporary = path.string() + ".writing";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail("write");
-  size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t n = ::write(fd, content.data() + done, content.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int error = errno;
-      ::close(fd);
-      ::unlink(temporary.c_str());
-      errno = error;
-      fail("write");
-    }
-    done += static_cast<size_t>(n);
-  }
-  if (::fsync(fd) != 0 || ::close(fd) != 0) fail("sync");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename into place");
+  for (FileWriter& writer : writers) writer.commit();
 }
+
+void write_file(const std::filesystem::path& path, std::string_view content) { write_files({{path, content}}); }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

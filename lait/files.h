@@ -1,4 +1,4 @@
-// Files: reading whole and by line (gzip read directly), memory maps, and writing that never leaves a half file.
+// Files: reading whole and by line (gzip read directly), memory maps, and writing whole (file_writer.h).
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -6,15 +6,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lait {
 
 // Reads lines of a text file, or of a gzip file whose name ends in .gz. "\r\n" and "\n" end a line, a UTF-8 byte order
 // mark at the head is dropped, a last line without newline counts. Bytes are not otherwise touched (NUL included).
-// Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip, or a line longer than max_line_bytes.
+// Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip, gzip that grows as no text does, or a
+// line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
 class LineReader {
  public:
-  explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = size_t{64} << 20);
+  explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = size_t{16} << 20);
   ~LineReader();
   LineReader(LineReader&&) noexcept;
   // The next line without its end, or nullopt at the end of the file.
@@ -27,12 +29,18 @@ class LineReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The whole file (gzip as above). Throws UserError as LineReader does.
-std::string read_file(const std::filesystem::path& path);
+// The whole file (gzip as above). Throws UserError as LineReader does, and where it is longer than max_bytes.
+std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{256} << 20);
 
-// Writes to a temporary name in the same folder, syncs, renames. Throws std::runtime_error naming path and reason; the
-// previous file, if any, stays whole then. Creates missing parent folders.
+// Writes a whole file, or nothing: see file_writer.h. Creates missing parent folders. Throws WriteError.
 void write_file(const std::filesystem::path& path, std::string_view content);
+
+// Files that belong together: none is replaced before all of them are on the disk under their temporary names.
+struct FileContent {
+  std::filesystem::path path;
+  std::string_view content;
+};
+void write_files(const std::vector<FileContent>& files);
 
 // A read-only map of a whole file. Throws UserError when the file cannot be opened.
 class MappedFile {

@@ -3,13 +3,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
+#include <filesystem>
+#include <new>
+#include <system_error>
 
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/git_hash.h"  // made by the build
 
 namespace lait {
@@ -22,12 +24,12 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   auto complain = [&](const std::string& text) { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); };
   // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.
   std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
   try {
     app.parse(argc, argv);
     const int code = body();
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
-      complain(std::string("standard output: cannot write: ") + std::strerror(errno));
-      return kExitOurs;
+      throw_write_error("standard output");
     }
     return code;
   } catch (const CLI::ParseError& error) {
@@ -36,6 +38,15 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
     return kExitUser;
   } catch (const UserError& error) {
     complain(error.what());
+    return kExitUser;
+  } catch (const std::filesystem::filesystem_error& error) {  // a folder that cannot be listed, entered or removed
+    complain(error.path1().string() + ": " + error.code().message() + "; check the path and your permissions");
+    return kExitUser;
+  } catch (const std::system_error& error) {
+    complain(error.what());
+    return kExitUser;
+  } catch (const std::bad_alloc&) {
+    complain("out of memory; free some, or work on less at once (a smaller batch, a smaller file)");
     return kExitUser;
   } catch (const std::exception& error) {
     complain(error.what());

@@ -15,7 +15,8 @@ constexpr int kExitUser = 2;   // an error of the user
 std::string version_string();  // "lait 0.1.0"
 
 // Adds --version, parses argv, calls body; prints "lait-x: message" to stderr on an error and returns the exit code:
-// body's own; 2 for UserError and wrong options (with the nearest option named by CLI11's text); 1 for the rest.
+// body's own; 2 for UserError, wrong options (with the nearest option named by CLI11's text), and files, disks and memory
+// that do not give what is needed; 1 for the rest.
 // A closed standard output (EPIPE) ends the program quietly with 0 as other command line tools do.
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 

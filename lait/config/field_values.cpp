@@ -1,6 +1,7 @@
 #include "lait/config/field_values.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "lait/config/fields.h"
 #include "lait/config/names.h"
@@ -37,8 +38,10 @@ void Problems::throw_if_any() const {
   // What the file lacks, then its lines, then the overrides as they were given.
   std::vector<Problem> sorted = problems_;
   std::ranges::stable_sort(sorted, {}, [](const Problem& p) { return std::pair(p.override_number, p.line); });
+  constexpr size_t kMostShown = 20;
   std::string text;
-  for (const Problem& problem : sorted) text += (text.empty() ? "" : "\n") + problem.text;
+  for (const Problem& problem : sorted | std::views::take(kMostShown)) text += (text.empty() ? "" : "\n") + problem.text;
+  if (sorted.size() > kMostShown) text += "\nand " + std::to_string(sorted.size() - kMostShown) + " mistakes more";
   throw UserError(text);
 }
 

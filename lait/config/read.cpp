@@ -83,14 +83,10 @@ class ConflictCheck {
   Problems& problems_;
 };
 
-}  // namespace
-
-Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
-                    const std::vector<std::string>& tasks) {
-  const Origin file{name};
+Config read_tree(const YamlNode& root, const Origin& file, const std::vector<std::string>& overrides, const std::vector<std::string>& tasks) {
   Problems problems;
   const FieldCollector collector(problems);
-  const FieldValues from_file = collector.from_config(parse_yaml(text, file), file);
+  const FieldValues from_file = collector.from_config(root, file);
   const FieldValues values = merge(from_file, collector.from_overrides(overrides));
   Config config;
   FieldReader reader(values, problems);
@@ -99,6 +95,16 @@ Config parse_config(const std::string& text, const std::string& name, const std:
   problems.throw_if_any();
   return config;
 }
+
+}  // namespace
+
+Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
+                    const std::vector<std::string>& tasks) {
+  const Origin file{name};
+  return read_tree(parse_yaml(text, file), file, overrides, tasks);
+}
+
+Config parse_config(const YamlNode& root, const std::string& name) { return read_tree(root, Origin{name}, {}, {}); }
 
 Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                    const std::vector<std::string>& tasks) {

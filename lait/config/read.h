@@ -21,6 +21,9 @@ Config read_config(const std::filesystem::path& file, const std::vector<std::str
 // The same from text; `name` stands for the file in messages.
 Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
                     const std::vector<std::string>& tasks = {});
+// The same from a tree (yaml_tree.h), with any task.
+struct YamlNode;
+Config parse_config(const YamlNode& root, const std::string& name);
 
 // The override that gives a field of text exactly `text`, whatever YAML or ${…} would make of it: for values of other
 // options, e.g. --output.

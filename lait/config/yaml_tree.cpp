@@ -133,7 +133,7 @@ YamlNode parse_yaml(const std::string& text, const Origin& origin) {
   } catch (const YAML::Exception& error) {
     const int line = error.mark.is_null() ? 0 : error.mark.line + 1;
     const bool tabs = text.find('\t') != std::string::npos;
-    throw UserError(origin.at(line) + ": not valid YAML: " + error.msg + (tabs ? " (YAML does not indent with tabs)" : ""));
+    throw UserError(origin.at(line) + ": not valid YAML: " + shortened(error.msg) + (tabs ? " (YAML does not indent with tabs)" : ""));
   }
   return builder.take();
 }

@@ -5,21 +5,38 @@
 #include <cmath>
 #include <set>
 
+#include "lait/data/task_lines.h"
 #include "lait/error.h"
 
 namespace lait {
 namespace {
 
 std::string name_of(std::span<const Example> examples, size_t i) {
-  return "example " + (examples[i].id.empty() ? std::to_string(i + 1) : "'" + examples[i].id + "'");
+  return "example " + (examples[i].id.empty() ? std::to_string(i + 1) : shown(examples[i].id));
+}
+
+// Some of the labels, for messages.
+std::string listed(const std::vector<std::string>& labels) {
+  constexpr size_t kMostShown = 10;
+  std::string list;
+  for (size_t i = 0; i < std::min(labels.size(), kMostShown); ++i) {
+    const std::string label = shown(labels[i]);
+    list += (i > 0 ? ", " : "") + label.substr(1, label.size() - 2);
+  }
+  return list + (labels.size() > kMostShown ? ", …" : "");
 }
 
 }  // namespace
 
 std::vector<std::string> label_set(std::span<const Example> examples) {
   std::set<std::string> labels;
+  size_t bytes = 0;
   for (const Example& example : examples) {
-    if (!example.label_text.empty()) labels.insert(example.label_text);
+    if (!example.label_text.empty() && labels.insert(example.label_text).second) bytes += example.label_text.size();
+    if (labels.size() > kMaxLabels || bytes > kMaxLabelBytes) {
+      throw UserError("the data: expected at most " + std::to_string(kMaxLabels) + " different labels, of " + std::to_string(kMaxLabelBytes) +
+                      " bytes together, got more; numbers to be predicted want model.head: regression");
+    }
   }
   return {labels.begin(), labels.end()};
 }
@@ -29,10 +46,7 @@ void assign_labels(std::span<Example> examples, const std::vector<std::string>& 
     if (examples[i].label_text.empty()) continue;  // none
     const auto found = std::ranges::find(labels, examples[i].label_text);
     if (found == labels.end()) {
-      std::string list;
-      for (const std::string& label : labels) list += (list.empty() ? "" : ", ") + label;
-      throw UserError(name_of(examples, i) + ": expected one of the training data's labels {" + list.substr(0, 200) + "}, got '" +
-                      examples[i].label_text.substr(0, 60) + "'");
+      throw UserError(name_of(examples, i) + ": expected one of the training data's labels {" + listed(labels) + "}, got " + shown(examples[i].label_text));
     }
     examples[i].label = static_cast<double>(found - labels.begin());
   }
@@ -48,7 +62,7 @@ void assign_scores(std::span<Example> examples) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-      throw UserError(name_of(examples, i) + ": expected a number as label (model.head is regression), got '" + text.substr(0, 60) + "'");
+      throw UserError(name_of(examples, i) + ": expected a number as label (model.head is regression), got " + shown(text));
     }
     examples[i].label = value;
   }

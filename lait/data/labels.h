@@ -10,7 +10,10 @@
 
 namespace lait {
 
-// The distinct label texts, sorted.
+// What a checkpoint can name: lait.yaml is read with a limit of its size.
+inline constexpr size_t kMaxLabels = 10000, kMaxLabelBytes = 200000;
+
+// The distinct label texts, sorted. Throws UserError where they are more than a checkpoint can name.
 std::vector<std::string> label_set(std::span<const Example> examples);
 // Sets label from label_text: its index in labels. Throws UserError naming an example whose label is not among them.
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels);

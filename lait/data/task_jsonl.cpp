@@ -7,7 +7,11 @@ namespace lait {
 namespace {
 
 std::string label_text(const nlohmann::json& label) {
-  if (label.is_string()) return label.get<std::string>();
+  if (label.is_string()) {
+    const auto text = label.get<std::string>();
+    if (text.find('\0') != text.npos) throw BadLine("expected text in the field \"label\", got a NUL in it");  // lait.yaml could not say it
+    return text;
+  }
   if (label.is_number() || label.is_boolean()) return label.dump();
   throw BadLine(std::string("expected text or a number in the field \"label\", got ") + label.type_name());
 }

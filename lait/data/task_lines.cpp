@@ -138,7 +138,7 @@ std::string shown(std::string_view text) {
   while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;  // whole characters
   std::string out = "'";
   for (const char c : text.substr(0, size)) {
-    out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
   }
   return out + (size < text.size() ? "…'" : "'");
 }

@@ -26,7 +26,7 @@ class Nli : public Task {
     LineReader reader(file);
     std::string first = first_line(reader, file);
     if (first[first.find_first_not_of(" \t")] == '{') {
-      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line, options), out, counts); }, std::move(first));
+      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line, options), options, out, counts); }, std::move(first));
       return;
     }
     const auto header = split_tabs(first);
@@ -37,7 +37,7 @@ class Nli : public Task {
       Example example;
       example.segments = {cells[columns[0]], cells[columns[1]]};
       example.label_text = cells[columns[2]];
-      add(std::move(example), out, counts);
+      add(std::move(example), options, out, counts);
     });
   }
 
@@ -66,12 +66,12 @@ class Nli : public Task {
     return example;
   }
 
-  void add(Example example, std::vector<Example>& out, ReadCounts& counts) const {
+  void add(Example example, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const {
     if (example.label_text == kNoGold) {
       ++counts.unlabelled;
       return;
     }
-    if (!example.label_text.empty()) example.label = label_index(example.label_text, labels_);
+    if (options.require_labels || !example.label_text.empty()) example.label = label_index(example.label_text, labels_);
     example.label_text.clear();
     out.push_back(std::move(example));
     ++counts.examples;

@@ -225,14 +225,19 @@ double rule_accuracy(const std::vector<WordnetExample>& examples, bool WordnetEx
 }
 
 void write_wordnet_examples(const WordnetSplits& splits, const std::filesystem::path& dir) {
-  for (const auto& [name, examples] : {std::pair{"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}}) {
-    std::string text;
+  const std::vector<std::pair<std::string, const std::vector<WordnetExample>*>> parts{
+      {"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}};
+  std::vector<std::string> texts;
+  for (const auto& [name, examples] : parts) {
+    std::string& text = texts.emplace_back();
     for (const WordnetExample& e : *examples) {
       nlohmann::ordered_json line{{"segments", {e.evidence, e.claim}}, {"label", e.supported ? "supported" : "refuted"}, {"id", e.id}};
       text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
-    write_file(dir / (std::string(name) + ".jsonl"), text);
   }
+  std::vector<FileContent> files;
+  for (size_t i = 0; i < parts.size(); ++i) files.push_back({dir / (parts[i].first + ".jsonl"), texts[i]});
+  write_files(files);
 }
 
 }  // namespace lait

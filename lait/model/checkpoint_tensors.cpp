@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "lait/error.h"
-#include "lait/model/json_limits.h"
+#include "lait/json_limits.h"
 
 namespace lait {
 namespace fs = std::filesystem;
@@ -151,6 +151,14 @@ at::Tensor CheckpointTensors::tensor(const std::string& name) const {
     throw UserError(dir_.string() + ": expected a tensor " + quote(name) +
                     ", got none of that name");
   return files_[found->second.file].tensor(found->second.name);
+}
+
+double CheckpointTensors::num_elements() const {
+  double sum = 0;
+  for (const SafetensorsFile& file : files_) {
+    for (const TensorInfo& info : file.tensors()) sum += static_cast<double>((info.end - info.begin) / c10::elementSize(info.dtype));
+  }
+  return sum;
 }
 
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected) {

@@ -20,6 +20,7 @@ class CheckpointTensors {
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
   at::Tensor tensor(const std::string& name) const;
+  double num_elements() const;  // of all tensors
   const std::filesystem::path& dir() const { return dir_; }
 
  private:

@@ -6,7 +6,7 @@
 #include "kernels/segment_attention.h"
 #include "lait/error.h"
 #include "lait/files.h"
-#include "lait/model/json_limits.h"
+#include "lait/json_limits.h"
 
 namespace lait {
 namespace {
@@ -103,11 +103,7 @@ void check_head_dim(const HfConfig& c, Fields& fields) {
 }
 
 void check_size(const HfConfig& c, Fields& fields) {
-  const auto width = static_cast<double>(c.hidden_size);
-  const double layer = 4 * width * width + 2 * width * static_cast<double>(c.intermediate_size);
-  const double parameters =
-      layer * static_cast<double>(c.num_hidden_layers) +
-      width * static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
+  const double parameters = c.num_parameters();
   if (parameters <= kMaxParameters) return;
   std::ostringstream text;
   text << "the sizes: expected a model of at most " << kMaxParameters << " parameters, got "
@@ -116,6 +112,12 @@ void check_size(const HfConfig& c, Fields& fields) {
 }
 
 }  // namespace
+
+double HfConfig::num_parameters() const {
+  const auto width = static_cast<double>(hidden_size);
+  const double layer = 4 * width * width + 2 * width * static_cast<double>(intermediate_size);
+  return layer * static_cast<double>(num_hidden_layers) + width * static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size);
+}
 
 HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";

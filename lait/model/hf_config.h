@@ -25,6 +25,8 @@ struct HfConfig {
   std::optional<double> classifier_dropout;  // null: hidden_dropout_prob
   double initializer_range = 0.02;
   nlohmann::ordered_json raw;  // all of config.json
+
+  double num_parameters() const;  // of the matrices of the encoder
 };
 
 // Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of

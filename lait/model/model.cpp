@@ -6,6 +6,7 @@
 #include <ATen/ops/nll_loss.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "lait/error.h"
 #include "lait/files.h"
@@ -81,6 +82,15 @@ std::vector<std::pair<std::string, at::Tensor>> ModelImpl::checkpoint_tensors() 
 
 namespace {
 
+// The matrices alone are nearly all of a model: half as many elements is another model.
+void check_size(const CheckpointTensors& tensors, double parameters) {
+  if (tensors.num_elements() >= parameters / 2) return;
+  std::ostringstream text;
+  text << tensors.dir().string() << ": expected weights of about " << parameters << " parameters, as config.json says, got "
+       << tensors.num_elements() << "; take both from one model";
+  throw UserError(text.str());
+}
+
 void fill(Model& model, const fs::path& dir, bool needs_head, bool accept_head) {
   std::vector<ExpectedTensor> expected;
   for (const auto& [name, tensor] : model->checkpoint_tensors()) {
@@ -97,16 +107,40 @@ void fill(Model& model, const fs::path& dir, bool needs_head, bool accept_head) 
 
 }  // namespace
 
+void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
+  const std::string file = (dir / "lait.yaml").string(), other = " (config.json); the files do not belong together";
+  int64_t layers = 0;
+  for (const Stage& stage : spec.stages) layers += stage.num_layers;
+  if (layers != config.num_hidden_layers) {
+    throw UserError(file + ": expected a schedule of " + std::to_string(config.num_hidden_layers) + " layers, got " + std::to_string(layers) + other);
+  }
+  if (spec.max_segment_tokens > config.max_position_embeddings) {
+    throw UserError(file + ": max_segment_tokens: expected at most the model's " + std::to_string(config.max_position_embeddings) +
+                    " positions, got " + std::to_string(spec.max_segment_tokens) + other);
+  }
+  if (spec.format == SegmentFormat::kPair && config.type_vocab_size < 2) {
+    throw UserError(file + ": segment_format: pair needs two token types, and the model has one" + other);
+  }
+  check_size(CheckpointTensors(dir), config.num_parameters() + static_cast<double>(spec.num_outputs() * config.hidden_size));
+}
+
+void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
+  if (tokenizer.vocab_size() <= config.vocab_size) return;
+  throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(config.vocab_size) + " tokens (vocab_size of config.json), got " +
+                  std::to_string(tokenizer.vocab_size()) + "; the files do not belong together");
+}
+
 Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides, at::ScalarType compute_dtype,
                       uint64_t seed) {
   HfConfig config = read_hf_config(dir);
   if (overrides.hidden_dropout) config.hidden_dropout_prob = *overrides.hidden_dropout;
   if (overrides.attention_dropout) config.attention_probs_dropout_prob = *overrides.attention_dropout;
   if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
+  const CheckpointTensors tensors(dir);
+  check_size(tensors, config.num_parameters());
   Model model(config, spec, compute_dtype);
   model->classifier->initialise(seed, config.initializer_range);
   // A head of the same shape in the checkpoint is taken; another task's is not.
-  const CheckpointTensors tensors(dir);
   const bool has_head = tensors.has("classifier.weight") && tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes();
   fill(model, dir, /*needs_head=*/false, has_head);
   return model;
@@ -115,12 +149,7 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
 Model load_checkpoint(const fs::path& dir, at::ScalarType compute_dtype) {
   const ModelSpec spec = read_spec(dir);
   const HfConfig config = read_hf_config(dir);
-  int64_t layers = 0;
-  for (const Stage& stage : spec.stages) layers += stage.num_layers;
-  if (layers != config.num_hidden_layers) {
-    throw UserError((dir / "lait.yaml").string() + ": expected a schedule of " + std::to_string(config.num_hidden_layers) +
-                    " layers (config.json), got " + std::to_string(layers) + "; the files do not belong together");
-  }
+  check_fits(dir, spec, config);
   Model model(config, spec, compute_dtype);
   fill(model, dir, /*needs_head=*/true, /*accept_head=*/true);
   return model;

@@ -12,6 +12,7 @@
 #include "lait/model/device_batch.h"
 #include "lait/model/head.h"
 #include "lait/model/hf_config.h"
+#include "lait/text/tokenizer.h"
 
 namespace lait {
 
@@ -54,6 +55,11 @@ class ModelImpl : public torch::nn::Module {
   PackPlan plan_;
 };
 TORCH_MODULE(Model);
+
+// Throws UserError where a checkpoint's files do not belong together: a schedule of other layers, more positions, token types
+// or tokens than config.json has, weights of a much smaller model (before memory for the larger one is asked for).
+void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
+void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer, const HfConfig& config);
 
 // A pretrained encoder with a fresh head (initialised from seed; a classifier in the checkpoint of the right shape is taken).
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec, const ModelConfig& overrides,

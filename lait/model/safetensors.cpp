@@ -2,66 +2,19 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <set>
 
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/model/safetensors_header.h"
 
 namespace lait {
 namespace {
 
 constexpr size_t kHeaderAlignment = 8;
-
-// A file under a temporary name that takes its own name at commit(); without that it is removed.
-class Replacement {
- public:
-  explicit Replacement(const std::filesystem::path& path)
-      : path_(path), temporary_(path.string() + ".writing") {
-    std::error_code error;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd_ < 0) fail();
-  }
-  ~Replacement() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!committed_) ::unlink(temporary_.c_str());
-  }
-  Replacement(const Replacement&) = delete;
-  Replacement& operator=(const Replacement&) = delete;
-
-  void write(const void* data, size_t size) {
-    for (size_t done = 0; done < size;) {
-      const ssize_t n = ::write(fd_, static_cast<const char*>(data) + done, size - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail();
-      done += static_cast<size_t>(n);
-    }
-  }
-
-  void commit() {
-    if (::fsync(fd_) != 0) fail();
-    if (::close(std::exchange(fd_, -1)) != 0) fail();
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail();
-    committed_ = true;
-  }
-
- private:
-  [[noreturn]] void fail() const {
-    throw std::runtime_error(path_.string() + ": cannot write: " + std::strerror(errno));
-  }
-
-  std::filesystem::path path_;
-  std::string temporary_;
-  int fd_ = -1;
-  bool committed_ = false;
-};
 
 size_t rank(const at::Tensor& tensor) {
   const auto type =
@@ -140,13 +93,13 @@ void write_safetensors(const std::filesystem::path& path,
   if (header.size() > kSafetensorsMaxHeader)
     throw std::runtime_error(path.string() + ": the header would be longer than readers allow");
 
-  Replacement file(path);
+  FileWriter file(path);
   const uint64_t length = header.size();
-  file.write(&length, sizeof(length));
-  file.write(header.data(), header.size());
+  file.write({reinterpret_cast<const char*>(&length), sizeof(length)});
+  file.write(header);
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-    file.write(host.const_data_ptr(), host.nbytes());
+    file.write({static_cast<const char*>(host.const_data_ptr()), host.nbytes()});
   }
   file.commit();
 }

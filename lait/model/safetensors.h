@@ -53,8 +53,8 @@ class SafetensorsFile {
 };
 
 // The bytes that Hugging Face's library writes: dtypes in its order, then by name. Tensors of any
-// device, contiguous or not, are streamed one at a time to a temporary file, synced and renamed; a
-// failure leaves the previous file whole. Throws std::runtime_error naming the path.
+// device, contiguous or not, are streamed one at a time; a failure leaves the previous file whole.
+// Throws WriteError, and std::runtime_error for tensors that the format cannot say.
 void write_safetensors(const std::filesystem::path& path,
                        std::vector<std::pair<std::string, at::Tensor>> tensors,
                        const SafetensorsMetadata& metadata = {{"format", "pt"}});

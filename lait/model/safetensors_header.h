@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lait/model/json_limits.h"
+#include "lait/json_limits.h"
 #include "lait/model/safetensors.h"
 
 namespace lait {

@@ -2,7 +2,11 @@
 // lait/config reads and writes them; the labels stand beside them.
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+
 #include "lait/config/read.h"
+#include "lait/config/yaml_tree.h"
+#include "lait/data/labels.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/model/model.h"
@@ -36,25 +40,53 @@ std::string write_spec(const ModelSpec& spec) {
   return std::string("# How this model reads texts: written by lait-train, read by lait-eval and lait-predict.\n") + emitter.c_str() + "\n";
 }
 
+namespace {
+
+// Takes the labels out of the tree; what is left is a config without model.path.
+std::vector<std::string> take_labels(YamlNode& root, const Origin& origin) {
+  std::vector<std::string> labels;
+  for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
+    if (root.items[i].scalar != kLabels) continue;
+    const YamlNode list = root.items[i + 1];
+    const bool texts = list.kind == YamlNode::Kind::kList && std::ranges::all_of(list.items, &YamlNode::is_scalar);
+    if (!texts && list.kind != YamlNode::Kind::kNull) throw UserError(origin.at(root.items[i].line) + ": labels: expected a list of texts, got " + list.describe());
+    for (const YamlNode& label : list.items) {
+      if (std::ranges::find(labels, label.scalar) != labels.end()) {
+        throw UserError(origin.at(label.line) + ": labels: expected each label once, got " + label.describe() + " twice");
+      }
+      labels.push_back(label.scalar);
+      if (labels.size() > kMaxLabels) throw UserError(origin.at(label.line) + ": labels: expected at most " + std::to_string(kMaxLabels) + ", got more");
+    }
+    root.items.erase(root.items.begin() + static_cast<ptrdiff_t>(i), root.items.begin() + static_cast<ptrdiff_t>(i + 2));
+    break;  // a second list is then an unknown key
+  }
+  return labels;
+}
+
+YamlNode scalar(const std::string& text) {
+  YamlNode node;
+  node.kind = YamlNode::Kind::kScalar;
+  node.scalar = text;
+  return node;
+}
+
+}  // namespace
+
 ModelSpec read_spec(const std::filesystem::path& dir) {
   const std::filesystem::path path = dir / kFile;
   if (!std::filesystem::exists(path)) {
     throw UserError(dir.string() + ": expected a checkpoint of lait-train with lait.yaml (a run's best/), got none");
   }
+  const Origin origin{path.string()};
+  YamlNode root = parse_yaml(read_file(path), origin);
+  if (root.kind != YamlNode::Kind::kMap) throw UserError(path.string() + ": expected a mapping of keys");
   ModelSpec spec;
-  Config config;
-  try {
-    YAML::Node node = YAML::Load(read_file(path));
-    if (!node.IsMap()) throw UserError(path.string() + ": expected a mapping of keys");
-    if (node[kLabels]) spec.labels = node[kLabels].as<std::vector<std::string>>();
-    node.remove(kLabels);
-    node["model"]["path"] = ".";  // the reader wants one
-    YAML::Emitter emitter;
-    emitter << node;
-    config = parse_config(emitter.c_str(), path.string(), {});
-  } catch (const YAML::Exception& error) {
-    throw UserError(path.string() + ": expected the YAML that lait-train writes: " + error.msg);
+  spec.labels = take_labels(root, origin);
+  for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
+    YamlNode& section = root.items[i + 1];
+    if (root.items[i].scalar == "model" && section.kind == YamlNode::Kind::kMap) section.items.insert(section.items.end(), {scalar("path"), scalar(".")});
   }
+  const Config config = parse_config(root, path.string());
   spec.task = config.task;
   spec.stages = config.model.schedule;
   spec.format = config.model.segment_format;

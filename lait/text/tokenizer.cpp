@@ -16,6 +16,7 @@
 
 #include "lait/error.h"
 #include "lait/files.h"
+#include "lait/json_limits.h"
 #include "lait/text/wordpiece.h"
 
 namespace lait {
@@ -27,6 +28,21 @@ constexpr const char* kVocab = "vocab.txt";
 constexpr const char* kTokenizer = "tokenizer.json";
 constexpr const char* kConfig = "tokenizer_config.json";
 constexpr const char* kSpecialTokens = "special_tokens_map.json";
+constexpr size_t kMaxTokens = size_t{1} << 22, kMaxAddedTokens = 10000;  // a search goes through all added tokens
+
+// Text of a file as it may stand in a message of one line.
+std::string plain(std::string_view text) {
+  const std::string quoted = quote(text);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+std::string plain_json(const Json& value) {
+  constexpr size_t kMaxShown = 60;
+  const std::string text = value.dump();
+  size_t end = std::min(text.size(), kMaxShown);
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + (end < text.size() ? "…" : "");
+}
 
 // One JSON file and its name, so that each error says which file, which key, what was expected and what came.
 struct JsonFile {
@@ -34,7 +50,8 @@ struct JsonFile {
   Json json;
 
   [[noreturn]] void fail(const std::string& key, const std::string& expected, const Json& got) const {
-    throw UserError(path + ": " + key + ": expected " + expected + ", got " + got.dump().substr(0, 60));
+    throw UserError(path + ": " + key + ": expected " + expected + ", got " +
+                    plain_json(got));
   }
   // The value of a key of object; null and absent keys are nullopt.
   template <typename T>
@@ -88,18 +105,14 @@ class Loader {
  private:
   bool keep_file(const char* name) {
     if (!std::filesystem::exists(dir_ / name)) return false;
-    spec_.files[name] = read_file(dir_ / name);
+    spec_.files[name] = read_file(dir_ / name, kMaxJsonBytes);
     return true;
   }
 
   std::optional<JsonFile> read_json(const char* name) {
     if (!keep_file(name)) return std::nullopt;
-    JsonFile file{(dir_ / name).string(), {}};
-    try {
-      file.json = Json::parse(spec_.files.at(name));
-    } catch (const Json::exception& error) {
-      throw UserError(file.path + ": not valid JSON: " + error.what());
-    }
+    const std::string path = (dir_ / name).string();
+    JsonFile file{path, parse_json(spec_.files.at(name), path)};
     if (!file.json.is_object()) file.fail("the file", "an object", file.json);
     return file;
   }
@@ -112,6 +125,7 @@ class Loader {
       const size_t end = std::min(rest.find('\n'), rest.size());
       const std::string_view line = rest.substr(0, end);
       rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (spec_.entries.size() == kMaxTokens) throw UserError(spec_.where + ": expected at most " + std::to_string(kMaxTokens) + " tokens, got more");
       spec_.entries.emplace_back(trim_end(line, spec_.entries.size() + 1), static_cast<int32_t>(spec_.entries.size()));
     }
     if (spec_.entries.empty()) throw UserError(spec_.where + ": expected one token a line, the file is empty");
@@ -135,11 +149,11 @@ class Loader {
     const Json& vocab = file.object(model, "vocab");
     if (type.value_or("WordPiece") != "WordPiece" || vocab.empty()) {
       throw UserError(file.path + ": model: expected a WordPiece vocabulary, got " +
-                      (vocab.empty() ? "none" : "type " + *type) + "; lait reads BERT's tokenizers");
+                      (vocab.empty() ? "none" : "type " + plain(*type)) + "; lait reads BERT's tokenizers");
     }
     for (const auto& [token, id] : vocab.items()) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() >= INT32_MAX) {
-        file.fail("model.vocab." + token, "an id of 0 or more", id);
+        file.fail("model.vocab." + plain(token), "an id of 0 or more", id);
       }
       spec_.entries.emplace_back(token, id.get<int32_t>());
     }
@@ -171,7 +185,7 @@ class Loader {
   void expect_type(const JsonFile& file, const Json& object, const char* key, const char* expected) const {
     const std::string type = file.get<std::string>(object, "type", "a string").value_or(expected);
     if (type != expected) {
-      throw UserError(file.path + ": " + key + ".type: expected " + expected + ", got " + type +
+      throw UserError(file.path + ": " + key + ".type: expected " + expected + ", got " + plain(type) +
                       "; lait reads BERT's tokenizers");
     }
   }
@@ -182,6 +196,9 @@ class Loader {
     const bool known = std::any_of(spec_.added_tokens.begin(), spec_.added_tokens.end(),
                                    [&](const AddedToken& other) { return other.content == *content; });
     if (known) return;
+    if (spec_.added_tokens.size() == kMaxAddedTokens) {
+      throw UserError(file.path + ": " + key + ": expected at most " + std::to_string(kMaxAddedTokens) + " added tokens, got more");
+    }
     const bool special = file.get<bool>(token, "special", "true or false").value_or(false);
     spec_.added_tokens.push_back(
         {.content = *content,
@@ -217,7 +234,7 @@ class Loader {
         return c >= '0' && c <= '9';
       });
       if (!is_number) file.fail("added_tokens_decoder", "ids as keys", id);
-      if (!token.is_object()) file.fail("added_tokens_decoder." + id, "an object", token);
+      if (!token.is_object()) file.fail("added_tokens_decoder." + plain(id), "an object", token);
       add_token(file, "added_tokens_decoder." + id, token, std::stoi(id));
     }
   }

@@ -8,6 +8,7 @@
 
 #include "lait/error.h"
 #include "lait/files.h"
+#include "lait/json_limits.h"
 #include "lait/text/bert_characters.h"
 
 namespace lait {
@@ -77,7 +78,8 @@ int32_t WordPiece::required_id(const std::string& token, const char* name) const
     if (id == Vocabulary::kAbsent && added.content == token) id = added.id;
   }
   if (id == Vocabulary::kAbsent) {
-    throw UserError(spec_.where + ": expected the token " + token + " (" + name +
+    const std::string shown = quote(token);
+    throw UserError(spec_.where + ": expected the token " + shown.substr(1, shown.size() - 2) + " (" + name +
                     "), but it is not in the vocabulary; name the vocabulary's own token in tokenizer_config.json, or "
                     "give the model directory a complete vocab.txt or tokenizer.json");
   }

@@ -149,21 +149,26 @@ TEST(WriteFile, MakesFoldersReplacesWholeAndLeavesNothingElse) {
   EXPECT_EQ(entries, 1) << "a temporary file stayed";
 }
 
-TEST(WriteFile, ErrorNamesThePathAndKeepsTheOldFile) {
+// What a gzip file grows to is bounded by its size, and what is read whole by a limit.
+TEST(ReadFile, BombsAndLongFilesAreRefused) {
   const TemporaryFolder folder;
-  put(folder / "file", "old");
-  for (const char* below : {"file/under", "file/under/deeper"}) {
-    try {
-      write_file(folder / below, "x");
-      FAIL() << "wrote below a file: " << below;
-    } catch (const UserError& error) {
-      FAIL() << "a write that fails is not the user's mistake: " << error.what();
-    } catch (const std::runtime_error& error) {
-      EXPECT_THAT(error.what(), HasSubstr((folder / "file").string()));
-      EXPECT_THAT(error.what(), HasSubstr("cannot"));
-    }
-  }
-  EXPECT_EQ(read_file(folder / "file"), "old");
+  const std::string block = std::string((1 << 20) - 1, 'x') + "\n";
+  gzFile file = gzopen((folder / "bomb.gz").c_str(), "wb9");
+  for (int i = 0; i < 100; ++i) gzwrite(file, block.data(), static_cast<unsigned>(block.size()));
+  gzclose(file);
+  EXPECT_THAT(user_error([&] { for (LineReader reader(folder / "bomb.gz"); reader.next();) continue; }), HasSubstr("bomb.gz: expected text, got a gzip file that grows more than 200 times"));
+  EXPECT_THAT(user_error([&] { read_file(folder / "bomb.gz"); }), HasSubstr("grows more than 200 times"));
+  EXPECT_EQ(user_error([&] { read_file(folder / "bomb.gz", 1000); }), (folder / "bomb.gz").string() + ": expected a file of at most 1000 bytes, got a longer one");
+  put(folder / "short", "12345");
+  EXPECT_EQ(read_file(folder / "short", 5), "12345");
+  EXPECT_THAT(user_error([&] { read_file(folder / "short", 4); }), HasSubstr("expected a file of at most 4 bytes"));
+}
+
+// A hundred million bytes without a line end are not kept.
+TEST(LineReader, AHugeLineIsRefusedEarly) {
+  const TemporaryFolder folder;
+  fs::resize_file(folder.write("huge", "a"), 100'000'000);
+  EXPECT_THAT(user_error([&] { lines(folder / "huge"); }), HasSubstr("huge:1: expected lines of at most 16777216 bytes, got a longer one"));
 }
 
 TEST(MappedFile, ShowsTheBytes) {

@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
@@ -65,6 +67,15 @@ TEST(Program, OurMistakesExitWithOne) {
   outcome = run({}, []() -> int { throw 7; });
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, StartsWith("lait-test: "));
+}
+
+TEST(Program, FilesAndMemoryThatAreNotGivenExitWithTwo) {
+  Outcome outcome = run({}, []() -> int { return static_cast<int>(std::filesystem::file_size("/no/such/file")); });
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "lait-test: /no/such/file: No such file or directory; check the path and your permissions\n");
+  outcome = run({}, []() -> int { throw std::bad_alloc(); });
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, StartsWith("lait-test: out of memory; "));
 }
 
 TEST(Program, WrongOptionsExitWithTwoAndNameTheOption) {
@@ -126,7 +137,7 @@ TEST(Program, FullDiskUnderStandardOutputIsAnError) {
     return 0;
   });
   close(full);
-  EXPECT_EQ(code, 1);
+  EXPECT_EQ(code, 2);
 }
 
 }  // namespace

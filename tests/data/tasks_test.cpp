@@ -163,6 +163,8 @@ TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
   expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n", ":1: expected text in the field \"hypothesis\", got number");
   expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\"}\n", ":1: expected the field \"label\", got none");
   expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 3}\n", "expected a label index from 0 to 2, got 3");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"\"}\n", ":1: expected a label of {entailment, neutral, contradiction}, got ''");
+  expect_error("snli", "sentence1\tsentence2\tgold_label\np\th\t\n", ":2: expected a label of {entailment, neutral, contradiction}, got ''");
   expect_error("jsonl", "{\"segments\": [], \"label\": 1}\n", ":1: expected \"segments\": a list of at least one text");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1}\n{\"segments\": [\"a\"], \"lable\": 1}\n", ":2: expected the fields segments, label, groups and id, got 'lable'");
   expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n", "each the one before or one more");

@@ -164,7 +164,7 @@ TEST_F(LoadTokenizer, MalformedTokenizerJson) {
     put("tokenizer.json", content);
     return error();
   };
-  EXPECT_THAT(error_of("{\"model\": "), HasSubstr(where + ": not valid JSON"));
+  EXPECT_THAT(error_of("{\"model\": "), HasSubstr(where + ": expected JSON, got something else at byte 11"));
   EXPECT_THAT(error_of("[]"), HasSubstr(where + ": the file: expected an object, got []"));
   EXPECT_THAT(error_of("{}"), HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
   EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 0}}})"), HasSubstr("got type BPE"));
@@ -179,6 +179,35 @@ TEST_F(LoadTokenizer, MalformedTokenizerJson) {
   EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"content": "x"}])")), HasSubstr("expected an id in each object"));
   EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"id": 3}])")), HasSubstr("expected a content in each object"));
   EXPECT_THAT(error_of(tokenizer_json("{}", "7")), HasSubstr(where + ": added_tokens: expected a list, got 7"));
+}
+
+// Files made to harm: deep, long, repeated; each is refused before much memory is taken.
+TEST_F(LoadTokenizer, BombsAreRefused) {
+  const std::string where = path("tokenizer.json");
+  put("tokenizer.json", "{\"model\": " + std::string(1'000'000, '['));
+  EXPECT_EQ(error(), where + ": expected JSON of at most 64 levels, got more");
+  put("tokenizer.json", R"({"model": {"vocab": {"a": 1, "a": 2}}})");
+  EXPECT_EQ(error(), where + ": expected each key once, got 'a' twice");
+  put("tokenizer.json", std::string("{}\0{}", 5));
+  EXPECT_THAT(error(), HasSubstr(where + ": expected JSON, got a NUL byte"));
+  std::string added = "[";
+  for (int i = 0; i <= 10000; ++i) added += (i ? "," : "") + std::string(R"({"id": 0, "content": ")") + std::to_string(i) + "x\"}";
+  put("tokenizer.json", tokenizer_json("{}", added + "]"));
+  EXPECT_THAT(error(), HasSubstr("expected at most 10000 added tokens, got more"));
+  put("tokenizer.json", std::string((32 << 20) + 1, ' '));
+  EXPECT_EQ(error(), where + ": expected a file of at most 33554432 bytes, got a longer one");
+  std::filesystem::remove(where);
+  put("vocab.txt", std::string((4 << 20) + 1, '\n'));
+  EXPECT_EQ(error(), path("vocab.txt") + ": expected at most 4194304 tokens, got more");
+}
+
+// What a file says stands in a message, but never as lines of its own.
+TEST_F(LoadTokenizer, MessagesStayOnOneLine) {
+  put("vocab.txt", kLowerVocab);
+  put("tokenizer_config.json", R"({"cls_token": "a\nlait-train: all is well"})");
+  EXPECT_THAT(error(), HasSubstr(R"(expected the token a\nlait-train: all is well (cls_token))"));
+  put("tokenizer.json", R"({"model": {"type": "B\nPE", "vocab": {"a": 0}}})");
+  EXPECT_THAT(error(), HasSubstr(R"(got type B\nPE;)"));
 }
 
 TEST_F(LoadTokenizer, MalformedConfig) {

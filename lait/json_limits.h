@@ -15,7 +15,7 @@
 namespace lait {
 
 inline constexpr int kMaxJsonDepth = 64;
-inline constexpr uintmax_t kMaxJsonBytes = 100'000'000;
+inline constexpr size_t kMaxJsonBytes = size_t{32} << 20;  // parsed they take up to 16 times as much
 
 // Text of a file for an error message: quoted, at most some 80 bytes, control characters and
 // invalid UTF-8 escaped.
@@ -64,12 +64,7 @@ Json parse_json(std::string_view text, const std::string& where) {
 
 template <class Json = nlohmann::json>
 Json read_json(const std::filesystem::path& path) {
-  std::error_code error;
-  if (const auto size = std::filesystem::file_size(path, error); !error && size > kMaxJsonBytes) {
-    throw UserError(path.string() + ": expected JSON of at most " + std::to_string(kMaxJsonBytes) +
-                    " bytes, got " + std::to_string(size));
-  }
-  return parse_json<Json>(read_file(path), path.string());
+  return parse_json<Json>(read_file(path, kMaxJsonBytes), path.string());
 }
 
 }  // namespace lait

@@ -1,0 +1,129 @@
+#include "lait/file_writer.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+namespace lait {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr mode_t kMode = 0666;  // less the user's umask
+
+const char* way_out(int error) {
+  switch (error) {
+    case ENOSPC: return "free some space there, or name another place";
+    case EDQUOT: return "your quota there is used up: free some of it, or name another place";
+    case EFBIG: return "files there may not grow so large: see ulimit -f, or name another place";
+    case EACCES:
+    case EPERM: return "give yourself the permission to write there, or name another place";
+    case EROFS: return "name a place that can be written to";
+    case ENOENT: return "the folder is gone: make it again, or name another place";
+    case ENOTDIR:
+    case EEXIST: return "a part of the path is a file: name another place";
+    case ENAMETOOLONG: return "name a shorter path";
+    default: return "check the disk, or name another place";
+  }
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_write_error(path);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+// Opens the temporary file for one process alone, so that two writers of one file do not mix their bytes. The lock goes
+// with the process, so a file that a crash left behind is taken over.
+int open_alone(const fs::path& temporary, const fs::path& path) {
+  for (;;) {
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode);
+    if (fd < 0) throw_write_error(path);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      ::close(fd);
+      throw WriteError(path.string() + ": cannot write: another process is writing it; wait for that, or name another place");
+    }
+    // The other writer may have renamed the file, or removed it, before it was locked here.
+    struct stat opened {}, named {};
+    const bool same = ::fstat(fd, &opened) == 0 && ::stat(temporary.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    if (same && ::ftruncate(fd, 0) == 0) return fd;
+    const int error = errno;
+    ::close(fd);
+    if (same) throw_write_error(path, "write", error);
+  }
+}
+
+}  // namespace
+
+void throw_write_error(const fs::path& path, const std::string& what, int error) {
+  throw WriteError(path.string() + ": cannot " + what + ": " + std::strerror(error) + "; " + way_out(error));
+}
+
+FileWriter::FileWriter(const fs::path& path) : path_(path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (S_ISDIR(status.st_mode)) throw WriteError(path.string() + ": cannot write: expected a file, got a folder; name a file");
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) throw_write_error(path);
+    return;
+  }
+  if (path.has_parent_path()) {
+    std::error_code error;
+    fs::create_directories(path.parent_path(), error);
+    if (error) throw_write_error(path.parent_path(), "make the folder", error.value());
+  }
+  fs::path temporary = path.string() + kUnfinishedSuffix;
+  fd_ = open_alone(temporary, path);
+  temporary_ = std::move(temporary);
+}
+
+FileWriter::~FileWriter() {
+  if (fd_ < 0) return;
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  ::close(fd_);
+}
+
+void FileWriter::write(std::string_view bytes) { write_all(fd_, bytes, path_); }
+
+void FileWriter::sync() {
+  if (!temporary_.empty() && ::fsync(fd_) != 0) throw_write_error(path_);
+}
+
+void FileWriter::commit() {
+  sync();
+  if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0) throw_write_error(path_, "rename into place");
+  if (::close(std::exchange(fd_, -1)) != 0) throw_write_error(path_);
+  if (!temporary_.empty()) sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
+}
+
+void append_text(const fs::path& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, kMode);
+  if (fd < 0) throw_write_error(path);
+  const off_t size = ::lseek(fd, 0, SEEK_END);
+  try {
+    write_all(fd, text, path);
+  } catch (...) {
+    const bool taken_back = size < 0 || ::ftruncate(fd, size) == 0;
+    static_cast<void>(taken_back);  // what failed already is told
+    ::close(fd);
+    throw;
+  }
+  if (::close(fd) != 0) throw_write_error(path);
+}
+
+void sync_folder(const fs::path& dir) {
+  const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == EACCES) return;  // a folder may be written to and not be read
+  if (fd < 0) throw_write_error(dir);
+  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: the file system has nothing to sync
+  ::close(fd);
+  if (error != 0) throw_write_error(dir, "sync the folder", error);
+}
+
+}  // namespace lait

@@ -1,0 +1,131 @@
+// Writing whole or not at all: full disks, lost permissions, vanished folders, two writers, crashes.
+#include "lait/file_writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <functional>
+#include <optional>
+
+#include "lait/files.h"
+#include "tests/base/small_disk.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+using testing::StartsWith;
+
+std::string write_error(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const WriteError& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    return error.what();
+  }
+  return "";
+}
+
+const std::string kMegabyte(1 << 20, 'm');
+
+TEST(FileWriter, FullDiskLeavesTheOldFileAndNothingElse) {
+  SmallDisk disk(512);
+  write_file(disk / "a", "old");
+  disk.fill(64);
+  const std::string message = write_error([&] { write_file(disk / "a", kMegabyte); });
+  EXPECT_THAT(message, StartsWith((disk / "a").string() + ": cannot write: " + disk.reason() + "; "));
+  disk.free();
+  EXPECT_THAT(contents(disk.path()), ElementsAre(Pair("a", "old")));
+  write_file(disk / "a", "new");
+  EXPECT_EQ(read_file(disk / "a"), "new");
+}
+
+TEST(FileWriter, FilesThatBelongTogetherAreReplacedTogether) {
+  SmallDisk disk(512);
+  write_files({{disk / "a", "old a"}, {disk / "b", "old b"}});
+  disk.fill(64);
+  EXPECT_THAT(write_error([&] { write_files({{disk / "a", "new a"}, {disk / "b", kMegabyte}}); }), StartsWith((disk / "b").string()));
+  disk.free();
+  EXPECT_THAT(contents(disk.path()), ElementsAre(Pair("a", "old a"), Pair("b", "old b")));
+}
+
+TEST(FileWriter, AppendingOnAFullDiskTakesBackTheHalfLine) {
+  SmallDisk disk(512);
+  append_text(disk / "log", "one\n");
+  append_text(disk / "log", "two\n");
+  disk.fill(64);
+  EXPECT_THAT(write_error([&] { append_text(disk / "log", kMegabyte); }), StartsWith((disk / "log").string() + ": cannot write: " + disk.reason()));
+  disk.free();
+  EXPECT_EQ(read_file(disk / "log"), "one\ntwo\n");
+}
+
+TEST(FileWriter, LostPermission) {
+  const TemporaryFolder folder;
+  write_file(folder / "in/a", "old");
+  {
+    const ReadOnly read_only(folder / "in");
+    const NoPowers no_powers;
+    EXPECT_EQ(write_error([&] { write_file(folder / "in/a", "new"); }),
+              (folder / "in/a").string() + ": cannot write: Permission denied; give yourself the permission to write there, or name another place");
+    EXPECT_THAT(write_error([&] { write_file(folder / "in/deeper/a", "new"); }), HasSubstr("in/deeper: cannot make the folder: Permission denied"));
+  }
+  EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("in/a", "old")));
+}
+
+TEST(FileWriter, AFolderThatVanishesWhileWriting) {
+  const TemporaryFolder folder;
+  FileWriter writer(folder / "in/a");
+  writer.write("text");
+  fs::remove_all(folder / "in");
+  EXPECT_EQ(write_error([&] { writer.commit(); }), (folder / "in/a").string() + ": cannot rename into place: No such file or directory; the folder is gone: make it again, or name another place");
+  EXPECT_FALSE(fs::exists(folder / "in"));
+}
+
+TEST(FileWriter, PathsThatCannotBeFiles) {
+  const TemporaryFolder folder;
+  folder.write("file", "old");
+  EXPECT_THAT(write_error([&] { write_file(folder.path(), "x"); }), HasSubstr("expected a file, got a folder"));
+  EXPECT_THAT(write_error([&] { write_file(folder / "file/under", "x"); }), HasSubstr("Not a directory; a part of the path is a file"));
+  EXPECT_THAT(write_error([&] { write_file(folder / std::string(300, 'n'), "x"); }), HasSubstr("name a shorter path"));
+  EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("file", "old")));
+}
+
+TEST(FileWriter, DevicesAreWrittenDirectly) {
+  write_file("/dev/null", "text");
+  EXPECT_FALSE(fs::exists(std::string("/dev/null") + kUnfinishedSuffix));
+  EXPECT_EQ(write_error([] { write_file("/dev/full", "text"); }), "/dev/full: cannot write: No space left on device; free some space there, or name another place");
+}
+
+TEST(FileWriter, TheSecondOfTwoWritersIsRefused) {
+  const TemporaryFolder folder;
+  std::optional<FileWriter> first(folder / "a");
+  first->write("first");
+  EXPECT_THAT(write_error([&] { FileWriter second(folder / "a"); }), StartsWith((folder / "a").string() + ": cannot write: another process is writing it"));
+  first->commit();
+  first.reset();
+  write_file(folder / "a", "second");
+  EXPECT_EQ(read_file(folder / "a"), "second");
+}
+
+TEST(FileWriter, WhatACrashLeftIsTakenOver) {
+  const TemporaryFolder folder;
+  const pid_t child = fork();
+  if (child == 0) {
+    FileWriter writer(folder / "a");
+    writer.write("much longer than what comes after it");
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(fs::exists((folder / "a").string() + kUnfinishedSuffix));
+  write_file(folder / "a", "short");
+  EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("a", "short")));
+}
+
+}  // namespace
+}  // namespace lait
