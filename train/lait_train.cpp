@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "lait/config/read.h"
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
     }
     if (config_name.empty()) throw UserError("--config: expected a YAML file or a shipped config's name; --list-configs lists them");
     const std::filesystem::path file = find_config(config_name);
-    if (!quiet) fmt::print(stderr, "config: {}\n", file.string());
+    if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
     if (!output.empty()) overrides.push_back(text_override("output.dir", output));
     const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet};
     if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);

@@ -18,6 +18,11 @@ int terminal_width() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+// A display that cannot be shown (its log is on a full disk) stops no training.
+void show(const std::string& text) {
+  if (std::fputs(text.c_str(), stderr) < 0 || std::fflush(stderr) != 0) std::clearerr(stderr);
+}
+
 }  // namespace
 
 std::string format_duration(double seconds) {
@@ -37,7 +42,7 @@ void Progress::update(const ProgressState& s) {
     const auto now = std::chrono::steady_clock::now();
     if (s.step < s.total_steps && std::chrono::duration<double>(now - last_line_).count() < kLineSeconds) return;
     last_line_ = now;
-    fmt::print(stderr, "{}\n", numbers);
+    show(numbers + "\n");
     return;
   }
   const int width = terminal_width();
@@ -47,20 +52,19 @@ void Progress::update(const ProgressState& s) {
     const auto done = static_cast<size_t>(static_cast<double>(room) * static_cast<double>(s.step) / static_cast<double>(std::max<int64_t>(1, s.total_steps)));
     line = "[" + std::string(done, '=') + std::string(static_cast<size_t>(room) - done, ' ') + "] " + numbers;
   }
-  fmt::print(stderr, "\r\033[K{}", line.substr(0, static_cast<size_t>(std::max(1, width - 1))));
-  std::fflush(stderr);
+  show("\r\033[K" + line.substr(0, static_cast<size_t>(std::max(1, width - 1))));
   bar_shown_ = true;
 }
 
 void Progress::message(const std::string& text) {
   if (quiet_) return;
-  if (bar_shown_) fmt::print(stderr, "\r\033[K");
+  if (bar_shown_) show("\r\033[K");
   bar_shown_ = false;
-  fmt::print(stderr, "{}\n", text);
+  show(text + "\n");
 }
 
 void Progress::finish() {
-  if (bar_shown_) fmt::print(stderr, "\n");
+  if (bar_shown_) show("\n");
   bar_shown_ = false;
 }
 

@@ -95,6 +95,8 @@ int train(const Config& config, const RunOptions& options) {
     if (const auto checkpoint = run.newest_checkpoint()) {
       trainer.resume(*checkpoint);
       progress.message(fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
+    } else {
+      run.truncate_metrics(0);  // it died before its first checkpoint
     }
   }
   catch_signals();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/files.h"
 
 namespace lait {
@@ -18,16 +19,15 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kLockName = ".lock";
+constexpr const char* kCheckpoints = "checkpoints";
+constexpr const char* kPreviousSuffix = ".previous";
 constexpr const char* kStepPrefix = "step-";
-constexpr const char* kTemporarySuffix = ".writing";
-
-std::string reason() { return std::strerror(errno); }
 
 // Names in checkpoints/ with their steps, oldest first.
 std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir / "checkpoints", error)) {
+  for (const auto& entry : fs::directory_iterator(dir / kCheckpoints, error)) {
     const std::string name = entry.path().filename();
     int64_t step = 0;
     const char* begin = name.data() + std::strlen(kStepPrefix);
@@ -39,60 +39,103 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
   return found;
 }
 
-void sync_folder(const fs::path& dir) {
-  const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
+// Makes `target` by fill(temporary folder beside it) and a rename. The folder above must be there: a run directory that was
+// removed under a run is not made anew. Whatever fails, the target is the previous one and the temporary folder is gone.
+void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
+  const fs::path temporary = target.string() + kUnfinishedSuffix, previous = target.string() + kPreviousSuffix;
+  try {
+    fs::remove_all(temporary);
+    fs::create_directory(temporary);
+    fill(temporary);
+    sync_folder(temporary);
+    fs::remove_all(previous);
+    if (fs::exists(target)) fs::rename(target, previous);
+    fs::rename(temporary, target);
+    sync_folder(target.parent_path());
+    fs::remove_all(previous);
+  } catch (const std::exception& error) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    if (!fs::exists(target, ignored) && fs::exists(previous, ignored)) fs::rename(previous, target, ignored);
+    if (const auto* failed = dynamic_cast<const fs::filesystem_error*>(&error)) throw_write_error(target, "write", failed->code().value());
+    throw;
+  }
 }
 
-// Makes `target` by fill(temporary folder beside it) and a rename.
-void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
-  const fs::path temporary = target.string() + kTemporarySuffix;
-  const fs::path previous = target.string() + ".previous";
-  fs::remove_all(temporary);
-  fs::create_directories(temporary);
-  fill(temporary);
-  sync_folder(temporary);
-  fs::remove_all(previous);
-  if (fs::exists(target)) fs::rename(target, previous);
-  fs::rename(temporary, target);
-  sync_folder(target.parent_path());
-  fs::remove_all(previous);
+// "pid 1234 on host", for the message of a second process.
+std::string this_process() {
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  return "pid " + std::to_string(::getpid()) + " on " + host;
 }
 
 }  // namespace
 
 RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
-  const bool has_run = fs::exists(dir / "config.yaml");
-  const bool has_other = fs::exists(dir) && (!fs::is_directory(dir) || std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
-                                               return entry.path().filename() != kLockName;
-                                             }));
-  if (has_run && if_exists == IfExists::kRefuse) {
-    throw UserError(dir.string() + ": a run is here already; continue it with --resume, replace it with --overwrite, or name "
-                    "another folder with --output");
-  }
-  if (has_other && !has_run) {
+  auto has_run = [&] { return fs::exists(dir / "config.yaml"); };
+  if (!has_run() && fs::exists(dir) && (!fs::is_directory(dir) || std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
+                                          return entry.path().filename() != kLockName && entry.path().filename() != std::string("config.yaml") + kUnfinishedSuffix;
+                                        }))) {
     throw UserError(dir.string() + ": expected a new folder or a run directory, got something else (no config.yaml in it); "
                     "name another folder with --output");
   }
-  if (!has_run && if_exists == IfExists::kResume) {
+  if (!has_run() && if_exists == IfExists::kResume) {
     throw UserError(dir.string() + ": nothing to resume, there is no run here; leave out --resume to start one");
   }
   std::error_code error;
   fs::create_directories(dir, error);
-  if (error) throw UserError(dir.string() + ": cannot create the run directory: " + error.message() + "; name another with --output");
-  lock_ = ::open((dir / kLockName).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  if (lock_ < 0) throw UserError(dir.string() + ": cannot write to the run directory: " + reason() + "; name another with --output");
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+  if (error) throw_write_error(dir, "make the run directory", error.value());
+  lock();
+  try {
+    if (has_run() && if_exists == IfExists::kRefuse) {
+      throw UserError(dir.string() + ": a run is here already; continue it with --resume, replace it with --overwrite, or name "
+                      "another folder with --output");
+    }
+    clean(if_exists == IfExists::kOverwrite);
+  } catch (...) {
     ::close(lock_);
-    throw UserError(dir.string() + ": another process is training into this folder; name another with --output");
+    throw;
   }
-  if (has_run && if_exists == IfExists::kOverwrite) {
-    for (const char* name : {"checkpoints", "best", "best.previous", "metrics.jsonl", "report.json", "config.yaml"}) fs::remove_all(dir / name);
+}
+
+// Only this process trains into the folder as long as it lives; a crash ends that, too.
+void RunDirectory::lock() {
+  const fs::path file = dir_ / kLockName;
+  lock_ = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (lock_ < 0) throw_write_error(file);
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    char owner[512] = "";
+    const ssize_t size = ::pread(lock_, owner, sizeof(owner) - 1, 0);
+    ::close(lock_);
+    if (error != EWOULDBLOCK) throw_write_error(file, "lock", error);
+    throw UserError(dir_.string() + ": another process is training into this folder" + (size > 0 ? std::string(" (") + owner + ")" : "") +
+                    "; wait for it or stop it, or name another folder with --output");
   }
-  // A run that died between the two renames of best/.
-  if (!fs::exists(best()) && fs::exists(dir / "best.previous")) fs::rename(dir / "best.previous", best());
+  const std::string owner = this_process();
+  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+    const int reason = errno;
+    ::close(lock_);
+    throw_write_error(file, "write", reason);
+  }
+}
+
+// Removes what a run that died left unfinished, and with `everything` the run, its config.yaml last.
+void RunDirectory::clean(bool everything) {
+  // One that died between the two renames of best/.
+  const fs::path previous = best().string() + kPreviousSuffix;
+  if (!fs::exists(best()) && fs::exists(previous)) fs::rename(previous, best());
+  std::vector<fs::path> leftovers;
+  std::error_code none;
+  for (const fs::path& folder : {dir_, dir_ / kCheckpoints}) {
+    for (const auto& entry : fs::directory_iterator(folder, none)) {
+      if (entry.path().extension() == kUnfinishedSuffix || entry.path().extension() == kPreviousSuffix) leftovers.push_back(entry.path());
+    }
+  }
+  if (everything) {
+    for (const char* name : {kCheckpoints, "best", "metrics.jsonl", "report.json", "config.yaml"}) leftovers.push_back(dir_ / name);
+  }
+  for (const fs::path& path : leftovers) fs::remove_all(path);
 }
 
 RunDirectory::~RunDirectory() {
@@ -101,15 +144,7 @@ RunDirectory::~RunDirectory() {
 
 void RunDirectory::write_config(const std::string& yaml) const { write_file(dir_ / "config.yaml", yaml); }
 
-void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
-  const fs::path path = dir_ / "metrics.jsonl";
-  const std::string text = line.dump() + "\n";
-  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const std::string why = reason();
-  if (fd >= 0) ::close(fd);
-  if (!written) throw std::runtime_error(path.string() + ": cannot write: " + why);
-}
+void RunDirectory::append_metrics(const nlohmann::ordered_json& line) { append_text(dir_ / "metrics.jsonl", line.dump() + "\n"); }
 
 void RunDirectory::truncate_metrics(int64_t step) {
   const fs::path path = dir_ / "metrics.jsonl";
@@ -118,7 +153,7 @@ void RunDirectory::truncate_metrics(int64_t step) {
   LineReader reader(path);
   while (auto line = reader.next()) {
     const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.value("step", int64_t{0}) <= step) kept += *line + "\n";
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() && json["step"].get<int64_t>() <= step) kept += *line + "\n";
   }
   write_file(path, kept);
 }
@@ -129,8 +164,10 @@ std::optional<fs::path> RunDirectory::newest_checkpoint() const {
 }
 
 void RunDirectory::save_checkpoint(int64_t step, int64_t keep, const std::function<void(const fs::path&)>& fill) const {
-  fs::create_directories(dir_ / "checkpoints");
-  write_folder(dir_ / "checkpoints" / (kStepPrefix + std::to_string(step)), fill);
+  std::error_code error;
+  fs::create_directory(dir_ / kCheckpoints, error);
+  if (error) throw_write_error(dir_ / kCheckpoints, "make the folder", error.value());
+  write_folder(dir_ / kCheckpoints / (kStepPrefix + std::to_string(step)), fill);
   const auto found = checkpoints(dir_);
   for (size_t i = 0; i + static_cast<size_t>(std::max<int64_t>(1, keep)) < found.size(); ++i) fs::remove_all(found[i].second);
 }

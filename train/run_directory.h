@@ -1,5 +1,5 @@
 // A run directory: config.yaml (resolved), metrics.jsonl, checkpoints/step-N/, best/, report.json. Nothing in it is ever
-// half-written: files and checkpoints are made under a temporary name, synced and renamed.
+// half-written: files and checkpoints are made under a temporary name, synced and renamed. Writing throws WriteError.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -14,7 +14,7 @@ enum class IfExists { kRefuse, kResume, kOverwrite };
 class RunDirectory {
  public:
   // Creates dir, or opens it to resume, or empties it first. Throws UserError: it exists and holds a run (kRefuse), it
-  // exists and is not a run directory, another process uses it, or it cannot be written.
+  // exists and is not a run directory, another process trains into it (named by pid and host), or it cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -35,6 +35,9 @@ class RunDirectory {
   void save_best(const std::function<void(const std::filesystem::path&)>& fill) const;
 
  private:
+  void lock();
+  void clean(bool everything);
+
   std::filesystem::path dir_;
   int lock_ = -1;
 };

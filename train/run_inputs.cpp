@@ -82,6 +82,7 @@ RunInputs read_inputs(const Config& config) {
   }
 
   in.tokenizer = load_tokenizer(in.model_dir);
+  check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (Split* split : {&in.train, &in.validation, &in.test}) {
     if (!split->examples.empty()) split->dataset.emplace(split->examples, *in.tokenizer, spec.tokenize_options());
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 
 #include "lait/config/read.h"
@@ -70,14 +71,14 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
   }
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;
-    if (!options.quiet) fmt::print(stderr, "── run {} of {}: {}\n", r + 1, runs.size(), runs[r].name);
+    if (!options.quiet) std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
     if (dry) {
       dry_run(runs[r].config);
       continue;
     }
     RunOptions one = options;
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
-      if (!options.quiet) fmt::print(stderr, "finished already: {}\n", dir.string());
+      if (!options.quiet) std::fprintf(stderr, "finished already: %s\n", dir.c_str());
       continue;
     }
     if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml")) one.if_exists = IfExists::kRefuse;

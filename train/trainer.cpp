@@ -9,7 +9,9 @@
 #include "eval/metrics.h"
 #include "eval/predictor.h"
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/files.h"
+#include "lait/json_limits.h"
 #include "lait/model/checkpoint_tensors.h"
 #include "lait/model/safetensors.h"
 #include "lait/text/tokenizer.h"
@@ -59,23 +61,46 @@ std::vector<int64_t> Trainer::epoch_ends(const Dataset& dataset, const TrainingC
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   at::NoGradGuard no_grad;
-  const auto json = nlohmann::json::parse(read_file(checkpoint / kStateFile));
-  state_.step = json.at("step");
-  state_.epoch = json.at("epoch");
-  state_.batch = json.at("batch");
-  state_.evaluated_step = json.at("evaluated_step");
-  state_.best_step = json.at("best_step");
-  if (!json.at("best").is_null()) state_.best = json.at("best").get<double>();
+  state_ = read_state(checkpoint / kStateFile);
   saved_step_ = state_.step;
-  if (json.at("total_steps") != total_steps_) {
-    throw UserError(fmt::format("{}: the run was for {} steps, the config and data now make {}; resume with the same config "
-                                "and data, or start anew with --overwrite",
-                                checkpoint.string(), json.at("total_steps").get<int64_t>(), total_steps_));
-  }
   load_weights(checkpoint / kModelFolder, model_);
   const SafetensorsFile moments(checkpoint / kOptimizerFile);
-  for (auto& [name, tensor] : step_.optimizer().state()) tensor.copy_(moments.tensor(name));
+  for (auto& [name, tensor] : step_.optimizer().state()) {
+    const at::Tensor saved = moments.tensor(name);
+    if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
+      throw UserError(fmt::format("{}: tensor '{}' does not fit the model; start anew with --overwrite", moments.path().string(), name));
+    }
+    tensor.copy_(saved);
+  }
   run_.truncate_metrics(state_.step);
+}
+
+TrainerState Trainer::read_state(const std::filesystem::path& file) const {
+  const auto json = read_json(file);
+  TrainerState state;
+  int64_t total = 0;
+  try {
+    json.at("total_steps").get_to(total);
+    json.at("step").get_to(state.step);
+    json.at("epoch").get_to(state.epoch);
+    json.at("batch").get_to(state.batch);
+    json.at("evaluated_step").get_to(state.evaluated_step);
+    json.at("best_step").get_to(state.best_step);
+    if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
+  } catch (const nlohmann::json::exception&) {
+    throw UserError(file.string() + ": expected what lait-train writes, got something else; start anew with --overwrite");
+  }
+  if (total != total_steps_) {
+    throw UserError(fmt::format("{}: the run was for {} steps, the config and data now make {}; resume with the same config "
+                                "and data, or start anew with --overwrite",
+                                file.string(), total, total_steps_));
+  }
+  const bool possible = state.step >= 0 && state.step <= total_steps_ && state.epoch >= 0 && state.epoch <= std::ssize(epoch_ends_) && state.batch >= 0;
+  if (!possible || (state.batch > 0 && state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
+    throw UserError(fmt::format("{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite", file.string(),
+                                state.step, state.epoch, state.batch));
+  }
+  return state;
 }
 
 void Trainer::save() const {
@@ -115,6 +140,17 @@ double Trainer::epochs_done() const {
 }
 
 int Trainer::run() {
+  try {
+    return run_steps();
+  } catch (const WriteError& error) {
+    progress_.finish();
+    const auto whole = run_.newest_checkpoint();
+    if (!whole) throw;
+    throw WriteError(fmt::format("{} ({} is whole: go on with --resume)", error.what(), whole->string()));
+  }
+}
+
+int Trainer::run_steps() {
   report_began_ = now();
   while (stop_signal() == 0) {
     if (evaluation_due() && !evaluate()) break;
@@ -130,7 +166,7 @@ int Trainer::run() {
     one_step();
   }
   report_loss();
-  save();
+  if (saved_step_ != state_.step) save();
   progress_.finish();
   return stop_signal();
 }

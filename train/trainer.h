@@ -37,9 +37,10 @@ inline constexpr double kDefaultEpochs = 3;
 class Trainer {
  public:
   Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
-  // Continues from a checkpoint's folder.
+  // Continues from a checkpoint's folder. Throws UserError where it is damaged or of another run.
   void resume(const std::filesystem::path& checkpoint);
   // Trains to the end: 0. Interrupted: saves a checkpoint and returns the signal's number.
+  // A full disk throws WriteError that names the checkpoint to go on from.
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return total_steps_; }
@@ -47,6 +48,8 @@ class Trainer {
  private:
   // Optimiser steps done at the end of each epoch.
   static std::vector<int64_t> epoch_ends(const Dataset& dataset, const TrainingConfig& config);
+  int run_steps();
+  TrainerState read_state(const std::filesystem::path& file) const;
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;

@@ -1,0 +1,241 @@
+// lait-train, lait-eval and lait-predict as users run them while the machine fails: full disk, lost permission, a removed
+// folder, two runs in one folder, kill -9.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+
+#include "tests/base/small_disk.h"
+#include "tests/eval/tiny_checkpoint.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+struct Result {
+  int code;
+  std::string text;  // of both standard streams, through a pipe: a limit on files does not touch it
+};
+
+const std::string kBin = LAIT_BUILD_DIR "/bin/";
+
+class Trouble : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_checkpoint(folder_ / "model");
+    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, 64)));
+    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, 20)));
+    write_file(folder_ / "a.yaml", "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\n"
+                                   "data: {train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl") + "}\n"
+                                   "training: {epochs: 4, batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, log_every: 2}\n");
+  }
+  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  static Result shell(const std::string& command) {
+    std::FILE* pipe = ::popen(("{ " + command + "; } 2>&1").c_str(), "r");
+    Result result{-1, ""};
+    char buffer[4096];
+    while (const size_t got = std::fread(buffer, 1, sizeof(buffer), pipe)) result.text.append(buffer, got);
+    const int status = ::pclose(pipe);
+    if (WIFEXITED(status)) result.code = WEXITSTATUS(status);
+    return result;
+  }
+  std::string train(const fs::path& run, const std::string& more = "") {
+    return kBin + "lait-train --config '" + path("a.yaml") + "' --output '" + run.string() + "' " + more;
+  }
+  static std::string last_line(const std::string& text) {
+    const size_t end = text.find_last_not_of('\n');
+    return text.substr(text.rfind('\n', end) + 1);
+  }
+
+  TemporaryFolder folder_;
+};
+
+// Stops at whatever of its files finds no room; what was saved is whole, and with room it goes on to the same end.
+TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
+  SmallDisk disk(32768);
+  const fs::path run = disk / "run";
+  Result result = shell(train(run, "--set training.steps=4"));
+  ASSERT_EQ(result.code, 0) << result.text;
+  // A run of 16 steps that was stopped at step 4.
+  std::string state = read_file(run / "checkpoints/step-4/state.json");
+  state.replace(state.find("\"total_steps\": 4"), 16, "\"total_steps\": 16");
+  write_file(run / "checkpoints/step-4/state.json", state);
+  fs::remove(run / "report.json");
+  const auto saved = contents(run / "checkpoints/step-4");
+  for (const size_t leave : {0, 4, 64, 600, 1200}) {  // KiB: config.yaml, the log, best/, weights, moments
+    disk.fill(leave);
+    result = shell(train(run, "--resume"));
+    disk.free();
+    EXPECT_EQ(result.code, 2) << leave << ": " << result.text;
+    const std::string message = last_line(result.text);
+    EXPECT_THAT(message, HasSubstr("lait-train: " + run.string())) << leave;
+    EXPECT_THAT(message, HasSubstr("cannot write: " + disk.reason())) << leave;
+    ASSERT_EQ(contents(run / "checkpoints/step-4"), saved) << leave;
+    for (const auto& entry : fs::recursive_directory_iterator(run)) EXPECT_NE(entry.path().extension(), ".writing") << entry.path();
+  }
+  EXPECT_THAT(result.text, HasSubstr("step-4 is whole: go on with --resume"));
+  result = shell(train(run, "--resume"));
+  ASSERT_EQ(result.code, 0) << result.text;
+  EXPECT_TRUE(fs::exists(run / "report.json"));
+  EXPECT_TRUE(fs::exists(run / "checkpoints/step-16/state.json"));
+}
+
+TEST_F(Trouble, AFullDiskUnderTheScreensTextStopsNoRun) {
+  EXPECT_EQ(shell(train(folder_ / "run") + " 2>/dev/full").code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "run/report.json"));
+}
+
+TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
+  SmallDisk disk(1024);
+  const std::string checkpoint = path("model"), data = path("validation.jsonl");
+  write_file(folder_ / "in.jsonl", to_text(tiny_lines(3, 2000)));
+  const std::string eval = kBin + "lait-eval --checkpoint " + checkpoint + " --data " + data + " --report '" + (disk / "report").string() + "'";
+  const std::string predict = kBin + "lait-predict --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output '" + (disk / "p.jsonl").string() + "'";
+  ASSERT_EQ(shell(eval).code, 0);
+  ASSERT_EQ(shell(predict).code, 0);
+  const auto before = contents(disk.path());
+  EXPECT_TRUE(before.contains("report/report.json"));
+  disk.fill(0);
+  for (const std::string& command : {eval, predict}) {
+    const Result result = shell(command);
+    EXPECT_EQ(result.code, 2) << command;
+    EXPECT_THAT(last_line(result.text), HasSubstr(disk.path().string()));
+    EXPECT_THAT(last_line(result.text), HasSubstr("cannot write: " + disk.reason()));
+  }
+  disk.free();
+  EXPECT_EQ(contents(disk.path()), before);
+  const Result direct = shell(kBin + "lait-predict --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output /dev/full");
+  EXPECT_EQ(direct.code, 2);
+  EXPECT_THAT(direct.text, HasSubstr("/dev/full: cannot write: No space left on device"));
+}
+
+TEST_F(Trouble, LostPermission) {
+  ASSERT_EQ(shell(train(folder_ / "run", "--set training.steps=1")).code, 0);
+  const auto before = contents(folder_ / "run");
+  {
+    const ReadOnly read_only(folder_ / "run");
+    const Result result = shell(NoPowers::command() + train(folder_ / "run", "--overwrite"));
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.text, HasSubstr(path("run")));
+    EXPECT_THAT(result.text, HasSubstr("Permission denied"));
+  }
+  auto after = contents(folder_ / "run");
+  after[".lock"] = before.at(".lock");
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(Trouble, ARunDirectoryThatVanishes) {
+  const std::string run = path("run");
+  const Result result = shell(train(run, "--set training.epochs=2000 --set training.evaluate_every=1000000 --set training.checkpoint_every=1000000") +
+                              " & pid=$!; while ! [ -s " + run + "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; mv " + run + " " + run + ".moved; wait $pid");
+  EXPECT_EQ(result.code, 2) << result.text;
+  EXPECT_THAT(last_line(result.text), HasSubstr("lait-train: " + run + "/metrics.jsonl: cannot write: No such file or directory; the folder is gone"));
+  EXPECT_FALSE(fs::exists(run));
+}
+
+// kill -9 can leave the lock's file, an unfinished folder and half a line; none of them is in the way.
+TEST_F(Trouble, TheSecondRunInAFolderIsRefused) {
+  const std::string run = path("run"), slow = "--set training.epochs=4000 ";  // still there when the second one comes
+  for (const char* how : {"", "--resume", "--overwrite"}) {
+    const Result second = shell("rm -rf " + run + "; " + train(run, slow) + " >/dev/null 2>&1 & pid=$!; while ! [ -s " + run +
+                                "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; " + train(run, how) + "; code=$?; cat " + run + "/.lock; kill -9 $pid; wait $pid; exit $code");
+    EXPECT_EQ(second.code, 2) << second.text;
+    const std::string owner = read_file(folder_ / "run/.lock");
+    EXPECT_THAT(owner, testing::MatchesRegex("pid [0-9]+ on .+"));
+    EXPECT_THAT(second.text, HasSubstr(run + ": another process is training into this folder (" + owner + "); wait for it or stop it")) << how;
+  }
+  EXPECT_EQ(shell(train(run, "--overwrite --set training.steps=1")).code, 0) << "the lock of a process that was killed";
+}
+
+// kill -9 can leave an unfinished folder, half a line and lines of steps that no checkpoint knows; none is in the way.
+TEST_F(Trouble, AResumeAfterKill9EndsAsIfNothingHadBeen) {
+  const std::string run = path("run"), more = "--set training.epochs=100 --set training.evaluate_every=50 --set training.checkpoint_every=50 ";
+  ASSERT_EQ(shell(train(folder_ / "undisturbed", more)).code, 0);
+  const Result killed = shell(train(run, more) + " & pid=$!; while ! grep -q '\"step\":120' " + run + "/metrics.jsonl 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.01; done; kill -9 $pid; wait $pid");
+  ASSERT_EQ(killed.code, 137) << killed.text;
+  fs::create_directories(folder_ / "run/best.writing");
+  std::ofstream(folder_ / "run/metrics.jsonl", std::ios::app) << R"({"step": 999, "spl)";
+  const Result resumed = shell(train(run, more + "--resume"));
+  ASSERT_EQ(resumed.code, 0) << resumed.text;
+  EXPECT_THAT(resumed.text, HasSubstr("resumed at step "));
+  for (const char* file : {"checkpoints/step-400/model/model.safetensors", "checkpoints/step-400/optimizer.safetensors", "best/model.safetensors"}) {
+    EXPECT_EQ(read_file(folder_ / "run" / file), read_file(folder_ / "undisturbed" / file)) << file;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run/best.writing"));
+  auto steps = [&](const char* name) {
+    std::vector<std::pair<int64_t, std::string>> out;
+    LineReader lines(folder_ / name / "metrics.jsonl");
+    while (const auto line = lines.next()) {
+      const auto json = nlohmann::json::parse(*line);
+      out.emplace_back(json.at("step"), json.at("split"));
+    }
+    return out;
+  };
+  EXPECT_EQ(steps("run"), steps("undisturbed"));
+}
+
+TEST_F(Trouble, KilledBeforeItsFirstCheckpointItBeginsAnew) {
+  const std::string run = path("run");
+  const Result killed = shell(train(run, "--set training.steps=4000 --set training.checkpoint_every=100000") + " & pid=$!; while ! [ -s " + run + "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; kill -9 $pid; wait $pid");
+  ASSERT_EQ(killed.code, 137) << killed.text;
+  ASSERT_EQ(shell(train(run, "--resume")).code, 0);
+  ASSERT_EQ(shell(train(folder_ / "whole")).code, 0);
+  auto lines = [&](const char* name) {
+    int64_t count = 0;
+    for (LineReader reader(folder_ / name / "metrics.jsonl"); reader.next();) ++count;
+    return count;
+  };
+  EXPECT_EQ(lines("run"), lines("whole"));
+}
+
+// State, moments and weights that are damaged or of another run: named, never crashed on.
+TEST_F(Trouble, DamagedCheckpointsAreNamed) {
+  const fs::path checkpoint = folder_ / "run/checkpoints/step-16";
+  ASSERT_EQ(shell(train(folder_ / "run")).code, 0);
+  auto expect = [&](const char* file, const std::string& content, const std::string& message) {
+    const std::string whole = read_file(checkpoint / file);
+    write_file(checkpoint / file, content);
+    const Result result = shell(train(folder_ / "run", "--resume"));
+    EXPECT_EQ(result.code, 2) << file << ": " << result.text;
+    EXPECT_THAT(last_line(result.text), HasSubstr(message));
+    EXPECT_THAT(result.text, HasSubstr((checkpoint / file).string()));
+    write_file(checkpoint / file, whole);
+  };
+  expect("state.json", "{", "expected JSON, got something else");
+  expect("state.json", "{}", "expected what lait-train writes");
+  expect("state.json", R"({"step": "16", "total_steps": 16, "epoch": 4, "batch": 0, "evaluated_step": 16, "best_step": 16, "best": 1})", "expected what lait-train writes");
+  expect("state.json", R"({"step": 5, "total_steps": 16, "epoch": 1, "batch": 1000000, "evaluated_step": 4, "best_step": 4, "best": null})", "cannot be of this run");
+  expect("optimizer.safetensors", "short", "expected at least 8 bytes");
+  expect("model/model.safetensors", read_file(checkpoint / "model/model.safetensors").substr(0, 1000), "model.safetensors");
+}
+
+// A lait.yaml, a tokenizer or a config.json of another model beside the weights.
+TEST_F(Trouble, FilesThatDoNotBelongTogether) {
+  auto expect = [&](const std::string& file, const std::string& from, const std::string& to, const std::string& message) {
+    const std::string whole = read_file(folder_ / "model" / file);
+    std::string changed = whole;
+    ASSERT_NE(changed.find(from), std::string::npos) << file << " has no " << from;
+    changed.replace(changed.find(from), from.size(), to);
+    write_file(folder_ / "model" / file, changed);
+    const Result result = shell("echo '{\"segments\": [\"am\", \"bn\"]}' | " + kBin + "lait-predict --input - --checkpoint " + path("model"));
+    EXPECT_EQ(result.code, 2) << result.text;
+    EXPECT_THAT(result.text, HasSubstr(message));
+    EXPECT_THAT(result.text, Not(HasSubstr("Exception raised")));
+    write_file(folder_ / "model" / file, whole);
+  };
+  expect("lait.yaml", "num_layers: 4", "num_layers: 3", "expected a schedule of 4 layers, got 3");
+  expect("lait.yaml", "max_segment_tokens: 256", "max_segment_tokens: 257", "max_segment_tokens: expected at most the model's 256 positions, got 257");
+  expect("lait.yaml", "- refutes", "- refutes\n  - more", "classifier.weight (expected [4,");
+  expect("lait.yaml", "- refutes", "- neutral", "expected each label once");
+  expect("lait.yaml", "labels:", "labels: &a", "an anchor (&name)");
+  expect("lait.yaml", "pooling: cls_segments", "pooling: cls", "classifier.weight (expected");
+  expect("config.json", "\"intermediate_size\": 128", "\"intermediate_size\": 200000", "expected weights of about");
+  expect("config.json", "\"vocab_size\": 200", "\"vocab_size\": 100", "expected a tokenizer of at most 100 tokens (vocab_size of config.json), got 200");
+}
+
+}  // namespace
+}  // namespace lait

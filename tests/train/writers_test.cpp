@@ -1,0 +1,164 @@
+// Every place that writes files, on a full disk and without permission: the previous state stays whole, nothing half-written
+// is left, the message names a path and the reason; with room again the same write is done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "eval/bench.h"
+#include "eval/report.h"
+#include "lait/data/wordnet.h"
+#include "lait/file_writer.h"
+#include "lait/model/safetensors.h"
+#include "tests/base/small_disk.h"
+#include "tests/eval/tiny_checkpoint.h"
+#include "train/run_directory.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// Writes version 1 or 2 of what it writes into `dir`.
+struct Writer {
+  const char* name;
+  void (*write)(const fs::path& dir, int version);
+};
+
+const std::string kText(40000, 't');
+
+void save_in_run(const fs::path& dir, int version, void (*save)(const RunDirectory& run, const std::function<void(const fs::path&)>& fill)) {
+  if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+  const RunDirectory run(dir, IfExists::kResume);
+  save(run, [&](const fs::path& folder) { write_file(folder / "weights", kText + std::to_string(version)); });
+}
+
+const Writer kWriters[] = {
+    {"WriteFile", [](const fs::path& dir, int version) { write_file(dir / "deep/file", kText + std::to_string(version)); }},
+    {"WriteFiles", [](const fs::path& dir, int version) {
+       const std::string text = kText + std::to_string(version), small = std::to_string(version);
+       write_files({{dir / "small", small}, {dir / "large", text}});
+     }},
+    {"Safetensors", [](const fs::path& dir, int version) { write_safetensors(dir / "a.safetensors", {{"x", at::full({10000}, version)}}); }},
+    {"Checkpoint", [](const fs::path& dir, int version) { write_checkpoint(dir / "checkpoint", {.independent_layers = version}); }},
+    {"WordNet", [](const fs::path& dir, int version) {
+       WordnetSplits splits;
+       splits.train = {{kText, "it is a kind of thing", version == 1, "1", true, true}};
+       splits.validation = splits.test = splits.train;
+       write_wordnet_examples(splits, dir / "wordnet");
+     }},
+    {"Report", [](const fs::path& dir, int version) {
+       Evaluation row;
+       row.names = {std::string(4000, 'c'), "sick", "test"};
+       row.independent_layers = version;
+       row.metrics = {{"accuracy", {0.5, 0.4, 0.6}}};
+       write_report(std::vector<Evaluation>(10, row), dir / "report");
+     }},
+    {"Bench", [](const fs::path& dir, int version) { write_bench((dir / "bench.json").string(), {{"version", version}}, nlohmann::json::array({kText})); }},
+    {"RunConfig", [](const fs::path& dir, int version) {
+       if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+       RunDirectory(dir, IfExists::kResume).write_config(kText + std::to_string(version));
+     }},
+    {"RunMetrics", [](const fs::path& dir, int version) {
+       if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+       RunDirectory(dir, IfExists::kResume).append_metrics({{"step", version}, {"text", kText}});
+     }},
+    {"RunCheckpoint", [](const fs::path& dir, int version) {
+       save_in_run(dir, version, [](const RunDirectory& run, const auto& fill) { run.save_checkpoint(20, 1, fill); });
+     }},
+    {"RunBest", [](const fs::path& dir, int version) {
+       save_in_run(dir, version, [](const RunDirectory& run, const auto& fill) { run.save_best(fill); });
+     }},
+};
+
+class Writers : public testing::TestWithParam<Writer> {};
+
+// Without the lock, which says who had it last.
+std::map<std::string, std::string> state_of(const fs::path& dir) {
+  auto files = contents(dir);
+  files.erase(".lock");
+  return files;
+}
+
+std::string write_error(const Writer& writer, const fs::path& dir, int version) {
+  try {
+    writer.write(dir, version);
+  } catch (const WriteError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_P(Writers, FullDisk) {
+  SmallDisk disk(8192);
+  const fs::path dir = disk / "dir";
+  GetParam().write(dir, 1);
+  const auto before = state_of(dir);
+  for (const size_t leave : {0, 4, 16, 32}) {  // KiB
+    disk.fill(leave);
+    const std::string message = write_error(GetParam(), dir, 2);
+    disk.free();
+    EXPECT_THAT(message, HasSubstr(dir.string())) << leave;
+    EXPECT_THAT(message, HasSubstr(disk.reason())) << leave;
+    ASSERT_EQ(state_of(dir), before) << leave << ": " << message;
+  }
+  GetParam().write(dir, 2);
+  EXPECT_NE(state_of(dir), before);
+}
+
+TEST_P(Writers, LostPermission) {
+  const TemporaryFolder folder;
+  const fs::path dir = folder / "dir";
+  GetParam().write(dir, 1);
+  const auto before = state_of(dir);
+  {
+    const ReadOnly read_only(dir);
+    const NoPowers no_powers;
+    const std::string message = write_error(GetParam(), dir, 2);
+    if (std::string(GetParam().name) == "RunMetrics") return;  // its file is there and may be appended to
+    EXPECT_THAT(message, HasSubstr(dir.string()));
+    EXPECT_THAT(message, HasSubstr("Permission denied; give yourself the permission"));
+  }
+  EXPECT_EQ(state_of(dir), before);
+  GetParam().write(dir, 2);
+  EXPECT_NE(state_of(dir), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Writers, testing::ValuesIn(kWriters), [](const auto& info) { return info.param.name; });
+
+// A run directory that is removed under a run is not made anew: what was in it is not there any more.
+TEST(RunDirectory, ThatVanishesIsAnError) {
+  const TemporaryFolder folder;
+  RunDirectory run(folder / "run", IfExists::kRefuse);
+  run.write_config("a run");
+  fs::remove_all(folder / "run");
+  auto fill = [](const fs::path& dir) { write_file(dir / "weights", "w"); };
+  const std::vector<std::function<void()>> writes{[&] { run.append_metrics({{"step", 1}}); }, [&] { run.save_checkpoint(1, 1, fill); }, [&] { run.save_best(fill); }};
+  for (const auto& write : writes) {
+    try {
+      write();
+      ADD_FAILURE() << "wrote into a folder that is gone";
+    } catch (const WriteError& error) {
+      EXPECT_THAT(error.what(), HasSubstr((folder / "run").string()));
+      EXPECT_THAT(error.what(), HasSubstr("No such file or directory; the folder is gone"));
+    }
+  }
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
+TEST(RunDirectory, WhatADeadRunLeftUnfinishedGoes) {
+  const TemporaryFolder folder;
+  { RunDirectory(folder / "run", IfExists::kRefuse).write_config("a run"); }
+  write_file(folder / "run/checkpoints/step-10/weights", "whole");
+  write_file(folder / "run/checkpoints/step-20.writing/weights", "half");
+  write_file(folder / "run/best.previous/weights", "whole");  // it died between two renames
+  write_file(folder / "run/best.writing/weights", "whole, too, but not named");
+  write_file(folder / "run/report.json.writing", "half");
+  const RunDirectory run(folder / "run", IfExists::kResume);
+  EXPECT_EQ(run.newest_checkpoint(), folder / "run/checkpoints/step-10");
+  auto files = state_of(folder / "run");
+  EXPECT_EQ(files.size(), 3u);
+  EXPECT_EQ(files["best/weights"], "whole");
+}
+
+}  // namespace
+}  // namespace lait
