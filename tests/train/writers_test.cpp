@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "eval/bench.h"
 #include "eval/report.h"
 #include "lait/data/wordnet.h"
 #include "lait/file_writer.h"
@@ -53,7 +52,6 @@ const Writer kWriters[] = {
        row.metrics = {{"accuracy", {0.5, 0.4, 0.6}}};
        write_report(std::vector<Evaluation>(10, row), dir / "report");
      }},
-    {"Bench", [](const fs::path& dir, int version) { write_bench((dir / "bench.json").string(), {{"version", version}}, nlohmann::json::array({kText})); }},
     {"RunConfig", [](const fs::path& dir, int version) {
        if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
        RunDirectory(dir, IfExists::kResume).write_config(kText + std::to_string(version));
