@@ -2,10 +2,14 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
 
 #include <algorithm>
+#include <stdexcept>
 
+#include "eval/metrics.h"
 #include "lait/data/batches.h"
+#include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/model/device.h"
 #include "lait/model/device_batch.h"
@@ -31,6 +35,36 @@ std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset, const 
     if (options.on_progress) options.on_progress(done);
   }
   return out;
+}
+
+std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSpec& spec) {
+  const std::vector<double> predicted = predictions(logits);
+  std::vector<Prediction> out(predicted.size());
+  if (spec.head == Head::kRegression) {
+    for (size_t i = 0; i < out.size(); ++i) out[i].score = predicted[i];
+    return out;
+  }
+  const at::Tensor probabilities = at::softmax(logits.to(at::kDouble), 1).contiguous();
+  const double* row = probabilities.const_data_ptr<double>();
+  for (size_t i = 0; i < out.size(); ++i, row += spec.labels.size()) {
+    const auto label = static_cast<size_t>(predicted[i]);
+    out[i] = {spec.labels[label], row[label], {row, row + spec.labels.size()}};
+  }
+  return out;
+}
+
+void check_example(const Example& example, const ModelSpec& spec) {
+  const std::vector<std::string> names = find_task(spec.task).segment_names();
+  if (!names.empty() && example.segments.size() != names.size()) {
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    throw std::runtime_error("expected " + std::to_string(names.size()) + " segments (" + list + "), got " +
+                             std::to_string(example.segments.size()));
+  }
+  if (example.segments.empty()) throw std::runtime_error("expected at least one segment, got none");
+  if (example.groups.empty() && std::ranges::any_of(spec.stages, [](const Stage& s) { return s.num_layers > 0 && s.scope == Scope::kGroup; })) {
+    throw std::runtime_error("expected the field \"groups\", which the model's schedule has a stage for, got none");
+  }
 }
 
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
@@ -73,6 +107,12 @@ Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t in
   load_weights(checkpoint, model);
   model->move_to(place);
   return {std::move(model), std::move(tokenizer)};
+}
+
+Prediction Predictor::predict(std::vector<std::string> segments) {
+  const Example example{.segments = std::move(segments)};
+  check_example(example, spec());
+  return make_predictions(*logits({&example, 1}), spec()).front();
 }
 
 Dataset Predictor::tokenize(std::span<const Example> examples) const {

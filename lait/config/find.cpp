@@ -27,15 +27,17 @@ fs::path program_prefix() {
   return fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
 }
 
-// Of an installed program its own, else the source tree's.
+// In the build folder a link to the source tree's.
 fs::path configs_folder() {
-  const fs::path installed = program_prefix() / "share" / "lait" / "configs";
-  return is_folder(installed) ? installed : fs::path(LAIT_SOURCE_DIR) / "configs";
+  const fs::path configs = program_prefix() / "share" / "lait" / "configs";
+  std::error_code error;
+  const fs::path real = fs::canonical(configs, error);
+  return error ? configs : real;
 }
 
-std::vector<fs::path> models_folders() {
+std::vector<fs::path> models_folders() {  // installed, of the build folder
   const fs::path prefix = program_prefix();
-  return {prefix / "share" / "lait" / "models", prefix / "models", fs::path(LAIT_BUILD_DIR) / "models"};
+  return {prefix / "share" / "lait" / "models", prefix / "models"};
 }
 
 std::string environment(const char* name) {

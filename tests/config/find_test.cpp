@@ -59,8 +59,8 @@ class FindTest : public testing::Test {
 };
 
 TEST_F(FindTest, ConfigHereComesFirst) {
-  EXPECT_EQ(find_config("demo.yaml"), fs::path(LAIT_SOURCE_DIR) / "configs" / "demo.yaml");
-  EXPECT_EQ(find_config("demo"), fs::path(LAIT_SOURCE_DIR) / "configs" / "demo.yaml");
+  EXPECT_EQ(find_config("demo.yaml"), fs::canonical(LAIT_SOURCE_DIR) / "configs" / "demo.yaml");
+  EXPECT_EQ(find_config("demo"), fs::canonical(LAIT_SOURCE_DIR) / "configs" / "demo.yaml");
   write_file("demo.yaml", "task: sick\n");
   EXPECT_EQ(find_config("demo.yaml"), "demo.yaml");
 }

@@ -1,0 +1,15 @@
+# lait::torch: LibTorch in ${LAIT_LIBTORCH_PREFIX}, a prefix with the PyPI wheel's layout (torch/, nvidia/). The build and
+# the installed package (laitConfig.cmake) both include this file.
+# find_package(Torch) is not used: it wants a CUDA toolkit and a GPU to look at, and its flags carry no PTX.
+set(_torch_lib "${LAIT_LIBTORCH_PREFIX}/torch/lib")
+foreach(name c10 torch_cpu torch_cuda)
+  add_library(lait_${name} SHARED IMPORTED)
+  set_target_properties(lait_${name} PROPERTIES IMPORTED_LOCATION "${_torch_lib}/lib${name}.so")
+endforeach()
+add_library(lait::torch INTERFACE IMPORTED)
+target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}/torch/include"
+                           "${LAIT_LIBTORCH_PREFIX}/torch/include/torch/csrc/api/include")
+# libtorch_cpu.so finds its own dependencies by its RPATH; the linker needs to be told not to look for them.
+target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
+target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
+target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY)  # the wheel has fmt's headers, not its library
