@@ -3,15 +3,18 @@
 _lait() {
   local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} subcommand=()
   COMPREPLY=()
+  local help
   [[ $COMP_CWORD -gt 1 && ${COMP_WORDS[1]} == [a-z]* ]] && subcommand=("${COMP_WORDS[1]}")  # its options, not the program's
+  help=$("$program" "${subcommand[@]}" --help 2>/dev/null)
   if [[ $before == --config ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-configs 2>/dev/null | cut -d' ' -f1)" -- "$word"
                              compgen -f -X '!*.yaml' -- "$word"; compgen -d -- "$word")
   elif [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$("$program" "${subcommand[@]}" --help 2>/dev/null | sed '/^Examples:/,$d' |
-                                           grep -oE -- '--[a-z][a-z-]*' | sort -u)" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -nE 's/^  (-[a-z], )?(--[a-z][a-z-]*).*/\2/p' <<<"$help")" -- "$word")
   elif [[ $COMP_CWORD == 1 ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null | sed -n '/^Subcommands:/,$ s/^  \([a-z][a-z-]*\) .*/\1/p')" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -nE '/^COMMANDS/,/^$/ s/^  ([a-z][a-z-]*) .*/\1/p' <<<"$help")" -- "$word")
+  elif [[ $before == --* ]]; then  # an option's choices, "--device auto|cpu|cuda"
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -nE "s/^  $before ([a-z0-9|]+)( .*|$)/\\1/p" <<<"$help" | tr '|' ' ')" -- "$word")
   fi
   [[ ${#COMPREPLY[@]} -gt 0 ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 }

@@ -14,6 +14,7 @@
 #include "eval/stop_signals.h"
 #include "lait/data/labels.h"
 #include "lait/error.h"
+#include "lait/manual.h"
 #include "lait/program.h"
 
 namespace {
@@ -59,23 +60,31 @@ Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Evaluates checkpoints on labelled data: metrics with 95 % intervals, paired differences to P = 0, FLOPs, speed.", "lait-eval"};
+  CLI::App app{"scores checkpoints on labelled data, and what their schedules save", "lait-eval"};
   std::vector<std::string> dirs, files;
   std::string split, report_dir;
   std::vector<int64_t> independent_layers;
   ModelOptions options;
-  app.add_option("--checkpoint", dirs, "a checkpoint, a run directory (its best/) or a folder of run directories; repeatable")->take_all();
-  auto* data_option = app.add_option("--data", files, "labelled files of the checkpoint's task, instead of the run's own")->take_all();
-  app.add_option("--split", split, "the run's test, validation or train data (default: test where the run has it, else validation)")
+  app.add_option("--checkpoint", dirs, "a checkpoint, a run directory (its best/) or a folder of run directories; repeatable")->option_text("DIR")->take_all();
+  auto* data_option = app.add_option("--data", files, "labelled file of the checkpoint's task instead of the run's own; repeatable")->option_text("FILE")->take_all();
+  app.add_option("--split", split, "which of the run's data (default: test where the run has it, else validation)")
       ->check(CLI::IsMember({"test", "validation", "train"}))->excludes(data_option);
   app.add_option("--independent-layers", independent_layers,
                  "evaluate at these P instead of the trained one, e.g. 0,2,4 (segment_format standalone only; a model is at its best "
-                 "at the P it was trained for)")->delimiter(',');
-  app.add_option("--report", report_dir, "folder for report.json, report.md, report.csv and accuracy_vs_flops.svg");
+                 "at the P it was trained for)")->option_text("P,...")->delimiter(',');
+  app.add_option("--report", report_dir, "folder for the report's files")->option_text("DIR");
   options.add_to(app);
-  app.footer("Examples:\n"
-             "  lait-eval --checkpoint runs/sick\n"
-             "  lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data SICK_test_annotated.txt --report reports/sick");
+  set_manual(app, {.synopsis = std::string("--checkpoint DIR... [--data FILE... | --split test|validation|train] [--independent-layers P,...] [--report DIR] ") +
+                               ModelOptions::synopsis(),
+                   .description = "Prints metrics with 95 % intervals, paired differences to P = 0 (the best checkpoint at P = 0 among those given), "
+                                  "FLOPs and speed. Paths of a run's data are taken from the working directory, as in training.",
+                   .environment = compute_environment(),
+                   .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"},
+                             {"DIR/config.yaml", "the run's config, which names its data"},
+                             {"report.json, .md, .csv", "the rows, for programs, for reading, for spreadsheets (--report)"},
+                             {"accuracy_vs_flops.svg", "the plot; needs gnuplot (--report)"}},
+                   .examples = "lait-eval --checkpoint runs/sick\n"
+                               "lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data SICK_test_annotated.txt --report reports/sick"});
   return run_program(app, argc, argv, [&] {
     exit_on_signals();
     if (dirs.empty()) throw UserError("--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");

@@ -11,6 +11,7 @@
 #include "eval/stop_signals.h"
 #include "lait/error.h"
 #include "lait/file_writer.h"
+#include "lait/manual.h"
 #include "lait/program.h"
 
 namespace {
@@ -40,16 +41,20 @@ class Output {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Predicts labels and scores for JSON lines {\"segments\": [\"…\", \"…\"]}; an id is carried through.", "lait-predict"};
+  CLI::App app{"labels and scores of a checkpoint for JSON lines", "lait-predict"};
   std::string dir, input, output;
   ModelOptions options;
-  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)");
-  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input");
-  app.add_option("--output", output, "file for the predictions, written whole or not at all (default: standard output)");
+  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")->option_text("DIR");
+  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")->option_text("FILE");
+  app.add_option("--output", output, "file for the predictions, written whole or not at all (default: standard output)")->option_text("FILE");
   options.add_to(app);
-  app.footer("Each line in gives a line out, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or {\"score\": …}\n"
-             "of a regression. Example:\n"
-             "  lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl");
+  set_manual(app, {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
+                   .description = "Each line in, {\"segments\": [\"…\", \"…\"]}, gives a line out, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, "
+                                  "or {\"score\": …} of a regression. An \"id\" is carried through.",
+                   .environment = compute_environment(),
+                   .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
+                   .examples = "lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl\n"
+                               "echo '{\"segments\": [\"A man sleeps.\", \"Somebody is asleep.\"]}' | lait-predict --checkpoint runs/sick --input -"});
   return run_program(app, argc, argv, [&] {
     exit_on_signals();
     if (dir.empty()) throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");

@@ -14,6 +14,7 @@ struct ModelOptions {
   std::string precision_name = "auto", device_name = "auto";
 
   void add_to(CLI::App& app);
+  static const char* synopsis();  // of what add_to adds
   // Sets the number of threads. Throws UserError for a device that is not there.
   void apply() const;
   Precision precision() const;

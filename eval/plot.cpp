@@ -13,7 +13,7 @@
 #include <map>
 #include <stdexcept>
 
-#include "eval/table.h"
+#include "lait/wrap.h"
 #include "lait/files.h"
 
 extern char** environ;

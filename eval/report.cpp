@@ -9,6 +9,7 @@
 #include "eval/table.h"
 #include "lait/config/names.h"
 #include "lait/files.h"
+#include "lait/wrap.h"
 
 namespace lait {
 namespace {

@@ -1,7 +1,8 @@
 #include "eval/table.h"
 
 #include <algorithm>
-#include <sstream>
+
+#include "lait/wrap.h"
 
 namespace lait {
 namespace {
@@ -25,8 +26,6 @@ std::string pad(const std::string& cell, size_t width, bool left) {
 
 }  // namespace
 
-size_t display_width(std::string_view utf8) { return static_cast<size_t>(std::ranges::count_if(utf8, begins_code_point)); }
-
 std::string keep_end(const std::string& utf8, size_t width) {
   size_t excess = display_width(utf8);
   if (excess <= width) return utf8;
@@ -34,20 +33,6 @@ std::string keep_end(const std::string& utf8, size_t width) {
   size_t begin = 0;
   while (excess > 0 || (begin < utf8.size() && !begins_code_point(utf8[begin]))) excess -= begins_code_point(utf8[begin++]);
   return "…" + utf8.substr(begin);
-}
-
-std::string wrap(const std::string& text, size_t width) {
-  std::istringstream words(text);
-  std::string out;
-  size_t used = 0;
-  for (std::string word; words >> word;) {
-    const size_t size = display_width(word);
-    const bool fits = used > 0 && used + 1 + size <= width;
-    if (used > 0) out += fits ? " " : "\n";
-    used = fits ? used + 1 + size : size;
-    out += word;
-  }
-  return out + "\n";
 }
 
 std::string format_plain(const Table& table) {

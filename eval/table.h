@@ -1,7 +1,6 @@
 // Rows of text as an aligned table: for a terminal or a pipe, or for Markdown.
 #pragma once
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace lait {
@@ -16,10 +15,6 @@ struct Table {
 std::string format_plain(const Table& table);
 std::string format_markdown(const Table& table);
 
-// Breaks a text at spaces into lines of at most `width` columns, each ended by a newline.
-std::string wrap(const std::string& text, size_t width);
-
-size_t display_width(std::string_view utf8);
 // At most `width` columns: the end of a longer text behind "…".
 std::string keep_end(const std::string& utf8, size_t width);
 

@@ -20,6 +20,7 @@ std::string version_string() { return "lait " LAIT_VERSION " (" LAIT_GIT_HASH ")
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   app.set_version_flag("--version", version_string());
+  app.get_option("--version")->description("print the version and the commit");
   const std::string name = app.get_name();
   auto complain = [&](const std::string& text) { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); };
   // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.

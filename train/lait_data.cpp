@@ -9,6 +9,7 @@
 #include "lait/data/task.h"
 #include "lait/data/wordnet.h"
 #include "lait/error.h"
+#include "lait/manual.h"
 #include "lait/program.h"
 #include "lait/text/tokenizer.h"
 
@@ -76,17 +77,28 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Makes the demo's data, and says what a config's data is like.", "lait-data"};
+  CLI::App app{"makes the demo's data, and says what a config's data is like", "lait-data"};
   app.require_subcommand(1);
+  set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...",
+                   .description = "`lait-data COMMAND --help` lists a command's options."});
   std::string output, config;
   std::vector<std::string> overrides;
   WordnetOptions options;
-  auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses: train.jsonl, validation.jsonl, test.jsonl");
-  wordnet->add_option("--output", output, "folder to write")->required();
-  wordnet->add_option("--seed", options.seed, "of the choice and the order")->capture_default_str();
-  wordnet->add_option("--wordnet", options.database, "folder of WordNet's data.noun")->capture_default_str();
+  auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses");
+  wordnet->add_option("--output", output, "folder to write")->option_text("DIR")->required();
+  wordnet->add_option("--seed", options.seed, "of the choice and the order")->option_text("N")->capture_default_str();
+  wordnet->add_option("--wordnet", options.database, "folder of WordNet's data.noun")->option_text("DIR")->capture_default_str();
+  set_manual(*wordnet, {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
+                        .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints what simple rules would get.",
+                        .files = {{"train.jsonl, validation.jsonl, test.jsonl", "what is written, for task: jsonl"}},
+                        .examples = "lait-data wordnet --output data/wordnet"});
   auto* stat = app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");
-  stat->add_option("--config", config, "YAML file, or the name of a shipped config")->required();
-  stat->add_option("--set", overrides, "key=value: overrides the config")->take_all();
+  stat->add_option("--config", config, "YAML file, or the name of a shipped config")->option_text("FILE|NAME")->required();
+  stat->add_option("--set", overrides, "overrides the config; repeatable")->option_text("KEY=VALUE")->take_all();
+  Entries environment = hub_environment();
+  environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
+  set_manual(*stat, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
+                     .environment = environment,
+                     .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl"});
   return run_program(app, argc, argv, [&] { return wordnet->parsed() ? make_wordnet(output, options) : print_config_statistics(config, overrides); });
 }

@@ -9,30 +9,43 @@
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "lait/error.h"
+#include "lait/manual.h"
 #include "lait/program.h"
 #include "train/run.h"
 #include "train/sweep.h"
 
 int main(int argc, char** argv) {
   using namespace lait;
-  CLI::App app{"Fine-tunes a pretrained Transformer with layer-adjustable interactions between text segments.", "lait-train"};
+  CLI::App app{"fine-tunes a pretrained Transformer with layer-adjustable interactions between text segments", "lait-train"};
   std::string config_name, output, sweep;
   std::vector<std::string> overrides;
   bool resume = false, overwrite = false, dry = false, list = false, quiet = false;
-  app.add_option("--config", config_name, "YAML file, or the name of a shipped config (see --list-configs)");
-  app.add_option("--set", overrides, "key=value: overrides the config, e.g. --set model.independent_layers=4")->take_all();
-  app.add_option("--output", output, "run directory (output.dir of the config)");
+  app.add_option("--config", config_name, "YAML file, or the name of a shipped config")->option_text("FILE|NAME");
+  app.add_option("--set", overrides, "overrides the config, e.g. model.independent_layers=4; repeatable")->option_text("KEY=VALUE")->take_all();
+  app.add_option("--output", output, "run directory (the config's output.dir)")->option_text("DIR");
   auto* resume_flag = app.add_flag("--resume", resume, "continue the run in the run directory");
   app.add_flag("--overwrite", overwrite, "replace the run in the run directory")->excludes(resume_flag);
-  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and the FLOPs; train nothing");
-  app.add_option("--sweep", sweep, "key=a,b,c or key=a..b: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept");
+  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths, FLOPs, and the time and memory that training "
+               "would take; train nothing");
+  app.add_option("--sweep", sweep, "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept")->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
   app.add_flag("--quiet", quiet, "print errors only");
-  app.footer("Examples:\n"
-             "  lait-train --config demo.yaml --output runs/demo\n"
-             "  lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set training.seed=2 --output runs/mnli\n"
-             "  lait-train --config sick_split3.yaml --sweep model.independent_layers=0,3,5 --output runs/sick\n"
-             "A stopped run (Ctrl-C, SIGTERM) saves first and goes on with --resume.");
+  Entries environment = hub_environment();
+  environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
+  for (const auto& entry : compute_environment()) environment.push_back(entry);
+  set_manual(app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | --overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
+                               "--list-configs",
+                   .description = "An example's text segments are processed independently in the first P layers (model.independent_layers) and together in "
+                                  "the rest. A stopped run (Ctrl-C, SIGTERM) saves first and goes on with --resume; a second Ctrl-C ends at once.",
+                   .environment = environment,
+                   .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
+                             {"DIR/metrics.jsonl", "loss, metrics, speed; an object a line"},
+                             {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
+                             {"DIR/checkpoints/step-N/", "what --resume reads"},
+                             {"DIR/report.json", "the best model's metrics on validation and test data"}},
+                   .examples = "lait-train --config demo.yaml --output runs/demo\n"
+                               "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set training.seed=2 --output runs/mnli\n"
+                               "lait-train --config sick_split3.yaml --sweep model.independent_layers=0,3,5 --output runs/sick"});
   return run_program(app, argc, argv, [&] {
     if (list) {
       for (const ShippedConfig& shipped : list_configs()) fmt::print("{:<24} {}\n", shipped.name, shipped.summary);

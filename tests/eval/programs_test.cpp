@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <sstream>
 #include <thread>
 
 #include "eval/metrics.h"
 #include "eval/predictor.h"
+#include "tests/base/shell.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/eval/tiny_checkpoint.h"
 
@@ -22,10 +22,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Result {
-  int code;
-  std::string out, err;
-};
+using Result = ShellResult;
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -37,11 +34,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 class Programs : public testing::Test {
  protected:
   // A command line of the shell, in the folder of the programs.
-  Result run(const std::string& command) {
-    const fs::path out = folder_ / "stdout", err = folder_ / "stderr";
-    const int status = std::system(("cd '" LAIT_BUILD_DIR "/bin' && { " + command + "; } >'" + out.string() + "' 2>'" + err.string() + "'").c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
-  }
+  Result run(const std::string& command) { return shell("cd '" LAIT_BUILD_DIR "/bin' && { " + command + "; }", folder_.path()); }
   std::string path(const std::string& name) { return (folder_ / name).string(); }
   std::string write(const std::string& name, const std::string& text) {
     write_file(folder_ / name, text);
@@ -240,6 +233,7 @@ TEST_F(Programs, BashCompletesOptionsConfigsAndSubcommands) {
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
   EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
   EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
+  EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
   EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file
 }
 

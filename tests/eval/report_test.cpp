@@ -10,6 +10,7 @@
 
 #include "eval/plot.h"
 #include "eval/table.h"
+#include "lait/wrap.h"
 #include "lait/files.h"
 
 namespace lait {

@@ -1,0 +1,137 @@
+// --help of every program: the same sections everywhere, a synopsis that names the options and no others, options that
+// the documents name, and the same options from bash completion.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "tests/base/shell.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using Names = std::set<std::string>;
+
+std::string output_of(const std::string& command) {
+  static const TemporaryFolder folder;
+  const ShellResult result = shell("cd '" LAIT_BUILD_DIR "/bin' && " + command, folder.path());
+  EXPECT_EQ(result.code, 0) << command << "\n" << result.err;
+  return result.out;
+}
+
+Names matches(const std::string& text, const std::regex& pattern) {
+  Names out;
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) out.insert((*it)[1]);
+  return out;
+}
+
+std::string section(const std::string& page, const std::string& title) {
+  const size_t begin = page.find("\n" + title + "\n");
+  if (begin == std::string::npos) return "";
+  const size_t end = page.find("\n\n", begin + 1);
+  return page.substr(begin + title.size() + 2, end == std::string::npos ? end : end - begin - title.size() - 1);
+}
+
+struct Page {
+  std::string text;
+  Names options, commands;
+};
+
+// "lait-data" and "lait-data stat", with what their pages list.
+std::map<std::string, Page> pages() {
+  std::map<std::string, Page> out;
+  auto read = [&](const std::string& name) -> const Page& {
+    Page page{output_of("./" + name + " --help"), {}, {}};
+    page.options = matches(section(page.text, "OPTIONS"), std::regex(R"((?:^|\n)  (?:-[a-z], )?(--[a-z][a-z-]*))"));
+    page.commands = matches(section(page.text, "COMMANDS"), std::regex(R"((?:^|\n)  ([a-z]+) )"));
+    return out[name] = page;
+  };
+  for (const auto& entry : fs::directory_iterator(LAIT_BUILD_DIR "/bin")) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("lait-")) continue;
+    for (const std::string& command : Names(read(name).commands)) read(name + " " + command);
+  }
+  return out;
+}
+
+TEST(Help, PagesHaveTheSameSections) {
+  const auto all = pages();
+  EXPECT_GE(all.size(), 9u);
+  for (const auto& [name, page] : all) {
+    SCOPED_TRACE(name);
+    EXPECT_TRUE(page.text.starts_with("NAME\n  " + name + " - ")) << page.text;
+    size_t at = 0;
+    for (const char* title : {"SYNOPSIS", "OPTIONS", "EXIT STATUS"}) {
+      const size_t found = page.text.find("\n\n" + std::string(title) + "\n", at);
+      ASSERT_NE(found, std::string::npos) << title << " is missing, or not in its place";
+      at = found;
+    }
+    if (page.commands.empty()) {
+      EXPECT_THAT(section(page.text, "EXAMPLES"), testing::HasSubstr("  " + name + " "));
+    }
+    std::istringstream lines(page.text);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("lait-") == std::string::npos) EXPECT_LE(line.size(), 110u) << line;  // bytes; 100 columns, command lines apart
+    }
+  }
+}
+
+TEST(Help, SynopsesNameTheOptionsAndNoOthers) {
+  for (const auto& [name, page] : pages()) {
+    if (!page.commands.empty()) continue;
+    Names expected = page.options;
+    for (const char* everywhere : {"--help", "--version"}) expected.erase(everywhere);
+    EXPECT_EQ(matches(section(page.text, "SYNOPSIS"), std::regex(R"((--[a-z][a-z-]*))")), expected) << name;
+  }
+}
+
+TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
+  const auto all = pages();
+  std::string text;
+  for (const auto& entry : fs::directory_iterator(LAIT_SOURCE_DIR "/docs")) {
+    std::ifstream in(entry.path());
+    text.append(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const char* file : {"README.md", "CONTRIBUTING.md", "Dockerfile", "configs/demo.sh"}) {
+    std::ifstream in(fs::path(LAIT_SOURCE_DIR) / file);
+    text.append(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const auto& [name, page] : all) text += section(page.text, "EXAMPLES");
+  text = std::regex_replace(text, std::regex(R"(\\\n\s*)"), " ");  // continued lines
+  int checked = 0;
+  // A command line ends at its line's end, at a backquote, a pipe, a redirection.
+  const std::regex command_line(R"((lait-(?:train|eval|predict|data|bench|cache))[ "]+([^\n`|>;&]*))");
+  for (std::sregex_iterator it(text.begin(), text.end(), command_line), end; it != end; ++it) {
+    std::string name = (*it)[1];
+    const std::string arguments = (*it)[2];
+    ASSERT_TRUE(all.contains(name)) << name;
+    if (const std::string command = arguments.substr(0, arguments.find(' ')); all.at(name).commands.contains(command)) name += " " + command;
+    for (const std::string& option : matches(arguments, std::regex(R"((?:^|\s)(--[a-z][a-z-]*))"))) {
+      EXPECT_TRUE(all.at(name).options.contains(option)) << (*it)[0] << ": " << name << " has no " << option;
+      ++checked;
+    }
+  }
+  EXPECT_GT(checked, 20) << "command lines not found";
+}
+
+TEST(Help, BashCompletesTheOptionsOfEveryPage) {
+  for (const auto& [name, page] : pages()) {
+    const std::string out = output_of("bash -c 'source \"" LAIT_SOURCE_DIR "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" + name +
+                                      " --); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"; complete -p " +
+                                      name.substr(0, name.find(' ')) + " >/dev/null'");
+    std::istringstream words(out);
+    EXPECT_EQ(Names(std::istream_iterator<std::string>(words), {}), page.options) << name;
+  }
+}
+
+}  // namespace
+}  // namespace lait
