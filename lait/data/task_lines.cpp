@@ -8,7 +8,7 @@
 namespace lait {
 namespace {
 
-constexpr int kMaxDepth = 64;  // of JSON: the parser's memory is freed recursively
+constexpr int kMostLevels = 64;  // of JSON: the parser's memory is freed recursively
 constexpr size_t kShownBytes = 60;
 
 bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == std::string::npos; }
@@ -23,7 +23,7 @@ bool too_deep(const std::string& text) {
     } else if (text[i] == '"') {
       in_string = true;
     } else if (text[i] == '{' || text[i] == '[') {
-      if (++depth > kMaxDepth) return true;
+      if (++depth > kMostLevels) return true;
     } else if (text[i] == '}' || text[i] == ']') {
       --depth;
     }
@@ -65,7 +65,7 @@ nlohmann::json parse_object(const std::string& line) {
   using nlohmann::json;
   // The parser takes a NUL for the end of the text and would not see what stands behind it.
   if (const size_t nul = line.find('\0'); nul != line.npos) throw BadLine("expected JSON, got a NUL at byte " + std::to_string(nul + 1));
-  if (too_deep(line)) throw BadLine("expected JSON of at most " + std::to_string(kMaxDepth) + " levels, got more");
+  if (too_deep(line)) throw BadLine("expected JSON of at most " + std::to_string(kMostLevels) + " levels, got more");
   std::vector<std::set<std::string>> open_objects;
   const auto each_field_once = [&](int, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start) open_objects.emplace_back();

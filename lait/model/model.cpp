@@ -83,7 +83,7 @@ std::vector<std::pair<std::string, at::Tensor>> ModelImpl::checkpoint_tensors() 
 namespace {
 
 // The matrices alone are nearly all of a model: half as many elements is another model.
-void check_size(const CheckpointTensors& tensors, double parameters) {
+void check_num_weights(const CheckpointTensors& tensors, double parameters) {
   if (tensors.num_elements() >= parameters / 2) return;
   std::ostringstream text;
   text << tensors.dir().string() << ": expected weights of about " << parameters << " parameters, as config.json says, got "
@@ -121,7 +121,7 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
   if (spec.format == SegmentFormat::kPair && config.type_vocab_size < 2) {
     throw UserError(file + ": segment_format: pair needs two token types, and the model has one" + other);
   }
-  check_size(CheckpointTensors(dir), config.num_parameters() + static_cast<double>(spec.num_outputs() * config.hidden_size));
+  check_num_weights(CheckpointTensors(dir), config.num_parameters() + static_cast<double>(spec.num_outputs() * config.hidden_size));
 }
 
 void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
@@ -137,7 +137,7 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
   if (overrides.attention_dropout) config.attention_probs_dropout_prob = *overrides.attention_dropout;
   if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
   const CheckpointTensors tensors(dir);
-  check_size(tensors, config.num_parameters());
+  check_num_weights(tensors, config.num_parameters());
   Model model(config, spec, compute_dtype);
   model->classifier->initialise(seed, config.initializer_range);
   // A head of the same shape in the checkpoint is taken; another task's is not.

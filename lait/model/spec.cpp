@@ -14,7 +14,7 @@
 namespace lait {
 namespace {
 
-constexpr const char* kFile = "lait.yaml";
+constexpr const char* kSpecFile = "lait.yaml";
 constexpr const char* kLabels = "labels";
 
 }  // namespace
@@ -73,7 +73,7 @@ YamlNode scalar(const std::string& text) {
 }  // namespace
 
 ModelSpec read_spec(const std::filesystem::path& dir) {
-  const std::filesystem::path path = dir / kFile;
+  const std::filesystem::path path = dir / kSpecFile;
   if (!std::filesystem::exists(path)) {
     throw UserError(dir.string() + ": expected a checkpoint of lait-train with lait.yaml (a run's best/), got none");
   }

@@ -49,6 +49,7 @@ TemporaryFolder* Install::folder_ = nullptr;
 TEST_F(Install, NothingNamesTheSourceOrBuildFolder) {
   EXPECT_TRUE(fs::exists(prefix() / "lib" / "liblait_ops.so"));
   for (const fs::path& file : files()) {
+    if (file.filename() == "liblait_cuda.so") continue;  // the device code's line tables (for profilers) name their sources
     const MappedFile bytes(file);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     for (const char* folder : {LAIT_SOURCE_DIR "/", LAIT_BUILD_DIR}) {
