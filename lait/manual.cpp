@@ -101,8 +101,8 @@ class ManualFormatter : public CLI::FormatterBase {
     page += "\nOPTIONS\n" + options;
     add(page, "ENVIRONMENT", manual_.environment, width);
     add(page, "FILES", manual_.files, width);
-    add(page, "EXIT STATUS", {{"0", "done"}, {"1", "an error of the program or the machine (a full disk)"},
-                              {"2", "a mistake of the user: wrong options, configs, files; the message says the way out"},
+    add(page, "EXIT STATUS", {{"0", "done"}, {"1", "an error of the program"},
+                              {"2", "what the user can mend: wrong options, configs, files, a full disk; the message says the way out"},
                               {"130, 143", "stopped by Ctrl-C (SIGINT) or SIGTERM"}}, width);
     if (!manual_.examples.empty()) page += "\nEXAMPLES\n" + indent(manual_.examples, 2);
     return page;
@@ -126,7 +126,7 @@ Entries hub_environment() {
 
 Entries compute_environment() {
   return {{"OMP_NUM_THREADS", "CPU threads where no option or config says"},
-          {"LAIT_CPU_CAPABILITY", "generic, avx2 or avx512: kernels of that instruction set instead of the best one"}};
+          {"LAIT_CPU_CAPABILITY", "generic, avx2, avx512 or avx512bf16: kernels of that instruction set instead of the best one"}};
 }
 
 void set_manual(CLI::App& app, const Manual& manual) {
