@@ -12,10 +12,12 @@
 #include "eval/plot.h"
 #include "eval/report.h"
 #include "eval/stop_signals.h"
+#include "eval/table.h"
 #include "lait/data/labels.h"
 #include "lait/error.h"
 #include "lait/manual.h"
 #include "lait/program.h"
+#include "lait/terminal.h"
 
 namespace {
 
@@ -105,7 +107,7 @@ int main(int argc, char** argv) {
     std::vector<Evaluation> rows;
     for (const Job& job : jobs) rows.push_back(evaluate_job(job, options));
     compare_to_p0(rows);
-    fmt::print("{}", report_text(rows));
+    fmt::print("{}", report_text(rows, terminal_width(STDOUT_FILENO)));
     std::fflush(stdout);
     if (!report_dir.empty()) {
       const std::string problem = write_report(rows, report_dir);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "eval/plot.h"
 #include "eval/table.h"
@@ -65,12 +66,12 @@ std::string data_heading(const Evaluation& row) {
 }
 
 // Rows whose segments lost tokens.
-std::string truncation_notes(std::span<const Evaluation> rows) {
+std::string truncation_notes(std::span<const Evaluation> rows, size_t width = std::string::npos) {
   std::string notes;
   for (const Evaluation& row : rows) {
     if (row.truncated_sequences == 0) continue;
-    notes += fmt::format("{} (P = {}): {} of {} distinct segments were truncated\n", display_name(row), row.independent_layers,
-                         row.truncated_sequences, row.sequences);
+    notes += wrap(fmt::format("{} (P = {}): {} of {} distinct segments were truncated", display_name(row), row.independent_layers,
+                              row.truncated_sequences, row.sequences), width);
   }
   return notes;
 }
@@ -117,21 +118,23 @@ Table flops_table(const std::vector<const Evaluation*>& rows, size_t name_width)
 
 constexpr const char* kFlopsHeading = "FLOPs per example: the stock model's in millions, and the shares of it that are left";
 
-std::string report_tables(std::span<const Evaluation> rows, std::string (*format)(const Table&), size_t name_width,
-                          const char* heading_mark) {
+std::string report_tables(std::span<const Evaluation> rows, const std::function<std::string(const Table&)>& format, size_t name_width,
+                          const char* heading_mark, size_t text_width = std::string::npos) {
   std::string out;
   for (const auto& group : by_data(rows)) {
     out += fmt::format("{}{}\n\n", heading_mark, data_heading(*group.front()));
     for (const NamedInterval& metric : group.front()->metrics) out += format(metric_table(group, metric.metric, name_width)) + "\n";
-    out += fmt::format("{}\n\n{}\n", kFlopsHeading, format(flops_table(group, name_width)));
+    out += fmt::format("{}\n{}\n", wrap(kFlopsHeading, text_width), format(flops_table(group, name_width)));
   }
   return out;
 }
 
 }  // namespace
 
-std::string report_text(std::span<const Evaluation> rows) {
-  return report_tables(rows, format_plain, kNameWidth, "") + wrap(kFlopsDefinition, kTextWidth) + truncation_notes(rows);
+std::string report_text(std::span<const Evaluation> rows, std::optional<size_t> width) {
+  const auto format = [&](const Table& table) { return format_plain(table, width.value_or(std::string::npos)); };
+  const size_t text_width = std::min(kTextWidth, width.value_or(kTextWidth));
+  return report_tables(rows, format, kNameWidth, "", text_width) + wrap(kFlopsDefinition, text_width) + truncation_notes(rows, text_width);
 }
 
 std::string report_markdown(std::span<const Evaluation> rows, bool with_plot) {

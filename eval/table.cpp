@@ -1,6 +1,7 @@
 #include "eval/table.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "lait/wrap.h"
 
@@ -24,6 +25,17 @@ std::string pad(const std::string& cell, size_t width, bool left) {
   return left ? cell + spaces : spaces + cell;
 }
 
+std::string format_list(const Table& table) {
+  size_t width = 0;
+  for (const std::string& heading : table.header) width = std::max(width, display_width(heading));
+  std::string out;
+  for (const auto& row : table.rows) {
+    out += row[0] + "\n";
+    for (size_t c = 1; c < row.size(); ++c) out += "  " + pad(table.header[c], width, /*left=*/true) + "  " + row[c] + "\n";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string keep_end(const std::string& utf8, size_t width) {
@@ -35,8 +47,9 @@ std::string keep_end(const std::string& utf8, size_t width) {
   return "…" + utf8.substr(begin);
 }
 
-std::string format_plain(const Table& table) {
+std::string format_plain(const Table& table, size_t width) {
   const std::vector<size_t> widths = column_widths(table);
+  if (std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1)) > width) return format_list(table);
   std::string out;
   auto add = [&](const std::vector<std::string>& row) {
     std::string line;

@@ -1,6 +1,5 @@
 #include "lait/manual.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +8,7 @@
 #include <memory>
 #include <sstream>
 
+#include "lait/terminal.h"
 #include "lait/wrap.h"
 
 namespace lait {
@@ -16,12 +16,6 @@ namespace {
 
 constexpr size_t kMostColumns = 100, kFewestColumns = 40;
 constexpr size_t kTermColumns = 30;  // an option's description begins there, on the next line behind a longer option
-
-size_t page_width() {
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kMostColumns;
-  return std::clamp<size_t>(size.ws_col, kFewestColumns, kMostColumns);
-}
 
 std::string indent(const std::string& lines, size_t columns) {
   std::istringstream in(lines);
@@ -80,7 +74,7 @@ class ManualFormatter : public CLI::FormatterBase {
   explicit ManualFormatter(Manual manual) : manual_(std::move(manual)) {}
 
   std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const override {
-    const size_t width = page_width();
+    const size_t width = std::clamp(terminal_width(STDOUT_FILENO).value_or(kMostColumns), kFewestColumns, kMostColumns);
     std::string name = app->get_name();
     for (const CLI::App* parent = app->get_parent(); parent != nullptr; parent = parent->get_parent()) name = parent->get_name() + " " + name;
     std::string page = "NAME\n" + indent(wrap(name + " - " + app->get_description(), width - 2), 2);
@@ -99,7 +93,9 @@ class ManualFormatter : public CLI::FormatterBase {
     for (const CLI::Option* option : app->get_options([](const CLI::Option*) { return true; })) options += option_entry(*option, width);
     if (!commands.empty()) page += "\nCOMMANDS\n" + commands;
     page += "\nOPTIONS\n" + options;
-    add(page, "ENVIRONMENT", manual_.environment, width);
+    Entries environment = manual_.environment;
+    environment.emplace_back("COLUMNS", "columns of help, tables and progress, in place of the terminal's");
+    add(page, "ENVIRONMENT", environment, width);
     add(page, "FILES", manual_.files, width);
     add(page, "EXIT STATUS", {{"0", "done"}, {"1", "an error of the program"},
                               {"2", "what the user can mend: wrong options, configs, files, a full disk; the message says the way out"},

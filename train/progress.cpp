@@ -1,22 +1,18 @@
 #include "train/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
+#include "lait/terminal.h"
+
 namespace lait {
 namespace {
 
 constexpr double kLineSeconds = 10;  // between plain lines in a pipe
-
-int terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
 
 // A display that cannot be shown (its log is on a full disk) stops no training.
 void show(const std::string& text) {
@@ -31,11 +27,11 @@ std::string format_duration(double seconds) {
   return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60) : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(bool quiet) : quiet_(quiet), terminal_(redraws_lines()) {}
 
 void Progress::update(const ProgressState& s) {
   if (quiet_) return;
-  const std::string numbers =
+  std::string numbers =
       fmt::format("step {}/{}  epoch {:.2f}/{:g}  loss {:.4f}  {:.0f} examples/s  {} left", s.step, s.total_steps, s.epoch,
                   s.total_epochs, s.loss, s.examples_per_s, format_duration(s.seconds_left));
   if (!terminal_) {
@@ -45,12 +41,15 @@ void Progress::update(const ProgressState& s) {
     show(numbers + "\n");
     return;
   }
-  const int width = terminal_width();
+  const int width = static_cast<int>(terminal_width(STDERR_FILENO).value_or(80));
+  if (static_cast<int>(numbers.size()) >= width) {
+    numbers = fmt::format("step {}/{}  loss {:.4f}  {} left", s.step, s.total_steps, s.loss, format_duration(s.seconds_left));
+  }
   const int room = std::clamp(width - static_cast<int>(numbers.size()) - 4, 0, 30);
   std::string line = numbers;
   if (room >= 5) {
     const auto done = static_cast<size_t>(static_cast<double>(room) * static_cast<double>(s.step) / static_cast<double>(std::max<int64_t>(1, s.total_steps)));
-    line = "[" + std::string(done, '=') + std::string(static_cast<size_t>(room) - done, ' ') + "] " + numbers;
+    line = fmt::format("[{}{}] {}", std::string(done, '='), std::string(static_cast<size_t>(room) - done, ' '), numbers);
   }
   show("\r\033[K" + line.substr(0, static_cast<size_t>(std::max(1, width - 1))));
   bar_shown_ = true;

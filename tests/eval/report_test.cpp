@@ -133,6 +133,13 @@ TEST(ReportText, FitsATerminalAndIsPlain) {
   EXPECT_THAT(text, HasSubstr("a multiply-add is 2"));
 }
 
+TEST(ReportText, BecomesListsOnANarrowTerminal) {
+  const std::string text = report_text(make_rows(), /*width=*/40);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), 45u) << line;  // a heading and an interval
+  EXPECT_THAT(text, HasSubstr("\nsick_split3\n  P                  3\n  accuracy % [95 %]  85.0 ["));
+}
+
 TEST(Comparison, TakesTheBestRowOfTheSameExamples) {
   std::vector<Evaluation> rows{make_row("weak", 0, 150), make_row("strong", 0, 180), make_row("split", 3, 170),
                                make_row("other", 3, 170)};

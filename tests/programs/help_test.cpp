@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -83,6 +84,18 @@ TEST(Help, PagesHaveTheSameSections) {
       if (line.find("lait-") == std::string::npos) EXPECT_LE(line.size(), 110u) << line;  // bytes; 100 columns, command lines apart
     }
   }
+}
+
+TEST(Help, ParagraphsAreAsWideAsTheTerminal) {
+  const auto longest_line = [](const std::string& columns) {
+    std::istringstream lines(section(output_of("COLUMNS=" + columns + " ./lait-train --help"), "DESCRIPTION"));
+    size_t longest = 0;
+    for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+    return longest;
+  };
+  EXPECT_LE(longest_line("50"), 50u);
+  EXPECT_GT(longest_line("90"), 70u);
+  EXPECT_LE(longest_line("300"), 100u) << "nobody reads longer lines";
 }
 
 TEST(Help, SynopsesNameTheOptionsAndNoOthers) {
