@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "eval/checkpoints.h"
@@ -33,18 +34,27 @@ struct Job {
 // A line on standard error that counts along on a terminal.
 class EvaluationProgress {
  public:
-  EvaluationProgress(std::string text, int64_t total) : text_(std::move(text)), total_(total), terminal_(isatty(STDERR_FILENO)) {
-    if (!terminal_) fmt::print(stderr, "{}\n", text_);
+  EvaluationProgress(std::string text, int64_t total, bool quiet)
+      : text_(terminal_line(std::move(text))), total_(total), quiet_(quiet), terminal_(redraws_lines()) {
+    if (!terminal_ && !quiet_) fmt::print(stderr, "{}\n", text_);
   }
   void operator()(int64_t done) const {
-    if (terminal_) fmt::print(stderr, "\r\033[K{}{}", text_, done < total_ ? fmt::format(" {} %", 100 * done / total_) : "\n");
+    if (quiet_ || !terminal_) return;
+    fmt::print(stderr, "\r\033[K{}{}", text_, done < total_ ? fmt::format(" {} %", 100 * done / total_) : "\n");
     std::fflush(stderr);
   }
 
  private:
+  // A line that is drawn anew must not be longer than the terminal's.
+  static std::string terminal_line(std::string text) {
+    constexpr size_t kPercent = 6;
+    const auto width = terminal_width(STDERR_FILENO);
+    return redraws_lines() && width ? keep_end(text, std::max(*width, 2 * kPercent) - kPercent) : text;
+  }
+
   std::string text_;
   int64_t total_;
-  bool terminal_;
+  bool quiet_, terminal_;
 };
 
 Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
@@ -54,7 +64,7 @@ Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
   const ModelSpec& spec = predictor.spec();
   const Dataset dataset = predictor.tokenize(*job.examples);
   const EvaluationProgress progress(fmt::format("{} (P = {}): {}, {} examples", job.checkpoint.dir.string(), spec.independent_layers(),
-                                                job.data.split, dataset.size()), dataset.size());
+                                                job.data.split, dataset.size()), dataset.size(), options.quiet);
   return *evaluate(predictor.model(), dataset, metrics_of(find_task(spec.task), spec.head),
                    {job.checkpoint.dir.string(), spec.task, job.data.split}, {.batch_size = options.batch_size, .should_stop = {}, .on_progress = progress});
 }

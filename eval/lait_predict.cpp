@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
                                                 [&](std::string_view text) { out.write(text); });
     if (counts.lines == 0 && !from_stdin) throw UserError(input + ": expected lines to predict, got an empty file");
     out.finish();
-    if (counts.truncated_sequences > 0) {
+    if (counts.truncated_sequences > 0) {  // with --quiet, too: what a prediction did not see is never left unsaid
       fmt::print(stderr, "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n", counts.truncated_sequences);
     }
     return kExitOk;

@@ -12,6 +12,7 @@ struct ModelOptions {
   int64_t batch_size = kEvaluationBatch;
   int64_t threads = 0;  // 0: all cores
   std::string precision_name = "auto", device_name = "auto";
+  bool quiet = false;  // no progress; warnings stay
 
   void add_to(CLI::App& app);
   static const char* synopsis();  // of what add_to adds

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and the FLOPs; train nothing");
   app.add_option("--sweep", sweep, "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept")->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
-  app.add_flag("--quiet", quiet, "print errors only");
+  app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
   Entries environment = hub_environment();
   environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);

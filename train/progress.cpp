@@ -56,7 +56,10 @@ void Progress::update(const ProgressState& s) {
 }
 
 void Progress::message(const std::string& text) {
-  if (quiet_) return;
+  if (!quiet_) warning(text);
+}
+
+void Progress::warning(const std::string& text) {
   if (bar_shown_) show("\r\033[K");
   bar_shown_ = false;
   show(text + "\n");

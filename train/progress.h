@@ -19,6 +19,7 @@ class Progress {
   explicit Progress(bool quiet);
   void update(const ProgressState& state);
   void message(const std::string& text);  // a line of its own, above the bar
+  void warning(const std::string& text);  // likewise, quiet or not
   void finish();                          // leaves the bar's last state standing
 
  private:

@@ -40,6 +40,9 @@ std::string describe(const std::string& name, const Split& split) {
   return text;
 }
 
+// Text that the user gave and the model will not see: said with --quiet, too.
+bool loses_text(const Split& split) { return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0; }
+
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
   std::vector<std::pair<std::string, const Split*>> out;
   for (const auto& [name, split] : {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
@@ -81,7 +84,9 @@ int train(const Config& config, const RunOptions& options) {
 
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(), describe_schedule(in.spec.stages),
                                to_string(in.spec.format), to_string(in.spec.pooling)));
-  for (const auto& [name, split] : splits(in)) progress.message(describe(name, *split));
+  for (const auto& [name, split] : splits(in)) {
+    loses_text(*split) ? progress.warning(describe(name, *split)) : progress.message(describe(name, *split));
+  }
 
   Trainer trainer(model, {.config = in.config,
                           .metrics = in.metrics,

@@ -186,6 +186,13 @@ TEST_F(Programs, EvalOfASweepReportsEveryRunAgainstP0) {
   const auto out = lines_of(predicted.out);
   for (size_t i = 0; i < out.size(); ++i) right += nlohmann::json::parse(out[i]).at("label") == lines[i]["label"];
   EXPECT_DOUBLE_EQ(json[1].at("metrics").at("accuracy").at("value"), right / 90.0);
+  // --quiet leaves out progress, and neither results nor what was truncated.
+  const Result quiet = run("./lait-eval --quiet --precision fp32 --checkpoint '" + path("sweep") + "'");
+  EXPECT_THAT(quiet.out, HasSubstr("distinct segments were truncated"));
+  EXPECT_EQ(quiet.err, "");
+  const Result quiet_prediction = run(predict(path("sweep/model.independent_layers=3"), test, "--quiet"));
+  EXPECT_EQ(quiet_prediction.out, predicted.out);
+  EXPECT_THAT(quiet_prediction.err, HasSubstr("segments were longer than the checkpoint takes and were truncated"));
   // The other split, and a folder of runs where one checkpoint is needed.
   const Result on_validation = run("./lait-eval --checkpoint '" + path("sweep") + "' --split validation");
   EXPECT_THAT(on_validation.out, HasSubstr("jsonl, validation: 20 examples"));

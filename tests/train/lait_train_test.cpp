@@ -142,6 +142,8 @@ TEST_F(LaitTrain, BadLinesAreSkippedUpToTheBudgetAndCounted) {
   const Result result = train("--set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("x"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("1 bad lines skipped"));
+  const Result quiet = train("--quiet --set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("y"));
+  EXPECT_THAT(quiet.err, testing::MatchesRegex("train: 40 examples, [0-9]+ distinct sequences, 1 bad lines skipped\n")) << "a warning";
 }
 
 TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
