@@ -18,6 +18,21 @@ namespace lait {
 
 std::string version_string() { return "lait " LAIT_VERSION " (" LAIT_GIT_HASH ")"; }
 
+std::string shell_words(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") == std::string::npos;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    out += (out.empty() ? "" : " ") + (plain ? word : quoted + "'");
+  }
+  return out;
+}
+
+std::string sibling_program(const std::string& argv0, const std::string& name) {
+  return argv0.substr(0, argv0.rfind('/') + 1) + name;  // npos + 1 is 0
+}
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   app.set_version_flag("--version", version_string());
   app.get_option("--version")->description("print the version and the commit");

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace CLI { class App; }
 
@@ -13,6 +14,11 @@ constexpr int kExitUser = 2;   // an error of the user
 // 130 and 143: interrupted by SIGINT or SIGTERM, everything saved
 
 std::string version_string();  // "lait 0.1.0"
+
+// Words as a shell reads them back, quoted where it needs that: what a message tells the user to type.
+std::string shell_words(const std::vector<std::string>& words);
+// Another program of ours as this one was called: "build/bin/lait-eval" beside "build/bin/lait-train".
+std::string sibling_program(const std::string& argv0, const std::string& name);
 
 // Adds --version, parses argv, calls body; prints "lait-x: message" to stderr on an error and returns the exit code:
 // body's own; 2 for UserError, wrong options (with the nearest option named by CLI11's text), and files, disks and memory

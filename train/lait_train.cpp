@@ -5,6 +5,8 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "lait/config/read.h"
 #include "lait/data/task.h"
@@ -13,6 +15,17 @@
 #include "lait/program.h"
 #include "train/run.h"
 #include "train/sweep.h"
+
+namespace {
+
+// The command line without what a run is begun or continued with.
+std::vector<std::string> typed_words(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  std::erase_if(words, [](const std::string& word) { return word == "--resume" || word == "--overwrite"; });
+  return words;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace lait;
@@ -54,13 +67,17 @@ int main(int argc, char** argv) {
     const std::filesystem::path file = find_config(config_name);
     if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
     if (!output.empty()) overrides.push_back(text_override("output.dir", output));
-    const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet};
-    if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
-    const Config config = read_config(file, overrides, task_names());
-    if (dry) {
+    const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet,
+                             .evaluate_with = sibling_program(argv[0], "lait-eval")};
+    const auto run = [&] {
+      if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
+      const Config config = read_config(file, overrides, task_names());
+      if (!dry) return train(config, options);
       dry_run(config);
       return kExitOk;
-    }
-    return train(config, options);
+    };
+    const int code = run();
+    if (code != kExitOk && !quiet) std::fprintf(stderr, "go on with: %s --resume\n", shell_words(typed_words(argc, argv)).c_str());
+    return code;
   });
 }

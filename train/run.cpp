@@ -15,6 +15,7 @@
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/model/device.h"
+#include "lait/program.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
@@ -106,7 +107,7 @@ int train(const Config& config, const RunOptions& options) {
   }
   catch_signals();
   if (const int signal = trainer.run(); signal != 0) {
-    progress.message(fmt::format("stopped by signal {} at step {} of {}, saved; go on with --resume", signal,
+    progress.message(fmt::format("stopped by signal {} at step {} of {}, saved", signal,
                                  trainer.state().step, trainer.total_steps()));
     return 128 + signal;
   }
@@ -123,7 +124,10 @@ int train(const Config& config, const RunOptions& options) {
   for (const auto& [name, split] : splits(in)) {
     if (name == "train") continue;
     const auto logits = run_model(best.model(), *split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
-    if (!logits) return 128 + stop_signal();
+    if (!logits) {
+      progress.message(fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
+      return 128 + stop_signal();
+    }
     report[name] = {{"examples", split->dataset->size()}, {"metrics", score(in, *split->dataset, *logits)}};
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric, value["value"].get<double>(),
@@ -132,7 +136,9 @@ int train(const Config& config, const RunOptions& options) {
   }
   write_file(run.path() / "report.json", report.dump(2) + "\n");
   progress.message(fmt::format("best model: {}", run.best().string()));
-  progress.message(fmt::format("next: lait-eval --checkpoint {}", run.path().string()));
+  if (!options.evaluate_with.empty()) {
+    progress.message("next: " + shell_words({options.evaluate_with, "--checkpoint", run.path().string()}));
+  }
   return 0;
 }
 

@@ -1,5 +1,7 @@
 // One training run from its config to its report: data, model, training, the test split scored once.
 #pragma once
+#include <string>
+
 #include "lait/config/config.h"
 #include "train/run_directory.h"
 
@@ -8,6 +10,7 @@ namespace lait {
 struct RunOptions {
   IfExists if_exists = IfExists::kRefuse;
   bool quiet = false;
+  std::string evaluate_with{};  // lait-eval as the user would call it, for the last line: what to type next; "": no such line
 };
 
 // Returns the exit code: 0, or 130/143 where a signal ended it (saved).

@@ -10,6 +10,7 @@
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "lait/error.h"
+#include "lait/program.h"
 
 namespace lait {
 namespace {
@@ -77,12 +78,17 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
       continue;
     }
     RunOptions one = options;
+    one.evaluate_with.clear();  // said once, of all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
       if (!options.quiet) std::fprintf(stderr, "finished already: %s\n", dir.c_str());
       continue;
     }
     if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml")) one.if_exists = IfExists::kRefuse;
     if (const int code = train(runs[r].config, one); code != 0) return code;
+  }
+  if (!dry && !options.quiet && !runs.empty()) {
+    const std::string folder = std::filesystem::path(runs.front().config.output.dir).parent_path().string();
+    std::fprintf(stderr, "next: %s\n", shell_words({options.evaluate_with, "--checkpoint", folder}).c_str());
   }
   return 0;
 }

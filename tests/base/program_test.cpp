@@ -100,6 +100,16 @@ TEST(Program, HelpAndVersionGoToStandardOutput) {
   EXPECT_THAT(version.out, testing::MatchesRegex("lait [0-9]+\\.[0-9]+\\.[0-9]+ \\((unknown|[0-9a-f]+(-dirty)?)\\)\n"));
 }
 
+TEST(Program, WordsAreQuotedForTheShell) {
+  EXPECT_EQ(shell_words({"build/bin/lait-train", "--set", "model.independent_layers=0,3"}), "build/bin/lait-train --set model.independent_layers=0,3");
+  EXPECT_EQ(shell_words({"a b", "it's", "", "$HOME"}), "'a b' 'it'\\''s' '' '$HOME'");
+}
+
+TEST(Program, ASiblingLiesInTheSameFolder) {
+  EXPECT_EQ(sibling_program("build/bin/lait-train", "lait-eval"), "build/bin/lait-eval");
+  EXPECT_EQ(sibling_program("lait-train", "lait-eval"), "lait-eval");
+}
+
 // Runs the body in a child whose standard output is `descriptor`; its exit code, or minus the signal that ended it.
 int child(int descriptor, const std::function<int()>& body) {
   std::fflush(nullptr);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <regex>
 #include <sstream>
 
 #include "tests/base/temporary_folder.h"
@@ -13,7 +14,9 @@ namespace lait {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 
 struct Result {
   int code;
@@ -87,7 +90,8 @@ TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
   const Result stopped = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=20 --output " + path("cut") +
                                " & pid=$!; while ! grep -q '\"step\":30' " + path("cut/metrics.jsonl") + " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; kill -TERM $pid; wait $pid");
   ASSERT_EQ(stopped.code, 143) << stopped.err;
-  EXPECT_THAT(stopped.err, HasSubstr("go on with --resume"));
+  EXPECT_THAT(stopped.err, HasSubstr("go on with: " LAIT_BUILD_DIR "/bin/lait-train --config "));
+  EXPECT_THAT(stopped.err, EndsWith(" --resume\n"));
   EXPECT_FALSE(fs::exists(folder_ / "cut" / "report.json"));
   const Result resumed = train("--output " + path("cut") + " --set training.epochs=20 --resume");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
@@ -95,6 +99,42 @@ TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
   const auto weights = [&](const char* run) { return read_file(folder_ / run / "checkpoints" / "step-260" / "model" / "model.safetensors"); };
   EXPECT_EQ(weights("whole"), weights("cut"));
   EXPECT_EQ(read_file(folder_ / "whole" / "best" / "model.safetensors"), read_file(folder_ / "cut" / "best" / "model.safetensors"));
+}
+
+// The first signal asks a run to save, the second ends it wherever it is: no checkpoint is waited for.
+TEST_F(LaitTrain, ASecondSignalEndsTheRunAtOnce) {
+  const Result result = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=1000 --output " + path("run") +
+                              " & pid=$!; while ! grep -q '\"step\":5,' " + path("run/metrics.jsonl") + " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; "
+                              "kill -STOP $pid; kill -INT $pid; kill -TERM $pid; kill -CONT $pid; wait $pid");  // both at once, however slow the machine
+  EXPECT_TRUE(result.code == 130 || result.code == 143) << result.code << ": " << result.err;
+  EXPECT_THAT(result.err, Not(HasSubstr("saved")));
+}
+
+TEST_F(LaitTrain, TheLastLineIsTheNextCommand) {
+  const Result result = train("--set training.steps=1 --output '" + path("my run") + "'");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, EndsWith("next: " LAIT_BUILD_DIR "/bin/lait-eval --checkpoint '" + path("my run") + "'\n"));
+  const size_t begin = result.err.rfind("next: ") + 6;
+  const Result next = shell(result.err.substr(begin, result.err.size() - begin - 1));
+  EXPECT_EQ(next.code, 0) << next.err;
+  EXPECT_EQ(train("--quiet --set training.steps=1 --output " + path("quiet")).err, "");
+}
+
+// Lines that are drawn anew on a terminal; `script` gives the program one.
+TEST_F(LaitTrain, AProgressLineFitsANarrowTerminal) {
+  const std::string command = LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --output " + path("run");
+  if (std::system("command -v script >/dev/null") != 0) GTEST_SKIP() << "script is not installed";
+  const Result result = shell("TERM=xterm COLUMNS=40 script -qec '" + command + "' " + path("typescript"));
+  ASSERT_EQ(result.code, 0) << result.out;
+  const std::regex drawn(R"(\r\x1b\[K((\[=* *\] )?step \d+/[^\r]*))");
+  int count = 0;
+  for (std::sregex_iterator match(result.out.begin(), result.out.end(), drawn), end; match != end; ++match, ++count) {
+    EXPECT_LT((*match)[1].length(), 40) << (*match)[1];
+  }
+  EXPECT_GT(count, 3) << result.out;
+  const Result plain = shell("TERM=dumb script -qec '" + command + " --overwrite' " + path("typescript"));
+  ASSERT_EQ(plain.code, 0) << plain.out;
+  EXPECT_THAT(plain.out, Not(HasSubstr("\033"))) << "a terminal that cannot erase gets whole lines";
 }
 
 TEST_F(LaitTrain, AccumulatedMicroBatchesGiveTheBatchesLoss) {
@@ -153,6 +193,7 @@ TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
   EXPECT_TRUE(fs::exists(folder_ / "s" / "model.independent_layers=4" / "report.json"));
   const Result again = train(arguments);
   EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, EndsWith("next: " LAIT_BUILD_DIR "/bin/lait-eval --checkpoint " + path("s") + "\n"));
   EXPECT_THAT(again.err, HasSubstr("finished already"));
   expect_mistake("--sweep model.independent_layers=3..1 --output " + path("t"), "--sweep: expected key=a,b,c");
 }
