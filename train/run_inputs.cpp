@@ -4,18 +4,36 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "lait/config/read.h"
 #include "lait/data/labels.h"
 #include "lait/error.h"
+#include "lait/program.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
 namespace {
 
-Split read_split(const Task& task, const DataFiles& files, int64_t skip_bad_lines) {
+// Where a task's data is had: a command, or the head of the task's shipped config.
+std::string way_to_data(const Task& task, const std::string& file) {
+  if (task.name() == "wordnet") {
+    const std::string folder = std::filesystem::path(file).parent_path().string();
+    return "make it with: lait-data wordnet --output " + shell_words({folder.empty() ? "." : folder});
+  }
+  for (const ShippedConfig& config : list_configs()) {
+    if (config.name.starts_with(task.name() + "_")) return "where it is had: head " + shell_words({find_config(config.name).string()});
+  }
+  return "check the path, which is taken from " + std::filesystem::current_path().string();
+}
+
+Split read_split(const Task& task, const std::string& key, const DataFiles& files, int64_t skip_bad_lines) {
   Split split;
   for (const std::string& file : files) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error) && !error) {
+      throw UserError(fmt::format("{}: {}: no such file; {}", key, file, way_to_data(task, file)));
+    }
     task.read(file, {.skip_bad_lines = skip_bad_lines - split.counts.bad_lines}, split.examples, split.counts);
   }
   if (!files.empty() && split.examples.empty()) {
@@ -58,9 +76,9 @@ RunInputs read_inputs(const Config& config) {
   spec.task = in.task->name();
 
   if (config.data.train.empty()) throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
-  in.train = read_split(*in.task, config.data.train, config.data.skip_bad_lines);
-  in.validation = read_split(*in.task, config.data.validation, config.data.skip_bad_lines);
-  in.test = read_split(*in.task, config.data.test, config.data.skip_bad_lines);
+  in.train = read_split(*in.task, "data.train", config.data.train, config.data.skip_bad_lines);
+  in.validation = read_split(*in.task, "data.validation", config.data.validation, config.data.skip_bad_lines);
+  in.test = read_split(*in.task, "data.test", config.data.test, config.data.skip_bad_lines);
   spec.labels = in.task->labels();
   if (in.task->open_labels()) {
     if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.examples);

@@ -159,7 +159,8 @@ fs::path find_model(const std::string& name) {
   }
   const fs::path snapshot = cached_snapshot(name);
   if (!snapshot.empty() && is_model(snapshot)) return snapshot;
-  const std::string fetch = "hf download " + name;
+  // The default model comes with set-up; its hub name has an owner.
+  const std::string fetch = name == "all-MiniLM-L6-v2" ? "make setup (in the source tree)" : "hf download " + name;
   if (!snapshot.empty()) {
     throw UserError("model.path: " + name + ": " + snapshot.string() + " has no config.json; fetch the model again: " + fetch);
   }

@@ -157,7 +157,10 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
   expect_mistake("--set training.learing_rate=1 --set bath_size=3 --output " + path("x"), "did you mean");
   expect_mistake("--set model.independent_layers=7 --output " + path("x"), "expected 0 to 4");
   expect_mistake("--set model.path=no-such-model --output " + path("x"), "hf download no-such-model");
-  expect_mistake("--set data.train=nowhere.jsonl --output " + path("x"), "nowhere.jsonl: cannot read");
+  expect_mistake("--set data.train=nowhere.jsonl --output " + path("x"), "data.train: nowhere.jsonl: no such file; check the path, which is taken from ");
+  expect_mistake("--set task=wordnet --set data.train='my data/train.jsonl' --output " + path("x"),
+                 "no such file; make it with: lait-data wordnet --output 'my data'");
+  expect_mistake("--set task=sick --set data.train=a.txt --output " + path("x"), "no such file; where it is had: head ");
   expect_mistake("--set task=jsnl --output " + path("x"), "did you mean jsonl?");
   expect_mistake("--set training.device=cuda --output " + path("x"), "device");
   expect_mistake("--set model.pooling=cls --set model.independent_layers=4 --output " + path("x"), "cls");
