@@ -81,7 +81,8 @@ TEST(Help, PagesHaveTheSameSections) {
     }
     std::istringstream lines(page.text);
     for (std::string line; std::getline(lines, line);) {
-      if (line.find("lait-") == std::string::npos) EXPECT_LE(line.size(), 110u) << line;  // bytes; 100 columns, command lines apart
+      if (line.find("lait-") != std::string::npos) continue;  // command lines
+      EXPECT_LE(line.size(), 110u) << line;                   // bytes; 100 columns
     }
   }
 }
