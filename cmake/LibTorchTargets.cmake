@@ -13,3 +13,6 @@ target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}
 target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
 target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
 target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY)  # the wheel has fmt's headers, not its library
+# Without -fopenmp at::parallel_for, which is header code, runs on one thread and says nothing.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+target_link_libraries(lait::torch INTERFACE OpenMP::OpenMP_CXX)
