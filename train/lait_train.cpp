@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   app.add_option("--output", output, "run directory (the config's output.dir)")->option_text("DIR");
   auto* resume_flag = app.add_flag("--resume", resume, "continue the run in the run directory");
   app.add_flag("--overwrite", overwrite, "replace the run in the run directory")->excludes(resume_flag);
-  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and the FLOPs; train nothing");
+  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and FLOPs; estimate memory, and time from a few steps; write nothing");
   app.add_option("--sweep", sweep, "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept")->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "eval/flops.h"
 #include "eval/intervals.h"
@@ -16,6 +17,7 @@
 #include "lait/files.h"
 #include "lait/model/device.h"
 #include "lait/program.h"
+#include "train/estimate.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
@@ -142,9 +144,50 @@ int train(const Config& config, const RunOptions& options) {
   return 0;
 }
 
-void dry_run(const Config& config) {
+namespace {
+
+// Bytes that the kernel could give without swapping; nullopt: it does not say.
+std::optional<int64_t> available_bytes() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string name, rest; info >> name; std::getline(info, rest)) {
+    int64_t kilobytes = 0;
+    if (name == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
+  }
+  return std::nullopt;
+}
+
+RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
+  const auto mega = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  const std::optional<int64_t> available = device.is_cpu() ? available_bytes() : std::nullopt;
+  model->move_to(device);
+  const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
+  RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
+  fmt::print("# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of "
+             "the largest batch, {} rows)\n",
+             mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward), mega(memory.gradients),
+             mega(memory.activations), memory.largest_batch_rows);
+  if (available && *available + memory.weights < memory.total()) {  // the weights are loaded already
+    fmt::print("#   this machine has {:.0f} MB left: lower training.batch_size (and raise training.accumulation); the time is not measured\n",
+               mega(*available));
+    return cost;
+  }
+  std::fflush(stdout);  // the rest takes a few steps
+  const TimeEstimate time = measure_time(model, in);
+  cost.seconds = time.total();
+  fmt::print("# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} threads\n",
+             format_duration(time.total()), format_duration(time.training_seconds), time.steps, format_duration(time.evaluation_seconds),
+             time.measured_steps, time.seconds_per_step, at::get_num_threads());
+  return cost;
+}
+
+}  // namespace
+
+RunCost dry_run(const Config& config) {
+  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
+  const at::Device device = resolve_device(config.training.device);
+  const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   const RunInputs in = read_inputs(config);
-  const Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat, config.training.seed);
+  const Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
   int64_t parameters = 0;
   for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
   fmt::print("{}\n", write_config(in.config));
@@ -169,6 +212,7 @@ void dry_run(const Config& config) {
                flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
   }
   fmt::print("# {}\n", kFlopsDefinition);
+  return print_cost(in, model, device);
 }
 
 }  // namespace lait

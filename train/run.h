@@ -1,5 +1,7 @@
 // One training run from its config to its report: data, model, training, the test split scored once.
 #pragma once
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "lait/config/config.h"
@@ -16,7 +18,13 @@ struct RunOptions {
 // Returns the exit code: 0, or 130/143 where a signal ended it (saved).
 int train(const Config& config, const RunOptions& options);
 
-// Prints the resolved config, the model's size, the data's lengths and the schedule's FLOPs; trains and writes nothing.
-void dry_run(const Config& config);
+// What training would take (train/estimate.h).
+struct RunCost {
+  int64_t memory = 0;             // bytes, beside program and data
+  std::optional<double> seconds;  // nullopt: there is too little memory to measure it
+};
+// Prints the resolved config, the model's size, the data's lengths, the schedule's FLOPs, and the memory and time that training
+// would take; for the time a few steps are run and thrown away. Writes nothing.
+RunCost dry_run(const Config& config);
 
 }  // namespace lait

@@ -44,10 +44,10 @@ class Trainer {
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return total_steps_; }
-
- private:
   // Optimiser steps done at the end of each epoch.
   static std::vector<int64_t> epoch_ends(const Dataset& dataset, const TrainingConfig& config);
+
+ private:
   int run_steps();
   TrainerState read_state(const std::filesystem::path& file) const;
   bool is_epoch_end() const;
