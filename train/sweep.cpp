@@ -11,6 +11,7 @@
 #include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/program.h"
+#include "train/progress.h"
 
 namespace lait {
 namespace {
@@ -26,6 +27,24 @@ int64_t whole_number(std::string_view text, const std::string& all) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) bad(all);
   return value;
+}
+
+struct NamedCost {
+  std::string name;
+  RunCost cost;
+};
+
+void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
+  double seconds = 0;
+  size_t unmeasured = 0;
+  fmt::print("# sweep: {} of {} runs left to do, one after the other\n", runs.size(), all_runs);
+  for (const auto& [name, cost] : runs) {
+    fmt::print("#   {}: {}, {:.0f} MB\n", name, cost.seconds ? format_duration(*cost.seconds) : "too little memory",
+               static_cast<double>(cost.memory) / 1e6);
+    seconds += cost.seconds.value_or(0);
+    if (!cost.seconds) ++unmeasured;
+  }
+  fmt::print("# time of all: {}{}\n", format_duration(seconds), unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
 }
 
 }  // namespace
@@ -70,17 +89,18 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
     runs.push_back({sweep.key + "=" + value, std::move(config)});
   }
+  std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;
     if (!options.quiet) std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
-    if (dry) {
-      dry_run(runs[r].config);
-      continue;
-    }
     RunOptions one = options;
     one.evaluate_with.clear();  // said once, of all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
       if (!options.quiet) std::fprintf(stderr, "finished already: %s\n", dir.c_str());
+      continue;
+    }
+    if (dry) {
+      costs.push_back({runs[r].name, dry_run(runs[r].config)});
       continue;
     }
     if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml")) one.if_exists = IfExists::kRefuse;
@@ -90,6 +110,7 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     const std::string folder = std::filesystem::path(runs.front().config.output.dir).parent_path().string();
     std::fprintf(stderr, "next: %s\n", shell_words({options.evaluate_with, "--checkpoint", folder}).c_str());
   }
+  if (dry) print_costs(costs, runs.size());
   return 0;
 }
 

@@ -212,5 +212,18 @@ TEST_F(LaitTrain, DryRunWritesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 
+TEST_F(LaitTrain, DryRunOfASweepAddsUpTheRunsThatAreLeft) {
+  const std::string arguments = "--sweep model.independent_layers=0,4 --set training.steps=2 --output " + path("s");
+  const Result result = train(arguments + " --dry-run");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("# sweep: 2 of 2 runs left to do"));
+  EXPECT_THAT(result.out, ContainsRegex("#   model.independent_layers=4: [0-9:]+, [0-9]+ MB\n# time of all: [0-9:]+\n"));
+  EXPECT_FALSE(fs::exists(folder_ / "s"));
+  ASSERT_EQ(train("--set model.independent_layers=0 --set training.steps=2 --output '" + path("s/model.independent_layers=0") + "'").code, 0);
+  const Result left = train(arguments + " --dry-run");
+  ASSERT_EQ(left.code, 0) << left.err;
+  EXPECT_THAT(left.out, HasSubstr("# sweep: 1 of 2 runs left to do"));
+}
+
 }  // namespace
 }  // namespace lait
