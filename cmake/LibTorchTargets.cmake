@@ -13,6 +13,7 @@ target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}
 target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
 target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
 target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY)  # the wheel has fmt's headers, not its library
-# Without -fopenmp at::parallel_for, which is header code, runs on one thread and says nothing.
-find_package(OpenMP REQUIRED COMPONENTS CXX)
-target_link_libraries(lait::torch INTERFACE OpenMP::OpenMP_CXX)
+# Without -fopenmp at::parallel_for, which is header code, runs on one thread and says nothing. The libgomp that is found
+# when a program starts is LibTorch's own, so that there is one pool of threads.
+target_compile_options(lait::torch INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp>")
+target_link_options(lait::torch INTERFACE "$<$<LINK_LANGUAGE:CXX>:-fopenmp>")

@@ -117,10 +117,11 @@ int main(int argc, char** argv) {
     std::vector<Evaluation> rows;
     for (const Job& job : jobs) rows.push_back(evaluate_job(job, options));
     compare_to_p0(rows);
+    std::string problem;
+    if (!report_dir.empty()) problem = write_report(rows, report_dir);  // first: a closed pipe ends the program
     fmt::print("{}", report_text(rows, terminal_width(STDOUT_FILENO)));
     std::fflush(stdout);
     if (!report_dir.empty()) {
-      const std::string problem = write_report(rows, report_dir);
       fmt::print("report: {}\n", (std::filesystem::path(report_dir) / "report.md").string());
       if (problem.empty()) {
         fmt::print("plot: {}\n", (std::filesystem::path(report_dir) / kPlotFile).string());

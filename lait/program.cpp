@@ -8,8 +8,10 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <stdexcept>
 #include <system_error>
 
+#include "kernels/segment_attention.h"
 #include "lait/error.h"
 #include "lait/file_writer.h"
 #include "lait/git_hash.h"  // made by the build
@@ -33,6 +35,30 @@ std::string sibling_program(const std::string& argv0, const std::string& name) {
   return argv0.substr(0, argv0.rfind('/') + 1) + name;  // npos + 1 is 0
 }
 
+namespace {
+
+// False: --help or --version is printed, and that is all.
+bool parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return true;
+  } catch (const CLI::Success& printed) {
+    app.exit(printed);
+    return false;
+  }
+}
+
+// A wrong LAIT_CPU_CAPABILITY is found before anything is read.
+void check_environment() {
+  try {
+    kernels::cpu::capability();
+  } catch (const std::invalid_argument& error) {
+    throw UserError(error.what());
+  }
+}
+
+}  // namespace
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   app.set_version_flag("--version", version_string());
   app.get_option("--version")->description("print the version and the commit");
@@ -42,14 +68,12 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
   try {
-    app.parse(argc, argv);
-    const int code = body();
+    const int code = parse(app, argc, argv) ? (check_environment(), body()) : kExitOk;
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
       throw_write_error("standard output");
     }
     return code;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
     complain(std::string(error.what()) + "; see " + name + " --help");
     return kExitUser;
   } catch (const UserError& error) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <numeric>
 
@@ -11,7 +12,7 @@
 #include "lait/data/batches.h"
 #include "lait/ops/ops.h"
 #include "train/sampler.h"
-#include "train/trainer.h"
+#include "train/train_step.h"
 
 namespace lait {
 namespace {
@@ -153,8 +154,8 @@ double seconds_of(const std::function<void()>& run) {
 TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   const TrainingConfig& config = inputs.config.training;
   const Dataset& train = *inputs.train.dataset;
-  const std::vector<int64_t> ends = Trainer::epoch_ends(train, config);
-  TimeEstimate out{.steps = config.steps.value_or(ends.back())};
+  const TrainingLength length = training_length(train, config);
+  TimeEstimate out{.steps = length.steps};
   const at::Device device = model->parameters().front().device();
   const bool regression = model->spec.head == Head::kRegression;
   const auto to_batch = [&](const Dataset& data, const std::vector<int64_t>& examples) {
@@ -193,7 +194,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   };
   // As Trainer::evaluation_due: every so many steps and after the last, or at each epoch's end.
   const int64_t every = config.evaluate_every;
-  if (inputs.validation.dataset) out.evaluations = every > 0 ? (out.steps + every - 1) / every : std::ssize(ends);
+  if (inputs.validation.dataset) out.evaluations = every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
   out.evaluation_seconds = pass_seconds(inputs.validation) * static_cast<double>(out.evaluations + 1) + pass_seconds(inputs.test);
   return out;
 }

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM: the first asks the run to finish its step, save and end; a second ends the program at once.
+// SIGINT and SIGTERM: the first asks the run to finish its step, save and end; a second ends the program at once, and
+// what was not saved is lost.
 #pragma once
 
 namespace lait {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -32,7 +33,7 @@ int main(int argc, char** argv) {
   CLI::App app{"fine-tunes a pretrained Transformer with layer-adjustable interactions between text segments", "lait-train"};
   std::string config_name, output, sweep;
   std::vector<std::string> overrides;
-  bool resume = false, overwrite = false, dry = false, list = false, quiet = false;
+  bool resume = false, overwrite = false, dry = false, list = false, list_keys = false, quiet = false;
   app.add_option("--config", config_name, "YAML file, or the name of a shipped config")->option_text("FILE|NAME");
   app.add_option("--set", overrides, "overrides the config, e.g. model.independent_layers=4; repeatable")->option_text("KEY=VALUE")->take_all();
   app.add_option("--output", output, "run directory (the config's output.dir)")->option_text("DIR");
@@ -41,12 +42,13 @@ int main(int argc, char** argv) {
   app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and FLOPs; estimate memory, and time from a few steps; write nothing");
   app.add_option("--sweep", sweep, "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept")->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
+  app.add_flag("--list-keys", list_keys, "list every key that a config may have");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
   Entries environment = hub_environment();
   environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);
   set_manual(app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | --overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
-                               "--list-configs",
+                               "--list-configs | --list-keys",
                    .description = "An example's text segments are processed independently in the first P layers (model.independent_layers) and together in "
                                   "the rest. A stopped run (Ctrl-C, SIGTERM) saves first and goes on with --resume; a second Ctrl-C ends at once.",
                    .environment = environment,
@@ -63,7 +65,12 @@ int main(int argc, char** argv) {
       for (const ShippedConfig& shipped : list_configs()) fmt::print("{:<24} {}\n", shipped.name, shipped.summary);
       return kExitOk;
     }
+    if (list_keys) {
+      fmt::print("{}", config_reference());
+      return kExitOk;
+    }
     if (config_name.empty()) throw UserError("--config: expected a YAML file or a shipped config's name; --list-configs lists them");
+    if (!dry) std::signal(SIGPIPE, SIG_IGN);  // nobody reads the progress any more (`| head`): the run goes on
     const std::filesystem::path file = find_config(config_name);
     if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
     if (!output.empty()) overrides.push_back(text_override("output.dir", output));

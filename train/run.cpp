@@ -71,7 +71,23 @@ nlohmann::ordered_json truncated(const RunInputs& in) {
   return out;
 }
 
+// A checkpoint goes on as the run that it is of; another spelling of a path is no change, since the data has a checksum (trainer.h).
+void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
+  std::vector<std::string> changed = changed_since(dir, config);
+  std::erase_if(changed, [](const std::string& name) { return name == "data.train" || name == "data.validation"; });
+  if (changed.empty()) return;
+  throw UserError(fmt::format("{}: the run was begun with {} of other values (config.yaml); resume with those, or start anew with --overwrite",
+                              dir.string(), fmt::join(changed, ", ")));
+}
+
 }  // namespace
+
+std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
+  constexpr std::string_view kFree[] = {"output.dir", "output.keep", "training.log_every", "training.checkpoint_every", "training.threads"};
+  std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
+  std::erase_if(changed, [&](const std::string& name) { return std::ranges::find(kFree, name) != std::end(kFree); });
+  return changed;
+}
 
 int train(const Config& config, const RunOptions& options) {
   if (config.output.dir.empty()) throw UserError("output.dir: expected the run directory; set it in the config or pass --output DIR");
@@ -83,7 +99,9 @@ int train(const Config& config, const RunOptions& options) {
   Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
   model->move_to(device);
   RunDirectory run(config.output.dir, options.if_exists);
-  run.write_config(write_config(in.config));
+  const auto checkpoint = options.if_exists == IfExists::kResume ? run.newest_checkpoint() : std::nullopt;
+  if (checkpoint) check_is_the_run(run.path(), in.config);
+  if (!checkpoint) run.write_config(write_config(in.config));
 
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(), describe_schedule(in.spec.stages),
                                to_string(in.spec.format), to_string(in.spec.pooling)));
@@ -100,8 +118,9 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} steps in {} on {}, {} threads, seed {}", trainer.total_steps(),
                                dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(), at::get_num_threads(), config.training.seed));
   if (options.if_exists == IfExists::kResume) {
-    if (const auto checkpoint = run.newest_checkpoint()) {
+    if (checkpoint) {
       trainer.resume(*checkpoint);
+      run.write_config(write_config(in.config));
       progress.message(fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
     } else {
       run.truncate_metrics(0);  // it died before its first checkpoint

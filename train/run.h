@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lait/config/config.h"
 #include "train/run_directory.h"
@@ -14,6 +15,10 @@ struct RunOptions {
   bool quiet = false;
   std::string evaluate_with{};  // lait-eval as the user would call it, for the last line: what to type next; "": no such line
 };
+
+// Fields in which `config` would not give the run that is in `dir`, whose config.yaml is read. Not counted: where it lies, what
+// it shows and keeps, its threads (no result depends on them).
+std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config);
 
 // Returns the exit code: 0, or 130/143 where a signal ended it (saved).
 int train(const Config& config, const RunOptions& options);

@@ -1,6 +1,7 @@
 #include "train/sampler.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "kernels/philox.h"
@@ -42,6 +43,23 @@ std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const Tr
   auto batches = split_into_batches(dataset, order, config.batch_size, config.batch_by);
   shuffle(batches, config.seed, static_cast<uint32_t>(epoch), 1);
   return batches;
+}
+
+TrainingLength training_length(const Dataset& dataset, const TrainingConfig& config) {
+  const auto steps_of = [&](int64_t epoch) {
+    return (std::ssize(epoch_batches(dataset, config, epoch)) + config.accumulation - 1) / config.accumulation;
+  };
+  const int64_t first = steps_of(0);
+  if (config.steps) return {*config.steps, static_cast<double>(*config.steps) / static_cast<double>(first)};
+  const double epochs = config.epochs.value_or(kDefaultEpochs);
+  int64_t steps = 0;
+  for (int64_t epoch = 0; static_cast<double>(epoch) < epochs; ++epoch) {
+    // With batches of examples every epoch has as many.
+    const int64_t whole = epoch > 0 && config.batch_by == BatchBy::kTokens ? steps_of(epoch) : first;
+    const double share = std::min(1.0, epochs - static_cast<double>(epoch));
+    steps += std::max<int64_t>(1, std::llround(share * static_cast<double>(whole)));
+  }
+  return {steps, epochs};
 }
 
 }  // namespace lait

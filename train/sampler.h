@@ -13,4 +13,12 @@ namespace lait {
 inline constexpr int64_t kPoolBatches = 50;
 std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const TrainingConfig& config, int64_t epoch);
 
+// How long a training is: optimiser steps, and the epochs that they make.
+struct TrainingLength {
+  int64_t steps = 0;
+  double epochs = 0;
+};
+inline constexpr double kDefaultEpochs = 3;
+TrainingLength training_length(const Dataset& dataset, const TrainingConfig& config);
+
 }  // namespace lait

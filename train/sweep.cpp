@@ -1,6 +1,7 @@
 #include "train/sweep.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -45,6 +46,15 @@ void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
     if (!cost.seconds) ++unmeasured;
   }
   fmt::print("# time of all: {}{}\n", format_duration(seconds), unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
+}
+
+// A report is kept only where it is of this config; what the config leaves to the task is in the run's own.
+void check_is_finished(const std::filesystem::path& dir, const Config& config) {
+  std::vector<std::string> changed = changed_since(dir, config);
+  if (!config.model.head) std::erase(changed, "model.head");
+  if (changed.empty()) return;
+  throw UserError(fmt::format("{}: finished already, but with {} of other values (config.yaml); replace it with --overwrite, or name another folder with --output",
+                              dir.string(), fmt::join(changed, ", ")));
 }
 
 }  // namespace
@@ -96,6 +106,7 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     RunOptions one = options;
     one.evaluate_with.clear();  // said once, of all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
+      check_is_finished(dir, runs[r].config);
       if (!options.quiet) std::fprintf(stderr, "finished already: %s\n", dir.c_str());
       continue;
     }

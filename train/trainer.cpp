@@ -36,32 +36,17 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
       in_(inputs),
       run_(run),
       progress_(progress),
-      epoch_ends_(epoch_ends(*inputs.train, inputs.config.training)),
-      total_steps_(inputs.config.training.steps.value_or(epoch_ends_.back())),
-      step_(model, inputs.config.training, total_steps_),
+      length_(training_length(*inputs.train, inputs.config.training)),
+      step_(model, inputs.config.training, length_.steps),
+      identity_{.precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
+                .train = inputs.train->checksum(),
+                .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum()},
       plan_(model->pack_plan()),
       device_(model->parameters().front().device()) {}
 
-std::vector<int64_t> Trainer::epoch_ends(const Dataset& dataset, const TrainingConfig& config) {
-  const double epochs = config.epochs.value_or(kDefaultEpochs);
-  std::vector<int64_t> ends;
-  int64_t total = 0, batches = 0;
-  for (int64_t epoch = 0; config.steps ? total < *config.steps : static_cast<double>(epoch) < epochs; ++epoch) {
-    // With batches of examples every epoch has as many.
-    if (epoch == 0 || config.batch_by == BatchBy::kTokens) {
-      batches = static_cast<int64_t>(epoch_batches(dataset, config, epoch).size());
-    }
-    const double share = config.steps ? 1.0 : std::min(1.0, epochs - static_cast<double>(epoch));
-    const int64_t steps = (batches + config.accumulation - 1) / config.accumulation;
-    total += std::max<int64_t>(1, std::llround(share * static_cast<double>(steps)));
-    ends.push_back(config.steps ? std::min(total, *config.steps) : total);
-  }
-  return ends;
-}
-
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   at::NoGradGuard no_grad;
-  state_ = read_state(checkpoint / kStateFile);
+  state_ = read_state(checkpoint / kStateFile);  // before anything of the model is changed
   saved_step_ = state_.step;
   load_weights(checkpoint / kModelFolder, model_);
   const SafetensorsFile moments(checkpoint / kOptimizerFile);
@@ -79,8 +64,12 @@ TrainerState Trainer::read_state(const std::filesystem::path& file) const {
   const auto json = read_json(file);
   TrainerState state;
   int64_t total = 0;
+  Identity identity;
   try {
     json.at("total_steps").get_to(total);
+    json.at("precision").get_to(identity.precision);
+    json.at("train").get_to(identity.train);
+    json.at("validation").get_to(identity.validation);
     json.at("step").get_to(state.step);
     json.at("epoch").get_to(state.epoch);
     json.at("batch").get_to(state.batch);
@@ -90,12 +79,17 @@ TrainerState Trainer::read_state(const std::filesystem::path& file) const {
   } catch (const nlohmann::json::exception&) {
     throw UserError(file.string() + ": expected what lait-train writes, got something else; start anew with --overwrite");
   }
-  if (total != total_steps_) {
-    throw UserError(fmt::format("{}: the run was for {} steps, the config and data now make {}; resume with the same config "
-                                "and data, or start anew with --overwrite",
-                                file.string(), total, total_steps_));
+  const auto refuse = [&](const std::string& what) {
+    throw UserError(fmt::format("{}: {}; resume with what the run was begun with, or start anew with --overwrite", file.string(), what));
+  };
+  if (identity.precision != identity_.precision) {
+    refuse(fmt::format("the run is in {}, this would go on in {} (training.precision)", identity.precision, identity_.precision));
   }
-  const bool possible = state.step >= 0 && state.step <= total_steps_ && state.epoch >= 0 && state.epoch <= std::ssize(epoch_ends_) && state.batch >= 0;
+  const char* const changed = "is not the data that the run was begun with (other texts, labels, order or tokens)";
+  if (identity.train != identity_.train) refuse(std::string("data.train ") + changed);
+  if (identity.validation != identity_.validation) refuse(std::string("data.validation ") + changed);
+  if (total != length_.steps) refuse(fmt::format("the run is of {} steps, config and data now make {}", total, length_.steps));
+  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 && state.epoch <= state.step && state.batch >= 0;
   if (!possible || (state.batch > 0 && state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
     throw UserError(fmt::format("{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite", file.string(),
                                 state.step, state.epoch, state.batch));
@@ -107,36 +101,40 @@ void Trainer::save() const {
   run_.save_checkpoint(state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
     save_checkpoint(model_, dir / kModelFolder);
     write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-    nlohmann::ordered_json json{{"step", state_.step},   {"total_steps", total_steps_},
+    nlohmann::ordered_json json{{"step", state_.step},   {"total_steps", length_.steps},
                                 {"epoch", state_.epoch}, {"batch", state_.batch},
-                                {"evaluated_step", state_.evaluated_step}, {"best_step", state_.best_step}};
+                                {"evaluated_step", state_.evaluated_step}, {"best_step", state_.best_step},
+                                {"precision", identity_.precision}, {"train", identity_.train},
+                                {"validation", identity_.validation}};
     json["best"] = state_.best ? nlohmann::ordered_json(*state_.best) : nlohmann::ordered_json(nullptr);
     write_file(dir / kStateFile, json.dump(2) + "\n");
   });
 }
 
-bool Trainer::is_epoch_end() const { return std::ranges::binary_search(epoch_ends_, state_.step); }
+bool Trainer::is_epoch_end() const { return state_.batch == 0; }
+
+const std::vector<std::vector<int64_t>>& Trainer::batches() {
+  if (batches_epoch_ != state_.epoch) {
+    batches_ = epoch_batches(*in_.train, in_.config.training, state_.epoch);
+    batches_epoch_ = state_.epoch;
+  }
+  return batches_;
+}
 
 bool Trainer::evaluation_due() const {
   if (in_.validation == nullptr || state_.step == 0 || state_.evaluated_step == state_.step) return false;
   const int64_t every = in_.config.training.evaluate_every;
-  return state_.step == total_steps_ || (every > 0 ? state_.step % every == 0 : is_epoch_end());
+  return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
 
 bool Trainer::checkpoint_due() const {
   const int64_t every = in_.config.training.checkpoint_every;
-  return state_.step == total_steps_ || (every > 0 ? state_.step % every == 0 : is_epoch_end());
+  return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
 
-double Trainer::epochs_done() const {
-  int64_t begin = 0;
-  for (size_t e = 0; e < epoch_ends_.size(); ++e) {
-    if (state_.step < epoch_ends_[e]) {
-      return static_cast<double>(e) + static_cast<double>(state_.step - begin) / static_cast<double>(epoch_ends_[e] - begin);
-    }
-    begin = epoch_ends_[e];
-  }
-  return static_cast<double>(epoch_ends_.size());
+double Trainer::epochs_done() {
+  const double of_this = state_.batch == 0 ? 0 : static_cast<double>(state_.batch) / static_cast<double>(batches().size());
+  return static_cast<double>(state_.epoch) + of_this;
 }
 
 int Trainer::run() {
@@ -154,12 +152,13 @@ int Trainer::run_steps() {
   report_began_ = now();
   while (stop_signal() == 0) {
     if (evaluation_due() && !evaluate()) break;
-    if (state_.step == total_steps_ && in_.validation == nullptr) save_best();
+    if (state_.step == length_.steps && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
+      report_loss();  // which refuses a model that is lost: it must not take the place of a good checkpoint
       save();
       saved_step_ = state_.step;
     }
-    if (state_.step == total_steps_) {
+    if (state_.step == length_.steps) {
       progress_.finish();
       return 0;
     }
@@ -173,31 +172,29 @@ int Trainer::run_steps() {
 
 void Trainer::one_step() {
   const TrainingConfig& config = in_.config.training;
-  if (batches_epoch_ != state_.epoch) {
-    batches_ = epoch_batches(*in_.train, config, state_.epoch);
-    batches_epoch_ = state_.epoch;
-  }
+  const auto& batches = this->batches();
   std::vector<DeviceBatch> micro_batches;
   const bool regression = model_->spec.head == Head::kRegression;
-  for (int64_t i = 0; i < config.accumulation && state_.batch < static_cast<int64_t>(batches_.size()); ++i, ++state_.batch) {
-    micro_batches.push_back(to_device(pack(*in_.train, batches_[state_.batch], plan_), device_, regression));
+  for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches); ++i, ++state_.batch) {
+    micro_batches.push_back(to_device(pack(*in_.train, batches[state_.batch], plan_), device_, regression));
     reported_examples_ += micro_batches.back().num_examples();
-    for (int64_t e : batches_[state_.batch]) reported_tokens_ += in_.train->example_length(e);
+    for (int64_t e : batches[state_.batch]) reported_tokens_ += in_.train->example_length(e);
   }
   const at::Tensor loss = step_.run(micro_batches, state_.step);
   loss_sum_ = loss_sum_.defined() ? loss_sum_ + loss : loss;
   ++state_.step;
   ++reported_steps_;
-  if (state_.batch == static_cast<int64_t>(batches_.size())) {
+  if (state_.batch == std::ssize(batches)) {
     ++state_.epoch;
     state_.batch = 0;
   }
-  if (state_.step % config.log_every == 0 || state_.step == total_steps_) report_loss();
+  if (state_.step % config.log_every == 0 || state_.step == length_.steps) report_loss();
 }
 
 void Trainer::report_loss() {
   if (reported_steps_ == 0) return;
   const double loss = loss_sum_.item<double>() / static_cast<double>(reported_steps_);
+  const double gradient_norm = step_.optimizer().gradient_norm().item<double>();
   const double seconds = now() - report_began_;
   train_seconds_ += seconds;
   trained_steps_ += reported_steps_;
@@ -206,24 +203,23 @@ void Trainer::report_loss() {
                        {"epoch", epochs_done()},
                        {"split", "train"},
                        {"loss", loss},
-                       {"gradient_norm", step_.optimizer().gradient_norm().item<double>()},
+                       {"gradient_norm", gradient_norm},
                        {"lr", step_.optimizer().learning_rate(state_.step - 1)},
                        {"examples_per_s", examples_per_s},
                        {"tokens_per_s", static_cast<double>(reported_tokens_) / seconds}});
-  if (!std::isfinite(loss)) {
-    throw UserError(fmt::format("step {}: the loss is {}; lower training.learning_rate or training.max_grad_norm (the last "
-                                "checkpoint in {} is whole)",
-                                state_.step, loss, run_.path().string()));
+  if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) {
+    const auto whole = run_.newest_checkpoint();
+    throw UserError(fmt::format("step {}: the loss is {}, the gradients' norm {}; lower training.learning_rate or training.max_grad_norm ({})",
+                                state_.step, loss, gradient_norm, whole ? whole->string() + " is whole" : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,
-                    .total_steps = total_steps_,
+                    .total_steps = length_.steps,
                     .epoch = epochs_done(),
-                    .total_epochs = in_.config.training.steps ? static_cast<double>(epoch_ends_.size())
-                                                              : in_.config.training.epochs.value_or(kDefaultEpochs),
+                    .total_epochs = length_.epochs,
                     .loss = loss,
                     .examples_per_s = examples_per_s,
                     .seconds_left = train_seconds_ / static_cast<double>(trained_steps_) *
-                                    static_cast<double>(total_steps_ - state_.step)});
+                                    static_cast<double>(length_.steps - state_.step)});
   loss_sum_ = at::Tensor();
   reported_steps_ = reported_examples_ = reported_tokens_ = 0;
   report_began_ = now();

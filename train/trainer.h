@@ -1,4 +1,4 @@
-// The training loop: steps, evaluation, checkpoints, the best model kept. Where it stands is five numbers (TrainerState);
+// The training loop: steps, evaluation, checkpoints, the best model kept. Where it stands is six numbers (TrainerState);
 // with the weights and the optimiser's moments they are all that a resumed run needs, since batches and dropout are
 // functions of (seed, epoch, step).
 #pragma once
@@ -11,6 +11,7 @@
 #include "lait/model/model.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
+#include "train/sampler.h"
 #include "train/train_step.h"
 
 namespace lait {
@@ -32,8 +33,6 @@ struct TrainerInputs {
   const Dataset* validation = nullptr;  // null: none, the last model is the best
 };
 
-inline constexpr double kDefaultEpochs = 3;
-
 class Trainer {
  public:
   Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
@@ -43,17 +42,21 @@ class Trainer {
   // A full disk throws WriteError that names the checkpoint to go on from.
   int run();
   const TrainerState& state() const { return state_; }
-  int64_t total_steps() const { return total_steps_; }
-  // Optimiser steps done at the end of each epoch.
-  static std::vector<int64_t> epoch_ends(const Dataset& dataset, const TrainingConfig& config);
+  int64_t total_steps() const { return length_.steps; }
 
  private:
+  // What a checkpoint of this run was made with, beside its config: resolved precision, checksums of the data (0: none).
+  struct Identity {
+    std::string precision;
+    uint32_t train = 0, validation = 0;
+  };
   int run_steps();
   TrainerState read_state(const std::filesystem::path& file) const;
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;
-  double epochs_done() const;
+  double epochs_done();
+  const std::vector<std::vector<int64_t>>& batches();  // of state_.epoch
   void one_step();
   void report_loss();
   bool evaluate();  // false: interrupted
@@ -64,13 +67,13 @@ class Trainer {
   TrainerInputs in_;
   RunDirectory& run_;
   Progress& progress_;
-  std::vector<int64_t> epoch_ends_;
-  int64_t total_steps_ = 0;
+  TrainingLength length_;
   TrainStep step_;
+  const Identity identity_;
   TrainerState state_;
   PackPlan plan_;
   at::Device device_;
-  std::vector<std::vector<int64_t>> batches_;  // of state_.epoch
+  std::vector<std::vector<int64_t>> batches_;  // of batches_epoch_
   int64_t batches_epoch_ = -1;
   // Since the last report.
   at::Tensor loss_sum_;

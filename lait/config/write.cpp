@@ -74,6 +74,14 @@ struct Writer {
   }
 };
 
+struct Values {
+  std::vector<std::pair<std::string, std::string>> all;
+  template <class T>
+  void field(const std::string& name, const T& value, const Limits&, const char*) {
+    all.emplace_back(name, is_set(value) ? value_text(value) : "");
+  }
+};
+
 // What a field may be.
 std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
@@ -124,6 +132,17 @@ std::string write_config(const Config& config) {
   Writer writer;
   visit_fields(config, writer);
   return writer.out;
+}
+
+std::vector<std::string> changed_fields(const Config& a, const Config& b) {
+  Values of_a, of_b;
+  visit_fields(a, of_a);
+  visit_fields(b, of_b);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < of_a.all.size(); ++i) {
+    if (of_a.all[i] != of_b.all[i]) names.push_back(of_a.all[i].first);
+  }
+  return names;
 }
 
 std::string config_reference() {

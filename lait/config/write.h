@@ -1,6 +1,7 @@
 // Configs written: as YAML that runs again, and as the reference of all keys.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "lait/config/config.h"
 
@@ -8,6 +9,9 @@ namespace lait {
 
 // All fields with their values; it reads back to the same config. Fields that are not set are left out.
 std::string write_config(const Config& config);
+
+// Names of the fields in which two configs differ, as they are written.
+std::vector<std::string> changed_fields(const Config& a, const Config& b);
 
 // A line for each key with its default, what it may be and what it is for.
 std::string config_reference();

@@ -1,6 +1,9 @@
 #include "lait/data/dataset.h"
 
+#include <zlib.h>
+
 #include <algorithm>
+#include <array>
 #include <string>
 #include <unordered_map>
 
@@ -114,6 +117,24 @@ int64_t Dataset::example_length(int64_t i) const {
   int64_t length = 0;
   for (int32_t sequence : examples_[i].sequences) length += this->length(sequence);
   return length;
+}
+
+uint32_t Dataset::checksum() const {
+  uLong crc = crc32_z(0, nullptr, 0);
+  const auto add = [&](const auto& values) {
+    const auto size = static_cast<uint64_t>(values.size());
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(&size), sizeof(size));
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(values.data()), values.size() * sizeof(values[0]));
+  };
+  add(tokens_);
+  add(offsets_);
+  add(first_lengths_);
+  for (const TokenizedExample& example : examples_) {
+    add(example.sequences);
+    add(example.groups);
+    add(std::array{example.label});
+  }
+  return static_cast<uint32_t>(crc);
 }
 
 }  // namespace lait

@@ -5,7 +5,8 @@
 //   segments      [u; v; |u - v|; u * v] of the final states                          4C
 //   cls_segments  [cls; u; v; |u - v|; u * v]                                         5C
 // u is the first segment's mean, v the mean of the other segments' means; in cls_segments cls is the first token's final
-// state (without the pooler) and the means are of the states that enter the first example-scope stage.
+// state (without the pooler) and the means are of the states that enter the first example-scope stage (of the final states where
+// that is the first stage, or there is none).
 #pragma once
 #include "lait/config/config.h"
 #include "lait/model/bert.h"
