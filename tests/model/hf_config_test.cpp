@@ -198,7 +198,7 @@ TEST(HfConfig, MutatedFilesAreReadOrRefused) {
       if (random() % 2)
         text[at] = static_cast<char>(random());
       else
-        text.insert(at, std::string(1, "0123456789-e[]{}\",:"[random() % 19]));
+        text.insert(at, 1, "0123456789-e[]{}\",:"[random() % 19]);
     }
     try {
       read(dir, text);
