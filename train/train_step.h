@@ -12,7 +12,7 @@ namespace lait {
 
 class TrainStep {
  public:
-  TrainStep(Model model, const TrainingConfig& config, int64_t total_steps)
+  TrainStep(const Model& model, const TrainingConfig& config, int64_t total_steps)
       : model_(model), config_(config), optimizer_(model, config, total_steps) {}
   // The mean loss over all examples of the micro-batches, a device scalar. step from 0 keys the dropout and the schedule.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
