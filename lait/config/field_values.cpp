@@ -1,7 +1,7 @@
 #include "lait/config/field_values.h"
 
 #include <algorithm>
-#include <ranges>
+#include <span>
 
 #include "lait/config/fields.h"
 #include "lait/config/names.h"
@@ -40,7 +40,7 @@ void Problems::throw_if_any() const {
   std::ranges::stable_sort(sorted, {}, [](const Problem& p) { return std::pair(p.override_number, p.line); });
   constexpr size_t kMostShown = 20;
   std::string text;
-  for (const Problem& problem : sorted | std::views::take(kMostShown)) text += (text.empty() ? "" : "\n") + problem.text;
+  for (const Problem& problem : std::span(sorted).first(std::min(sorted.size(), kMostShown))) text += (text.empty() ? "" : "\n") + problem.text;
   if (sorted.size() > kMostShown) text += "\nand " + std::to_string(sorted.size() - kMostShown) + " mistakes more";
   throw UserError(text);
 }

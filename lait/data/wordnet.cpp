@@ -59,6 +59,7 @@ class Generator {
     std::map<int32_t, std::vector<Pair>> by_branch;
     for (const Pair& pair : pairs_) by_branch[at(pair.y).branch].push_back(pair);
     std::vector<int32_t> branches;
+    branches.reserve(by_branch.size());
     for (const auto& [branch, pairs] : by_branch) branches.push_back(branch);
     shuffle(branches);
     WordnetSplits splits;
