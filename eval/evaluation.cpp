@@ -21,6 +21,19 @@ std::string display_name(const Evaluation& row) {
 
 std::string kind_name(const Evaluation& row) { return to_string(row.format) + ", " + to_string(row.pooling); }
 
+namespace {
+
+// make_outcomes, whose errors then say of which checkpoint and data.
+std::vector<Outcome> outcomes_of(const EvaluationNames& names, const at::Tensor& logits, const Dataset& dataset) {
+  try {
+    return make_outcomes(logits, dataset);
+  } catch (const UserError& error) {
+    throw UserError(names.checkpoint + ", " + names.split + ": " + error.what());
+  }
+}
+
+}  // namespace
+
 std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options) {
   if (dataset.size() == 0) {
@@ -45,7 +58,7 @@ std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const s
                  .flops = mean_flops(dataset, spec.pack_plan(), {model->config.hidden_size, model->config.intermediate_size}),
                  .examples_per_s = static_cast<double>(dataset.size()) / seconds,
                  .difference_to_p0 = {},
-                 .outcomes = make_outcomes(*logits, dataset)};
+                 .outcomes = outcomes_of(names, *logits, dataset)};
   for (const std::string& name : metrics) row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;
 }

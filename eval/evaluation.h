@@ -51,7 +51,8 @@ std::string display_name(const Evaluation& row);
 // "standalone, cls_segments"
 std::string kind_name(const Evaluation& row);
 
-// nullopt where options.should_stop said so. Throws UserError: an empty data set, or examples without labels.
+// nullopt where options.should_stop said so. Throws UserError: an empty data set, examples without labels, a model whose
+// logits are not finite.
 std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 

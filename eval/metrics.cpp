@@ -126,7 +126,27 @@ std::vector<double> predictions(const at::Tensor& logits) {
   return out;
 }
 
+namespace {
+
+// NaN compares with nothing: max_element would call such a row class 0.
+void check_finite(const at::Tensor& logits) {
+  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t width = rows.size(1);
+  const float* data = rows.const_data_ptr<float>();
+  int64_t bad = 0;
+  for (int64_t i = 0; i < rows.size(0); ++i, data += width) {
+    bad += !std::all_of(data, data + width, [](float logit) { return std::isfinite(logit); });
+  }
+  if (bad == 0) return;
+  throw UserError("expected finite logits, got NaN or infinity for " + std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
+                  " examples: the training diverged or the model's weights are damaged; lower training.learning_rate or "
+                  "training.max_grad_norm, or take another checkpoint");
+}
+
+}  // namespace
+
 std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset) {
+  check_finite(logits);
   const std::vector<double> predicted = predictions(logits);
   const int64_t num_classes = logits.size(1);
   std::vector<Outcome> outcomes(predicted.size());

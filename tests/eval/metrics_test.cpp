@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "eval/intervals.h"
@@ -84,6 +85,25 @@ TEST(Metrics, OutcomesTakeTheFirstLargestClassAndNeedLabels) {
     FAIL() << "expected an error";
   } catch (const UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("example 2: evaluation needs a label among the model's 3, got none"));
+  }
+}
+
+TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+  const WordTokenizer tokenizer;
+  const std::vector<Example> examples{make_example({"a"}, 0), make_example({"b"}, 0), make_example({"c"}, 0)};
+  const Dataset dataset(examples, tokenizer, {});
+  for (const int64_t width : {int64_t{2}, int64_t{1}}) {  // classes, a regression's score
+    std::vector<float> logits(static_cast<size_t>(3 * width), 0.5f);
+    logits.front() = kNan;
+    logits.back() = -kInfinity;
+    try {
+      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset);
+      FAIL() << "expected an error";
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("expected finite logits, got NaN or infinity for 2 of 3 examples: the training diverged or the model's "
+                                          "weights are damaged; lower training.learning_rate"));
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "eval/evaluation.h"
 #include "eval/flops.h"
 #include "lait/error.h"
@@ -143,6 +145,20 @@ TEST(Flops, EqualWhatTheOperatorsExecute) {
     EXPECT_EQ(executed.attention, 16 * flops.score_context) << "P " << p << ", seed " << kSeed;
     EXPECT_EQ(executed.linear - head, 16 * (flops.encoder - flops.score_context)) << "P " << p << ", seed " << kSeed;
   }
+}
+
+TEST(Evaluation, NamesTheCheckpointWhoseLogitsAreNotFinite) {
+  const SmallBert bert;
+  const ModelSpec spec = bert.spec(3, SegmentFormat::kStandalone, Pooling::kClsSegments);
+  Model model = bert.model(spec, at::kFloat);
+  {
+    const at::NoGradGuard no_grad;
+    model->classifier->bias.fill_(std::numeric_limits<double>::quiet_NaN());
+    model->refresh_shadows();
+  }
+  const Dataset dataset = bert.dataset(spec, bert.random_examples(2, 3));
+  EXPECT_THAT(error_of([&] { evaluate(model, dataset, {"accuracy"}, {"runs/a", "jsonl", "test"}, {}); }),
+              testing::StartsWith("runs/a, test: expected finite logits, got NaN or infinity for 3 of 3 examples"));
 }
 
 TEST(Evaluation, RowHasEverything) {
