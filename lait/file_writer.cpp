@@ -13,6 +13,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr mode_t kMode = 0666;  // less the user's umask
+constexpr mode_t kPermissions = 0777;
+constexpr int kMostLinks = 40;  // as the kernel follows
 
 const char* way_out(int error) {
   switch (error) {
@@ -26,6 +28,7 @@ const char* way_out(int error) {
     case ENOTDIR:
     case EEXIST: return "a part of the path is a file: name another place";
     case ENAMETOOLONG: return "name a shorter path";
+    case ELOOP: return "the links go round in a circle: mend them, or name another place";
     default: return "check the disk, or name another place";
   }
 }
@@ -37,6 +40,29 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
     if (n < 0) throw_write_error(path);
     bytes.remove_prefix(static_cast<size_t>(n));
   }
+}
+
+// A name of something open already, as /dev/stdout is in the end.
+bool is_descriptor(const fs::path& path) { return path.string().starts_with("/proc/"); }
+
+// What a path leads to, through links that need not lead to a file yet; a descriptor's name is the end.
+fs::path behind_links(fs::path path) {
+  const fs::path given = path;
+  std::error_code error;
+  for (int links = 0; !is_descriptor(path) && fs::is_symlink(path, error); ++links) {
+    if (links == kMostLinks) throw_write_error(given, "write", ELOOP);
+    fs::path target = fs::read_symlink(path, error);
+    if (error) throw_write_error(given, "follow the link", error.value());
+    path = path.parent_path() / target;  // an absolute target alone
+  }
+  return path;
+}
+
+// Before anything is written: a private file's next version is not readable by others for a moment either.
+void set_mode(int fd, mode_t mode, const fs::path& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) == 0 && (status.st_mode & kPermissions) == (mode & kPermissions)) return;
+  if (::fchmod(fd, mode & kPermissions) != 0) throw_write_error(path, "keep the file's permissions");
 }
 
 // Opens the temporary file for one process alone, so that two writers of one file do not mix their bytes. The lock goes
@@ -65,28 +91,37 @@ void throw_write_error(const fs::path& path, const std::string& what, int error)
   throw WriteError(path.string() + ": cannot " + what + ": " + std::strerror(error) + "; " + way_out(error));
 }
 
-FileWriter::FileWriter(const fs::path& path) : path_(path) {
+FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+  const bool is_there = ::stat(path.c_str(), &status) == 0;
+  if (is_there && (!S_ISREG(status.st_mode) || is_descriptor(path_))) {
     if (S_ISDIR(status.st_mode)) throw WriteError(path.string() + ": cannot write: expected a file, got a folder; name a file");
-    fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd_ < 0) throw_write_error(path);
     return;
   }
-  if (path.has_parent_path()) {
+  if (path_.has_parent_path()) {
     std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error) throw_write_error(path.parent_path(), "make the folder", error.value());
+    fs::create_directories(path_.parent_path(), error);
+    if (error) throw_write_error(path_.parent_path(), "make the folder", error.value());
   }
-  fs::path temporary = path.string() + kUnfinishedSuffix;
-  fd_ = open_alone(temporary, path);
+  fs::path temporary = path_.string() + kUnfinishedSuffix;
+  fd_ = open_alone(temporary, path_);
   temporary_ = std::move(temporary);
+  try {
+    if (is_there) set_mode(fd_, status.st_mode, path_);
+  } catch (...) {
+    discard();
+    throw;
+  }
 }
 
-FileWriter::~FileWriter() {
+FileWriter::~FileWriter() { discard(); }
+
+void FileWriter::discard() {
   if (fd_ < 0) return;
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  ::close(fd_);
+  ::close(std::exchange(fd_, -1));
 }
 
 void FileWriter::write(std::string_view bytes) { write_all(fd_, bytes, path_); }

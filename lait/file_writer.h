@@ -24,8 +24,9 @@ inline constexpr const char* kUnfinishedSuffix = ".writing";
 
 class FileWriter {
  public:
-  // Creates missing parent folders. A path that is there and no regular file (a pipe, /dev/stdout) is written directly.
-  // Throws WriteError; also where another process is writing the same file, or the path is a folder.
+  // Creates missing parent folders. A link stays one, and the file that it leads to is written; a file that was there keeps
+  // its permissions. A pipe, a device and /dev/stdout are written directly, at their end. Throws WriteError;
+  // also where another process is writing the same file, or the path is a folder.
   explicit FileWriter(const std::filesystem::path& path);
   ~FileWriter();  // without commit(): removes the temporary file
   FileWriter(const FileWriter&) = delete;
@@ -40,7 +41,9 @@ class FileWriter {
   const std::filesystem::path& unfinished() const { return temporary_; }
 
  private:
-  std::filesystem::path path_, temporary_;
+  void discard();
+
+  std::filesystem::path path_, temporary_;  // path_: behind all links
   int fd_ = -1;
 };
 

@@ -1,9 +1,11 @@
 // Writing whole or not at all: full disks, lost permissions, vanished folders, two writers, crashes.
 #include "lait/file_writer.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <functional>
 #include <optional>
@@ -94,10 +96,53 @@ TEST(FileWriter, PathsThatCannotBeFiles) {
   EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("file", "old")));
 }
 
+TEST(FileWriter, ALinkStaysAndItsFileIsWritten) {
+  const TemporaryFolder folder;
+  write_file(folder / "disk/model", "old");
+  fs::create_directories(folder / "run");
+  fs::create_symlink("../disk/model", folder / "run/relative");
+  fs::create_symlink(folder / "run/relative", folder / "run/absolute");
+  fs::create_symlink("../disk/made/later", folder / "run/dangling");
+  write_file(folder / "run/absolute", "new");
+  write_file(folder / "run/dangling", "later");
+  for (const char* name : {"run/relative", "run/absolute", "run/dangling"}) EXPECT_TRUE(fs::is_symlink(folder / name)) << name;
+  EXPECT_EQ(read_file(folder / "disk/model"), "new");
+  EXPECT_EQ(read_file(folder / "disk/made/later"), "later");
+  fs::create_symlink("circle", folder / "circle");
+  EXPECT_THAT(write_error([&] { write_file(folder / "circle", "x"); }), HasSubstr("circle: cannot write: Too many levels of symbolic links; the links go round in a circle"));
+}
+
+TEST(FileWriter, AFileKeepsItsPermissions) {
+  const TemporaryFolder folder;
+  for (const auto mode : {fs::perms{0600}, fs::perms{0640}, fs::perms{0777}}) {
+    write_file(folder / "a", "old");
+    fs::permissions(folder / "a", mode);
+    {
+      FileWriter writer(folder / "a");
+      EXPECT_EQ(fs::status(writer.unfinished()).permissions(), mode) << "while it is written";
+      writer.write("new");
+      writer.commit();
+    }
+    EXPECT_EQ(fs::status(folder / "a").permissions(), mode);
+    EXPECT_EQ(read_file(folder / "a"), "new");
+  }
+}
+
 TEST(FileWriter, DevicesAreWrittenDirectly) {
   write_file("/dev/null", "text");
   EXPECT_FALSE(fs::exists(std::string("/dev/null") + kUnfinishedSuffix));
   EXPECT_EQ(write_error([] { write_file("/dev/full", "text"); }), "/dev/full: cannot write: No space left on device; free some space there, or name another place");
+}
+
+TEST(FileWriter, ADescriptorsNameIsWrittenDirectly) {  // lait-predict --output /dev/stdout >> predictions
+  const TemporaryFolder folder;
+  write_file(folder / "a", "before\n");
+  const int fd = ::open((folder / "a").c_str(), O_WRONLY | O_APPEND);
+  fs::create_symlink("/proc/self/fd/" + std::to_string(fd), folder / "stdout");
+  write_file(folder / "stdout", "after\n");
+  ::close(fd);
+  fs::remove(folder / "stdout");
+  EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("a", "before\nafter\n")));
 }
 
 TEST(FileWriter, TheSecondOfTwoWritersIsRefused) {
