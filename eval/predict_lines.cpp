@@ -36,13 +36,27 @@ void add_line(const std::string& line, const std::string& where, const ModelSpec
   window.examples.push_back(std::move(example));
 }
 
-// One line for each row of logits.
-std::string format_predictions(const at::Tensor& logits, const Window& window, const ModelSpec& spec) {
+// The window's data set; of a window with a line that is too long, of the lines before it, and `problem` names the line.
+Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr& problem) {
+  try {
+    return predictor.tokenize(window.examples);
+  } catch (const TooLong& error) {
+    problem = std::make_exception_ptr(UserError(window.examples[error.example].id + ": " + error.problem));
+    window.examples.resize(error.example);
+    window.ids.resize(error.example);
+  }
+  return predictor.tokenize(window.examples);
+}
+
+// One line for each row of logits, up to the first that is no prediction: then `problem` says which.
+std::string format_predictions(const at::Tensor& logits, const Window& window, const ModelSpec& spec, std::exception_ptr& problem) {
   std::string out;
   size_t i = 0;
   for (const Prediction& prediction : make_predictions(logits, spec)) {
     if (!std::isfinite(prediction.score)) {
-      throw std::runtime_error(window.examples[i].id + ": the model gave " + std::to_string(prediction.score) + "; its weights are damaged");
+      problem = std::make_exception_ptr(UserError(window.examples[i].id + ": expected a finite score, got " + std::to_string(prediction.score) +
+                                                  ": the model's weights are damaged, or its training diverged; take another checkpoint"));
+      break;
     }
     Json json = Json::object();
     if (!window.ids[i].is_null()) json["id"] = window.ids[i];
@@ -65,8 +79,8 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
   const ModelSpec& spec = predictor.spec();
   const auto window_size = static_cast<size_t>(kBatchesPerWindow * options.batch_size);
   PredictedLines counts;
-  std::exception_ptr bad_line;
-  for (bool more = true; more;) {
+  std::exception_ptr problem;  // of the first line that cannot be predicted
+  for (bool more = true; more && !problem;) {
     Window window;
     try {
       while (window.examples.size() < window_size) {
@@ -76,17 +90,15 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
         add_line(*line, source + ":" + std::to_string(input.line_number()), spec, window);
       }
     } catch (const UserError&) {
-      bad_line = std::current_exception();
-      more = false;
+      problem = std::current_exception();
     }
-    if (!window.examples.empty()) {
-      const Dataset dataset = predictor.tokenize(window.examples);
-      counts.lines += dataset.size();
-      counts.truncated_sequences += dataset.num_truncated();
-      write(format_predictions(*run_model(predictor.model(), dataset, options), window, spec));
-    }
-    if (bad_line) std::rethrow_exception(bad_line);
+    const Dataset dataset = tokenize(predictor, window, problem);
+    if (dataset.size() == 0) continue;
+    counts.lines += dataset.size();
+    counts.truncated_sequences += dataset.num_truncated();
+    write(format_predictions(*run_model(predictor.model(), dataset, options), window, spec, problem));
   }
+  if (problem) std::rethrow_exception(problem);
   return counts;
 }
 

@@ -16,8 +16,9 @@ struct PredictedLines {
 };
 
 // Reads lines in windows (memory does not grow with the input) and gives write() each window's predictions, one line for
-// each line that is not blank. `source` stands for the input in messages. Throws UserError "source:line: …" for a bad
-// line, after the predictions of the lines before it were written.
+// each line that is not blank. `source` stands for the input in messages. Throws UserError "source:line: …" for a line that
+// cannot be predicted (not what it should be, too long where the checkpoint says on_overflow: error, a prediction that is
+// not finite), after the predictions of the lines before it were written.
 PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source, const PredictOptions& options,
                              const std::function<void(std::string_view)>& write);
 

@@ -48,12 +48,12 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, 
     : options_(options) {
   SequenceIndex index;
   std::vector<int32_t> tokens, first, second;
-  auto overflow = [&](const Example& example, int64_t number, int64_t length) {
-    if (options.on_overflow == OnOverflow::kError) {
-      throw UserError("example " + (example.id.empty() ? std::to_string(number + 1) : "'" + example.id + "'") + ": expected at most " +
-                      std::to_string(options.max_tokens) + " tokens, got " + std::to_string(length) +
-                      "; raise data.max_segment_tokens or set data.on_overflow: truncate");
-    }
+  auto overflow = [&](size_t e, int64_t length) {
+    if (options.on_overflow != OnOverflow::kError) return;
+    const std::string& id = examples[e].id;
+    throw TooLong("example " + (id.empty() ? std::to_string(e + 1) : "'" + id + "'"), e,
+                  "expected at most " + std::to_string(options.max_tokens) + " tokens, got " + std::to_string(length) +
+                      "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: truncate (of a checkpoint: in its lait.yaml)");
   };
   auto add = [&](int64_t first_length, bool truncated) {
     const auto next = static_cast<int32_t>(num_sequences());
@@ -81,7 +81,7 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, 
       const bool has_second = example.segments.size() > 1;
       const int64_t special = has_second ? 3 : 2;
       const auto length = static_cast<int64_t>(first.size() + second.size()) + special;
-      if (length > options.max_tokens) overflow(example, static_cast<int64_t>(e), length);
+      if (length > options.max_tokens) overflow(e, length);
       const Lengths kept = has_second ? longest_first(static_cast<int64_t>(first.size()), static_cast<int64_t>(second.size()),
                                                       options.max_tokens - special)
                                       : Lengths{std::min<int64_t>(static_cast<int64_t>(first.size()), options.max_tokens - special), 0};
@@ -102,7 +102,7 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, 
         tokens.push_back(tokenizer.sep_id());
         const auto length = static_cast<int64_t>(tokens.size());
         if (length > options.max_tokens) {
-          overflow(example, static_cast<int64_t>(e), length);
+          overflow(e, length);
           tokens.resize(options.max_tokens);
           tokens.back() = tokenizer.sep_id();
         }

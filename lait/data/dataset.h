@@ -6,10 +6,12 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "lait/config/config.h"
 #include "lait/data/example.h"
+#include "lait/error.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
@@ -26,9 +28,17 @@ struct TokenizedExample {
   double label = -1;
 };
 
+// A sequence that is too long where options.on_overflow says that none may be.
+struct TooLong : UserError {
+  TooLong(const std::string& example_name, size_t example, const std::string& problem)
+      : UserError(example_name + ": " + problem), example(example), problem(problem) {}
+  size_t example;       // its index
+  std::string problem;  // "expected …, got …; way out", without the example's name
+};
+
 class Dataset {
  public:
-  // Throws UserError where a segment is too long and options.on_overflow says so, naming the example.
+  // Throws TooLong.
   Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options);
 
   int64_t size() const { return static_cast<int64_t>(examples_.size()); }

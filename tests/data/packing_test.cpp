@@ -194,7 +194,8 @@ TEST(Dataset, OverflowErrorNamesTheExample) {
     Dataset(examples, LettersTokenizer(), {.max_tokens = 8, .on_overflow = OnOverflow::kError});
     FAIL() << "expected an error";
   } catch (const std::exception& error) {
-    EXPECT_STREQ(error.what(), "example 'x7': expected at most 8 tokens, got 12; raise data.max_segment_tokens or set data.on_overflow: truncate");
+    EXPECT_STREQ(error.what(), "example 'x7': expected at most 8 tokens, got 12; shorten it, raise data.max_segment_tokens, or set data.on_overflow: truncate "
+                               "(of a checkpoint: in its lait.yaml)");
   }
 }
 

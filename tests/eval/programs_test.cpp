@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <sstream>
 #include <thread>
 
@@ -102,6 +103,34 @@ TEST_F(Programs, PredictNamesABadLineAndWritesNothingHalf) {
   EXPECT_EQ(to_file.code, 2);
   EXPECT_FALSE(fs::exists(folder_ / "out.jsonl"));
   EXPECT_FALSE(fs::exists(folder_ / "out.jsonl.writing"));
+}
+
+TEST_F(Programs, PredictNamesALineThatIsTooLongAfterTheLinesBeforeIt) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c", {.max_tokens = 4, .on_overflow = OnOverflow::kError}).string();
+  const std::string good = "{\"segments\": [\"am\", \"bn\"]}\n", bad = "{\"segments\": \"am\"}\n";
+  const std::string input = write("in.jsonl", good + "\n" + good + "{\"segments\": [\"am\", \"am bn co\"], \"id\": \"x\"}\n" + good + bad);
+  const Result result = run(predict(checkpoint, input));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("in.jsonl:4: expected at most 4 tokens, got 5; shorten it, raise data.max_segment_tokens, or set "
+                                    "data.on_overflow: truncate (of a checkpoint: in its lait.yaml)"));
+  EXPECT_EQ(lines_of(result.out).size(), 2u) << "the lines before the long one";
+  std::string lait_yaml = read_file(folder_ / "c/lait.yaml");  // the way out is one
+  lait_yaml.replace(lait_yaml.find("on_overflow: error"), 18, "on_overflow: truncate");
+  write_file(folder_ / "c/lait.yaml", lait_yaml);
+  EXPECT_EQ(lines_of(run(predict(checkpoint, input)).out).size(), 4u);
+}
+
+TEST_F(Programs, PredictionsThatAreNotFiniteAreNone) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c", {.classifier_bias = std::nan("")}).string();
+  const std::string input = write("in.jsonl", "{\"segments\": [\"am\", \"bn\"], \"label\": \"neutral\"}\n");
+  const Result prediction = run(predict(checkpoint, input));
+  EXPECT_EQ(prediction.code, 2);
+  EXPECT_EQ(prediction.out, "");
+  EXPECT_THAT(prediction.err, HasSubstr("in.jsonl:1: expected a finite score, got "));
+  EXPECT_THAT(prediction.err, HasSubstr("the model's weights are damaged, or its training diverged; take another checkpoint"));
+  const Result evaluation = run("./lait-eval --checkpoint '" + checkpoint + "' --data '" + input + "'");
+  EXPECT_EQ(evaluation.code, 2);
+  EXPECT_THAT(evaluation.err, HasSubstr("expected finite logits, got NaN or infinity for 1 of 1 examples"));
 }
 
 TEST_F(Programs, PredictRefusesWhatTheTaskDoesNotHave) {

@@ -23,6 +23,8 @@ struct TinyOptions {
   Head head = Head::kClassifier;
   std::string task = "jsonl";
   int64_t max_tokens = 256;
+  OnOverflow on_overflow = OnOverflow::kTruncate;
+  double classifier_bias = 0;
 };
 
 inline std::string tiny_word(uint32_t i) { return {static_cast<char>('a' + i / 12 % 12), static_cast<char>('m' + i % 12)}; }
@@ -36,7 +38,13 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir, 
   spec.task = options.task;
   spec.labels = options.head == Head::kRegression ? std::vector<std::string>{} : kTinyLabels;
   spec.max_segment_tokens = options.max_tokens;
-  save_checkpoint(bert.model(spec, at::kFloat), dir);
+  spec.on_overflow = options.on_overflow;
+  const Model model = bert.model(spec, at::kFloat);
+  if (options.classifier_bias != 0) {
+    const at::NoGradGuard no_grad;
+    model->classifier->bias.fill_(options.classifier_bias);
+  }
+  save_checkpoint(model, dir);
   std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   for (uint32_t i = 0; i < 144; ++i) vocabulary += tiny_word(i) + "\n";
   for (int i = 149; i < 200; ++i) vocabulary += "[unused" + std::to_string(i) + "]\n";
