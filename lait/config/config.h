@@ -18,6 +18,9 @@ enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
 enum class BatchBy { kExamples, kTokens };                      // what training.batch_size counts
 
+// Tokens of the shortest sequence that a model must take: pair's "[CLS] [SEP] [SEP]", or one token of text between two.
+inline constexpr int64_t kFewestTokens = 3;
+
 struct Stage {
   int64_t num_layers = 0;
   Scope scope = Scope::kExample;

@@ -58,9 +58,9 @@ class ConflictCheck {
         break;
       }
     }
-    if (c_.data.max_segment_tokens == 1 || c_.data.max_segment_tokens == 2) {
-      add("data.max_segment_tokens", "expected 0 (the model's limit) or at least 3, two of which are special, got " +
-                                         std::to_string(c_.data.max_segment_tokens));
+    if (c_.data.max_segment_tokens != 0 && c_.data.max_segment_tokens < kFewestTokens) {
+      add("data.max_segment_tokens", "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +
+                                         ", two of which are special, got " + std::to_string(c_.data.max_segment_tokens));
     }
   }
 

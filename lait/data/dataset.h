@@ -18,7 +18,7 @@ namespace lait {
 
 struct TokenizeOptions {
   SegmentFormat format = SegmentFormat::kStandalone;  // kStandalone or kPair
-  int64_t max_tokens = 512;       // of a sequence, special tokens included; at most the model's positions
+  int64_t max_tokens = 512;       // of a sequence, special tokens included; at least kFewestTokens, at most the model's positions
   OnOverflow on_overflow = OnOverflow::kTruncate;
 };
 

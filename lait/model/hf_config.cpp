@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "kernels/segment_attention.h"
+#include "lait/config/config.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/json_limits.h"
@@ -146,7 +147,7 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   c.num_hidden_layers = fields.count("num_hidden_layers", kMaxLayers);
   c.num_attention_heads = fields.count("num_attention_heads", kMaxHeads);
   c.intermediate_size = fields.count("intermediate_size", 4 * kMaxWidth);
-  c.max_position_embeddings = fields.count("max_position_embeddings", kMaxPositions);
+  c.max_position_embeddings = fields.count("max_position_embeddings", kMaxPositions, std::nullopt, kFewestTokens);
   c.type_vocab_size = fields.count("type_vocab_size", kMaxPositions, 2);
   c.pad_token_id = fields.count("pad_token_id", kMaxVocabulary, 0, /*low=*/0);
   c.layer_norm_eps = fields.number("layer_norm_eps", c.layer_norm_eps, 1);

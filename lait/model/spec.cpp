@@ -94,7 +94,7 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   spec.head = config.model.head.value_or(Head::kClassifier);
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;
-  if (spec.stages.empty() || spec.format == SegmentFormat::kAuto || spec.max_segment_tokens < 2 || spec.head == Head::kText) {
+  if (spec.stages.empty() || spec.format == SegmentFormat::kAuto || spec.max_segment_tokens < kFewestTokens || spec.head == Head::kText) {
     throw UserError(path.string() + ": expected schedule, segment_format (standalone or pair), head and max_segment_tokens");
   }
   if (spec.head == Head::kClassifier && spec.labels.size() < 2) {

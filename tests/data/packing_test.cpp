@@ -188,6 +188,14 @@ TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
   EXPECT_EQ(dataset.num_truncated(), 2);
 }
 
+TEST(Dataset, TheFewestTokensAreEnoughForBothFormats) {
+  const std::vector<Example> examples{{.segments = {"aaa", "bb"}}, {.segments = {"", "bb"}}, {.segments = {"a"}}};
+  const Dataset pairs(examples, LettersTokenizer(), {.format = SegmentFormat::kPair, .max_tokens = kFewestTokens});
+  for (int32_t s = 0; s < pairs.num_sequences(); ++s) EXPECT_EQ(pairs.length(s), kFewestTokens);
+  const Dataset segments(examples, LettersTokenizer(), {.max_tokens = kFewestTokens});
+  EXPECT_EQ(segments.length(segments.example(0).sequences[1]), kFewestTokens);
+}
+
 TEST(Dataset, OverflowErrorNamesTheExample) {
   const std::vector<Example> examples{{.segments = {"aaaaaaaaaa"}, .id = "x7"}};
   try {
