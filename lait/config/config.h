@@ -2,7 +2,6 @@
 // once; reading, writing, --set and the error messages all come from that list.
 #pragma once
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +16,8 @@ enum class OnOverflow { kTruncate, kError };
 enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
 enum class BatchBy { kExamples, kTokens };                      // what training.batch_size counts
+
+inline constexpr int64_t kMaxLayers = 256;  // of a model: a layer is 8 bits of the dropout's counter
 
 // Tokens of the shortest sequence that a model must take: pair's "[CLS] [SEP] [SEP]", or one token of text between two.
 inline constexpr int64_t kFewestTokens = 3;
@@ -40,7 +41,7 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Files of one split; a format made of several files is a map part -> file (joined by the task's reader).
+// Files of one split, read one after the other.
 using DataFiles = std::vector<std::string>;
 
 struct DataConfig {

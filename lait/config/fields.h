@@ -16,8 +16,6 @@ struct Limits {
   double below = kInfinity;
 };
 
-inline constexpr double kMaxLayers = 256;
-
 // Calls visitor.field(name, reference, limits, help) for every field, in the order they are written.
 template <class ConfigType, class Visitor>
 void visit_fields(ConfigType& c, Visitor& v) {

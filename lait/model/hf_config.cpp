@@ -14,9 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Layers and heads are 8 bits of the dropout's counter, positions 16; the widths are far above any
+// Heads are 8 bits of the dropout's counter, positions 16; the widths are far above any
 // BERT, so that a damaged file is refused before memory is asked for.
-constexpr int64_t kMaxLayers = 256, kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536,
+constexpr int64_t kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536,
                   kMaxVocabulary = int64_t{1} << 24;
 constexpr double kMaxParameters = 2e10;
 
