@@ -20,13 +20,18 @@ inline kernels::DType kernel_dtype(const at::Tensor& t, const char* op) {
 }
 
 // float for float32 and bfloat16, double for double: what lse, means and bias gradients are kept in.
-inline at::ScalarType accumulate_type(const at::Tensor& t) {
-  return t.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
+inline at::ScalarType accumulate_type(at::ScalarType type) { return type == at::kDouble ? at::kDouble : at::kFloat; }
+inline at::ScalarType accumulate_type(const at::Tensor& t) { return accumulate_type(t.scalar_type()); }
 
 // at::parallel_for as the kernels' loop.
 inline void parallel_loop(int64_t begin, int64_t end, int64_t grain, kernels::ParallelBody* body, void* context) {
   at::parallel_for(begin, end, grain, [&](int64_t b, int64_t e) { body(context, b, e); });
+}
+
+// Units of a vector of offsets.
+inline int64_t num_units(const at::Tensor& offsets, const char* op, const char* name) {
+  TORCH_CHECK(offsets.dim() == 1 && offsets.size(0) > 0, op, ": ", name, " must be a vector of at least one element, got ", offsets.sizes());
+  return offsets.size(0) - 1;
 }
 
 // Of a contiguous int32 vector of that size (negative: any) on that device.

@@ -24,6 +24,7 @@ inline Tensor dropout_add_meta(const Tensor& x, const OptionalTensor& residual, 
   TORCH_CHECK(x.size(1) % 4 == 0, "dropout_add: the width must be a multiple of 4, got ", x.size(1));
   TORCH_CHECK(!residual || (residual->sizes() == x.sizes() && residual->scalar_type() == x.scalar_type()),
               "dropout_add: residual must have x's shape and dtype, got ", residual->sizes(), " for ", x.sizes());
+  TORCH_CHECK(!residual || residual->device() == x.device(), "dropout_add: residual must be on ", x.device(), ", got ", residual->device());
   return at::empty(x.sizes(), x.options());
 }
 
@@ -57,8 +58,11 @@ inline Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& in
 }
 
 inline Tensor gather_rows_backward_meta(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
-  check_matrix(dout, "gather_rows_backward");
-  return at::empty({inverse_offsets.size(0) - 1, dout.size(1)}, dout.options());
+  constexpr const char* kOp = "gather_rows_backward";
+  check_matrix(dout, kOp);
+  TORCH_CHECK(inverse.dim() == 1 && inverse.size(0) <= dout.size(0), kOp, ": inverse must be a vector of at most ", dout.size(0),
+              " elements (dout's rows), got ", inverse.sizes());
+  return at::empty({num_units(inverse_offsets, kOp, "inverse_offsets"), dout.size(1)}, dout.options());
 }
 
 template <class Launch>
@@ -81,11 +85,16 @@ Tensor gather_rows_backward(const Launch& launch, const Tensor& dout_in, const T
 
 inline Tensor unit_mean_meta(const Tensor& x, const Tensor& offsets) {
   check_matrix(x, "unit_mean");
-  return at::empty({offsets.size(0) - 1, x.size(1)}, x.options().dtype(accumulate_type(x)));
+  return at::empty({num_units(offsets, "unit_mean", "offsets"), x.size(1)}, x.options().dtype(accumulate_type(x)));
 }
 
 inline Tensor unit_mean_backward_meta(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
-  check_matrix(dout, "unit_mean_backward");
+  constexpr const char* kOp = "unit_mean_backward";
+  check_matrix(dout, kOp);
+  TORCH_CHECK(dout.size(0) == num_units(offsets, kOp, "offsets"), kOp, ": dout must have ", offsets.size(0) - 1,
+              " rows, one for each unit of offsets, got ", dout.size(0));
+  TORCH_CHECK(dout.scalar_type() == accumulate_type(dtype), kOp, ": dout must be ", accumulate_type(dtype), " for rows of ", dtype, ", got ",
+              dout.scalar_type());
   return at::empty({num_rows, dout.size(1)}, dout.options().dtype(dtype));
 }
 

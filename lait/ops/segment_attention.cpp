@@ -32,9 +32,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward_cpu(const Tensor& dout, cons
                              LAIT_SETTINGS);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward_meta(const Tensor&, const Tensor& q, const Tensor& k, const Tensor& v,
-                                                         const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+std::tuple<Tensor, Tensor, Tensor, Tensor> backward_meta(const Tensor& dout, const Tensor& q, const Tensor& k,
+                                                         const Tensor& v, const Tensor& out, const Tensor& lse,
+                                                         const Tensor& q_offsets, const Tensor& k_offsets,
                                                          LAIT_SETTINGS_ARGS) {
+  check(q, k, v, q_offsets, k_offsets, LAIT_SETTINGS);
+  check_backward(dout, q, out, lse);
   auto [dq, dk, dv] = gradients(q, k, v);
   return {dq, dk, dv, bias_gradient(q, LAIT_SETTINGS)};
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "kernels/segment_attention.h"
 #include "lait/ops/kernel_calls.h"
@@ -54,6 +55,19 @@ inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
                 kOp, ": bias_table must be a contiguous (num_buckets, heads) ", accumulate_type(q), " on ", q.device(),
                 ", got ", s.bias_table->scalar_type(), " ", s.bias_table->sizes(), " on ", s.bias_table->device());
   }
+}
+
+// What backward takes beside the arguments of forward.
+inline void check_backward(const Tensor& dout, const Tensor& q, const Tensor& out, const Tensor& lse) {
+  for (const auto& [name, t] : {std::pair{"dout", &dout}, {"out", &out}}) {
+    TORCH_CHECK(t->sizes() == q.sizes() && t->scalar_type() == q.scalar_type() && t->device() == q.device(), kOp, "_backward: ", name,
+                " must be as q, ", q.scalar_type(), " ", q.sizes(), " on ", q.device(), ", got ", t->scalar_type(), " ", t->sizes(), " on ",
+                t->device());
+  }
+  TORCH_CHECK(lse.dim() == 2 && lse.size(0) == q.size(1) && lse.size(1) == q.size(0) && lse.scalar_type() == accumulate_type(q) &&
+                  lse.device() == q.device() && lse.is_contiguous(),
+              kOp, "_backward: lse must be forward's, a contiguous ", accumulate_type(q), " [", q.size(1), ", ", q.size(0), "] on ", q.device(),
+              ", got ", lse.scalar_type(), " ", lse.sizes(), " of strides ", lse.strides(), " on ", lse.device());
 }
 
 // A view with a contiguous last dimension; copies only where there is none.
@@ -122,15 +136,12 @@ std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, con
 // launch(SegmentAttentionGradParams&) runs the kernel.
 template <class Launch>
 std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Launch& launch, const Tensor& dout_in, const Tensor& q_in,
-                                                    const Tensor& k_in, const Tensor& v_in, const Tensor& out,
+                                                    const Tensor& k_in, const Tensor& v_in, const Tensor& out_in,
                                                     const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets,
                                                     const Settings& s) {
   check(q_in, k_in, v_in, q_offsets, k_offsets, s);
-  const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in), dout = rows(dout_in);
-  TORCH_CHECK(dout.sizes() == q.sizes() && out.sizes() == q.sizes(), kOp, "_backward: dout and out must have q's shape ",
-              q.sizes(), ", got ", dout.sizes(), " and ", out.sizes());
-  TORCH_CHECK(dout.scalar_type() == q.scalar_type(), kOp, "_backward: dout must have q's dtype ", q.scalar_type(), ", got ",
-              dout.scalar_type());
+  check_backward(dout_in, q_in, out_in, lse);
+  const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in), out = rows(out_in), dout = rows(dout_in);
   auto [dq, dk, dv] = gradients(q, k, v);
   const Tensor dbias = bias_gradient(q, s);
   kernels::SegmentAttentionGradParams g;
