@@ -15,8 +15,34 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 template <class Signature>
-const auto& find_op(const char* name) {
-  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+auto find_op(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+// Looked up once each.
+const auto& dropout_add_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double, int64_t, int64_t,
+                                        int64_t, int64_t)>("lait::dropout_add");
+  return op;
+}
+
+const auto& gather_rows_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&)>("lait::gather_rows");
+  return op;
+}
+
+const auto& gather_rows_backward_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const Tensor&)>("lait::gather_rows_backward");
+  return op;
+}
+
+const auto& unit_mean_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&)>("lait::unit_mean");
+  return op;
+}
+
+const auto& unit_mean_backward_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, int64_t, at::ScalarType)>("lait::unit_mean_backward");
   return op;
 }
 
@@ -27,13 +53,6 @@ Tensor dropout_add_cpu(const Tensor& x, const OptionalTensor& residual, const Te
   return rowwise::dropout_add(kernels::cpu::dropout_add, x, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
 }
 
-using DropoutAddSignature = Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double, int64_t,
-                                   int64_t, int64_t, int64_t);
-Tensor call_dropout_add(const Tensor& x, const OptionalTensor& residual, const Tensor& ids, const Tensor& positions,
-                        double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
-  return find_op<DropoutAddSignature>("lait::dropout_add").call(x, residual, ids, positions, p, seed, step, layer, site);
-}
-
 struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const OptionalTensor& residual, const Tensor& ids,
                         const Tensor& positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
@@ -41,7 +60,7 @@ struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
     ctx->save_for_backward({ids, positions});
     ctx->saved_data["p"] = p;
     ctx->saved_data["ints"] = c10::IValue(std::vector<int64_t>{seed, step, layer, site, residual.has_value()});
-    return call_dropout_add(x, residual, ids, positions, p, seed, step, layer, site);
+    return dropout_add_op().call(x, residual, ids, positions, p, seed, step, layer, site);
   }
   // The gradient draws the same mask: dx = dropout(dout).
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -50,7 +69,7 @@ struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
     const auto i = ctx->saved_data["ints"].toIntVector();
     variable_list out(9);
     out[0] = p == 0 ? grads[0]
-                    : call_dropout_add(grads[0], std::nullopt, t[0], t[1], p, i[0], i[1], i[2], i[3]);
+                    : dropout_add_op().call(grads[0], std::nullopt, t[0], t[1], p, i[0], i[1], i[2], i[3]);
     if (i[4]) out[1] = grads[0];
     return out;
   }
@@ -67,19 +86,16 @@ Tensor gather_rows_backward_cpu(const Tensor& dout, const Tensor& inverse_offset
   return rowwise::gather_rows_backward(kernels::cpu::gather_adjoint, dout, inverse_offsets, inverse);
 }
 
-using GatherSignature = Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&);
-using GatherBackwardSignature = Tensor(const Tensor&, const Tensor&, const Tensor&);
-
 struct GatherRows : torch::autograd::Function<GatherRows> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
                         const Tensor& inverse) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({inverse_offsets, inverse});
-    return find_op<GatherSignature>("lait::gather_rows").call(x, index, inverse_offsets, inverse);
+    return gather_rows_op().call(x, index, inverse_offsets, inverse);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto t = ctx->get_saved_variables();
-    return {find_op<GatherBackwardSignature>("lait::gather_rows_backward").call(grads[0], t[0], t[1]), {}, {}, {}};
+    return {gather_rows_backward_op().call(grads[0], t[0], t[1]), {}, {}, {}};
   }
 };
 
@@ -97,21 +113,17 @@ Tensor unit_mean_backward_cpu(const Tensor& dout, const Tensor& offsets, int64_t
   return rowwise::unit_mean_backward(kernels::cpu::unit_mean_backward, dout, offsets, num_rows, dtype);
 }
 
-using MeanSignature = Tensor(const Tensor&, const Tensor&);
-using MeanBackwardSignature = Tensor(const Tensor&, const Tensor&, int64_t, at::ScalarType);
-
 struct UnitMean : torch::autograd::Function<UnitMean> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& offsets) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({offsets});
     ctx->saved_data["rows"] = x.size(0);
     ctx->saved_data["dtype"] = static_cast<int64_t>(x.scalar_type());
-    return find_op<MeanSignature>("lait::unit_mean").call(x, offsets);
+    return unit_mean_op().call(x, offsets);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto dtype = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
-    return {find_op<MeanBackwardSignature>("lait::unit_mean_backward")
-                .call(grads[0], ctx->get_saved_variables()[0], ctx->saved_data["rows"].toInt(), dtype),
+    return {unit_mean_backward_op().call(grads[0], ctx->get_saved_variables()[0], ctx->saved_data["rows"].toInt(), dtype),
             {}};
   }
 };
@@ -143,16 +155,16 @@ TORCH_LIBRARY_IMPL(lait, Autograd, m) {
 Tensor dropout_add(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
                    const Tensor& row_positions, const kernels::Dropout& d) {
   if (d.p == 0 && !residual) return x;
-  return call_dropout_add(x, residual, row_unit_ids, row_positions, d.p, static_cast<int64_t>(d.seed), d.step, d.layer,
+  return dropout_add_op().call(x, residual, row_unit_ids, row_positions, d.p, static_cast<int64_t>(d.seed), d.step, d.layer,
                           static_cast<int64_t>(d.site));
 }
 
 Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets, const Tensor& inverse) {
-  return find_op<GatherSignature>("lait::gather_rows").call(x, index, inverse_offsets, inverse);
+  return gather_rows_op().call(x, index, inverse_offsets, inverse);
 }
 
 Tensor unit_mean(const Tensor& x, const Tensor& offsets) {
-  return find_op<MeanSignature>("lait::unit_mean").call(x, offsets);
+  return unit_mean_op().call(x, offsets);
 }
 
 }  // namespace lait::ops
