@@ -1,8 +1,10 @@
 // lait-bench: how fast the parts are, beside their peers where there are some.
 #include <CLI/CLI.hpp>
+#include <iterator>
 
 #include "eval/bench_attention.h"
 #include "eval/bench_tokenizer.h"
+#include "kernels/segment_attention.h"
 #include "lait/config/read.h"
 #include "lait/manual.h"
 #include "lait/program.h"
@@ -26,7 +28,7 @@ int main(int argc, char** argv) {
   AttentionBench attention;
   auto* attend = app.add_subcommand("attention", "segment attention beside scaled_dot_product_attention: padded, with a block mask, unit by unit");
   attend->add_option("--lengths", attention.lengths, "file of lines \"name n1 n2\", an example's segment lengths (tests/kernels_cuda/lengths.txt)")->option_text("FILE")->required();
-  attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")->option_text("D...")->check(CLI::IsMember(std::vector<int64_t>{32, 64, 128}))->capture_default_str();
+  attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")->option_text("D...")->check(CLI::IsMember(std::vector<int64_t>(std::begin(kernels::kHeadDims), std::end(kernels::kHeadDims))))->capture_default_str();
   attend->add_option("--dtype", attention.dtypes, "bf16, fp32")->option_text("TYPE...")->capture_default_str();
   attend->add_option("--heads", attention.heads, "heads")->option_text("N")->check(CLI::PositiveNumber)->capture_default_str();
   attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")->option_text("N")->check(CLI::PositiveNumber)->capture_default_str();

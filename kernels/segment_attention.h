@@ -21,6 +21,7 @@
 
 #include "kernels/parallel.h"
 #include "kernels/philox.h"
+#include "kernels/work_list.h"
 
 namespace lait::kernels {
 
@@ -45,7 +46,7 @@ struct PositionBias {
 // What CUDA needs beside the offsets: the list that work_list.h makes, its tiles on the device.
 struct WorkList {
   const int32_t* tiles = nullptr;
-  int32_t blocks[3][3] = {};
+  int32_t blocks[kWorkParts][kTeamSizes] = {};
 };
 
 struct SegmentAttentionParams {
@@ -90,6 +91,16 @@ struct SegmentAttentionGradParams {
 };
 
 inline constexpr int64_t kHeadDims[] = {32, 64, 128};
+
+// "head_dim must be one of {…}, got …"; empty where the kernels have it.
+inline std::string head_dim_problem(int64_t head_dim) {
+  std::string list;
+  for (const int64_t known : kHeadDims) {
+    if (known == head_dim) return "";
+    list.append(list.empty() ? "" : ", ").append(std::to_string(known));
+  }
+  return "head_dim must be one of {" + list + "}, got " + std::to_string(head_dim);
+}
 
 // REQUIRES: pointers and sizes as above; head_dim in kHeadDims. Throws std::invalid_argument naming the value otherwise.
 namespace reference {  // plain loops in double whatever the dtype: the specification

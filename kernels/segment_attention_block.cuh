@@ -25,13 +25,13 @@ __device__ inline float sum_over_lanes(float x) {
 // where the grid has them.
 struct Launch {
   const int32_t* tiles = nullptr;
-  int32_t blocks[3] = {};
+  int32_t blocks[kTeamSizes] = {};
   int32_t stages = 1;           // buffers for what is streamed
   float* delta = nullptr;       // (H, Tq) out . dout, from the launch by query to that by key
   float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
 };
 
-constexpr int num_blocks(const int32_t (&blocks)[3]) { return blocks[0] + blocks[1] + blocks[2]; }
+constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) { return blocks[0] + blocks[1] + blocks[2]; }
 
 // Whether this block is one of those behind the list's.
 __device__ inline bool is_for_dead_rows(const Launch& launch, int num_heads) {

@@ -1,7 +1,5 @@
 // What every implementation requires of its parameters, and says when it is not so. Costs O(G).
 #pragma once
-#include <algorithm>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -42,9 +40,8 @@ inline void check_bias(const PositionBias& bias) {
 }
 
 inline void check_head_dim(const SegmentAttentionParams& p) {
-  if (std::find(std::begin(kHeadDims), std::end(kHeadDims), p.head_dim) == std::end(kHeadDims)) {
-    refuse("head_dim must be one of {32, 64, 128}, got " + std::to_string(p.head_dim));
-  }
+  const std::string problem = head_dim_problem(p.head_dim);
+  if (!problem.empty()) refuse(problem);
 }
 
 inline void check_dropout(const SegmentAttentionParams& p) {

@@ -1,5 +1,6 @@
 // The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial. Also what a call in
 // double runs.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>

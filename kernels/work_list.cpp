@@ -1,6 +1,7 @@
 #include "kernels/work_list.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace lait::kernels {
 namespace {
@@ -12,10 +13,16 @@ struct Piece {  // of a unit: what one team takes
 
 }  // namespace
 
+std::vector<int64_t> HostWorkList::counts() const {
+  std::vector<int64_t> out;
+  for (const auto& part : blocks) out.insert(out.end(), std::begin(part), std::end(part));
+  return out;
+}
+
 HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, int64_t num_units,
                             int64_t head_dim) {
   const int32_t rows = rows_of_warp(head_dim);
-  std::vector<Piece> pieces[3][3];
+  std::vector<Piece> pieces[kWorkParts][kTeamSizes];
   auto team_size = [&](int32_t own) {
     return own <= rows ? 0 : own <= 2 * rows ? 1 : 2;
   };  // log2 of its warps
@@ -39,8 +46,8 @@ HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, 
     }
   }
   HostWorkList list;
-  for (int part = 0; part < 3; ++part) {
-    for (int size = 0; size < 3; ++size) {
+  for (int part = 0; part < kWorkParts; ++part) {
+    for (int size = 0; size < kTeamSizes; ++size) {
       auto& of_size = pieces[part][size];
       std::stable_sort(of_size.begin(), of_size.end(),
                        [](const Piece& a, const Piece& b) { return a.cost > b.cost; });

@@ -7,6 +7,9 @@
 namespace lait::kernels {
 
 constexpr int kBlockWarps = 4;
+constexpr int kWorkParts = 3;  // WorkPart
+constexpr int kTeamSizes = 3;  // teams of 1, 2 and 4 warps
+constexpr int kWorkCounts = kWorkParts * kTeamSizes;
 
 // A block of four warps is one to four teams of 4, 2 or 1 warps; a team takes one unit, or a part of it. The parts of the
 // list, in order:
@@ -20,10 +23,12 @@ enum WorkPart {
 // of 1, 2 and 4 warps follow one another, in each of them the longest first, so that what is left at the end is short.
 struct HostWorkList {
   std::vector<int32_t> tiles;
-  int32_t blocks[3][3] = {};  // [part][teams of 1 << i warps]
+  int32_t blocks[kWorkParts][kTeamSizes] = {};  // [part][teams of 1 << i warps]
+
+  std::vector<int64_t> counts() const;  // (kWorkCounts) `blocks` part by part, as an operator's argument carries them
 };
 
-// Offsets (G + 1) each; `head_dim` in {32, 64, 128}.
+// Offsets (G + 1) each; `head_dim` one of kHeadDims.
 HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, int64_t num_units,
                             int64_t head_dim);
 

@@ -13,10 +13,11 @@ using namespace attention;
 
 void add_cuda(kernels::SegmentAttentionParams& p, const Tensor& q, const Settings& s) {
   TORCH_CHECK(s.work, kOp, ": CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
-  TORCH_CHECK(s.work_blocks.size() == 9, kOp, ": work_blocks must be 9 numbers, got ", s.work_blocks.size());
+  using kernels::kTeamSizes, kernels::kWorkCounts;
+  TORCH_CHECK(s.work_blocks.size() == kWorkCounts, kOp, ": work_blocks must be ", kWorkCounts, " numbers, got ", s.work_blocks.size());
   int64_t blocks = 0;
-  for (int64_t i = 0; i < 9; ++i) {
-    p.work.blocks[i / 3][i % 3] = static_cast<int32_t>(s.work_blocks[i]);
+  for (int64_t i = 0; i < kWorkCounts; ++i) {
+    p.work.blocks[i / kTeamSizes][i % kTeamSizes] = static_cast<int32_t>(s.work_blocks[i]);
     blocks += s.work_blocks[i];
   }
   p.work.tiles = int_pointer(*s.work, 2 * kernels::kBlockWarps * blocks, q.device(), kOp, "work");

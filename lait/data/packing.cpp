@@ -56,7 +56,7 @@ class Packer {
     if (plan_.cuda_head_dim == 0) return {};
     const kernels::HostWorkList list = kernels::make_work_list(q_offsets.data(), k_offsets.data(),
                                                                static_cast<int64_t>(q_offsets.size()) - 1, plan_.cuda_head_dim);
-    return {put(list.tiles), {&list.blocks[0][0], &list.blocks[0][0] + 9}};
+    return {put(list.tiles), list.counts()};
   }
 
   // `index` holds the live rows; dead ones up to `num_rows` read row 0.

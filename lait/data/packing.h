@@ -36,7 +36,7 @@ struct Gather {
 // The work list of an attention on CUDA (kernels/work_list.h); empty where the plan asks for none.
 struct Work {
   Slice tiles;
-  std::vector<int64_t> blocks;  // 9
+  std::vector<int64_t> blocks;  // (kernels::kWorkCounts)
 };
 
 struct Level {

@@ -1,6 +1,5 @@
 #include "lait/model/hf_config.h"
 
-#include <algorithm>
 #include <sstream>
 
 #include "kernels/segment_attention.h"
@@ -93,14 +92,9 @@ void check_head_dim(const HfConfig& c, Fields& fields) {
                    std::to_string(c.hidden_size));
     return;
   }
-  const int64_t head_dim = c.hidden_size / c.num_attention_heads;
-  if (std::ranges::find(kernels::kHeadDims, head_dim) != std::end(kernels::kHeadDims)) return;
-  std::string known;
-  for (const auto dim : kernels::kHeadDims)
-    known.append(known.empty() ? "" : ", ").append(std::to_string(dim));
-  fields.problem("hidden_size / num_attention_heads: head_dim must be one of {" + known +
-                 "}, got " + std::to_string(head_dim) +
-                 "; take a model whose heads the kernels have");
+  const std::string problem = kernels::head_dim_problem(c.hidden_size / c.num_attention_heads);
+  if (problem.empty()) return;
+  fields.problem("hidden_size / num_attention_heads: " + problem + "; take a model whose heads the kernels have");
 }
 
 void check_size(const HfConfig& c, Fields& fields) {

@@ -4,7 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
-#include <algorithm>
+#include <string>
 
 #include "kernels/segment_attention.h"
 
@@ -17,6 +17,11 @@ inline kernels::DType kernel_dtype(const at::Tensor& t, const char* op) {
     case at::kDouble: return kernels::DType::kFloat64;
     default: TORCH_CHECK(false, op, ": dtype must be float32, bfloat16 or float64, got ", t.scalar_type());
   }
+}
+
+inline void check_head_dim(int64_t head_dim, const char* op) {
+  const std::string problem = kernels::head_dim_problem(head_dim);
+  TORCH_CHECK(problem.empty(), op, ": ", problem);
 }
 
 // float for float32 and bfloat16, double for double: what lse, means and bias gradients are kept in.

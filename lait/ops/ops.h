@@ -20,7 +20,7 @@ struct AttentionUnits {
   std::optional<at::Tensor> q_positions;  // (Tq) int32; none: n - m + i
   std::optional<at::Tensor> unit_ids;     // (G) int32; needed where dropout.p > 0
   std::optional<at::Tensor> work = {};    // CUDA: tiles of the work list (kernels/work_list.h), int32 on the device
-  std::vector<int64_t> work_blocks = {};  // CUDA: its 9 block counts
+  std::vector<int64_t> work_blocks = {};  // CUDA: its counts of blocks, (kernels::kWorkCounts)
 };
 
 // q (Tq, H, D), k, v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D). Differentiable.

@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 #include "kernels/work_list.h"
 #include "lait/ops/ops.h"
 #include "lait/ops/segment_attention_call.h"
@@ -122,15 +124,14 @@ TORCH_LIBRARY_IMPL(lait, Autograd, m) { m.impl("segment_attention", forward_auto
 
 std::tuple<Tensor, std::vector<int64_t>> attention_work(const Tensor& q_offsets, const Tensor& k_offsets, int64_t head_dim) {
   const int64_t size = q_offsets.numel();
-  TORCH_CHECK(std::ranges::find(kernels::kHeadDims, head_dim) != std::end(kernels::kHeadDims),
-              "attention_work: head_dim must be one of {32, 64, 128}, got ", head_dim);
+  check_head_dim(head_dim, "attention_work");
   TORCH_CHECK(size > 0, "attention_work: offsets must have units + 1 elements, got none");
   const auto list =
       kernels::make_work_list(int_pointer(q_offsets, size, at::kCPU, "attention_work", "q_offsets"),
                               int_pointer(k_offsets, size, at::kCPU, "attention_work", "k_offsets"), size - 1, head_dim);
   const Tensor tiles = at::empty({static_cast<int64_t>(list.tiles.size())}, q_offsets.options());
   std::ranges::copy(list.tiles, tiles.mutable_data_ptr<int32_t>());
-  return {tiles, {&list.blocks[0][0], &list.blocks[0][0] + 9}};
+  return {tiles, list.counts()};
 }
 
 Tensor segment_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionUnits& units, double scale,

@@ -3,7 +3,6 @@
 #pragma once
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -43,8 +42,7 @@ inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
   kernel_dtype(q, kOp);
   for (const Tensor* t : {&k, &v})
     TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ", t->device());
-  TORCH_CHECK(std::ranges::find(kernels::kHeadDims, q.size(2)) != std::end(kernels::kHeadDims), kOp,
-              ": head_dim must be one of {32, 64, 128}, got ", q.size(2));
+  check_head_dim(q.size(2), kOp);
   TORCH_CHECK(q_offsets.dim() == 1 && q_offsets.sizes() == k_offsets.sizes() && q_offsets.size(0) > 0, kOp,
               ": q_offsets and k_offsets must be vectors of one length (units + 1), got ", q_offsets.sizes(), " and ",
               k_offsets.sizes());

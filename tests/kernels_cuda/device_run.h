@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -52,7 +53,7 @@ class DeviceCall {
     element_ = p.dtype == DType::kFloat32 ? 4 : 2;
     const HostWorkList list = make_work_list(h.q_offsets, h.k_offsets, h.num_units, h.head_dim);
     p.work.tiles = copy(list.tiles.data(), static_cast<int64_t>(list.tiles.size()));
-    std::copy(&list.blocks[0][0], &list.blocks[0][0] + 9, &p.work.blocks[0][0]);
+    for (int part = 0; part < kWorkParts; ++part) std::ranges::copy(list.blocks[part], p.work.blocks[part]);
     p.q_offsets = copy(h.q_offsets, h.num_units + 1);
     p.k_offsets = copy(h.k_offsets, h.num_units + 1);
     p.q_positions = copy(h.q_positions, h.num_q_rows);
