@@ -67,6 +67,16 @@ TEST_F(AttentionBackward, RefusesAnotherOutOrGradient) {
   }
 }
 
+TEST(AttentionWork, NamesTheHeadDims) {
+  const Tensor offsets = ints({0, 3});
+  try {
+    ops::attention_work(offsets, offsets, 80);
+    FAIL() << "expected an error";
+  } catch (const c10::Error& error) {
+    EXPECT_STREQ(error.what_without_backtrace(), "attention_work: head_dim must be one of {32, 64, 128}, got 80");
+  }
+}
+
 TEST(RowOperations, RefuseTensorsThatDoNotFit) {
   const Tensor x = at::ones({6, 8}), ids = ints({0, 1, 2, 3, 4, 5}), offsets = ints({0, 2, 6});
   const int64_t rows = 6, type = static_cast<int64_t>(at::kFloat), bf16 = static_cast<int64_t>(at::kBFloat16);
