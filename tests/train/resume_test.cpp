@@ -123,7 +123,7 @@ TEST_F(Resume, ALostModelIsNotSaved) {
 
 // `lait-train … 2>&1 | head -1`: the reader goes, the run stays.
 TEST_F(Resume, NobodyReadingTheProgressStopsNoRun) {
-  const Result result = shell("(" + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
+  const Result result = shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(read_file(folder_ / "code"), "0\n");
   EXPECT_TRUE(fs::exists(folder_ / "run/report.json"));
