@@ -6,7 +6,12 @@
 
 namespace lait {
 
+// Moved, never copied: on the CPU the tensors are views of the packed batch's own arrays.
 struct DeviceBatch {
+  DeviceBatch() = default;
+  DeviceBatch(DeviceBatch&&) = default;
+  DeviceBatch& operator=(DeviceBatch&&) = default;
+
   PackedBatch packed;  // shapes; its integers stay on the host
   at::Tensor ints;     // (n) int32 on the device
   at::Tensor labels;   // (B) int64 class indices, or float scores, on the device
