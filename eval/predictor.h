@@ -61,7 +61,6 @@ class Predictor {
 
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }
-  const HfConfig& hf_config() const { return model_->config; }
 
  private:
   Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer);

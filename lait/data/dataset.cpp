@@ -44,8 +44,7 @@ Lengths longest_first(int64_t first, int64_t second, int64_t limit) {
 
 }  // namespace
 
-Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options)
-    : options_(options) {
+Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options) {
   SequenceIndex index;
   std::vector<int32_t> tokens, first, second;
   auto overflow = [&](size_t e, int64_t length) {

@@ -52,13 +52,11 @@ class Dataset {
   // Tokens of the first segment of a pair sequence (with its [CLS] and [SEP]); the whole length of a standalone one.
   int64_t first_segment_length(int32_t sequence) const { return first_lengths_[sequence]; }
   int64_t example_length(int64_t i) const;  // tokens of all its sequences
-  SegmentFormat format() const { return options_.format; }
   // A checksum (CRC-32) of all tokens, examples and labels in their order: equal for equal data.
   uint32_t checksum() const;
   int64_t num_truncated() const { return num_truncated_; }  // distinct sequences that lost tokens
 
  private:
-  TokenizeOptions options_;
   std::vector<TokenizedExample> examples_;
   std::vector<int32_t> tokens_;
   std::vector<int64_t> offsets_{0};

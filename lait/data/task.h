@@ -11,7 +11,6 @@ namespace lait {
 
 struct ReadOptions {
   int64_t skip_bad_lines = 0;   // malformed lines tolerated in all; one more throws
-  bool require_labels = true;   // false: examples without label are kept with label -1 (prediction); true: malformed
 };
 
 struct ReadCounts {

@@ -21,7 +21,7 @@ class BoolQ : public Task {
       Example example;
       example.segments = {text_field(object, "question"), text_field(object, "passage")};
       const char* field = object.contains("label") ? "label" : "answer";
-      if (options.require_labels || object.contains(field)) example.label = answer(object, field) ? 1 : 0;
+      example.label = answer(object, field) ? 1 : 0;
       if (object.contains("idx") && object["idx"].is_number_integer()) example.id = object["idx"].dump();
       out.push_back(std::move(example));
       ++counts.examples;

@@ -41,21 +41,20 @@ class Jsonl : public Task {
   void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
-      Example example = parse(line, options);
+      Example example = parse(line);
       out.push_back(std::move(example));
       ++counts.examples;
     });
   }
 
  private:
-  Example parse(const std::string& line, const ReadOptions& options) const {
+  Example parse(const std::string& line) const {
     Example example = parse_segments(line);
     if (!segment_names_.empty() && example.segments.size() != segment_names_.size()) {
       throw BadLine("expected " + std::to_string(segment_names_.size()) + " segments, got " + std::to_string(example.segments.size()));
     }
-    if (example.label_text.empty()) {
-      if (options.require_labels) throw BadLine("expected the field \"label\", got none or an empty one");
-    } else if (!labels_.empty()) {
+    if (example.label_text.empty()) throw BadLine("expected the field \"label\", got none or an empty one");
+    if (!labels_.empty()) {
       example.label = label_index(example.label_text, labels_);
       example.label_text.clear();
     }

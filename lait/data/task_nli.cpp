@@ -26,7 +26,7 @@ class Nli : public Task {
     LineReader reader(file);
     std::string first = first_line(reader, file);
     if (first[first.find_first_not_of(" \t")] == '{') {
-      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line, options), options, out, counts); }, std::move(first));
+      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line), out, counts); }, std::move(first));
       return;
     }
     const auto header = split_tabs(first);
@@ -37,41 +37,39 @@ class Nli : public Task {
       Example example;
       example.segments = {cells[columns[0]], cells[columns[1]]};
       example.label_text = cells[columns[2]];
-      add(std::move(example), options, out, counts);
+      add(std::move(example), out, counts);
     });
   }
 
  private:
-  Example json_example(const std::string& line, const ReadOptions& options) const {
+  Example json_example(const std::string& line) const {
     const nlohmann::json object = parse_object(line);
     const bool original = object.contains("sentence1");
     Example example;
     example.segments = {text_field(object, original ? "sentence1" : "premise"), text_field(object, original ? "sentence2" : "hypothesis")};
     const char* label = original ? "gold_label" : "label";
-    if (options.require_labels || object.contains(label)) {
-      const auto found = object.find(label);
-      // Hugging Face's copies have the index, -1 for no gold label.
-      if (found != object.end() && found->is_number_integer()) {
-        const auto index = found->get<int64_t>();
-        const auto count = static_cast<int64_t>(labels_.size());
-        if (index < -1 || index >= count) {
-          throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " + std::to_string(index));
-        }
-        example.label_text = index == -1 ? kNoGold : labels_[static_cast<size_t>(index)];
-      } else {
-        example.label_text = text_field(object, label);
+    const auto found = object.find(label);
+    // Hugging Face's copies have the index, -1 for no gold label.
+    if (found != object.end() && found->is_number_integer()) {
+      const auto index = found->get<int64_t>();
+      const auto count = static_cast<int64_t>(labels_.size());
+      if (index < -1 || index >= count) {
+        throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " + std::to_string(index));
       }
+      example.label_text = index == -1 ? kNoGold : labels_[static_cast<size_t>(index)];
+    } else {
+      example.label_text = text_field(object, label);
     }
     if (object.contains("pairID") && object["pairID"].is_string()) example.id = object["pairID"].get<std::string>();
     return example;
   }
 
-  void add(Example example, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const {
+  void add(Example example, std::vector<Example>& out, ReadCounts& counts) const {
     if (example.label_text == kNoGold) {
       ++counts.unlabelled;
       return;
     }
-    if (options.require_labels || !example.label_text.empty()) example.label = label_index(example.label_text, labels_);
+    example.label = label_index(example.label_text, labels_);
     example.label_text.clear();
     out.push_back(std::move(example));
     ++counts.examples;

@@ -20,7 +20,7 @@ class VitaminC : public Task {
       const nlohmann::json object = parse_object(line);
       Example example;
       example.segments = {text_field(object, "claim"), text_field(object, "evidence")};
-      if (options.require_labels || object.contains("label")) example.label = label_index(text_field(object, "label"), labels());
+      example.label = label_index(text_field(object, "label"), labels());
       if (object.contains("unique_id") && object["unique_id"].is_string()) example.id = object["unique_id"].get<std::string>();
       out.push_back(std::move(example));
       ++counts.examples;

@@ -26,10 +26,8 @@ size_t rank(const at::Tensor& tensor) {
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
     : path_(path), file_(std::make_shared<MappedFile>(path)) {
-  SafetensorsHeader header =
+  tensors_ =
       read_safetensors_header(path, {reinterpret_cast<const char*>(file_->data()), file_->size()});
-  tensors_ = std::move(header.tensors);
-  metadata_ = std::move(header.metadata);
   for (size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
 }
 
@@ -58,8 +56,7 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
 }
 
 void write_safetensors(const std::filesystem::path& path,
-                       std::vector<std::pair<std::string, at::Tensor>> tensors,
-                       const SafetensorsMetadata& metadata) {
+                       std::vector<std::pair<std::string, at::Tensor>> tensors) {
   std::set<std::string> names{kSafetensorsMetadataKey};
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined() || rank(tensor) == kSafetensorsTypes.size()) {
@@ -75,17 +72,14 @@ void write_safetensors(const std::filesystem::path& path,
            std::pair(rank(b.second), std::string_view(b.first));
   });
 
-  std::string header = "{";
-  if (!metadata.empty())
-    header +=
-        nlohmann::json(kSafetensorsMetadataKey).dump() + ":" + nlohmann::json(metadata).dump();
+  // transformers refuses a file that does not say that it is PyTorch's.
+  std::string header = "{" + nlohmann::json(kSafetensorsMetadataKey).dump() + R"(:{"format":"pt"})";
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const nlohmann::ordered_json info{{"dtype", kSafetensorsTypes[rank(tensor)].name},
                                       {"shape", tensor.sizes().vec()},
                                       {"data_offsets", {offset, offset + tensor.nbytes()}}};
-    if (header.size() > 1) header += ',';
-    header += nlohmann::json(name).dump() + ":" + info.dump();
+    header += "," + nlohmann::json(name).dump() + ":" + info.dump();
     offset += tensor.nbytes();
   }
   header += "}";

@@ -18,8 +18,6 @@
 
 namespace lait {
 
-using SafetensorsMetadata = std::map<std::string, std::string>;
-
 struct TensorInfo {
   std::string name;
   at::ScalarType dtype;
@@ -41,14 +39,12 @@ class SafetensorsFile {
   // A copy where the file keeps the tensor at an address that its dtype does not allow. Throws
   // UserError where there is no such tensor.
   at::Tensor tensor(const std::string& name) const;
-  const SafetensorsMetadata& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
   std::shared_ptr<MappedFile> file_;
   std::vector<TensorInfo> tensors_;
-  SafetensorsMetadata metadata_;
   std::map<std::string, size_t> index_;
 };
 
@@ -56,7 +52,6 @@ class SafetensorsFile {
 // device, contiguous or not, are streamed one at a time; a failure leaves the previous file whole.
 // Throws WriteError, and std::runtime_error for tensors that the format cannot say.
 void write_safetensors(const std::filesystem::path& path,
-                       std::vector<std::pair<std::string, at::Tensor>> tensors,
-                       const SafetensorsMetadata& metadata = {{"format", "pt"}});
+                       std::vector<std::pair<std::string, at::Tensor>> tensors);
 
 }  // namespace lait

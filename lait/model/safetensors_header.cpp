@@ -33,7 +33,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   HeaderReader(const std::filesystem::path& path, size_t data_begin, size_t data_bytes)
       : path_(path), data_begin_(data_begin), data_bytes_(data_bytes) {}
 
-  SafetensorsHeader header;
+  std::vector<TensorInfo> tensors;
 
   bool null() override { return refuse("null"); }
   bool boolean(bool value) override { return refuse(value ? "true" : "false"); }
@@ -57,7 +57,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool string(string_t& value) override {
     if (at_ == kMetadata) {
-      if (!header.metadata.emplace(key_, value).second)
+      if (!metadata_.insert(key_).second)
         fail("expected each key once, got " + quote(key_) + " twice");
       return true;
     }
@@ -159,13 +159,13 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       fail("expected " + bytes(size) + " for its shape, got " + bytes(end - begin));
     info.begin = data_begin_ + begin;
     info.end = data_begin_ + end;
-    header.tensors.push_back(std::move(info));
+    tensors.push_back(std::move(info));
   }
 
   const std::filesystem::path& path_;
   const size_t data_begin_, data_bytes_;
   Place at_ = kStart;
-  std::set<std::string> names_;
+  std::set<std::string> names_, metadata_;  // keys seen
   std::string name_, key_;  // of the outer object, of the inner one
   std::optional<at::ScalarType> dtype_;
   std::optional<std::vector<uint64_t>> shape_, offsets_;
@@ -179,7 +179,7 @@ void throw_damaged(const std::filesystem::path& path, std::string_view name,
                   what + "; the file is truncated or damaged, fetch it again");
 }
 
-SafetensorsHeader read_safetensors_header(const std::filesystem::path& path,
+std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path,
                                           std::string_view file) {
   auto fail = [&](const std::string& what) { throw_damaged(path, "", what); };
   if (file.size() < kLengthBytes)
@@ -199,7 +199,7 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path,
   const size_t data_begin = kLengthBytes + length;
   HeaderReader reader(path, data_begin, file.size() - data_begin);
   nlohmann::json::sax_parse(text, &reader);
-  std::vector<TensorInfo>& tensors = reader.header.tensors;
+  std::vector<TensorInfo> tensors = std::move(reader.tensors);
   std::ranges::sort(tensors, {}, [](const TensorInfo& t) { return std::tie(t.begin, t.end); });
   size_t at = data_begin;
   for (const TensorInfo& tensor : tensors) {
@@ -212,7 +212,7 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path,
     at = tensor.end;
   }
   if (at != file.size()) fail("expected a file of " + bytes(at) + ", got " + bytes(file.size()));
-  return std::move(reader.header);
+  return tensors;
 }
 
 }  // namespace lait

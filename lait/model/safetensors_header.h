@@ -32,13 +32,9 @@ inline constexpr std::array<SafetensorsType, 10> kSafetensorsTypes{{{"I64", at::
                                                                     {"U8", at::kByte},
                                                                     {"BOOL", at::kBool}}};
 
-struct SafetensorsHeader {
-  std::vector<TensorInfo> tensors;  // in the order of their bytes
-  SafetensorsMetadata metadata;
-};
-
-// `file` is the whole file. Throws UserError as SafetensorsFile does.
-SafetensorsHeader read_safetensors_header(const std::filesystem::path& path, std::string_view file);
+// The tensors in the order of their bytes; metadata is checked and left. `file` is the whole file. Throws UserError as
+// SafetensorsFile does.
+std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path, std::string_view file);
 
 // "path: tensor 'name': what; the file is truncated or damaged, fetch it again"; an empty name: the
 // file itself.

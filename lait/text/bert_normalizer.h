@@ -20,7 +20,6 @@ struct BertNormalizerOptions {
 class BertNormalizer {
  public:
   explicit BertNormalizer(const BertNormalizerOptions& options);
-  const BertNormalizerOptions& options() const { return options_; }
 
   // Appends the normalised text, valid UTF-8, to out. Linear but for runs of combining marks, which are sorted.
   void normalize(std::string_view text, std::string& out) const;

@@ -18,7 +18,6 @@ class Tokenizer {
   virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;
   virtual int32_t cls_id() const = 0;
   virtual int32_t sep_id() const = 0;
-  virtual int32_t pad_id() const = 0;
   virtual int32_t vocab_size() const = 0;
   // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json …) into dir.
   virtual void save(const std::filesystem::path& dir) const = 0;

@@ -37,7 +37,7 @@ WordPiece::WordPiece(WordPieceSpec spec)
   unk_id_ = required_id(spec_.unk_token, "unk_token");
   cls_id_ = required_id(spec_.cls_token, "cls_token");
   sep_id_ = required_id(spec_.sep_token, "sep_token");
-  pad_id_ = required_id(spec_.pad_token, "pad_token");
+  required_id(spec_.pad_token, "pad_token");  // for transformers, which pads; no row here is a pad
   continuing_node_ = vocabulary_.walk(Vocabulary::kRoot, spec_.continuing_prefix);
   vocab_size_ = vocabulary_.size();
 

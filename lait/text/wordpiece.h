@@ -37,11 +37,8 @@ class WordPiece final : public Tokenizer {
   void encode(std::string_view text, std::vector<int32_t>& out) const override;
   int32_t cls_id() const override { return cls_id_; }
   int32_t sep_id() const override { return sep_id_; }
-  int32_t pad_id() const override { return pad_id_; }
   int32_t vocab_size() const override { return vocab_size_; }
   void save(const std::filesystem::path& dir) const override;
-
-  const BertNormalizer& normalizer() const { return normalizer_; }
 
  private:
   void add_special(std::vector<AddedToken>& tokens);
@@ -55,7 +52,7 @@ class WordPiece final : public Tokenizer {
   BertNormalizer normalizer_;
   AddedTokens added_, added_normalized_;
   uint32_t continuing_node_ = Vocabulary::kNoNode;  // where "##" leads
-  int32_t unk_id_ = 0, cls_id_ = 0, sep_id_ = 0, pad_id_ = 0, vocab_size_ = 0;
+  int32_t unk_id_ = 0, cls_id_ = 0, sep_id_ = 0, vocab_size_ = 0;
 };
 
 }  // namespace lait

@@ -195,10 +195,10 @@ TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
 
 TEST_F(Tasks, BadLinesAreToleratedUpToTheBudgetAndCounted) {
   const std::string file = write("j", "x\n{\"segments\": [\"a\"], \"label\": 1}\ny\n");
-  EXPECT_EQ(read("jsonl", file, {.skip_bad_lines = 2, .require_labels = true}).size(), 1u);
+  EXPECT_EQ(read("jsonl", file, {.skip_bad_lines = 2}).size(), 1u);
   EXPECT_EQ(counts_.bad_lines, 2);
   try {
-    read("jsonl", file, {.skip_bad_lines = 1, .require_labels = true});
+    read("jsonl", file, {.skip_bad_lines = 1});
     FAIL();
   } catch (const UserError& error) {
     EXPECT_EQ(std::string(error.what()), file + ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise data.skip_bad_lines (now used up)");

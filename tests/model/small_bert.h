@@ -34,7 +34,6 @@ class IdTokenizer : public Tokenizer {
   }
   int32_t cls_id() const override { return 1; }
   int32_t sep_id() const override { return 2; }
-  int32_t pad_id() const override { return 0; }
   int32_t vocab_size() const override { return vocab_size_; }
   void save(const std::filesystem::path&) const override {}
 

@@ -59,7 +59,6 @@ class LoadTokenizer : public testing::Test {
 TEST_F(LoadTokenizer, VocabTxt) {
   put("vocab.txt", kLowerVocab);
   const auto tokenizer = load_tokenizer(dir_);
-  EXPECT_EQ(tokenizer->pad_id(), 0);
   EXPECT_EQ(tokenizer->cls_id(), 2);
   EXPECT_EQ(tokenizer->sep_id(), 3);
   EXPECT_EQ(tokenizer->vocab_size(), 10);
