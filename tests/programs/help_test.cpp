@@ -123,7 +123,7 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   text = std::regex_replace(text, std::regex(R"(\\\n\s*)"), " ");  // continued lines
   int checked = 0;
   // A command line ends at its line's end, at a backquote, a pipe, a redirection.
-  const std::regex command_line(R"((lait-(?:train|eval|predict|data|bench|cache))[ "]+([^\n`|>;&]*))");
+  const std::regex command_line(R"((lait-(?:train|eval|predict|data|bench))[ "]+([^\n`|>;&]*))");
   for (std::sregex_iterator it(text.begin(), text.end(), command_line), end; it != end; ++it) {
     std::string name = (*it)[1];
     const std::string arguments = (*it)[2];
