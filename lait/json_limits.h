@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,37 +29,52 @@ inline std::string quote(std::string_view text) {
   return cut ? shown.insert(shown.size() - 1, "...") : shown;
 }
 
-// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws UserError "where:
-// expected JSON, got ...".
+// What is wrong with a JSON text; "expected …, got …" without the place.
+struct BadJson : std::runtime_error {
+  explicit BadJson(const std::string& what, size_t byte = 0, bool invalid_utf8 = false)
+      : std::runtime_error(what), byte(byte), invalid_utf8(invalid_utf8) {}
+  size_t byte;  // from 1, where the text stops being JSON; 0: it is, but beyond what is taken
+  bool invalid_utf8;
+};
+
+// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws BadJson.
 template <class Json = nlohmann::json>
-Json parse_json(std::string_view text, const std::string& where) {
+Json parse_json_text(std::string_view text) {
   using Event = typename Json::parse_event_t;
   // The parser takes a NUL for the end of the text and would not see what stands behind it.
   if (const auto nul = text.find('\0'); nul != text.npos) {
-    throw UserError(where + ": expected JSON, got a NUL byte at byte " + std::to_string(nul + 1));
+    throw BadJson("expected JSON, got a NUL byte at byte " + std::to_string(nul + 1));
   }
   std::vector<std::set<std::string>> open_objects;
   auto check = [&](int depth, Event event, Json& value) {
     if (depth > kMaxJsonDepth) {
-      throw UserError(where + ": expected JSON of at most " + std::to_string(kMaxJsonDepth) +
-                      " levels, got more");
+      throw BadJson("expected JSON of at most " + std::to_string(kMaxJsonDepth) + " levels, got more");
     }
     if (event == Event::object_start) open_objects.emplace_back();
     if (event == Event::object_end) open_objects.pop_back();
     if (event == Event::key &&
         !open_objects.back().insert(value.template get<std::string>()).second) {
-      throw UserError(where + ": expected each key once, got " +
-                      quote(value.template get<std::string>()) + " twice");
+      throw BadJson("expected each key once, got " + quote(value.template get<std::string>()) + " twice");
     }
     return true;
   };
   try {
     return Json::parse(text, check);
   } catch (const typename Json::parse_error& error) {
-    throw UserError(where + ": expected JSON, got something else at byte " +
-                    std::to_string(error.byte));
+    const bool invalid_utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
+    throw BadJson("expected JSON, got something else at byte " + std::to_string(error.byte), error.byte, invalid_utf8);
   } catch (const typename Json::out_of_range&) {
-    throw UserError(where + ": expected JSON, got a number that is too large");
+    throw BadJson("expected JSON, got a number that is too large");
+  }
+}
+
+// The same. Throws UserError "where: …".
+template <class Json = nlohmann::json>
+Json parse_json(std::string_view text, const std::string& where) {
+  try {
+    return parse_json_text<Json>(text);
+  } catch (const BadJson& error) {
+    throw UserError(where + ": " + error.what());
   }
 }
 

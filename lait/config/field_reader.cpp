@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "lait/shown_text.h"
+
 namespace lait {
 namespace {
 

@@ -6,6 +6,7 @@
 #include "lait/config/fields.h"
 #include "lait/config/names.h"
 #include "lait/error.h"
+#include "lait/shown_text.h"
 
 namespace lait {
 namespace {

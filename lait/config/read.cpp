@@ -6,6 +6,7 @@
 #include "lait/config/field_reader.h"
 #include "lait/error.h"
 #include "lait/files.h"
+#include "lait/shown_text.h"
 
 namespace lait {
 namespace {
@@ -44,7 +45,7 @@ class ConflictCheck {
     if (!c_.task.empty() && !tasks.empty() && std::ranges::find(tasks, c_.task) == tasks.end()) {
       std::string list;
       for (const std::string& task : tasks) list += (list.empty() ? "" : ", ") + task;
-      add("task", "expected one of {" + list + "}, got '" + shortened(c_.task) + "'" + did_you_mean(c_.task, tasks));
+      add("task", "expected one of {" + list + "}, got " + shown(c_.task) + did_you_mean(c_.task, tasks));
     }
     const std::vector<Stage>& stages = c_.model.schedule;
     const bool narrow = std::ranges::any_of(stages, [](const Stage& s) { return s.scope != Scope::kExample; });

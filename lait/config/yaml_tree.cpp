@@ -7,13 +7,13 @@
 #include <sstream>
 
 #include "lait/error.h"
+#include "lait/shown_text.h"
 
 namespace lait {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxDepth = 16;   // a config needs 4
-constexpr size_t kMaxShown = 60;   // bytes of a value in a message
 
 // Builds the tree from yaml-cpp's events. `path_` holds copies of the open lists and maps, innermost last.
 class TreeBuilder : public YAML::EventHandler {
@@ -91,21 +91,11 @@ class TreeBuilder : public YAML::EventHandler {
 
 std::string YamlNode::describe() const {
   switch (kind) {
-    case Kind::kScalar: return std::string("'").append(shortened(scalar)).append("'");
+    case Kind::kScalar: return shown(scalar);
     case Kind::kList: return "a list";
     case Kind::kMap: return "a mapping";
     default: return "nothing";
   }
-}
-
-std::string shortened(const std::string& text) {
-  size_t end = text.size() <= kMaxShown ? text.size() : kMaxShown;
-  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  std::string out = text.substr(0, end);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
-  return out + (end < text.size() ? "…" : "");
 }
 
 bool is_utf8(const std::string& text) {

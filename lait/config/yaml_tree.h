@@ -31,9 +31,6 @@ struct Origin {
 // Throws UserError "origin:line: …"; an empty text is kNull.
 YamlNode parse_yaml(const std::string& text, const Origin& origin);
 
-// `text` on one line, cut between characters and ended with "…" where it is longer than 60 bytes, for messages.
-std::string shortened(const std::string& text);
-
 bool is_utf8(const std::string& text);
 
 }  // namespace lait

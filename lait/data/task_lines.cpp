@@ -1,35 +1,14 @@
 #include "lait/data/task_lines.h"
 
 #include <algorithm>
-#include <set>
 
 #include "lait/error.h"
+#include "lait/json_limits.h"
 
 namespace lait {
 namespace {
 
-constexpr int kMostLevels = 64;  // of JSON: the parser's memory is freed recursively
-constexpr size_t kShownBytes = 60;
-
 bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == std::string::npos; }
-
-bool too_deep(const std::string& text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (in_string) {
-      if (text[i] == '\\') ++i;
-      else if (text[i] == '"') in_string = false;
-    } else if (text[i] == '"') {
-      in_string = true;
-    } else if (text[i] == '{' || text[i] == '[') {
-      if (++depth > kMostLevels) return true;
-    } else if (text[i] == '}' || text[i] == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -62,27 +41,12 @@ void for_each_line(LineReader& reader, const std::filesystem::path& file, const 
 }
 
 nlohmann::json parse_object(const std::string& line) {
-  using nlohmann::json;
-  // The parser takes a NUL for the end of the text and would not see what stands behind it.
-  if (const size_t nul = line.find('\0'); nul != line.npos) throw BadLine("expected JSON, got a NUL at byte " + std::to_string(nul + 1));
-  if (too_deep(line)) throw BadLine("expected JSON of at most " + std::to_string(kMostLevels) + " levels, got more");
-  std::vector<std::set<std::string>> open_objects;
-  const auto each_field_once = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) open_objects.emplace_back();
-    if (event == json::parse_event_t::object_end) open_objects.pop_back();
-    if (event == json::parse_event_t::key && !open_objects.back().insert(value.get<std::string>()).second) {
-      throw BadLine("expected each field once, got " + shown(value.get<std::string>()) + " twice");
-    }
-    return true;
-  };
-  json object;
+  nlohmann::json object;
   try {
-    object = json::parse(line, each_field_once);
-  } catch (const json::parse_error& error) {
-    const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
-    throw BadLine("expected a JSON object, got " + (utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " + std::to_string(error.byte));
-  } catch (const json::out_of_range&) {
-    throw BadLine("expected JSON, got a number that is too large");
+    object = parse_json_text(line);
+  } catch (const BadJson& error) {
+    if (error.byte == 0) throw BadLine(error.what());
+    throw BadLine("expected a JSON object, got " + (error.invalid_utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " + std::to_string(error.byte));
   }
   if (!object.is_object()) throw BadLine("expected a JSON object, got " + shown(line));
   return object;
@@ -131,16 +95,6 @@ double label_index(const std::string& label, const std::vector<std::string>& lab
   std::string list;
   for (const std::string& known : labels) list += (list.empty() ? "" : ", ") + known;
   throw BadLine("expected a label of {" + list + "}, got " + shown(label));
-}
-
-std::string shown(std::string_view text) {
-  size_t size = std::min(text.size(), kShownBytes);
-  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;  // whole characters
-  std::string out = "'";
-  for (const char c : text.substr(0, size)) {
-    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
-  }
-  return out + (size < text.size() ? "…'" : "'");
 }
 
 }  // namespace lait

@@ -11,6 +11,7 @@
 
 #include "lait/data/task.h"
 #include "lait/files.h"
+#include "lait/shown_text.h"
 
 namespace lait {
 
@@ -41,8 +42,5 @@ std::vector<size_t> find_columns(const std::vector<std::string>& header, const s
 
 // Index of a label. Throws BadLine naming the labels.
 double label_index(const std::string& label, const std::vector<std::string>& labels);
-
-// Text for messages, cut and in quotes.
-std::string shown(std::string_view text);
 
 }  // namespace lait

@@ -17,6 +17,7 @@
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/json_limits.h"
+#include "lait/shown_text.h"
 #include "lait/text/wordpiece.h"
 
 namespace lait {
@@ -36,22 +37,13 @@ std::string plain(std::string_view text) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
-std::string plain_json(const Json& value) {
-  constexpr size_t kMaxShown = 60;
-  const std::string text = value.dump();
-  size_t end = std::min(text.size(), kMaxShown);
-  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end) + (end < text.size() ? "…" : "");
-}
-
 // One JSON file and its name, so that each error says which file, which key, what was expected and what came.
 struct JsonFile {
   std::string path;
   Json json;
 
   [[noreturn]] void fail(const std::string& key, const std::string& expected, const Json& got) const {
-    throw UserError(path + ": " + key + ": expected " + expected + ", got " +
-                    plain_json(got));
+    throw UserError(path + ": " + key + ": expected " + expected + ", got " + shortened(got.dump()));
   }
   // The value of a key of object; null and absent keys are nullopt.
   template <typename T>

@@ -173,8 +173,8 @@ TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n", ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n", "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n", ":1: expected a JSON object, got '");
-  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n", ":1: expected JSON, got a NUL at byte 32");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n", ":1: expected each field once, got 'label' twice");
+  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n", ":1: expected JSON, got a NUL byte at byte 32");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n", ":1: expected each key once, got 'label' twice");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n", ":1: expected JSON, got a number that is too large");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n", ":1: expected the field \"label\", got none or an empty one");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n", ":1: expected text or a number in the field \"label\", got array");
