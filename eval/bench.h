@@ -14,7 +14,7 @@ struct Timing {  // milliseconds
 // Runs once to warm up, then at least `min_repeats` times and until `max_milliseconds` are spent, at most 50 times.
 Timing measure(const std::function<void()>& run, double max_milliseconds = 2000, size_t min_repeats = 5);
 
-// {"cpu", "threads", "build", "git"}; says on standard error where the build is a Debug one.
+// {"cpu", "threads", "build", "version"}; says on standard error where the build is a Debug one.
 nlohmann::json bench_head(int threads);
 std::string cpu_name();
 std::string build_type();

@@ -23,8 +23,8 @@ struct AttentionBench {
 
 // For each layout (NAME segments, NAME examples, uniform 512), dtype and head dim, forward and forward + backward:
 //   lait      segment_attention on packed rows, q, k, v from one fused tensor
-//   padded    scaled_dot_product_attention on padded batches: each segment a row of [2B, n] or, for both, each example a row
-//             of [B, n1 + n2] with a dense mask; the faster of the two
+//   padded    scaled_dot_product_attention on padded batches, each unit (segment or example) a row
+//   blocks    segments only: the same, each example a row, with a dense mask of its segments' blocks
 //   loop      on the CPU: scaled_dot_product_attention unit by unit, no padding
 //   flash     on CUDA, bf16: LibTorch's FlashAttention-2 on the same packed rows (varlen)
 // and lait's FLOP/s of visible pairs beside those of a square product of lait::linear in the same dtype. Prints a table, writes JSON.

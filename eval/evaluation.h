@@ -56,8 +56,9 @@ std::string kind_name(const Evaluation& row);
 std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 
-// Sets difference_to_p0 of every row with P > 0 whose task, split and labels a row with P = 0 shares. Of several such
-// rows the one with the best first metric is the reference (the strictest choice); rows with P = 0 are compared to it too.
+// Sets difference_to_p0 of every row whose task, split and labels a row with P = 0 shares. Of several such rows the one with
+// the best first metric is the reference (the strictest choice): the other rows with P = 0 are compared to it, too, and it
+// alone to nothing.
 void compare_to_p0(std::vector<Evaluation>& rows);
 
 }  // namespace lait

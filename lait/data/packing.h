@@ -87,8 +87,10 @@ struct PackPlan {
   int64_t cuda_head_dim = 0;       // D where the batch goes to CUDA: the work lists are made; 0: none
 
   bool reads_first_rows() const;   // the head reads only the first row of each unit of the last layer
-  int mean_level() const;          // cls_segments, segments: level whose segment means are read; the last where from the final states
+  // Whether the segment means are of the final states: segments always; cls_segments where no layer stands before the first
+  // example-scope stage (P = 0, the pair format), or there is no such stage (P = L). Else of the states that enter that stage.
   bool means_from_final() const;
+  int mean_level() const;          // level whose segment means are read: the last one, or the one before the example's
   std::vector<Scope> levels() const;  // scopes of the levels, strictly widening
 };
 

@@ -1,5 +1,5 @@
 // Tasks: what the segments are called, which labels there are, how the native files are read. One file a task in
-// lait/data/tasks_*.cpp, found through the one list in tasks.cpp.
+// lait/data/task_*.cpp, found through the one list in tasks.cpp.
 #pragma once
 #include <filesystem>
 #include <string>

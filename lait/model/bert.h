@@ -4,7 +4,7 @@
 // layer joins. A layer has two halves: project (row-wise: q, k, v) and finish (attention, output, FFN). The join stands
 // between them, since q, k and v of the first joint layer are still functions of single segments.
 // Modules and parameters are named as in Hugging Face's checkpoints, but for q, k and v: one fused product, one leaf
-// (attention.self.qkv), which lait/model/weights.cpp splits and fuses.
+// (attention.self.qkv), which ModelImpl::checkpoint_tensors (model.cpp) shows as three.
 #pragma once
 #include <optional>
 
