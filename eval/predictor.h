@@ -1,3 +1,5 @@
+// eval/: metrics, FLOPs, reports, prediction; the programs lait-eval, lait-predict and lait-bench.
+//
 // The one code path from a tokenized data set to logits: evaluation while training, lait-eval and lait-predict, and
 // programs of others:
 //

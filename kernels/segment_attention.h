@@ -1,3 +1,5 @@
+// kernels/: raw pointers and sizes, no LibTorch: attention, row operations, the random generator.
+//
 // Segment attention: the mask is nothing but offsets. Packed rows are cut into units (segments, groups or examples) and
 // a query sees exactly the keys of its unit (LAIT, arXiv 2305.19585, section 3). Raw pointers only.
 //

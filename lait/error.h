@@ -1,3 +1,5 @@
+// lait/: what all parts share: errors, files, JSON, the terminal, programs; the parts are its folders.
+//
 // Errors: libraries throw, only main (lait/program.h) prints and exits.
 //
 // A UserError is the user's mistake (exit 2): a wrong config key, a malformed file, an impossible value. Its text says

@@ -10,10 +10,10 @@
 
 namespace lait {
 
-// Reads lines of a text file, or of a gzip file whatever its name (one called .gz must be one). "\r\n" and "\n" end a line, a UTF-8 byte order
-// mark at the head is dropped, a last line without newline counts. Bytes are not otherwise touched (NUL included).
-// Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip, gzip that grows as no text does, or a
-// line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
+// Reads lines of a text file, or of a gzip file, whatever its name (one called .gz must be one). "\r\n" and "\n" end a line, a
+// UTF-8 byte order mark at the head is dropped, a last line without newline counts. Bytes are not otherwise touched (NUL
+// included). Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip, gzip that grows as no text
+// does, or a line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
 class LineReader {
  public:
   explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = size_t{16} << 20);

@@ -1,3 +1,5 @@
+// lait/config/: YAML to plain structs, strict.
+//
 // The configuration: plain structs with their defaults, the one place for both. lait/config/fields.h lists every field
 // once; reading, writing, --set and the error messages all come from that list.
 #pragma once

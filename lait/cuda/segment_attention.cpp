@@ -1,3 +1,5 @@
+// lait/cuda/: the operators' CUDA implementations, a plug-in that is loaded for device: cuda.
+//
 // lait::segment_attention on CUDA: the operator's implementations over kernels::cuda. The work list comes with the call, so
 // that nothing here looks at a tensor's values.
 #include <torch/library.h>

@@ -1,3 +1,5 @@
+// lait/data/: tasks and their files, the tokenized data set, packing.
+//
 // Tasks: what the segments are called, which labels there are, how the native files are read. One file a task in
 // lait/data/task_*.cpp, found through the one list in tasks.cpp.
 #pragma once

@@ -1,3 +1,5 @@
+// lait/model/: checkpoints, BERT under a schedule, heads.
+//
 // The whole model: a pretrained encoder under a schedule, and the head; made from a Hugging Face directory or from a
 // LAIT checkpoint (a Hugging Face directory with lait.yaml), and written back as one.
 #pragma once

@@ -1,3 +1,5 @@
+// lait/ops/: torch operators over the kernels: checks, autograd, meta.
+//
 // The torch operators over kernels/: schemas lait::*, loadable from Python through liblait_ops.so, and their C++ calls.
 //
 // Operators check shapes, types and devices, never values (a device tensor's values are not read on the host); offsets

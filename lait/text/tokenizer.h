@@ -1,3 +1,5 @@
+// lait/text/: tokenizers.
+//
 // The Tokenizer interface: text to ids without special tokens, and the special tokens that the model's layout needs.
 // Segment formats (where [CLS] and [SEP] go) belong to lait/data; a tokenizer knows only its vocabulary.
 #pragma once

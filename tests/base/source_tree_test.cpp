@@ -1,5 +1,6 @@
 // The tree's own laws: arrows between folders go one way (train -> eval -> lait -> kernels; inside lait: model -> ops, data ->
-// text, config, and cuda -> ops), nothing sees tests/, and no file is long.
+// text, config, and cuda -> ops), nothing sees tests/, LibTorch is where it is meant to be, no file is long, and each folder
+// says what it is.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +20,7 @@ const fs::path kRoot = LAIT_SOURCE_DIR;
 // What a folder may include; "lait" is the files that lie in lait/ itself.
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"kernels", {"kernels"}},
-    {"lait", {"lait", "lait/config"}},
+    {"lait", {"lait", "kernels"}},
     {"lait/config", {"lait/config", "lait"}},
     {"lait/text", {"lait/text", "lait"}},
     {"lait/ops", {"lait/ops", "kernels"}},
@@ -29,7 +30,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"eval", {"eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
     {"train", {"train", "eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}}};
 
-constexpr int kMostLines = 300, kMostLinesOfAKernel = 500;  // a kernel is read as a whole
+// What is built without LibTorch, and runs where there is none.
+const std::set<std::string> kWithoutLibTorch = {"kernels", "lait", "lait/config", "lait/text", "lait/data"};
+
+// A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing alone.
+constexpr int kMostLines = 300, kMostLinesOfAKernel = 500;
 
 std::string folder_of(const std::string& path) { return fs::path(path).parent_path().generic_string(); }
 
@@ -65,11 +70,24 @@ TEST(SourceTree, ArrowsGoOneWay) {
   });
 }
 
+TEST(SourceTree, LibTorchIsNotEverywhere) {
+  const std::regex include(R"re(^\s*#\s*include\s*[<"](torch|ATen|c10)/)re");
+  for_each_source([&](const std::string& file) {
+    if (!kWithoutLibTorch.contains(folder_of(file))) return;
+    std::ifstream in(kRoot / file);
+    int number = 0;
+    for (std::string line; std::getline(in, line);) {
+      ++number;
+      EXPECT_FALSE(std::regex_search(line, include)) << file << ':' << number << ": " << line;
+    }
+  });
+}
+
 TEST(SourceTree, NoFileIsLong) {
   for_each_source([&](const std::string& file) {
     std::ifstream in(kRoot / file);
     const auto lines = std::count(std::istreambuf_iterator<char>(in), {}, '\n');
-    EXPECT_LE(lines, file.starts_with("kernels/") ? kMostLinesOfAKernel : kMostLines) << file;
+    EXPECT_LE(lines, file.ends_with(".cu") ? kMostLinesOfAKernel : kMostLines) << file;
   });
 }
 
@@ -82,6 +100,22 @@ TEST(SourceTree, HeadersBeginWithTheirPurpose) {
     std::getline(in, line);
     EXPECT_TRUE(line.starts_with("// ")) << file << " begins with: " << line;
   });
+}
+
+// "// eval/: …" heads the file of each folder that is to be opened first, as docs/architecture.md says.
+TEST(SourceTree, EachFolderSaysItsPurposeInOneFile) {
+  std::map<std::string, int> files;
+  for (const auto& [folder, allowed] : kMayInclude) files[folder] = 0;
+  files.erase("train");
+  for_each_source([&](const std::string& file) {
+    const std::string folder = folder_of(file);
+    if (!files.contains(folder)) return;
+    std::ifstream in(kRoot / file);
+    std::string line;
+    std::getline(in, line);
+    files[folder] += line.starts_with("// " + folder + "/: ");
+  });
+  for (const auto& [folder, count] : files) EXPECT_EQ(count, 1) << folder << ": files that begin with \"// " << folder << "/: …\"";
 }
 
 }  // namespace
