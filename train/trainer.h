@@ -1,3 +1,5 @@
+// train/: optimiser, trainer, run directory; the programs lait-train and lait-data.
+//
 // The training loop: steps, evaluation, checkpoints, the best model kept. Where it stands is six numbers (TrainerState);
 // with the weights and the optimiser's moments they are all that a resumed run needs, since batches and dropout are
 // functions of (seed, epoch, step).
