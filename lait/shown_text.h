@@ -19,6 +19,9 @@ inline std::string shortened(std::string_view text) {
 }
 
 // The same in quotes.
-inline std::string shown(std::string_view text) { return "'" + shortened(text) + "'"; }
+inline std::string shown(std::string_view text) {
+  std::string out = "'";  // "'" + … makes GCC 12 warn falsely
+  return out.append(shortened(text)).append("'");
+}
 
 }  // namespace lait
