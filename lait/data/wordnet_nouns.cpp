@@ -6,6 +6,7 @@
 
 #include "lait/error.h"
 #include "lait/files.h"
+#include "lait/shown_text.h"
 
 namespace lait {
 namespace {
@@ -47,7 +48,7 @@ void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::p
   }
   const auto left = std::ranges::find_if(open, [](size_t n) { return n > 0; });
   if (left == open.end()) return;
-  throw UserError(file.string() + ": expected hypernyms that lead up, got a circle above synset " + synsets[static_cast<size_t>(left - open.begin())].offset);
+  throw UserError(file.string() + ": expected hypernyms that lead up, got a circle above synset " + shown(synsets[static_cast<size_t>(left - open.begin())].offset));
 }
 
 }  // namespace
@@ -97,7 +98,7 @@ std::vector<Synset> read_nouns(const std::filesystem::path& folder) {
   for (size_t s = 0; s < synsets.size(); ++s) {
     for (const std::string& offset : hypernyms[s]) {
       const auto found = index.find(offset);
-      if (found == index.end()) throw UserError(file.string() + ": synset " + synsets[s].offset + " points to " + offset + ", which is not there");
+      if (found == index.end()) throw UserError(file.string() + ": synset " + shown(synsets[s].offset) + " points to " + shown(offset) + ", which is not there");
       synsets[s].hypernyms.push_back(found->second);
     }
     if (!synsets[s].hypernyms.empty()) synsets[static_cast<size_t>(synsets[s].parent())].children.push_back(static_cast<int32_t>(s));
