@@ -115,9 +115,9 @@ TEST(WordnetDatabase, AMissingOrForeignOneIsNamed) {
            std::pair{"00001740 03 n 01 entity 0 zzz | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
            {"00001740 03 n 00 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
            {"00001740 03 n ffffffffffffffff entity 0 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
-           {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n", "synset 00001740 points to 00000009, which is not there"},
+           {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n", "synset '00001740' points to '00000009', which is not there"},
            {"00000001 03 n 01 hen 0 001 @ 00000002 n 0000 | of an egg\n00000002 03 n 01 egg 0 001 @ 00000001 n 0000 | of a hen\n",
-            "expected hypernyms that lead up, got a circle above synset 00000001"}}) {
+            "expected hypernyms that lead up, got a circle above synset '00000001'"}}) {
     write_file(folder / "data.noun", std::string("  1 licence\n") + text);
     try {
       make_wordnet_examples({.database = folder / ""});
