@@ -129,8 +129,7 @@ std::vector<double> predictions(const at::Tensor& logits) {
 namespace {
 
 // NaN compares with nothing: max_element would call such a row class 0.
-void check_finite(const at::Tensor& logits) {
-  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
+void check_finite(const at::Tensor& rows) {
   const int64_t width = rows.size(1);
   const float* data = rows.const_data_ptr<float>();
   int64_t bad = 0;
@@ -145,7 +144,8 @@ void check_finite(const at::Tensor& logits) {
 
 }  // namespace
 
-std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset) {
+std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset) {
+  const at::Tensor logits = logits_anywhere.to(at::kCPU, at::kFloat).contiguous();  // copied once
   check_finite(logits);
   const std::vector<double> predicted = predictions(logits);
   const int64_t num_classes = logits.size(1);

@@ -1,14 +1,12 @@
 // lait-train as a user runs it, on a tiny BERT: the run directory, one seed one result, stopping and going on, mistakes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cstdlib>
 #include <regex>
 #include <sstream>
 
-#include "tests/base/temporary_folder.h"
-#include "tests/eval/tiny_checkpoint.h"
+#include "tests/train/tiny_run.h"
 
 namespace lait {
 namespace {
@@ -19,37 +17,16 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Result {
-  int code;
-  std::string out, err;
-};
-
-class LaitTrain : public testing::Test {
+class LaitTrain : public TinyRun {
  protected:
-  void SetUp() override {
-    write_checkpoint(folder_ / "model");
-    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, 200)));
-    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, 50)));
-    write_file(folder_ / "test.jsonl", to_text(tiny_lines(3, 50)));
-    write_file(folder_ / "a.yaml",
-               "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\n"
-               "data: {train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl") + ", test: " + path("test.jsonl") + "}\n"
-               "training: {epochs: 2, batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, log_every: 5}\n");
-  }
-  std::string path(const std::string& name) { return (folder_ / name).string(); }
-  Result shell(const std::string& command) {
-    const int status = std::system(("{ " + command + "; } >'" + path("out") + "' 2>'" + path("err") + "'").c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "out"), read_file(folder_ / "err")};
-  }
-  Result train(const std::string& arguments) { return shell(LAIT_BUILD_DIR "/bin/lait-train --config '" + path("a.yaml") + "' " + arguments); }
+  void SetUp() override { write_inputs(200, 50, 50, "epochs: 2, log_every: 5"); }
+  ShellResult train(const std::string& arguments) { return shell(LAIT_BUILD_DIR "/bin/lait-train --config '" + path("a.yaml") + "' " + arguments); }
   void expect_mistake(const std::string& arguments, const std::string& message) {
-    const Result result = train(arguments);
+    const ShellResult result = train(arguments);
     EXPECT_EQ(result.code, 2) << result.err;
     EXPECT_THAT(result.err, HasSubstr(message));
     EXPECT_THAT(result.err, HasSubstr("lait-train: "));
   }
-
-  TemporaryFolder folder_;
 };
 
 std::vector<nlohmann::json> metrics_of_run(const fs::path& run) {
@@ -60,7 +37,7 @@ std::vector<nlohmann::json> metrics_of_run(const fs::path& run) {
 }
 
 TEST_F(LaitTrain, LeavesARunDirectoryThatCanBeReadAndRunAgain) {
-  const Result result = train("--output " + path("run"));
+  const ShellResult result = train("--output " + path("run"));
   ASSERT_EQ(result.code, 0) << result.err;
   for (const char* name : {"config.yaml", "metrics.jsonl", "report.json", "best/config.json", "best/model.safetensors", "best/lait.yaml", "best/vocab.txt", "checkpoints/step-26/state.json"}) {
     EXPECT_TRUE(fs::exists(folder_ / "run" / name)) << name;
@@ -72,7 +49,7 @@ TEST_F(LaitTrain, LeavesARunDirectoryThatCanBeReadAndRunAgain) {
   const auto report = nlohmann::json::parse(read_file(folder_ / "run" / "report.json"));
   EXPECT_EQ(report["test"]["examples"], 50);
   EXPECT_EQ(report["independent_layers"], 2);
-  const Result again = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("run/config.yaml") + " --output " + path("again"));
+  const ShellResult again = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("run/config.yaml") + " --output " + path("again"));
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(read_file(folder_ / "run" / "best" / "model.safetensors"), read_file(folder_ / "again" / "best" / "model.safetensors"));
 }
@@ -88,13 +65,13 @@ TEST_F(LaitTrain, OneSeedGivesOneResultAnotherSeedAnother) {
 
 TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
   ASSERT_EQ(train("--output " + path("whole") + " --set training.epochs=20").code, 0);
-  const Result stopped = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=20 --output " + path("cut") +
+  const ShellResult stopped = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=20 --output " + path("cut") +
                                " & pid=$!; while ! grep -q '\"step\":30' " + path("cut/metrics.jsonl") + " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; kill -TERM $pid; wait $pid");
   ASSERT_EQ(stopped.code, 143) << stopped.err;
   EXPECT_THAT(stopped.err, HasSubstr("go on with: " LAIT_BUILD_DIR "/bin/lait-train --config "));
   EXPECT_THAT(stopped.err, EndsWith(" --resume\n"));
   EXPECT_FALSE(fs::exists(folder_ / "cut" / "report.json"));
-  const Result resumed = train("--output " + path("cut") + " --set training.epochs=20 --resume");
+  const ShellResult resumed = train("--output " + path("cut") + " --set training.epochs=20 --resume");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, HasSubstr("resumed at step"));
   const auto weights = [&](const char* run) { return read_file(folder_ / run / "checkpoints" / "step-260" / "model" / "model.safetensors"); };
@@ -104,7 +81,7 @@ TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
 
 // The first signal asks a run to save, the second ends it wherever it is: no checkpoint is waited for.
 TEST_F(LaitTrain, ASecondSignalEndsTheRunAtOnce) {
-  const Result result = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=1000 --output " + path("run") +
+  const ShellResult result = shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --set training.epochs=1000 --output " + path("run") +
                               " & pid=$!; while ! grep -q '\"step\":5,' " + path("run/metrics.jsonl") + " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; "
                               "kill -STOP $pid; kill -INT $pid; kill -TERM $pid; kill -CONT $pid; wait $pid");  // both at once, however slow the machine
   EXPECT_TRUE(result.code == 130 || result.code == 143) << result.code << ": " << result.err;
@@ -112,11 +89,11 @@ TEST_F(LaitTrain, ASecondSignalEndsTheRunAtOnce) {
 }
 
 TEST_F(LaitTrain, TheLastLineIsTheNextCommand) {
-  const Result result = train("--set training.steps=1 --output '" + path("my run") + "'");
+  const ShellResult result = train("--set training.steps=1 --output '" + path("my run") + "'");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, EndsWith("next: " LAIT_BUILD_DIR "/bin/lait-eval --checkpoint '" + path("my run") + "'\n"));
   const size_t begin = result.err.rfind("next: ") + 6;
-  const Result next = shell(result.err.substr(begin, result.err.size() - begin - 1));
+  const ShellResult next = shell(result.err.substr(begin, result.err.size() - begin - 1));
   EXPECT_EQ(next.code, 0) << next.err;
   EXPECT_EQ(train("--quiet --set training.steps=1 --output " + path("quiet")).err, "");
 }
@@ -125,7 +102,7 @@ TEST_F(LaitTrain, TheLastLineIsTheNextCommand) {
 TEST_F(LaitTrain, AProgressLineFitsANarrowTerminal) {
   const std::string command = LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --output " + path("run");
   if (std::system("command -v script >/dev/null") != 0) GTEST_SKIP() << "script is not installed";
-  const Result result = shell("TERM=xterm COLUMNS=40 script -qec '" + command + "' " + path("typescript"));
+  const ShellResult result = shell("TERM=xterm COLUMNS=40 script -qec '" + command + "' " + path("typescript"));
   ASSERT_EQ(result.code, 0) << result.out;
   const std::regex drawn(R"(\r\x1b\[K((\[=* *\] )?step \d+/[^\r]*))");
   int count = 0;
@@ -133,7 +110,7 @@ TEST_F(LaitTrain, AProgressLineFitsANarrowTerminal) {
     EXPECT_LT((*match)[1].length(), 40) << (*match)[1];
   }
   EXPECT_GT(count, 3) << result.out;
-  const Result plain = shell("TERM=dumb script -qec '" + command + " --overwrite' " + path("typescript"));
+  const ShellResult plain = shell("TERM=dumb script -qec '" + command + " --overwrite' " + path("typescript"));
   ASSERT_EQ(plain.code, 0) << plain.out;
   EXPECT_THAT(plain.out, Not(HasSubstr("\033"))) << "a terminal that cannot erase gets whole lines";
 }
@@ -183,10 +160,10 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
 
 TEST_F(LaitTrain, BadLinesAreSkippedUpToTheBudgetAndCounted) {
   write_file(folder_ / "bad.jsonl", "nonsense\n" + to_text(tiny_lines(1, 40)));
-  const Result result = train("--set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("x"));
+  const ShellResult result = train("--set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("x"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("1 bad lines skipped"));
-  const Result quiet = train("--quiet --set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("y"));
+  const ShellResult quiet = train("--quiet --set data.train=" + path("bad.jsonl") + " --set data.skip_bad_lines=1 --set training.steps=1 --output " + path("y"));
   EXPECT_THAT(quiet.err, testing::MatchesRegex("train: 40 examples, [0-9]+ distinct sequences, 1 bad lines skipped\n")) << "a warning";
 }
 
@@ -195,7 +172,7 @@ TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
   ASSERT_EQ(train(arguments).code, 0);
   EXPECT_TRUE(fs::exists(folder_ / "s" / "model.independent_layers=0" / "report.json"));
   EXPECT_TRUE(fs::exists(folder_ / "s" / "model.independent_layers=4" / "report.json"));
-  const Result again = train(arguments);
+  const ShellResult again = train(arguments);
   EXPECT_EQ(again.code, 0);
   EXPECT_THAT(again.err, EndsWith("next: " LAIT_BUILD_DIR "/bin/lait-eval --checkpoint " + path("s") + "\n"));
   EXPECT_THAT(again.err, HasSubstr("finished already"));
@@ -203,7 +180,7 @@ TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
 }
 
 TEST_F(LaitTrain, DryRunWritesNothing) {
-  const Result result = train("--dry-run --output " + path("x"));
+  const ShellResult result = train("--dry-run --output " + path("x"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 × segment, 2 × example"));
   EXPECT_THAT(result.out, HasSubstr("# train: 200 examples"));
@@ -214,13 +191,13 @@ TEST_F(LaitTrain, DryRunWritesNothing) {
 
 TEST_F(LaitTrain, DryRunOfASweepAddsUpTheRunsThatAreLeft) {
   const std::string arguments = "--sweep model.independent_layers=0,4 --set training.steps=2 --output " + path("s");
-  const Result result = train(arguments + " --dry-run");
+  const ShellResult result = train(arguments + " --dry-run");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("# sweep: 2 of 2 runs left to do"));
   EXPECT_THAT(result.out, ContainsRegex("#   model.independent_layers=4: [0-9:]+, [0-9]+ MB\n# time of all: [0-9:]+\n"));
   EXPECT_FALSE(fs::exists(folder_ / "s"));
   ASSERT_EQ(train("--set model.independent_layers=0 --set training.steps=2 --output '" + path("s/model.independent_layers=0") + "'").code, 0);
-  const Result left = train(arguments + " --dry-run");
+  const ShellResult left = train(arguments + " --dry-run");
   ASSERT_EQ(left.code, 0) << left.err;
   EXPECT_THAT(left.out, HasSubstr("# sweep: 1 of 2 runs left to do"));
 }

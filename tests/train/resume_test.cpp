@@ -2,12 +2,9 @@
 // checkpoint's place.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <cstdlib>
 
 #include "tests/base/small_disk.h"
-#include "tests/eval/tiny_checkpoint.h"
+#include "tests/train/tiny_run.h"
 
 namespace lait {
 namespace {
@@ -15,27 +12,9 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-struct Result {
-  int code;
-  std::string err;
-};
-
-class Resume : public testing::Test {
+class Resume : public TinyRun {
  protected:
-  void SetUp() override {
-    write_checkpoint(folder_ / "model");
-    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, 96)));
-    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, 20)));
-    write_file(folder_ / "a.yaml", "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\n"
-                                   "data: {train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl") + "}\n"
-                                   "training: {steps: 20, batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, log_every: 1}\n");
-  }
-  std::string path(const std::string& name) { return (folder_ / name).string(); }
-  static std::string program(const std::string& name) { return LAIT_BUILD_DIR "/bin/" + name; }
-  Result shell(const std::string& command) {
-    const int status = std::system(("{ " + command + "; } >/dev/null 2>'" + path("err") + "'").c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "err")};
-  }
+  void SetUp() override { write_inputs(96, 20, 0, "steps: 20, log_every: 1"); }
   std::string train(const std::string& run, const std::string& more = "") {
     return program("lait-train") + " --config " + path("a.yaml") + " --output " + path(run) + " " + more;
   }
@@ -44,8 +23,6 @@ class Resume : public testing::Test {
     return command + " & pid=$!; while ! grep -q '\"step\":" + std::to_string(step) + ",' " + path(run + "/metrics.jsonl") +
            " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.005; done; kill -9 $pid; wait $pid";
   }
-
-  TemporaryFolder folder_;
 };
 
 // Dropout is drawn anew for the steps that are done again; the stop is inside an epoch, and behind the last checkpoint.
@@ -58,7 +35,7 @@ TEST_F(Resume, GoesOnBitForBit) {
     fs::remove_all(folder_ / "cut");
     ASSERT_EQ(shell(train("whole", dropout + often + more)).code, 0);
     ASSERT_EQ(shell(killed_at(24, train("cut", dropout + often + more), "cut")).code, 137);
-    const Result resumed = shell(train("cut", dropout + often + more + " --resume"));
+    const ShellResult resumed = shell(train("cut", dropout + often + more + " --resume"));
     ASSERT_EQ(resumed.code, 0) << resumed.err;
     EXPECT_THAT(resumed.err, testing::ContainsRegex("resumed at step [1-9]"));
     for (const char* file : {"checkpoints/step-200/model/model.safetensors", "checkpoints/step-200/optimizer.safetensors", "best/model.safetensors"}) {
@@ -71,7 +48,7 @@ TEST_F(Resume, RefusesWhatIsAnotherRunAndChangesNothing) {
   ASSERT_EQ(shell(train("run")).code, 0);
   const auto before = contents(folder_ / "run");
   auto expect_refusal = [&](const std::string& more, const std::string& message) {
-    const Result result = shell(train("run", more + " --resume"));
+    const ShellResult result = shell(train("run", more + " --resume"));
     EXPECT_EQ(result.code, 2) << more;
     EXPECT_THAT(result.err, HasSubstr(message));
     auto after = contents(folder_ / "run");
@@ -97,7 +74,7 @@ TEST_F(Resume, AutomaticPrecisionOfAnotherMachineIsRefused) {
   const std::string here = json.at("precision"), there = here == "fp32" ? "bf16" : "fp32";
   json["precision"] = there;
   write_file(state, json.dump());
-  const Result result = shell(train("run", "--set training.precision=auto --resume"));
+  const ShellResult result = shell(train("run", "--set training.precision=auto --resume"));
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would go on in " + here + " (training.precision)"));
 }
@@ -106,7 +83,7 @@ TEST_F(Resume, ASweepKeepsWhatWasFinishedWithTheSameConfigOnly) {
   const std::string sweep = "--sweep training.seed=1,2 ";
   ASSERT_EQ(shell(train("s", sweep)).code, 0);
   EXPECT_EQ(shell(train("s", sweep + "--resume")).code, 0);
-  const Result changed = shell(train("s", sweep + "--resume --set training.weight_decay=0.1"));
+  const ShellResult changed = shell(train("s", sweep + "--resume --set training.weight_decay=0.1"));
   EXPECT_EQ(changed.code, 2);
   EXPECT_THAT(changed.err, HasSubstr("training.seed=1: finished already, but with training.weight_decay of other values"));
 }
@@ -114,7 +91,7 @@ TEST_F(Resume, ASweepKeepsWhatWasFinishedWithTheSameConfigOnly) {
 // A rate that throws the weights away between two lines of the log: what was saved before stays the newest.
 TEST_F(Resume, ALostModelIsNotSaved) {
   const std::string rate = "--set training.learning_rate=1e38 --set training.warmup=0 --set training.max_grad_norm=0 --set training.log_every=1000 ";
-  const Result lost = shell(train("run", rate + "--set training.checkpoint_every=2"));
+  const ShellResult lost = shell(train("run", rate + "--set training.checkpoint_every=2"));
   EXPECT_EQ(lost.code, 2) << lost.err;
   EXPECT_THAT(lost.err, HasSubstr("lower training.learning_rate"));
   EXPECT_THAT(lost.err, HasSubstr("no checkpoint was saved before"));
@@ -123,7 +100,7 @@ TEST_F(Resume, ALostModelIsNotSaved) {
 
 // `lait-train … 2>&1 | head -1`: the reader goes, the run stays.
 TEST_F(Resume, NobodyReadingTheProgressStopsNoRun) {
-  const Result result = shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
+  const ShellResult result = shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(read_file(folder_ / "code"), "0\n");
   EXPECT_TRUE(fs::exists(folder_ / "run/report.json"));

@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "tests/base/small_disk.h"
-#include "tests/eval/tiny_checkpoint.h"
+#include "tests/train/tiny_run.h"
 
 namespace lait {
 namespace {
@@ -21,19 +21,9 @@ struct Result {
   std::string text;  // of both standard streams, through a pipe: a limit on files does not touch it
 };
 
-const std::string kBin = LAIT_BUILD_DIR "/bin/";
-
-class Trouble : public testing::Test {
+class Trouble : public TinyRun {
  protected:
-  void SetUp() override {
-    write_checkpoint(folder_ / "model");
-    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, 64)));
-    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, 20)));
-    write_file(folder_ / "a.yaml", "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\n"
-                                   "data: {train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl") + "}\n"
-                                   "training: {epochs: 4, batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, log_every: 2}\n");
-  }
-  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  void SetUp() override { write_inputs(64, 20, 0, "epochs: 4, log_every: 2"); }
   static Result shell(const std::string& command) {
     std::FILE* pipe = ::popen(("{ " + command + "; } 2>&1").c_str(), "r");
     Result result{-1, ""};
@@ -44,14 +34,12 @@ class Trouble : public testing::Test {
     return result;
   }
   std::string train(const fs::path& run, const std::string& more = "") {
-    return kBin + "lait-train --config '" + path("a.yaml") + "' --output '" + run.string() + "' " + more;
+    return program("lait-train") + " --config '" + path("a.yaml") + "' --output '" + run.string() + "' " + more;
   }
   static std::string last_line(const std::string& text) {
     const size_t end = text.find_last_not_of('\n');
     return text.substr(text.rfind('\n', end) + 1);
   }
-
-  TemporaryFolder folder_;
 };
 
 // Stops at whatever of its files finds no room; what was saved is whole, and with room it goes on to the same end.
@@ -96,8 +84,8 @@ TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
   SmallDisk disk(1024);
   const std::string checkpoint = path("model"), data = path("validation.jsonl");
   write_file(folder_ / "in.jsonl", to_text(tiny_lines(3, 2000)));
-  const std::string eval = kBin + "lait-eval --checkpoint " + checkpoint + " --data " + data + " --report '" + (disk / "report").string() + "'";
-  const std::string predict = kBin + "lait-predict --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output '" + (disk / "p.jsonl").string() + "'";
+  const std::string eval = program("lait-eval") + " --checkpoint " + checkpoint + " --data " + data + " --report '" + (disk / "report").string() + "'";
+  const std::string predict = program("lait-predict") + " --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output '" + (disk / "p.jsonl").string() + "'";
   ASSERT_EQ(shell(eval).code, 0);
   ASSERT_EQ(shell(predict).code, 0);
   const auto before = contents(disk.path());
@@ -111,7 +99,7 @@ TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
   }
   disk.free();
   EXPECT_EQ(contents(disk.path()), before);
-  const Result direct = shell(kBin + "lait-predict --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output /dev/full");
+  const Result direct = shell(program("lait-predict") + " --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output /dev/full");
   EXPECT_EQ(direct.code, 2);
   EXPECT_THAT(direct.text, HasSubstr("/dev/full: cannot write: No space left on device"));
 }
@@ -231,7 +219,7 @@ TEST_F(Trouble, FilesThatDoNotBelongTogether) {
     ASSERT_NE(changed.find(from), std::string::npos) << file << " has no " << from;
     changed.replace(changed.find(from), from.size(), to);
     write_file(folder_ / "model" / file, changed);
-    const Result result = shell("echo '{\"segments\": [\"am\", \"bn\"]}' | " + kBin + "lait-predict --input - --checkpoint " + path("model"));
+    const Result result = shell("echo '{\"segments\": [\"am\", \"bn\"]}' | " + program("lait-predict") + " --input - --checkpoint " + path("model"));
     EXPECT_EQ(result.code, 2) << result.text;
     EXPECT_THAT(result.text, HasSubstr(message));
     EXPECT_THAT(result.text, Not(HasSubstr("Exception raised")));

@@ -1,0 +1,36 @@
+// lait-train as users run it, on a tiny model and tiny data in a folder of the test's own.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/base/shell.h"
+#include "tests/base/temporary_folder.h"
+#include "tests/eval/tiny_checkpoint.h"
+
+namespace lait {
+
+class TinyRun : public testing::Test {
+ protected:
+  // model/, train.jsonl, validation.jsonl (and test.jsonl, where it has lines) of so many examples, and a.yaml over them, whose
+  // section `training` has 16 examples a batch, one thread, fp32, and what `training` says.
+  void write_inputs(int train, int validation, int test, const std::string& training) {
+    write_checkpoint(folder_ / "model");
+    write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, train)));
+    write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, validation)));
+    std::string data = "train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl");
+    if (test > 0) {
+      write_file(folder_ / "test.jsonl", to_text(tiny_lines(3, test)));
+      data += ", test: " + path("test.jsonl");
+    }
+    write_file(folder_ / "a.yaml", "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\ndata: {" + data +
+                                       "}\ntraining: {batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, " + training + "}\n");
+  }
+  std::string path(const std::string& name) { return (folder_ / name).string(); }
+  static std::string program(const std::string& name) { return LAIT_BUILD_DIR "/bin/" + name; }
+  ShellResult shell(const std::string& command) { return lait::shell(command, folder_.path()); }
+
+  TemporaryFolder folder_;
+};
+
+}  // namespace lait
