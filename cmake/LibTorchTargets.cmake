@@ -12,7 +12,9 @@ target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}
 # libtorch_cpu.so finds its own dependencies by its RPATH; the linker needs to be told not to look for them.
 target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
 target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
-target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY)  # the wheel has fmt's headers, not its library
+# FMT_HEADER_ONLY: the wheel has fmt's headers, not its library. NDEBUG, in Debug builds, too: LibTorch's classes have other
+# members without it (at::RecordFunction::inputs_valid_) than in the library, which was built with it.
+target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY NDEBUG)
 # Without -fopenmp at::parallel_for, which is header code, runs on one thread and says nothing. The libgomp that is found
 # when a program starts is LibTorch's own, so that there is one pool of threads.
 target_compile_options(lait::torch INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp>")

@@ -47,7 +47,7 @@ std::string cpu_name() {
 }
 
 std::string build_type() {
-#ifdef NDEBUG
+#ifdef __OPTIMIZE__
   return "Release";
 #else
   return "Debug";

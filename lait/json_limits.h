@@ -25,6 +25,7 @@ inline std::string quote(std::string_view text) {
   const bool cut = text.size() > kMaxShown;
   std::string shown = nlohmann::json(text.substr(0, kMaxShown))
                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  for (size_t i = 0; (i = shown.find('\x7F', i)) != shown.npos;) shown.replace(i, 1, "\\u007f");  // dump leaves DEL
   shown.front() = shown.back() = '\'';
   return cut ? shown.insert(shown.size() - 1, "...") : shown;
 }

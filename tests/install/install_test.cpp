@@ -47,6 +47,7 @@ class Install : public testing::Test {
 TemporaryFolder* Install::folder_ = nullptr;
 
 TEST_F(Install, NothingNamesTheSourceOrBuildFolder) {
+  if (!oracle::sanitizer().empty()) GTEST_SKIP() << "a sanitizer's reports need debug information, which names the sources";
   EXPECT_TRUE(fs::exists(prefix() / "lib" / "liblait_ops.so"));
   for (const fs::path& file : files()) {
     if (file.filename() == "liblait_cuda.so") continue;  // the device code's line tables (for profilers) name their sources
@@ -95,7 +96,8 @@ TEST_F(Install, AProjectOutsideScoresAnExample) {
     while (const auto line = reader.next()) lines += !line->empty();
   }
   EXPECT_LE(lines, 12);
-  const Result built = shell("cmake -S '" + source + "' -B '" + build + "' -DCMAKE_PREFIX_PATH='" + prefix().string() +
+  const std::string flags = oracle::sanitizer().empty() ? "" : "CXXFLAGS=-fsanitize=address,undefined ";
+  const Result built = shell(flags + "cmake -S '" + source + "' -B '" + build + "' -DCMAKE_PREFIX_PATH='" + prefix().string() +
                              "' && cmake --build '" + build + "'");
   ASSERT_EQ(built.code, 0) << built.out;
   const Result scored = shell("'" + build + "/score' '" + checkpoint.string() + "' 'am bn' co");
@@ -113,7 +115,7 @@ TEST_F(Install, APackageWithoutLibTorchSaysSo) {
 
 TEST_F(Install, PythonLoadsTheOperators) {
   LAIT_SKIP_WITHOUT_ORACLE();
-  const Result result = shell("PYTHONDONTWRITEBYTECODE=1 '" + oracle::python().string() + "' '" LAIT_SOURCE_DIR "/tests/install/load_ops.py' '" +
+  const Result result = shell(oracle::sanitizer() + "PYTHONDONTWRITEBYTECODE=1 '" + oracle::python().string() + "' '" LAIT_SOURCE_DIR "/tests/install/load_ops.py' '" +
                               (prefix() / "lib" / "liblait_ops.so").string() + "'");
   EXPECT_EQ(result.code, 0) << result.out;
   EXPECT_THAT(result.out, HasSubstr("largest difference"));

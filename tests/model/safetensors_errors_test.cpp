@@ -135,6 +135,7 @@ TEST(SafetensorsErrors, HeadersThatLie) {
        "tensor 'x': expected shape once, got it twice"},
       {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16],"stride":[1]}})",
        "expected dtype, shape and data_offsets, got 'stride'"},
+      {"{\"x\":{\"data_\x7F\":[0,16]}}", "expected dtype, shape and data_offsets, got 'data_\\u007f'"},
       {R"({"x":{"dtype":"BOOL","shape":[16],"data_offsets":[0,16]}})",
        "tensor 'x': expected bytes 0 and 1 for BOOL, got others"},
       {R"({"__metadata__":{"a":1}})", "tensor '__metadata__': expected text, got 1"},

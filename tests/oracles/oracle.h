@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -43,9 +44,23 @@ inline std::string missing() {
     GTEST_SKIP() << why;                                                 \
   }
 
+// Where this process runs under AddressSanitizer: what a shell puts before a Python that is to load our libraries (their
+// runtime must come first, and C++'s after it, whose exceptions it watches). Else empty.
+inline std::string sanitizer() {
+  auto loaded = [](const std::string& name) {
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find(name) != std::string::npos) return line.substr(line.find('/'));
+    }
+    return std::string();
+  };
+  const std::string runtime = loaded("/libasan.so");
+  return runtime.empty() ? "" : "LD_PRELOAD='" + runtime + ":" + loaded("/libstdc++.so") + "' ";
+}
+
 // Runs a script quietly; throws with what it printed.
 inline void run(const std::string& script, const std::string& arguments, const fs::path& log) {
-  const std::string command = "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
+  const std::string command = sanitizer() + "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
                               python().string() + "' '" + (kScripts / script).string() + "' " + arguments + " > '" +
                               log.string() + "' 2>&1";
   if (std::system(command.c_str()) != 0) throw std::runtime_error(command + " failed:\n" + read_file(log));
