@@ -52,8 +52,7 @@ AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape&
   }
   const at::Tensor qkv = random_leaf({std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
   return {{qkv}, [=]() -> std::vector<at::Tensor> {
-            const auto parts = qkv.unbind(1);
-            return {ops::segment_attention(parts[0], parts[1], parts[2], all, scale(shape), {})};
+            return {ops::segment_attention_qkvpacked(qkv, all, scale(shape), {})};
           }};
 }
 

@@ -26,7 +26,7 @@ struct AttentionShape {
   at::Device device;
 };
 
-// segment_attention on packed units; q, k, v are views of one tensor.
+// segment_attention on packed units; q, k, v are slices of one tensor, and so are their gradients.
 AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape& shape);
 // scaled_dot_product_attention on rows padded to the longest, masked where one is shorter; `blocks`: the parts of a row see
 // only themselves, by a dense mask.

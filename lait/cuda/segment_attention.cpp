@@ -37,10 +37,7 @@ std::tuple<Tensor, Tensor> forward_cuda(const Tensor& q, const Tensor& k, const 
   return attention::forward(launch, q, k, v, q_offsets, k_offsets, s);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward_cuda(const Tensor& dout, const Tensor& q, const Tensor& k,
-                                                         const Tensor& v, const Tensor& out, const Tensor& lse,
-                                                         const Tensor& q_offsets, const Tensor& k_offsets,
-                                                         LAIT_SETTINGS_ARGS) {
+Tensor backward_cuda(LAIT_BACKWARD_ARGS) {
   const c10::DeviceGuard guard(q.device());
   const Settings s = LAIT_SETTINGS;
   auto launch = [&](kernels::SegmentAttentionGradParams& g) {
@@ -49,7 +46,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward_cuda(const Tensor& dout, con
     g.workspace = workspace.mutable_data_ptr();
     kernels::cuda::segment_attention_backward(g);
   };
-  return attention::backward(launch, dout, q, k, v, out, lse, q_offsets, k_offsets, s);
+  return attention::backward(launch, {dq, dk, dv}, dout, {q, k, v}, out, lse, q_offsets, k_offsets, s);
 }
 
 TORCH_LIBRARY_IMPL(lait, CUDA, m) {

@@ -32,35 +32,32 @@ BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtyp
   output = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size, config.layer_norm_eps, compute_dtype));
 }
 
-BertLayerImpl::Projected BertLayerImpl::project(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan) {
+BertLayerImpl::Attended BertLayerImpl::attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
+                                               const Randomness& randomness) {
   const int64_t width = num_heads_ * head_dim_;
+  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_));
+  const kernels::Dropout dropout = randomness.at(attention_dropout_, plan.layer, kernels::Site::kAttention);
   Linear& qkv = attention->self->qkv;
   auto joined = [&](const at::Tensor& rows) { return plan.join ? gather(rows, batch, *plan.join) : rows; };
-  Projected out;
   if (plan.read_rows == nullptr) {
-    const auto parts = joined(qkv(x)).view({-1, 3, num_heads_, head_dim_}).unbind(1);
-    return {parts[0], parts[1], parts[2], joined(x)};
+    const at::Tensor all = joined(qkv(x)).view({-1, 3, num_heads_, head_dim_});
+    return {ops::segment_attention_qkvpacked(all, plan.units, scale, dropout), joined(x)};
   }
   // Keys and values of all rows; queries and everything after them only of the rows that are read.
-  const auto parts = joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_}).unbind(1);
+  const at::Tensor kv = joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_});
   const at::Tensor read = gather(x, batch, *plan.read_rows);
-  return {qkv->outputs(read, 0, width).view({-1, num_heads_, head_dim_}), parts[0], parts[1], read};
-}
-
-at::Tensor BertLayerImpl::finish(const Projected& in, const LayerPlan& plan, const Randomness& randomness) {
-  using kernels::Site;
-  const at::Tensor context =
-      ops::segment_attention(in.q, in.k, in.v, plan.units, 1.0 / std::sqrt(static_cast<double>(head_dim_)),
-                             randomness.at(attention_dropout_, plan.layer, Site::kAttention));
-  const at::Tensor attended = attention->output->forward(context.view({-1, num_heads_ * head_dim_}), in.residual, plan.rows,
-                                                         randomness.at(hidden_dropout_, plan.layer, Site::kAttentionOutput));
-  return output->forward(at::gelu(intermediate->dense(attended)), attended, plan.rows,
-                         randomness.at(hidden_dropout_, plan.layer, Site::kFfnOutput));
+  const at::Tensor q = qkv->outputs(read, 0, width).view({-1, num_heads_, head_dim_});
+  return {ops::segment_attention_kvpacked(q, kv, plan.units, scale, dropout), read};
 }
 
 at::Tensor BertLayerImpl::forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
                                   const Randomness& randomness) {
-  return finish(project(x, batch, plan), plan, randomness);
+  using kernels::Site;
+  const Attended in = attend(x, batch, plan, randomness);
+  const at::Tensor attended = attention->output->forward(in.context.view({-1, num_heads_ * head_dim_}), in.residual, plan.rows,
+                                                         randomness.at(hidden_dropout_, plan.layer, Site::kAttentionOutput));
+  return output->forward(at::gelu(intermediate->dense(attended)), attended, plan.rows,
+                         randomness.at(hidden_dropout_, plan.layer, Site::kFfnOutput));
 }
 
 BertEmbeddingsImpl::BertEmbeddingsImpl(const HfConfig& config, at::ScalarType compute_dtype)

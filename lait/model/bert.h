@@ -52,12 +52,11 @@ class BertLayerImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan, const Randomness& randomness);
 
  private:
-  struct Projected {
-    at::Tensor q, k, v;   // (rows, H, D)
-    at::Tensor residual;  // (rows that finish, C)
+  struct Attended {  // of the rows that finish
+    at::Tensor context;   // (rows, H, D)
+    at::Tensor residual;  // (rows, C)
   };
-  Projected project(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan);
-  at::Tensor finish(const Projected& in, const LayerPlan& plan, const Randomness& randomness);
+  Attended attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan, const Randomness& randomness);
 
   int64_t num_heads_, head_dim_;
   double hidden_dropout_, attention_dropout_;

@@ -29,6 +29,13 @@ struct AttentionUnits {
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionUnits& units,
                              double scale, const kernels::Dropout& dropout);
 
+// The same of q (Tq, H, D) and kv (Tk, 2, H, D), and of qkv (T, 3, H, D), as one product of q, k, v leaves them: the
+// gradient is one tensor, too, and nothing is copied to join it. (Names of FlashAttention's interface.)
+at::Tensor segment_attention_kvpacked(const at::Tensor& q, const at::Tensor& kv, const AttentionUnits& units, double scale,
+                                      const kernels::Dropout& dropout);
+at::Tensor segment_attention_qkvpacked(const at::Tensor& qkv, const AttentionUnits& units, double scale,
+                                       const kernels::Dropout& dropout);
+
 // The work list that segment_attention needs on CUDA: offsets (G + 1) int32 on the CPU -> tiles (to be copied to the device)
 // and block counts, as AttentionUnits has them.
 std::tuple<at::Tensor, std::vector<int64_t>> attention_work(const at::Tensor& q_offsets, const at::Tensor& k_offsets,

@@ -26,29 +26,20 @@ std::tuple<Tensor, Tensor> forward_meta(const Tensor& q, const Tensor& k, const 
   return outputs(q);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward_cpu(const Tensor& dout, const Tensor& q, const Tensor& k,
-                                                        const Tensor& v, const Tensor& out, const Tensor& lse,
-                                                        const Tensor& q_offsets, const Tensor& k_offsets,
-                                                        LAIT_SETTINGS_ARGS) {
-  return attention::backward(kernels::cpu::segment_attention_backward, dout, q, k, v, out, lse, q_offsets, k_offsets,
-                             LAIT_SETTINGS);
+Tensor backward_cpu(LAIT_BACKWARD_ARGS) {
+  return attention::backward(kernels::cpu::segment_attention_backward, {dq, dk, dv}, dout, {q, k, v}, out, lse, q_offsets,
+                             k_offsets, LAIT_SETTINGS);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward_meta(const Tensor& dout, const Tensor& q, const Tensor& k,
-                                                         const Tensor& v, const Tensor& out, const Tensor& lse,
-                                                         const Tensor& q_offsets, const Tensor& k_offsets,
-                                                         LAIT_SETTINGS_ARGS) {
+Tensor backward_meta(LAIT_BACKWARD_ARGS) {
   check(q, k, v, q_offsets, k_offsets, LAIT_SETTINGS);
-  check_backward(dout, q, out, lse);
-  auto [dq, dk, dv] = gradients(q, k, v);
-  return {dq, dk, dv, bias_gradient(q, LAIT_SETTINGS)};
+  check_backward({dq, dk, dv}, dout, {q, k, v}, out, lse);
+  return bias_gradient(q, LAIT_SETTINGS);
 }
 
 using Forward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                            LAIT_SETTINGS_ARGS);
-using Backward = std::tuple<Tensor, Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                                            const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                                            LAIT_SETTINGS_ARGS);
+using Backward = Tensor(LAIT_BACKWARD_ARGS);
 
 const auto& forward_op() {
   static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lait::segment_attention", "").typed<Forward>();
@@ -61,16 +52,26 @@ const auto& backward_op() {
   return op;
 }
 
+// q, k, v of what was given: (q, k, v) themselves, q and the slices of kv (Tk, 2, H, D), or the slices of qkv (T, 3, H, D).
+Operands slices(const Tensor& first, const OptionalTensor& second, const OptionalTensor& third) {
+  if (third) return {first, *second, *third};
+  if (second) return {first, second->select(1, 0), second->select(1, 1)};
+  return {first.select(1, 0), first.select(1, 1), first.select(1, 2)};
+}
+
+// Its inputs are one, two or three tensors, see `slices`, and so are their gradients: nothing is copied to join the
+// gradients of what one product made.
 struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& q, const Tensor& k,
-                                                const Tensor& v, const Tensor& q_offsets, const Tensor& k_offsets,
-                                                LAIT_SETTINGS_ARGS) {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& first,
+                                                const OptionalTensor& second, const OptionalTensor& third,
+                                                const Tensor& q_offsets, const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
     at::AutoDispatchBelowADInplaceOrView below;
+    const auto [q, k, v] = slices(first, second, third);
     auto [out, lse] =
         forward_op().call(q, k, v, q_offsets, k_offsets, scale, q_positions, causal, bias_table, bias_max_distance,
                           bias_bidirectional, dropout_p, seed, step, layer, unit_ids, work, work_blocks);
     auto or_none = [](const OptionalTensor& t) { return t.value_or(Tensor()); };
-    ctx->save_for_backward({q, k, v, out, lse, q_offsets, k_offsets, or_none(q_positions), or_none(bias_table),
+    ctx->save_for_backward({first, or_none(second), or_none(third), out, lse, q_offsets, k_offsets, or_none(q_positions), or_none(bias_table),
                             or_none(unit_ids), or_none(work)});
     ctx->saved_data["numbers"] = c10::IValue(std::vector<double>{scale, dropout_p});
     ctx->saved_data["ints"] =
@@ -90,21 +91,32 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
     const auto ints = ctx->saved_data["ints"].toIntVector();
     const auto work_blocks = ctx->saved_data["work_blocks"].toIntVector();
     auto optional = [](const Tensor& x) { return x.defined() ? OptionalTensor(x) : std::nullopt; };
-    auto [dq, dk, dv, dbias] = backward_op().call(
-        grads[0], t[0], t[1], t[2], t[3], t[4], t[5], t[6], numbers[0], optional(t[7]), ints[0] != 0, optional(t[8]),
+    for (size_t i = 0; i < 3; ++i) {
+      if (t[i].defined()) out[i] = at::empty(t[i].sizes(), t[i].options());
+    }
+    const auto [q, k, v] = slices(t[0], optional(t[1]), optional(t[2]));
+    const auto [dq, dk, dv] = slices(out[0], optional(out[1]), optional(out[2]));
+    const Tensor dbias = backward_op().call(
+        dq, dk, dv, grads[0], q, k, v, t[3], t[4], t[5], t[6], numbers[0], optional(t[7]), ints[0] != 0, optional(t[8]),
         ints[1], ints[2] != 0, numbers[1], ints[3], ints[4], ints[5], optional(t[9]), optional(t[10]), work_blocks);
-    out[0] = dq;
-    out[1] = dk;
-    out[2] = dv;
     if (t[8].defined()) out[8] = dbias;
     return out;
   }
 };
 
+Tensor attention_of(const Tensor& first, const OptionalTensor& second, const OptionalTensor& third,
+                    const AttentionUnits& units, double scale, const kernels::Dropout& dropout) {
+  return SegmentAttention::apply(first, second, third, units.q_offsets, units.k_offsets, scale, units.q_positions,
+                                 /*causal=*/false, /*bias_table=*/OptionalTensor(), /*bias_max_distance=*/int64_t{128},
+                                 /*bias_bidirectional=*/true, double{dropout.p}, static_cast<int64_t>(dropout.seed),
+                                 int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
+                                 at::IntArrayRef(units.work_blocks))[0];
+}
+
 std::tuple<Tensor, Tensor> forward_autograd(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
                                             const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
   const auto out =
-      SegmentAttention::apply(q, k, v, q_offsets, k_offsets, scale, q_positions, causal, bias_table, bias_max_distance,
+      SegmentAttention::apply(q, OptionalTensor(k), OptionalTensor(v), q_offsets, k_offsets, scale, q_positions, causal, bias_table, bias_max_distance,
                               bias_bidirectional, dropout_p, seed, step, layer, unit_ids, work, work_blocks);
   return {out[0], out[1]};
 }
@@ -136,10 +148,19 @@ std::tuple<Tensor, std::vector<int64_t>> attention_work(const Tensor& q_offsets,
 
 Tensor segment_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionUnits& units, double scale,
                          const kernels::Dropout& dropout) {
-  return std::get<0>(forward_op().call(q, k, v, units.q_offsets, units.k_offsets, scale, units.q_positions,
-                                       /*causal=*/false, /*bias_table=*/std::nullopt, /*bias_max_distance=*/128,
-                                       /*bias_bidirectional=*/true, dropout.p, static_cast<int64_t>(dropout.seed),
-                                       dropout.step, dropout.layer, units.unit_ids, units.work, units.work_blocks));
+  return attention_of(q, k, v, units, scale, dropout);
+}
+
+Tensor segment_attention_kvpacked(const Tensor& q, const Tensor& kv, const AttentionUnits& units, double scale,
+                                  const kernels::Dropout& dropout) {
+  TORCH_CHECK(kv.dim() == 4 && kv.size(1) == 2, kOp, "_kvpacked: kv must be (rows, 2, heads, head_dim), got ", kv.sizes());
+  return attention_of(q, kv, std::nullopt, units, scale, dropout);
+}
+
+Tensor segment_attention_qkvpacked(const Tensor& qkv, const AttentionUnits& units, double scale,
+                                   const kernels::Dropout& dropout) {
+  TORCH_CHECK(qkv.dim() == 4 && qkv.size(1) == 3, kOp, "_qkvpacked: qkv must be (rows, 3, heads, head_dim), got ", qkv.sizes());
+  return attention_of(qkv, std::nullopt, std::nullopt, units, scale, dropout);
 }
 
 }  // namespace lait::ops

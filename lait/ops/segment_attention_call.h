@@ -55,13 +55,27 @@ inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
   }
 }
 
+struct Operands {
+  Tensor q, k, v;
+};
+
 // What backward takes beside the arguments of forward.
-inline void check_backward(const Tensor& dout, const Tensor& q, const Tensor& out, const Tensor& lse) {
-  for (const auto& [name, t] : {std::pair{"dout", &dout}, {"out", &out}}) {
-    TORCH_CHECK(t->sizes() == q.sizes() && t->scalar_type() == q.scalar_type() && t->device() == q.device(), kOp, "_backward: ", name,
-                " must be as q, ", q.scalar_type(), " ", q.sizes(), " on ", q.device(), ", got ", t->scalar_type(), " ", t->sizes(), " on ",
-                t->device());
+inline void check_backward(const Operands& gradients, const Tensor& dout, const Operands& in, const Tensor& out,
+                           const Tensor& lse) {
+  struct Pair {
+    const char *name, *other;
+    const Tensor &t, &like;
+  };
+  const Tensor& q = in.q;
+  for (const Pair& pair : {Pair{"dout", "q", dout, q}, {"out", "q", out, q}, {"dq", "q", gradients.q, q},
+                           {"dk", "k", gradients.k, in.k}, {"dv", "v", gradients.v, in.v}}) {
+    const auto& [name, other, t, like] = pair;
+    TORCH_CHECK(t.sizes() == like.sizes() && t.scalar_type() == q.scalar_type() && t.device() == q.device(), kOp, "_backward: ", name,
+                " must be as ", other, ", ", q.scalar_type(), " ", like.sizes(), " on ", q.device(), ", got ", t.scalar_type(), " ", t.sizes(),
+                " on ", t.device());
   }
+  for (const Tensor* t : {&gradients.q, &gradients.k, &gradients.v})
+    TORCH_CHECK(t->stride(2) == 1, kOp, "_backward: dq, dk and dv must have a contiguous last dimension, got strides ", t->strides());
   TORCH_CHECK(lse.dim() == 2 && lse.size(0) == q.size(1) && lse.size(1) == q.size(0) && lse.scalar_type() == accumulate_type(q) &&
                   lse.device() == q.device() && lse.is_contiguous(),
               kOp, "_backward: lse must be forward's, a contiguous ", accumulate_type(q), " [", q.size(1), ", ", q.size(0), "] on ", q.device(),
@@ -110,10 +124,6 @@ inline std::tuple<Tensor, Tensor> outputs(const Tensor& q) {
   return {at::empty(q.sizes(), q.options()), at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_type(q)))};
 }
 
-inline std::tuple<Tensor, Tensor, Tensor> gradients(const Tensor& q, const Tensor& k, const Tensor& v) {
-  return {at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()), at::empty(v.sizes(), v.options())};
-}
-
 inline Tensor bias_gradient(const Tensor& q, const Settings& s) {
   return s.bias_table ? at::empty(s.bias_table->sizes(), s.bias_table->options())
                       : at::empty({0}, q.options().dtype(accumulate_type(q)));
@@ -133,26 +143,27 @@ std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, con
 
 // launch(SegmentAttentionGradParams&) runs the kernel.
 template <class Launch>
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Launch& launch, const Tensor& dout_in, const Tensor& q_in,
-                                                    const Tensor& k_in, const Tensor& v_in, const Tensor& out_in,
-                                                    const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets,
-                                                    const Settings& s) {
-  check(q_in, k_in, v_in, q_offsets, k_offsets, s);
-  check_backward(dout_in, q_in, out_in, lse);
-  const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in), out = rows(out_in), dout = rows(dout_in);
-  auto [dq, dk, dv] = gradients(q, k, v);
+Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& dout_in, const Operands& in,
+                const Tensor& out_in, const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
+  check(in.q, in.k, in.v, q_offsets, k_offsets, s);
+  check_backward(gradients, dout_in, in, out_in, lse);
+  const Tensor q = rows(in.q), k = rows(in.k), v = rows(in.v), out = rows(out_in), dout = rows(dout_in);
   const Tensor dbias = bias_gradient(q, s);
   kernels::SegmentAttentionGradParams g;
   g.forward = params(q, k, v, out, lse, q_offsets, k_offsets, s);
   g.dout = view<const void*>(dout);
-  g.dq = view<void*>(dq);
-  g.dk = view<void*>(dk);
-  g.dv = view<void*>(dv);
+  g.dq = view<void*>(gradients.q);
+  g.dk = view<void*>(gradients.k);
+  g.dv = view<void*>(gradients.v);
   if (s.bias_table) g.bias_grad = dbias.mutable_data_ptr();
   launch(g);
-  return {dq, dk, dv, dbias};
+  return dbias;
 }
 
+#define LAIT_BACKWARD_ARGS                                                                                         \
+  const Tensor &dq, const Tensor &dk, const Tensor &dv, const Tensor &dout, const Tensor &q, const Tensor &k,      \
+      const Tensor &v, const Tensor &out, const Tensor &lse, const Tensor &q_offsets, const Tensor &k_offsets,     \
+      LAIT_SETTINGS_ARGS
 #define LAIT_SETTINGS_ARGS                                                                                             \
   double scale, const OptionalTensor &q_positions, bool causal, const OptionalTensor &bias_table,                      \
       int64_t bias_max_distance, bool bias_bidirectional, double dropout_p, int64_t seed, int64_t step, int64_t layer, \

@@ -48,11 +48,11 @@ ops::AttentionUnits on_cuda(const ops::AttentionUnits& host, int64_t head_dim) {
 struct AttentionCase {
   const char* name;
   std::vector<int32_t> q_offsets, k_offsets;
-  bool fused;  // q, k, v as views of one product
+  enum Form { kSeparate, kKvPacked, kQkvPacked } form;
   float dropout;
 };
 
-// Out and the gradients of q, k, v (of the one product where they are views of it).
+// Out and the gradients of q, k, v (of the one tensor where they are slices of it).
 std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool cuda) {
   constexpr int64_t kHeads = 3, kDim = 32;
   const int64_t queries = c.q_offsets.back() + 3, keys = c.k_offsets.back() + 3;  // dead rows behind
@@ -65,18 +65,19 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
     const Tensor host = random_tensor(sizes, dtype, seed);
     return (cuda ? to_cuda(host) : host).requires_grad_(true);
   };
+  const kernels::Dropout dropout{c.dropout, 42, 7, 2, kernels::Site::kAttention};
   std::vector<Tensor> leaves;
-  Tensor q, k, v;
-  if (c.fused) {
+  Tensor out;
+  if (c.form == AttentionCase::kQkvPacked) {
     leaves = {make({queries, 3, kHeads, kDim}, 1)};
-    const auto parts = leaves[0].unbind(1);
-    q = parts[0], k = parts[1], v = parts[2];
+    out = ops::segment_attention_qkvpacked(leaves[0], units, 0.17, dropout);
+  } else if (c.form == AttentionCase::kKvPacked) {
+    leaves = {make({queries, kHeads, kDim}, 1), make({keys, 2, kHeads, kDim}, 2)};
+    out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, 0.17, dropout);
   } else {
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2), make({keys, kHeads, kDim}, 3)};
-    q = leaves[0], k = leaves[1], v = leaves[2];
+    out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, 0.17, dropout);
   }
-  const kernels::Dropout dropout{c.dropout, 42, 7, 2, kernels::Site::kAttention};
-  const Tensor out = ops::segment_attention(q, k, v, units, 0.17, dropout);
   const Tensor dout = random_tensor(out.sizes(), dtype, 4);
   std::vector<Tensor> results{out.detach()};
   // Views' gradients are joined by kernels of LibTorch's, so of them only the product's inputs are asked for.
@@ -87,10 +88,10 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
 }
 
 TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
-  const std::vector<AttentionCase> cases = {{"self, fused", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, true, 0.f},
-                                            {"dropout", {0, 17, 40}, {0, 17, 40}, true, 0.25f},
-                                            {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, false, 0.1f},
-                                            {"one long", {0, 170}, {0, 170}, false, 0.f}};
+  const std::vector<AttentionCase> cases = {{"self", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f},
+                                            {"dropout", {0, 17, 40}, {0, 17, 40}, AttentionCase::kQkvPacked, 0.25f},
+                                            {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, AttentionCase::kKvPacked, 0.1f},
+                                            {"one long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.f}};
   for (const AttentionCase& c : cases) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(testing::Message() << c.name << " " << dtype);

@@ -29,12 +29,13 @@ struct AttentionBackward : testing::Test {
   std::string error() const {
     const c10::IValue none;
     return error_of("lait::segment_attention_backward",
-                    {dout, q, k, k, out, lse, offsets, offsets, /*scale=*/0.2, /*q_positions=*/none, /*causal=*/false, /*bias_table=*/none,
+                    {dq, dk, dv, dout, q, k, k, out, lse, offsets, offsets, /*scale=*/0.2, /*q_positions=*/none, /*causal=*/false, /*bias_table=*/none,
                      /*bias_max_distance=*/int64_t{128}, /*bias_bidirectional=*/true, /*dropout_p=*/0.0, /*seed=*/int64_t{0},
                      /*step=*/int64_t{0}, /*layer=*/int64_t{0}, /*unit_ids=*/none, /*work=*/none, /*work_blocks=*/std::vector<int64_t>{}});
   }
 
   Tensor q = at::ones({5, 2, 32}), k = at::ones({5, 2, 32}), out = at::ones({5, 2, 32}), dout = at::ones({5, 2, 32});
+  Tensor dq = at::ones({5, 2, 32}), dk = at::ones({5, 2, 32}), dv = at::ones({5, 2, 32});
   Tensor lse = at::ones({2, 5}), offsets = ints({0, 3, 5});
 };
 
@@ -56,15 +57,20 @@ TEST_F(AttentionBackward, RefusesAnotherLse) {
 }
 
 TEST_F(AttentionBackward, RefusesAnotherOutOrGradient) {
-  for (Tensor AttentionBackward::*tensor : {&AttentionBackward::out, &AttentionBackward::dout}) {
-    const std::string name = tensor == &AttentionBackward::out ? "out" : "dout";
+  using Test = AttentionBackward;
+  const std::pair<const char*, Tensor Test::*> tensors[] = {
+      {"out must be as q", &Test::out}, {"dout must be as q", &Test::dout}, {"dq must be as q", &Test::dq},
+      {"dk must be as k", &Test::dk},   {"dv must be as v", &Test::dv}};
+  for (const auto& [rule, tensor] : tensors) {
     const Tensor right = this->*tensor;
     for (const Tensor& wrong : {at::ones({4, 2, 32}), at::ones({5, 64}), right.to(at::kBFloat16), right.to(at::kMeta)}) {
       this->*tensor = wrong;
-      EXPECT_THAT(error(), HasSubstr("segment_attention_backward: " + name + " must be as q, Float [5, 2, 32] on cpu, got "));
+      EXPECT_THAT(error(), HasSubstr("segment_attention_backward: " + std::string(rule) + ", Float [5, 2, 32] on cpu, got "));
     }
     this->*tensor = right;
   }
+  dk = at::ones({32, 2, 5}).transpose(0, 2);
+  EXPECT_THAT(error(), HasSubstr("dq, dk and dv must have a contiguous last dimension, got strides [1, 5, 10]"));
 }
 
 TEST(AttentionWork, NamesTheHeadDims) {
