@@ -21,6 +21,8 @@ set(CMAKE_CUDA_STANDARD 20)
 
 add_library(lait_cuda_kernels STATIC ${cuda_sources})
 target_include_directories(lait_cuda_kernels PUBLIC "${CMAKE_SOURCE_DIR}")
+# Tests in C++ call the runtime, too, and only nvcc knows where its headers are.
+target_include_directories(lait_cuda_kernels SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_link_libraries(lait_cuda_kernels PUBLIC lait_kernels)
 target_compile_options(lait_cuda_kernels PUBLIC
   "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90,code=sm_90>"
