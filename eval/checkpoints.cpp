@@ -86,6 +86,12 @@ std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
   return found;
 }
 
+void check_report_folder(const fs::path& dir) {
+  if (!fs::exists(dir / kConfigFile)) return;
+  throw UserError("--report: expected a folder for the report alone, got " + dir.string() +
+                  ", a run directory, whose report.json would be replaced; name another, as " + (dir / "evaluation").string());
+}
+
 EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) {
   if (!checkpoint.run) {
     throw UserError(checkpoint.dir.string() + ": expected " + kConfigFile + " beside it (a run directory of lait-train) to know the data, got none; "

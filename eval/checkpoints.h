@@ -21,6 +21,9 @@ struct Checkpoint {
 // with numbers by value. Throws UserError saying what was expected and what is there.
 std::vector<Checkpoint> find_checkpoints(const std::filesystem::path& dir);
 
+// Throws UserError where a report in `dir` would replace the one that a training wrote there.
+void check_report_folder(const std::filesystem::path& dir);
+
 // Files of labelled examples, and what the report calls them.
 struct EvaluationData {
   std::string split;

@@ -21,19 +21,6 @@ std::string display_name(const Evaluation& row) {
 
 std::string kind_name(const Evaluation& row) { return to_string(row.format) + ", " + to_string(row.pooling); }
 
-namespace {
-
-// make_outcomes, whose errors then say of which checkpoint and data.
-std::vector<Outcome> outcomes_of(const EvaluationNames& names, const at::Tensor& logits, const Dataset& dataset) {
-  try {
-    return make_outcomes(logits, dataset);
-  } catch (const UserError& error) {
-    throw UserError(names.checkpoint + ", " + names.split + ": " + error.what());
-  }
-}
-
-}  // namespace
-
 std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options) {
   if (dataset.size() == 0) {

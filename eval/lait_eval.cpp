@@ -101,6 +101,7 @@ int main(int argc, char** argv) {
     exit_on_signals();
     if (dirs.empty()) throw UserError("--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");
     options.apply();
+    if (!report_dir.empty()) check_report_folder(report_dir);
     // Everything that can be wrong with paths, specs and data is found before the first evaluation.
     std::vector<Job> jobs;
     std::map<std::tuple<std::string, std::vector<std::string>, std::vector<std::string>>, std::vector<Example>> examples;

@@ -129,7 +129,7 @@ std::vector<double> predictions(const at::Tensor& logits) {
 namespace {
 
 // NaN compares with nothing: max_element would call such a row class 0.
-void check_finite(const at::Tensor& rows) {
+void check_finite(const at::Tensor& rows, const std::string& what) {
   const int64_t width = rows.size(1);
   const float* data = rows.const_data_ptr<float>();
   int64_t bad = 0;
@@ -137,16 +137,16 @@ void check_finite(const at::Tensor& rows) {
     bad += !std::all_of(data, data + width, [](float logit) { return std::isfinite(logit); });
   }
   if (bad == 0) return;
-  throw UserError("expected finite logits, got NaN or infinity for " + std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
+  throw UserError(what + ": expected finite logits, got NaN or infinity for " + std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
                   " examples: the training diverged or the model's weights are damaged; lower training.learning_rate or "
                   "training.max_grad_norm, or take another checkpoint");
 }
 
 }  // namespace
 
-std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset) {
+std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset, const std::string& what) {
   const at::Tensor logits = logits_anywhere.to(at::kCPU, at::kFloat).contiguous();  // copied once
-  check_finite(logits);
+  check_finite(logits, what);
   const std::vector<double> predicted = predictions(logits);
   const int64_t num_classes = logits.size(1);
   std::vector<Outcome> outcomes(predicted.size());
@@ -155,7 +155,7 @@ std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Data
     const bool known = num_classes == 1 ? std::isfinite(label)
                                         : label >= 0 && label < static_cast<double>(num_classes) && label == std::floor(label);
     if (!known) {
-      throw UserError("example " + std::to_string(i + 1) + ": evaluation needs a label" +
+      throw UserError(what + ": example " + std::to_string(i + 1) + ": evaluation needs a label" +
                       (num_classes == 1 ? std::string() : " among the model's " + std::to_string(num_classes)) +
                       ", got none; evaluate labelled data, or predict with lait-predict");
     }
@@ -165,8 +165,8 @@ std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Data
 }
 
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
-                                              const Dataset& dataset) {
-  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
+                                              const Dataset& dataset, const std::string& what) {
+  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, what);
   std::map<std::string, double> values;
   for (const std::string& name : names) values[name] = find_metric(name).value(outcomes);
   return values;

@@ -40,11 +40,11 @@ bool better(const std::string& metric, double value, double other);
 // What each row of logits (N, K) predicts: the first of the largest classes, or the score itself where K = 1. The one
 // place where evaluation and prediction make a label of numbers.
 std::vector<double> predictions(const at::Tensor& logits);
-// Predictions beside the data set's labels. Throws UserError: logits that are no finite numbers (which predict nothing); the
-// first example without a label, or with one that is not of the K classes.
-std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset);
-// The named metrics of logits (N, K) in the data set's order.
+// Predictions beside the data set's labels. Throws UserError "what: …" (`what` names the data set): logits that are no finite
+// numbers (which predict nothing); the first example without a label, or with one that is not of the K classes.
+std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset, const std::string& what);
+// The named metrics of logits (N, K) in the data set's order; errors as make_outcomes'.
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
-                                              const Dataset& dataset);
+                                              const Dataset& dataset, const std::string& what);
 
 }  // namespace lait

@@ -55,8 +55,8 @@ std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
 }
 
 // Metrics of a split with their intervals, as report.json has them.
-nlohmann::ordered_json score(const RunInputs& in, const Dataset& dataset, const at::Tensor& logits) {
-  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset);
+nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset, const at::Tensor& logits) {
+  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, split);
   nlohmann::ordered_json out;
   for (const std::string& name : in.metrics) {
     const Interval result = metric_interval(find_metric(name), outcomes);
@@ -149,7 +149,7 @@ int train(const Config& config, const RunOptions& options) {
       progress.message(fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
       return 128 + stop_signal();
     }
-    report[name] = {{"examples", split->dataset->size()}, {"metrics", score(in, *split->dataset, *logits)}};
+    report[name] = {{"examples", split->dataset->size()}, {"metrics", score(in, name, *split->dataset, *logits)}};
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric, value["value"].get<double>(),
                                    value["low"].get<double>(), value["high"].get<double>()));

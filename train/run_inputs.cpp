@@ -17,6 +17,8 @@ namespace {
 
 // Where a task's data is had: a command, or the head of the task's shipped config.
 std::string way_to_data(const Task& task, const std::string& file) {
+  std::error_code error;
+  if (std::filesystem::exists(file + ".gz", error)) return file + ".gz is there, which is read as well: give its name";
   if (task.name() == "wordnet") {
     const std::string folder = std::filesystem::path(file).parent_path().string();
     return "make it with: lait-data wordnet --output " + shell_words({folder.empty() ? "." : folder});

@@ -231,7 +231,7 @@ bool Trainer::evaluate() {
   const auto logits = run_model(model_, *in_.validation, {.should_stop = [] { return stop_signal() != 0; }});
   if (!logits) return false;
   const double seconds = now() - began;
-  const auto metrics = compute_metrics(in_.metrics, *logits, *in_.validation);
+  const auto metrics = compute_metrics(in_.metrics, *logits, *in_.validation, "validation");
   const std::string selected = in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
   nlohmann::ordered_json line{{"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
   std::string text = fmt::format("step {}: validation", state_.step);

@@ -18,6 +18,7 @@ namespace {
 
 using testing::DoubleNear;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 std::vector<Outcome> zip(const std::vector<double>& predicted, const std::vector<double>& label) {
   std::vector<Outcome> out;
@@ -78,13 +79,13 @@ TEST(Metrics, OutcomesTakeTheFirstLargestClassAndNeedLabels) {
   const WordTokenizer tokenizer;
   const std::vector<Example> labelled{make_example({"a"}, 1), make_example({"b"}, 2)};
   const Dataset dataset(labelled, tokenizer, {});
-  EXPECT_DOUBLE_EQ(compute_metrics({"accuracy"}, tensor, dataset).at("accuracy"), 0.5);
+  EXPECT_DOUBLE_EQ(compute_metrics({"accuracy"}, tensor, dataset, "test").at("accuracy"), 0.5);
   const std::vector<Example> unlabelled{make_example({"a"}, 1), make_example({"b"})};
   try {
-    make_outcomes(tensor, Dataset(unlabelled, tokenizer, {}));
+    make_outcomes(tensor, Dataset(unlabelled, tokenizer, {}), "test");
     FAIL() << "expected an error";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("example 2: evaluation needs a label among the model's 3, got none"));
+    EXPECT_THAT(error.what(), StartsWith("test: example 2: evaluation needs a label among the model's 3, got none"));
   }
 }
 
@@ -98,10 +99,10 @@ TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
     logits.front() = kNan;
     logits.back() = -kInfinity;
     try {
-      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset);
+      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset, "trial");
       FAIL() << "expected an error";
     } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("expected finite logits, got NaN or infinity for 2 of 3 examples: the training diverged or the model's "
+      EXPECT_THAT(error.what(), StartsWith("trial: expected finite logits, got NaN or infinity for 2 of 3 examples: the training diverged or the model's "
                                           "weights are damaged; lower training.learning_rate"));
     }
   }

@@ -171,7 +171,7 @@ TEST(Evaluation, RowHasEverything) {
   EXPECT_EQ(row.independent_layers, 3);
   EXPECT_EQ(row.precision, "fp32");
   ASSERT_EQ(row.metrics.size(), 2u);
-  EXPECT_EQ(row.metrics[0].interval.value, compute_metrics({"accuracy"}, *run_model(model, dataset), dataset).at("accuracy"));
+  EXPECT_EQ(row.metrics[0].interval.value, compute_metrics({"accuracy"}, *run_model(model, dataset), dataset, "test").at("accuracy"));
   EXPECT_GT(row.examples_per_s, 0);
   EXPECT_LT(row.flops.lait_cached.encoder, row.flops.lait.encoder);
   EXPECT_LT(row.flops.lait.encoder, row.flops.full.encoder);

@@ -222,6 +222,11 @@ TEST_F(Programs, EvalOfASweepReportsEveryRunAgainstP0) {
   const Result quiet_prediction = run(predict(path("sweep/model.independent_layers=3"), test, "--quiet"));
   EXPECT_EQ(quiet_prediction.out, predicted.out);
   EXPECT_THAT(quiet_prediction.err, HasSubstr("segments were longer than the checkpoint takes and were truncated"));
+  // A report would replace a run's own.
+  const std::string one = path("sweep/model.independent_layers=3");
+  const Result into_run = run("./lait-eval --checkpoint '" + one + "' --report '" + one + "'");
+  EXPECT_EQ(into_run.code, 2);
+  EXPECT_THAT(into_run.err, HasSubstr("--report: expected a folder for the report alone, got " + one + ", a run directory"));
   // The other split, and a folder of runs where one checkpoint is needed.
   const Result on_validation = run("./lait-eval --checkpoint '" + path("sweep") + "' --split validation");
   EXPECT_THAT(on_validation.out, HasSubstr("jsonl, validation: 20 examples"));

@@ -138,6 +138,9 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
   expect_mistake("--set data.train=nowhere.jsonl --output " + path("x"), "data.train: nowhere.jsonl: no such file; check the path, which is taken from ");
   expect_mistake("--set task=wordnet --set data.train='my data/train.jsonl' --output " + path("x"),
                  "no such file; make it with: lait-data wordnet --output 'my data'");
+  write_file(folder_ / "packed.jsonl.gz", "");
+  expect_mistake("--set data.train=" + path("packed.jsonl") + " --output " + path("x"),
+                 "packed.jsonl: no such file; " + (folder_ / "packed.jsonl.gz").string() + " is there, which is read as well: give its name");
   expect_mistake("--set task=sick --set data.train=a.txt --output " + path("x"), "no such file; where it is had: head ");
   expect_mistake("--set task=jsnl --output " + path("x"), "did you mean jsonl?");
   expect_mistake("--set training.device=cuda --output " + path("x"), "device");
