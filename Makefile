@@ -61,7 +61,7 @@ sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, i
 	@LAIT_BUILD=$(CURDIR)/build-asan cmake/setup.sh tests
 	@cmake --preset asan --log-level=WARNING
 	@cmake --build --preset asan
-	@ctest --preset asan
+	@ctest --preset asan -j $(shell nproc)
 	@if command -v compute-sanitizer >/dev/null && nvidia-smi >/dev/null 2>&1; then \
 	  $(MAKE) --no-print-directory configure && cmake --build $(BUILD) --target test_kernels_cuda && \
 	  compute-sanitizer --error-exitcode 1 $(BUILD)/bin/test_kernels_cuda; \
