@@ -45,7 +45,7 @@ std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const s
                  .flops = mean_flops(dataset, spec.pack_plan(), {model->config.hidden_size, model->config.intermediate_size}),
                  .examples_per_s = static_cast<double>(dataset.size()) / seconds,
                  .difference_to_p0 = {},
-                 .outcomes = outcomes_of(names, *logits, dataset)};
+                 .outcomes = make_outcomes(*logits, dataset, names.checkpoint + ", " + names.split)};
   for (const std::string& name : metrics) row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;
 }

@@ -80,9 +80,7 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
   }
   const Tensor dout = random_tensor(out.sizes(), dtype, 4);
   std::vector<Tensor> results{out.detach()};
-  // Views' gradients are joined by kernels of LibTorch's, so of them only the product's inputs are asked for.
-  const std::vector<Tensor> inputs = c.fused ? std::vector<Tensor>{q, k, v} : leaves;
-  for (const Tensor& g : torch::autograd::grad({out}, inputs, {cuda ? to_cuda(dout) : dout})) results.push_back(g);
+  for (const Tensor& g : torch::autograd::grad({out}, leaves, {cuda ? to_cuda(dout) : dout})) results.push_back(g);
   for (Tensor& t : results) t = t.cpu().to(at::kFloat);
   return results;
 }
