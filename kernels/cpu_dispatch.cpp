@@ -71,11 +71,13 @@ bool supported(Isa isa) {
   return false;
 }
 
+bool fast_bf16_products() { return supported(Isa::kAvx512Bf16) && !__builtin_cpu_is("intel"); }
+
 Isa choose_isa(const char* forced) {
   constexpr Isa kAll[] = {Isa::kAvx512Bf16, Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};
   for (Isa isa : kAll) {
     if (forced == nullptr || *forced == '\0') {
-      if (supported(isa)) return isa;
+      if (isa == Isa::kAvx512Bf16 ? fast_bf16_products() : supported(isa)) return isa;
     } else if (std::string(forced) == kNames[static_cast<int>(isa)]) {
       if (supported(isa)) return isa;
       throw std::invalid_argument(std::string(kVariable) + ": this CPU has no " + forced +

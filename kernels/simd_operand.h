@@ -49,13 +49,13 @@ struct Pairs {
     return Steps{} + pair;
   }
   // vdpbf16ps as documented: the second products are added first, each addition rounds once, and
-  // denormal numbers, in and out, are zeros.
+  // denormal numbers, in and out, are zeros; a product itself is never rounded.
   static Vec multiply_add(Vec sum, Steps a, Steps b) {
 #if defined(__AVX512BF16__)
     return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
-    sum = flushed(flushed(sum) + flushed((Vec)(a & 0xFFFF0000u)) * flushed((Vec)(b & 0xFFFF0000u)));
-    return flushed(sum + flushed((Vec)(a << 16)) * flushed((Vec)(b << 16)));
+    sum = add_product(sum, (Vec)(a & 0xFFFF0000u), (Vec)(b & 0xFFFF0000u));
+    return add_product(sum, (Vec)(a << 16), (Vec)(b << 16));
 #endif
   }
 
@@ -72,6 +72,15 @@ struct Pairs {
   }
 
  private:
+  // sum + a * b rounded once. A double holds a product of two bfloat16; where it does not hold the
+  // sum, too, what it drops is too small to turn the rounding to float.
+  static Vec add_product(Vec sum, Vec a, Vec b) {
+    typedef double Wide __attribute__((vector_size(kVector * sizeof(double))));
+    const Wide product =
+        __builtin_convertvector(flushed(a), Wide) * __builtin_convertvector(flushed(b), Wide);
+    return flushed(
+        __builtin_convertvector(__builtin_convertvector(flushed(sum), Wide) + product, Vec));
+  }
   static void store_halves(Bf16* to, VecHalf low, VecHalf high) {
     const Steps steps =
         __builtin_convertvector(low, VecUint) | __builtin_convertvector(high, VecUint) << 16;

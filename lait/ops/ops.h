@@ -58,8 +58,8 @@ at::Tensor unit_mean(const at::Tensor& x, const at::Tensor& offsets);
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& weight_shadow,
                   const at::Tensor& bias_shadow);
 
-// Whether this CPU multiplies bf16 matrices in hardware (AVX-512-BF16 or AMX). Without it `linear` in bf16 rounds at the
-// same places but multiplies in float, several times faster than LibTorch's bf16 fallback.
+// Whether this CPU multiplies bf16 matrices faster than float ones (AMX, or AVX-512-BF16 other than Intel's). Elsewhere
+// `linear` in bf16 rounds at the same places but multiplies in float.
 bool cpu_has_bf16_gemm();
 
 }  // namespace lait::ops

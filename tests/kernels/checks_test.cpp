@@ -87,6 +87,7 @@ TEST(Capability, NamesAndMistakes) {
   EXPECT_EQ(cpu::choose_isa("generic"), cpu::Isa::kGeneric);
   EXPECT_TRUE(cpu::supported(cpu::choose_isa(nullptr)));
   EXPECT_EQ(cpu::choose_isa(""), cpu::choose_isa(nullptr));
+  EXPECT_EQ(cpu::choose_isa(nullptr) == cpu::Isa::kAvx512Bf16, cpu::fast_bf16_products());
   auto text = [](const char* value) -> std::string {
     try {
       cpu::choose_isa(value);
