@@ -33,7 +33,7 @@ struct Block {
 template <class O>
 void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
                       const float* lse, const Block<O>& b) {
-  alignas(64) Vec sums[kRowsPadded] = {}, weighted[kRowsPadded] = {};
+  RowSums sums(b.rows), products(b.rows);
   alignas(64) float factor[kRowsPadded], delta[kRowsPadded];
   for (int64_t i = 0; i < b.rows; ++i) {
     float* row = b.scores + i * t.row;
@@ -46,7 +46,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
     Vec sum{}, product{};
     if (p.dropout.p > 0) {
       dropout_row(p, t, b.begin + i).factors(t.padded, [&](int64_t j, Vec keep) {
-        const Vec e = exp_negative(score(row + j, scale) - shift), g = load(gradient + j) * keep;
+        const Vec e = exponential(score(row + j, scale) - shift), g = load(gradient + j) * keep;
         store(row + j, e);
         store(kept + j, e * keep);
         store(gradient + j, g);
@@ -55,19 +55,19 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
       });
     } else {
       for (int64_t j = 0; j < t.padded; j += kVector) {
-        const Vec e = exp_negative(score(row + j, scale) - shift);
+        const Vec e = exponential(score(row + j, scale) - shift);
         store(row + j, e);
         sum += e;
         product += e * load(gradient + j);
       }
     }
-    sums[i] = sum;
-    weighted[i] = product;
+    sums.lanes[i] = sum;
+    products.lanes[i] = product;
   }
   for (int64_t i = 0; i < b.rows; i += kVector) {
-    const Vec sum = sum_lanes(sums + i), inverse = sum == 0.f ? Vec{} : 1.f / sum;
+    const Vec sum = sums.take(i), inverse = sum == 0.f ? Vec{} : 1.f / sum;
     store(factor + i, inverse);
-    store(delta + i, sum_lanes(weighted + i) * inverse);
+    store(delta + i, products.take(i) * inverse);
   }
   using Scalar = typename O::Scalar;
   for (int64_t i = 0; i < b.rows; i += O::kDepth) {
@@ -110,6 +110,7 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     }
     return;
   }
+  prefetch_next_unit<T>(p, t);
   Diagonals diagonals(p, t);
   Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
@@ -143,6 +144,7 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     }
     multiply_keys<O>(t, rows, dim, q, kt, b.scores);
     multiply_keys<O>(t, rows, dim, dout, vt, b.ds);
+    prefetch_next_head<T>(p, t, begin, rows);
     softmax_backward(p, t, diagonals, lse, b);
     auto add_transposed = [&](const float* a, const Scalar* down, float* to) {
       const Product<O> product{t.n,       dim / kVector,   (rows + O::kDepth - 1) / O::kDepth,

@@ -17,55 +17,116 @@ namespace {
 
 constexpr int64_t kFewQueries = 4;  // so few do not repay a copy of the values
 
-// Turns a block's scores (rows, padded) into P, not yet divided: e^(score - maximum), times
-// dropout's factors, written over them as a left operand. factor[i] is 1 / row i's sum (0 where the
-// query sees nothing), lse[i] its log-sum-exp.
+// What is taken from a row's scores before their exponentials, which must not overflow: the first key's where no other is
+// much larger, so that most rows need no maximum; else the maximum; 0 where that is minus infinity. `most`: the scores'
+// maximum, lane by lane.
+float reference_score(float first, Vec most) {
+  constexpr float kNear = 60;  // e^60 times 2^31 keys is finite
+  static_assert(kNear <= kMostExponent);
+  if (all_at_most(most - first, kNear)) return first;
+  const float max = max_of_lanes(most);
+  return max == -kInfinity ? 0.f : max;
+}
+
+// What a row's exponentials leave: their sum in the lanes, and what was taken from the scores before.
+struct RowSum {
+  Vec lanes;
+  float shift;
+};
+
+// A row of products S into e^(score - reference), as it is wanted mostly: no bias, no dropout, few keys (a whole row in
+// registers). `to` may be the row.
+template <int kVectors, class Scalar>
+RowSum few_exponentials(const float* row, float scale, int64_t visible, Scalar* to) {
+  Vec s[kVectors];
+  for (int v = 0; v < kVectors; ++v) s[v] = score(row + v * kVector, scale);
+  constexpr int kLast = kVectors - 1;
+  s[kLast] = lane_numbers() < static_cast<int32_t>(visible - kLast * kVector)
+                 ? s[kLast]
+                 : broadcast(-kInfinity);
+  Vec most = s[0];
+  for (int v = 1; v < kVectors; ++v) most = maximum(most, s[v]);
+  const float shift = reference_score(s[0][0], most);
+  Vec sum{};
+  for (int v = 0; v < kVectors; ++v) {
+    const Vec e = exponential(s[v] - shift);
+    store(to + v * kVector, e);
+    sum += e;
+  }
+  return {sum, shift};
+}
+
+// The same for every case: times dropout's factors (the sum is without them), with a bias, under causality.
+template <class Scalar>
+RowSum exponentials(const SegmentAttentionParams& p, const Task& t, const float* biases, int64_t i,
+                    float* row, Scalar* to) {
+  const float scale = finish_scores(p.scale, biases, visible_keys(p, t, i), t.padded, row);
+  Vec most = score(row, scale);
+  for (int64_t j = kVector; j < t.padded; j += kVector) most = maximum(most, score(row + j, scale));
+  const float shift = reference_score(row[0] * scale, most);
+  Vec sum{};
+  auto make = [&](int64_t j, Vec keep) {
+    const Vec e = exponential(score(row + j, scale) - shift);
+    store(to + j, e * keep);
+    sum += e;
+  };
+  if (p.dropout.p > 0) {
+    dropout_row(p, t, i).factors(t.padded, make);
+  } else {
+    for (int64_t j = 0; j < t.padded; j += kVector) make(j, broadcast(1.f));
+  }
+  return {sum, shift};
+}
+
+// Turns a block's scores (rows, padded) into P, not yet divided, written over them as a left operand. factor[i] is 1 / row i's
+// sum (0 where the query sees nothing), lse[i] its log-sum-exp.
 template <class O>
 Left<O> softmax(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
                 int64_t begin, int64_t rows, float* scores, float* factor, float* lse) {
-  alignas(64) Vec lanes[kRowsPadded] = {};
-  alignas(64) float max[kRowsPadded];
-  const Left<O> left{reinterpret_cast<typename O::Scalar*>(scores), t.row * O::kDepth};
-  float scale = 1;
-  for (int64_t i = 0; i < rows; ++i) {
-    float* row = scores + i * t.row;
-    const float* biases = p.bias.table ? diagonals.row(begin + i) : nullptr;
-    scale = finish_scores(p.scale, biases, visible_keys(p, t, begin + i), t.padded, row);
-    lanes[i] = load(row);
-    for (int64_t j = kVector; j < t.padded; j += kVector)
-      lanes[i] = maximum(lanes[i], load(row + j));
-  }
-  for (int64_t i = 0; i < rows; i += kVector) store(max + i, max_lanes(lanes + i) * scale);
-  auto make_row = [&](int64_t i, const auto& for_each_column) {
-    const float* row = scores + i * t.row;
-    auto* to = reinterpret_cast<typename O::Scalar*>(scores + i * t.row);
-    const float shift = max[i] == -kInfinity ? 0.f : max[i];
-    Vec sum{};
-    for_each_column([&](int64_t j, Vec keep) {
-      const Vec e = exp_negative(score(row + j, scale) - shift);
-      store(to + j, e * keep);
-      sum += e;
-    });
-    lanes[i] = sum;
+  using Scalar = typename O::Scalar;
+  RowSums sums(rows);
+  alignas(64) float shifts[kRowsPadded];
+  store(shifts + rows / kVector * kVector, Vec{});
+  auto each_row = [&](const auto& make) {
+    for (int64_t i = 0; i < rows; ++i) {
+      float* row = scores + i * t.row;
+      const RowSum made = make(i, row, reinterpret_cast<Scalar*>(row));
+      sums.lanes[i] = made.lanes;
+      shifts[i] = made.shift;
+    }
   };
-  if (p.dropout.p > 0) {
-    for (int64_t i = 0; i < rows; ++i) {
-      make_row(i, [&](const auto& use) { dropout_row(p, t, begin + i).factors(t.padded, use); });
-    }
-  } else {
-    for (int64_t i = 0; i < rows; ++i) {
-      make_row(i, [&](const auto& use) {
-        for (int64_t j = 0; j < t.padded; j += kVector) use(j, broadcast(1.f));
+  const bool plain = p.bias.table == nullptr && p.dropout.p == 0 && !p.causal;
+  auto few = [&](auto vectors) {
+    each_row([&](int64_t, float* row, Scalar* to) {
+      return few_exponentials<decltype(vectors)::value>(row, p.scale, t.n, to);
+    });
+  };
+  switch (plain ? t.padded / kVector : 0) {
+    case 1:
+      few(std::integral_constant<int, 1>());
+      break;
+    case 2:
+      few(std::integral_constant<int, 2>());
+      break;
+    case 3:
+      few(std::integral_constant<int, 3>());
+      break;
+    case 4:
+      few(std::integral_constant<int, 4>());
+      break;
+    default:
+      each_row([&](int64_t i, float* row, Scalar* to) {
+        const float* biases = p.bias.table ? diagonals.row(begin + i) : nullptr;
+        return exponentials(p, t, biases, begin + i, row, to);
       });
-    }
   }
   for (int64_t i = 0; i < rows; i += kVector) {
-    const Vec sum = sum_lanes(lanes + i), top = load(max + i);
+    const Vec sum = sums.take(i);
     const VecInt sees_none = sum == 0.f;
     store(factor + i, sees_none ? Vec{} : 1.f / sum);
-    store(lse + i, sees_none ? broadcast(-kInfinity) : top + log_above_one(sum));
+    store(lse + i, sees_none ? broadcast(-kInfinity) : load(shifts + i) + log_above_one(sum));
   }
-  return left;
+  return {reinterpret_cast<Scalar*>(scores), t.row * O::kDepth};
 }
 
 template <class T>
@@ -82,6 +143,7 @@ void forward_task(const SegmentAttentionParams& p, const Task& t) {
     }
     return;
   }
+  prefetch_next_unit<T>(p, t);
   Diagonals diagonals(p, t);
   Pieces pieces(2 * t.padded * dim + kQueryBlock * (2 * dim + t.row) + diagonals.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
@@ -104,6 +166,7 @@ void forward_task(const SegmentAttentionParams& p, const Task& t) {
     alignas(64) float factor[kRowsPadded], row_lse[kRowsPadded];
     const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_copy);
     multiply_keys<O>(t, rows, dim, q, kt, scores);
+    prefetch_next_head<T>(p, t, begin, rows);
     const auto probabilities = softmax<O>(p, t, diagonals, begin, rows, scores, factor, row_lse);
     multiply_values<O>(t, rows, dim, probabilities, v, v_step, out);
     for (int64_t i = 0; i < rows; ++i) {

@@ -69,12 +69,61 @@ T* element(const Rows<void*>& rows, int64_t row, int64_t head) {
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Rows lie too far apart for the hardware to foresee them; the next task is most often the next
-// head of the same rows.
+// Brings `bytes` of each of rows [begin, end), from a head's first on, nearer to the core.
 template <class T>
-void prefetch_next_head(const T* from, const Rows<const void*>& rows, int64_t dim) {
-  constexpr int64_t kLine = 64 / sizeof(T);
-  for (int64_t d = 0; d < dim; d += kLine) __builtin_prefetch(from + rows.head_stride + d);
+void prefetch_rows(const Rows<const void*>& rows, int64_t begin, int64_t end, int64_t head,
+                   int64_t bytes) {
+  constexpr int64_t kLine = 64;
+  for (int64_t row = begin; row < end; ++row) {
+    const auto* from = reinterpret_cast<const char*>(element<T>(rows, row, head));
+    for (int64_t at = 0; at < bytes; at += kLine)
+      __builtin_prefetch(from + at, /*rw=*/0, /*locality=*/2);
+  }
+}
+
+// A head's slices of a unit's rows lie too far apart for the hardware to foresee them. Of a short
+// unit, whole rows are fetched while the unit before it is computed, a part of them by each head;
+// of a long one, which would fill the cache, the next head's slices, a part by each block of
+// queries.
+template <class T>
+bool is_short(const SegmentAttentionParams& p, const Task& t) {
+  constexpr int64_t kMostBytes = 256 * 1024;
+  return (t.m + 2 * t.n) * p.num_heads * p.head_dim * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+}
+template <class T>
+void prefetch_next_unit(const SegmentAttentionParams& p, const Task& t) {
+  if (t.unit + 1 >= p.num_units) return;
+  const Task next = make_task(p, t.unit + 1, 0);
+  if (!is_short<T>(p, next)) return;
+  const int64_t bytes = p.num_heads * p.head_dim * static_cast<int64_t>(sizeof(T));
+  auto part = [&](int64_t rows, int64_t h) { return rows * h / p.num_heads; };
+  auto fetch = [&](const Rows<const void*>& rows, int64_t begin, int64_t n) {
+    prefetch_rows<T>(rows, begin + part(n, t.head), begin + part(n, t.head + 1), 0, bytes);
+  };
+  fetch(p.q, next.q_begin, next.m);
+  fetch(p.k, next.k_begin, next.n);
+  fetch(p.v, next.k_begin, next.n);
+}
+template <class T>
+void prefetch_next_head(const SegmentAttentionParams& p, const Task& t, int64_t begin,
+                        int64_t rows) {
+  if (t.head + 1 >= p.num_heads || is_short<T>(p, t)) return;
+  const int64_t bytes = p.head_dim * static_cast<int64_t>(sizeof(T));
+  const int64_t first = t.k_begin + t.n * begin / t.m,
+                last = t.k_begin + t.n * (begin + rows) / t.m;
+  prefetch_rows<T>(p.q, t.q_begin + begin, t.q_begin + begin + rows, t.head + 1, bytes);
+  prefetch_rows<T>(p.k, first, last, t.head + 1, bytes);
+  prefetch_rows<T>(p.v, first, last, t.head + 1, bytes);
+}
+
+// Calls body(d) for each vector of a row of D, which is a multiple of two of them.
+template <class Body>
+[[gnu::always_inline]] inline void for_each_vector(int64_t dim, const Body& body) {
+  static_assert(kHeadDims[0] % (2 * kVector) == 0);
+  for (int64_t d = 0; d < dim; d += 2 * kVector) {
+    body(d);
+    body(d + kVector);
+  }
 }
 
 // Rows [begin, begin + n) of one head as a right operand that is summed over rows, (n / kDepth
@@ -85,10 +134,9 @@ void load_down(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t 
   for (int64_t i = 0; i < n; i += O::kDepth, to += dim * O::kDepth) {
     const T* from = element<T>(rows, begin + i, head);
     const T* second = i + 1 < n ? from + rows.row_stride : nullptr;
-    prefetch_next_head<T>(from, rows, dim);
-    if (O::kDepth > 1 && second) prefetch_next_head<T>(second, rows, dim);
-    for (int64_t d = 0; d < dim; d += kVector)
+    for_each_vector(dim, [&](int64_t d) {
       O::store_down(to + d * O::kDepth, from + d, second ? second + d : nullptr);
+    });
   }
 }
 
@@ -123,23 +171,25 @@ void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim,
     for (int64_t j = 0; j < width; j += kVector) {
       const int64_t keys = smaller(kVector, t.n - block - j);
       const T* from = element<T>(rows, t.k_begin + block + j, t.head);
-      for (int64_t i = 0; i < keys; ++i)
-        prefetch_next_head<T>(from + i * rows.row_stride, rows, dim);
-      for (int64_t step = 0; step < dim / O::kDepth; step += kVector) {
+      // A square of kVector keys by kVector lanes of four bytes: one float, or two of bfloat16.
+      constexpr int64_t kLane = sizeof(float) / sizeof(T);
+      for (int64_t d = 0; d < dim; d += kVector * kLane) {
         Vec square[kVector];
+        auto load_bits = [&](int64_t i) {
+          __builtin_memcpy(&square[i], from + i * rows.row_stride + d, sizeof(Vec));
+        };
         if (keys == kVector) {
 #pragma GCC unroll 16
-          for (int i = 0; i < kVector; ++i)
-            square[i] = O::along(from + i * rows.row_stride + step * O::kDepth);
+          for (int i = 0; i < kVector; ++i) load_bits(i);
         } else {
 #pragma GCC unroll 16
-          for (int i = 0; i < kVector; ++i)
-            square[i] = i < keys ? O::along(from + i * rows.row_stride + step * O::kDepth) : Vec{};
+          for (int i = 0; i < kVector; ++i) i < keys ? load_bits(i) : void(square[i] = Vec{});
         }
         transpose(square);
 #pragma GCC unroll 16
         for (int i = 0; i < kVector; ++i)
-          __builtin_memcpy(to + ((step + i) * width + j) * O::kDepth, &square[i], sizeof(Vec));
+          O::template store_along<T>(to + (d + i * kLane) * width + j * O::kDepth, width,
+                                     (VecUint)square[i]);
       }
     }
   }
@@ -149,13 +199,13 @@ template <class T>
 void store_row(const Rows<void*>& rows, int64_t row, int64_t head, int64_t dim, const float* from,
                float scale) {
   T* to = element<T>(rows, row, head);
-  for (int64_t d = 0; d < dim; d += kVector) store(to + d, load(from + d) * scale);
+  for_each_vector(dim, [&](int64_t d) { store(to + d, load(from + d) * scale); });
 }
 
 template <class T>
 void zero_row(const Rows<void*>& rows, int64_t row, int64_t head, int64_t dim) {
   T* to = element<T>(rows, row, head);
-  for (int64_t d = 0; d < dim; d += kVector) store(to + d, Vec{});
+  for_each_vector(dim, [&](int64_t d) { store(to + d, Vec{}); });
 }
 
 // C (rows, padded) = A (rows, D) B, B as load_transposed leaves it.
@@ -189,6 +239,15 @@ void multiply_values(const Task& t, int64_t rows, int64_t dim, Left<O> a,
     block == 0 ? multiply<false>(product) : multiply<true>(product);
   }
 }
+
+// A number of each row of a block that is the sum of a vector's lanes.
+struct RowSums {
+  alignas(64) Vec lanes[kRowsPadded];  // the caller sets those of `rows` rows
+  explicit RowSums(int64_t rows) {
+    for (int64_t i = rows; i < round_up(rows, kVector); ++i) lanes[i] = Vec{};
+  }
+  Vec take(int64_t row) { return sum_lanes(lanes + row); }  // of rows [row, row + kVector), once
+};
 
 // Blocks of queries of nearly one size.
 template <class Body>

@@ -2,7 +2,7 @@
 // types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
 // always-inline functions, so that no two sets share code.
 #pragma once
-#if defined(__AVX512BF16__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -54,6 +54,23 @@ inline Vec flushed(Vec x) {
   return (Vec)((bits & 0x7F800000u) == 0u ? bits & 0x80000000u : bits);
 }
 
+// Halves to words and back (their low halves). GCC 12 takes its own conversions of 512 bits apart;
+// the masks spare a false warning of it.
+inline VecUint widened(VecHalf half) {
+#if defined(__AVX512F__) && !defined(LAIT_VECTOR)
+  return (VecUint)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)half);
+#else
+  return __builtin_convertvector(half, VecUint);
+#endif
+}
+inline VecHalf narrowed(VecUint words) {
+#if defined(__AVX512F__) && !defined(LAIT_VECTOR)
+  return (VecHalf)_mm512_maskz_cvtepi32_epi16(0xFFFF, (__m512i)words);
+#else
+  return __builtin_convertvector(words, VecHalf);
+#endif
+}
+
 // To nearest even; a NaN stays one. AVX-512-BF16 flushes denormal numbers.
 inline VecHalf round_to_bf16(Vec v) {
 #if defined(__AVX512BF16__)
@@ -62,7 +79,7 @@ inline VecHalf round_to_bf16(Vec v) {
   const VecUint bits = (VecUint)(kMultipliesBf16 ? flushed(v) : v);
   const VecUint nearest = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16,
                 quiet = (bits >> 16) | 0x40u;
-  return __builtin_convertvector(v == v ? nearest : quiet, VecHalf);
+  return narrowed(v == v ? nearest : quiet);
 #endif
 }
 
@@ -75,7 +92,7 @@ inline Vec load(const float* p) {
 inline Vec load(const Bf16* p) {
   VecHalf half;
   __builtin_memcpy(&half, p, sizeof(half));
-  return (Vec)(__builtin_convertvector(half, VecUint) << 16);
+  return (Vec)(widened(half) << 16);
 }
 inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
 inline void store(Bf16* p, Vec v) {
@@ -117,31 +134,48 @@ inline void transpose(Vec (&rows)[kVector]) {
   if constexpr (2 * S < kVector) transpose<2 * S>(rows);
 }
 
-// The lanes of each of kVector rows summed (or their maximum): lane i of the result is row i's.
-inline Vec sum_lanes(const Vec* from) {
-  Vec rows[kVector];
-  for (int i = 0; i < kVector; ++i) rows[i] = from[i];
-  transpose(rows);
-  Vec sum = rows[0];
-  for (int i = 1; i < kVector; ++i) sum += rows[i];
-  return sum;
+// The lanes of each of kVector rows summed: lane i of the result is row i's. Changes `rows`.
+template <int S = 1>
+inline Vec sum_lanes(Vec* rows) {
+  if constexpr (S < kVector) {
+    for (int i = 0; i < kVector / S; i += 2) {
+      swap_blocks<S>(rows[i], rows[i + 1], std::make_integer_sequence<int, kVector>{});
+      rows[i / 2] = rows[i] + rows[i + 1];
+    }
+    return sum_lanes<2 * S>(rows);
+  } else {
+    return rows[0];
+  }
 }
-inline Vec max_lanes(const Vec* from) {
-  Vec rows[kVector];
-  for (int i = 0; i < kVector; ++i) rows[i] = from[i];
-  transpose(rows);
-  Vec max = rows[0];
-  for (int i = 1; i < kVector; ++i) max = maximum(max, rows[i]);
+inline float max_of_lanes(Vec v) {
+  float max = v[0];
+  for (int i = 1; i < kVector; ++i) max = v[i] > max ? v[i] : max;
   return max;
+}
+
+// Whether every lane is at most `limit`; a NaN is not.
+inline bool all_at_most(Vec v, float limit) {
+#if defined(__AVX512F__) && !defined(LAIT_VECTOR)
+  return _mm512_cmp_ps_mask((__m512)v, (__m512)broadcast(limit), _CMP_NLE_UQ) == 0;
+#elif defined(__AVX2__) && !defined(LAIT_VECTOR)
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)v, (__m256)broadcast(limit), _CMP_NLE_UQ)) == 0;
+#else
+  const VecInt is = v <= limit;
+  int32_t all = -1;
+  for (int i = 0; i < kVector; ++i) all &= is[i];
+  return all != 0;
+#endif
 }
 
 constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 
-// e^x for x <= 0 (or above it by no more than rounding), -infinity included, within 2 ulp; exactly
-// 0 below -87. (Cephes' polynomial.)
-inline Vec exp_negative(Vec x) {
+// e^x for x <= kMostExponent, -infinity included, within 2 ulp; exactly 0 below -87. (Cephes'
+// polynomial.)
+constexpr float kMostExponent = 80.f;
+inline Vec exponential(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
-  constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kRound =
+      12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   constexpr int32_t kRoundBits = 0x4B400000;
   const VecInt is_zero = x < kLeast;  // what the lines below make of such an x is thrown away
   const Vec shifted = x * kLog2E + kRound;

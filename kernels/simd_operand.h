@@ -20,10 +20,16 @@ struct Singles {
   static Steps repeat_step(const float* from) { return broadcast(*from); }
   static Vec multiply_add(Vec sum, Steps a, Steps b) { return sum + a * b; }
 
-  // kVector elements of a row as steps along it: kVector / kDepth of them.
+  // Puts down steps of one vector of columns, `columns` of them to a step: the next ones along its
+  // rows, of which `bits` has four bytes in each lane.
   template <class T>
-  static Vec along(const T* from) {
-    return load(from);
+  static void store_along(float* to, int64_t columns, VecUint bits) {
+    if constexpr (std::is_same_v<T, float>) {
+      store(to, (Vec)bits);
+    } else {
+      store(to, (Vec)(bits << 16));
+      store(to + columns, (Vec)(bits & 0xFFFF0000u));
+    }
   }
   // kVector columns of kDepth rows (null: zeros) as steps down them.
   template <class T>
@@ -59,8 +65,10 @@ struct Pairs {
 #endif
   }
 
-  // Two vectors' worth of elements: the bits of kVector pairs.
-  static Vec along(const Bf16* from) { return (Vec)load_steps(from); }
+  template <class T>
+  static void store_along(Bf16* to, int64_t, VecUint bits) {
+    __builtin_memcpy(to, &bits, sizeof(bits));
+  }
   static void store_down(Bf16* to, const Bf16* first, const Bf16* second) {
     VecHalf low, high{};
     __builtin_memcpy(&low, first, sizeof(low));
@@ -82,8 +90,7 @@ struct Pairs {
         __builtin_convertvector(__builtin_convertvector(flushed(sum), Wide) + product, Vec));
   }
   static void store_halves(Bf16* to, VecHalf low, VecHalf high) {
-    const Steps steps =
-        __builtin_convertvector(low, VecUint) | __builtin_convertvector(high, VecUint) << 16;
+    const Steps steps = widened(low) | widened(high) << 16;
     __builtin_memcpy(to, &steps, sizeof(steps));
   }
 };
