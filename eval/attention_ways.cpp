@@ -18,7 +18,9 @@ namespace lait {
 namespace {
 
 at::Tensor random_leaf(at::IntArrayRef sizes, const AttentionShape& shape) {
-  return at::randn(sizes, at::TensorOptions().device(shape.device)).to(shape.dtype).requires_grad_();
+  return at::randn(sizes, at::TensorOptions().device(shape.device))
+      .to(shape.dtype)
+      .requires_grad_();
 }
 
 double scale(const AttentionShape& shape) { return 1 / std::sqrt(static_cast<double>(shape.dim)); }
@@ -31,7 +33,9 @@ at::Tensor offsets_of(const std::vector<int64_t>& units) {
 
 }  // namespace
 
-int64_t sum(const ExampleLengths& example) { return std::accumulate(example.begin(), example.end(), int64_t{0}); }
+int64_t sum(const ExampleLengths& example) {
+  return std::accumulate(example.begin(), example.end(), int64_t{0});
+}
 
 void AttentionWay::run(bool backward, const std::vector<at::Tensor>& gradients) const {
   if (!backward) {
@@ -50,13 +54,15 @@ AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape&
     all.work = work.to(shape.device);
     all.work_blocks = blocks;
   }
-  const at::Tensor qkv = random_leaf({std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
+  const at::Tensor qkv = random_leaf(
+      {std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
   return {{qkv}, [=]() -> std::vector<at::Tensor> {
             return {ops::segment_attention_qkvpacked(qkv, all, scale(shape), {})};
           }};
 }
 
-AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks, const AttentionShape& shape) {
+AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks,
+                        const AttentionShape& shape) {
   int64_t longest = 0;
   bool ragged = blocks;
   for (const ExampleLengths& row : rows) longest = std::max(longest, sum(row));
@@ -64,7 +70,8 @@ AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks, co
   const auto count = static_cast<int64_t>(rows.size());
   std::optional<at::Tensor> mask;
   if (ragged) {
-    mask = at::zeros({count, 1, blocks ? longest : 1, longest}, at::TensorOptions().dtype(at::kBool).device(at::kCPU));
+    mask = at::zeros({count, 1, blocks ? longest : 1, longest},
+                     at::TensorOptions().dtype(at::kBool).device(at::kCPU));
     for (int64_t i = 0; i < count; ++i) {
       int64_t begin = 0;
       for (const int64_t n : rows[static_cast<size_t>(i)]) {
@@ -73,7 +80,8 @@ AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks, co
         part.fill_(true);
         begin += n;
       }
-      if (blocks && begin < longest) mask->select(0, i).narrow(1, begin, longest - begin).narrow(2, 0, 1).fill_(true);  // no NaN
+      if (blocks && begin < longest)
+        mask->select(0, i).narrow(1, begin, longest - begin).narrow(2, 0, 1).fill_(true);  // no NaN
     }
     mask = mask->to(shape.device);
   }
@@ -86,7 +94,8 @@ AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks, co
 
 AttentionWay loop_way(const std::vector<int64_t>& units, const AttentionShape& shape) {
   AttentionWay way;
-  for (const int64_t n : units) way.inputs.push_back(random_leaf({3, 1, shape.heads, n, shape.dim}, shape));
+  for (const int64_t n : units)
+    way.inputs.push_back(random_leaf({3, 1, shape.heads, n, shape.dim}, shape));
   way.forward = [inputs = way.inputs] {
     std::vector<at::Tensor> out;
     for (const at::Tensor& qkv : inputs) {
@@ -101,12 +110,14 @@ AttentionWay loop_way(const std::vector<int64_t>& units, const AttentionShape& s
 AttentionWay flash_way(const std::vector<int64_t>& units, const AttentionShape& shape) {
   const at::Tensor offsets = offsets_of(units).to(shape.device);
   const int64_t longest = *std::ranges::max_element(units);
-  const at::Tensor qkv = random_leaf({std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
+  const at::Tensor qkv = random_leaf(
+      {std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
   return {{qkv}, [=]() -> std::vector<at::Tensor> {
             const auto parts = qkv.unbind(1);
-            return {std::get<0>(at::_flash_attention_forward(parts[0], parts[1], parts[2], offsets, offsets, longest, longest,
-                                                             /*dropout_p=*/0, /*is_causal=*/false,
-                                                             /*return_debug_mask=*/false, scale(shape)))};
+            return {std::get<0>(at::_flash_attention_forward(
+                parts[0], parts[1], parts[2], offsets, offsets, longest, longest,
+                /*dropout_p=*/0, /*is_causal=*/false,
+                /*return_debug_mask=*/false, scale(shape)))};
           }};
 }
 

@@ -30,7 +30,8 @@ struct AttentionShape {
 AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape& shape);
 // scaled_dot_product_attention on rows padded to the longest, masked where one is shorter; `blocks`: the parts of a row see
 // only themselves, by a dense mask.
-AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks, const AttentionShape& shape);
+AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks,
+                        const AttentionShape& shape);
 // scaled_dot_product_attention unit by unit: no padding.
 AttentionWay loop_way(const std::vector<int64_t>& units, const AttentionShape& shape);
 // LibTorch's FlashAttention-2 on packed units, its varlen layout. CUDA and bf16 only.

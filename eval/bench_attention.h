@@ -10,15 +10,16 @@
 namespace lait {
 
 struct AttentionBench {
-  std::filesystem::path lengths;              // lines "name n1 n2": the tokens of an example's two segments; # starts a comment
+  std::filesystem::path
+      lengths;  // lines "name n1 n2": the tokens of an example's two segments; # starts a comment
   std::vector<int64_t> head_dims = {32, 64};
   std::vector<std::string> dtypes = {"bf16", "fp32"};
   int64_t heads = 12;
-  int64_t batch = 64;                         // examples, sorted by length
+  int64_t batch = 64;  // examples, sorted by length
   DeviceKind device = DeviceKind::kCpu;
-  int64_t threads = 0;                        // 0: all cores
-  double max_milliseconds = 1000;             // for each figure
-  std::filesystem::path json;                 // empty: none
+  int64_t threads = 0;             // 0: all cores
+  double max_milliseconds = 1000;  // for each figure
+  std::filesystem::path json;      // empty: none
 };
 
 // For each layout (NAME segments, NAME examples, uniform 512), dtype and head dim, forward and forward + backward:

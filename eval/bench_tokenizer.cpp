@@ -41,10 +41,14 @@ int bench_tokenizer(const std::filesystem::path& model_dir, const std::filesyste
   std::printf("tokenizer on one core of %s, %s build\n", cpu_name().c_str(), build_type().c_str());
   std::printf("%s: %zu lines, %.2f MB, %zu tokens\n", text_file.string().c_str(), lines.size(),
               static_cast<double>(num_bytes) / 1e6, num_tokens);
-  std::printf("lait  %.1f MB/s  %.2f million tokens/s  (median of %zu; %.2f ms, p10 %.2f, p90 %.2f)\n", megabytes_per_s,
-              tokens_per_s / 1e6, timing.repeats, timing.median, timing.p10, timing.p90);
+  std::printf(
+      "lait  %.1f MB/s  %.2f million tokens/s  (median of %zu; %.2f ms, p10 %.2f, p90 %.2f)\n",
+      megabytes_per_s, tokens_per_s / 1e6, timing.repeats, timing.median, timing.p10, timing.p90);
   nlohmann::json row = bench_row("tokenizer", text_file.filename().string(), "lait", timing);
-  row.update({{"lines", lines.size()}, {"bytes", num_bytes}, {"tokens", num_tokens}, {"megabytes_per_s", megabytes_per_s},
+  row.update({{"lines", lines.size()},
+              {"bytes", num_bytes},
+              {"tokens", num_tokens},
+              {"megabytes_per_s", megabytes_per_s},
               {"tokens_per_s", tokens_per_s}});
   write_bench(json_out, head, nlohmann::json::array({row}));
   return 0;

@@ -42,7 +42,8 @@ bool before(const std::string& a, const std::string& b) {
 
 std::optional<fs::path> run_of(const fs::path& checkpoint) {
   const fs::path parent = fs::absolute(checkpoint).lexically_normal().parent_path();
-  if (fs::exists(parent / kConfigFile)) return checkpoint.has_parent_path() ? checkpoint.parent_path() : parent;
+  if (fs::exists(parent / kConfigFile))
+    return checkpoint.has_parent_path() ? checkpoint.parent_path() : parent;
   return std::nullopt;
 }
 
@@ -55,12 +56,14 @@ std::optional<Checkpoint> checkpoint_in(const fs::path& dir) {
 
 std::string list_names(const fs::path& dir) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(dir)) names.push_back(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator(dir))
+    names.push_back(entry.path().filename().string());
   if (names.empty()) return "an empty folder";
   std::ranges::sort(names);
   constexpr size_t kShown = 6;
   std::string text = "a folder with ";
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) text += (i > 0 ? ", " : "") + names[i];
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    text += (i > 0 ? ", " : "") + names[i];
   return text + (names.size() > kShown ? ", …" : "");
 }
 
@@ -69,7 +72,9 @@ std::string list_names(const fs::path& dir) {
 std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
   fs::path dir = given.lexically_normal();
   if (!dir.has_filename() && dir.has_parent_path()) dir = dir.parent_path();  // "runs/" is "runs"
-  const std::string expected = given.string() + ": expected a checkpoint (lait.yaml), a run directory (best/) or a folder of run directories, got ";
+  const std::string expected = given.string() +
+                               ": expected a checkpoint (lait.yaml), a run directory (best/) or a "
+                               "folder of run directories, got ";
   if (!fs::exists(dir)) throw UserError(expected + "nothing of that name; check the path");
   if (!fs::is_directory(dir)) throw UserError(expected + "a file; give its folder");
   if (const auto checkpoint = checkpoint_in(dir)) return {*checkpoint};
@@ -82,36 +87,45 @@ std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
   for (const fs::path& folder : folders) {
     if (const auto checkpoint = checkpoint_in(folder)) found.push_back(*checkpoint);
   }
-  if (found.empty()) throw UserError(expected + list_names(dir) + "; make a run with lait-train (best/ comes with its first evaluation)");
+  if (found.empty())
+    throw UserError(expected + list_names(dir) +
+                    "; make a run with lait-train (best/ comes with its first evaluation)");
   return found;
 }
 
 void check_report_folder(const fs::path& dir) {
   if (!fs::exists(dir / kConfigFile)) return;
   throw UserError("--report: expected a folder for the report alone, got " + dir.string() +
-                  ", a run directory, whose report.json would be replaced; name another, as " + (dir / "evaluation").string());
+                  ", a run directory, whose report.json would be replaced; name another, as " +
+                  (dir / "evaluation").string());
 }
 
 EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) {
   if (!checkpoint.run) {
-    throw UserError(checkpoint.dir.string() + ": expected " + kConfigFile + " beside it (a run directory of lait-train) to know the data, got none; "
+    throw UserError(checkpoint.dir.string() + ": expected " + kConfigFile +
+                    " beside it (a run directory of lait-train) to know the data, got none; "
                     "name the data with --data FILE");
   }
   const fs::path file = *checkpoint.run / kConfigFile;
   const Config config = read_config(file, {});
   const DataConfig& data = config.data;
-  auto files_of = [&](const std::string& name) { return name == "test" ? data.test : name == "validation" ? data.validation : data.train; };
+  auto files_of = [&](const std::string& name) {
+    return name == "test" ? data.test : name == "validation" ? data.validation : data.train;
+  };
   for (const std::string name : {"test", "validation", "train"}) {
-    if (split.empty() ? name == "train" : name != split) continue;  // without --split never the training data
+    if (split.empty() ? name == "train" : name != split)
+      continue;  // without --split never the training data
     const DataFiles files = files_of(name);
     for (const std::string& data_file : files) {
       if (fs::exists(data_file)) continue;
-      throw UserError(file.string() + ": data." + name + " is " + data_file + ", which is not there as seen from " +
-                      fs::current_path().string() + "; run from the folder of the training, or name the data with --data FILE");
+      throw UserError(file.string() + ": data." + name + " is " + data_file +
+                      ", which is not there as seen from " + fs::current_path().string() +
+                      "; run from the folder of the training, or name the data with --data FILE");
     }
     if (!files.empty()) return {name, files, data.skip_bad_lines};
   }
-  throw UserError(file.string() + ": expected " + (split.empty() ? "data.test or data.validation" : "data." + split) +
+  throw UserError(file.string() + ": expected " +
+                  (split.empty() ? "data.test or data.validation" : "data." + split) +
                   " to evaluate on, got none; name the data with --data FILE");
 }
 
@@ -130,7 +144,8 @@ std::vector<Example> read_examples(const ModelSpec& spec, const EvaluationData& 
   if (task.open_labels()) {
     spec.head == Head::kRegression ? assign_scores(examples) : assign_labels(examples, spec.labels);
   } else if (task.labels() != spec.labels) {
-    throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() + "; train it anew");
+    throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() +
+                    "; train it anew");
   }
   return examples;
 }

@@ -15,38 +15,49 @@ std::string display_name(const Evaluation& row) {
   if (path.filename() == "best" && path.has_parent_path()) path = path.parent_path();
   const std::string name = path.filename();
   // Runs of a sweep are called KEY=VALUE; the last part of the key says enough.
-  const size_t equals = name.find('='), dot = equals == std::string::npos ? equals : name.rfind('.', equals);
-  return name.empty() ? row.names.checkpoint : dot == std::string::npos ? name : name.substr(dot + 1);
+  const size_t equals = name.find('='),
+               dot = equals == std::string::npos ? equals : name.rfind('.', equals);
+  return name.empty()               ? row.names.checkpoint
+         : dot == std::string::npos ? name
+                                    : name.substr(dot + 1);
 }
 
-std::string kind_name(const Evaluation& row) { return to_string(row.format) + ", " + to_string(row.pooling); }
+std::string kind_name(const Evaluation& row) {
+  return to_string(row.format) + ", " + to_string(row.pooling);
+}
 
-std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
+std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
+                                   const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options) {
   if (dataset.size() == 0) {
-    throw UserError(names.task + ", " + names.split + ": expected at least one example to evaluate, got none");
+    throw UserError(names.task + ", " + names.split +
+                    ": expected at least one example to evaluate, got none");
   }
   const ModelSpec& spec = model->spec;
   const auto began = std::chrono::steady_clock::now();
   const std::optional<at::Tensor> logits = run_model(model, dataset, options);
   if (!logits) return std::nullopt;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 
-  Evaluation row{.names = names,
-                 .schedule = spec.stages,
-                 .independent_layers = spec.independent_layers(),
-                 .format = spec.format,
-                 .pooling = spec.pooling,
-                 .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
-                 .metrics = {},
-                 .examples = dataset.size(),
-                 .sequences = dataset.num_sequences(),
-                 .truncated_sequences = dataset.num_truncated(),
-                 .flops = mean_flops(dataset, spec.pack_plan(), {model->config.hidden_size, model->config.intermediate_size}),
-                 .examples_per_s = static_cast<double>(dataset.size()) / seconds,
-                 .difference_to_p0 = {},
-                 .outcomes = make_outcomes(*logits, dataset, names.checkpoint + ", " + names.split)};
-  for (const std::string& name : metrics) row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
+  Evaluation row{
+      .names = names,
+      .schedule = spec.stages,
+      .independent_layers = spec.independent_layers(),
+      .format = spec.format,
+      .pooling = spec.pooling,
+      .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
+      .metrics = {},
+      .examples = dataset.size(),
+      .sequences = dataset.num_sequences(),
+      .truncated_sequences = dataset.num_truncated(),
+      .flops = mean_flops(dataset, spec.pack_plan(),
+                          {model->config.hidden_size, model->config.intermediate_size}),
+      .examples_per_s = static_cast<double>(dataset.size()) / seconds,
+      .difference_to_p0 = {},
+      .outcomes = make_outcomes(*logits, dataset, names.checkpoint + ", " + names.split)};
+  for (const std::string& name : metrics)
+    row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;
 }
 
@@ -54,7 +65,8 @@ namespace {
 
 // On the same examples, as far as task, split and labels tell.
 bool comparable(const Evaluation& a, const Evaluation& b) {
-  return a.names.task == b.names.task && a.names.split == b.names.split && a.metrics.size() == b.metrics.size() &&
+  return a.names.task == b.names.task && a.names.split == b.names.split &&
+         a.metrics.size() == b.metrics.size() &&
          std::ranges::equal(a.outcomes, b.outcomes, {}, &Outcome::label, &Outcome::label);
 }
 
@@ -64,16 +76,20 @@ void compare_to_p0(std::vector<Evaluation>& rows) {
   for (Evaluation& row : rows) {
     const Evaluation* reference = nullptr;
     for (const Evaluation& other : rows) {
-      if (other.independent_layers != 0 || other.metrics.empty() || !comparable(row, other)) continue;
+      if (other.independent_layers != 0 || other.metrics.empty() || !comparable(row, other))
+        continue;
       const NamedInterval& first = other.metrics.front();
-      if (reference == nullptr || better(first.metric, first.interval.value, reference->metrics.front().interval.value)) {
+      if (reference == nullptr ||
+          better(first.metric, first.interval.value, reference->metrics.front().interval.value)) {
         reference = &other;
       }
     }
     if (reference == nullptr || reference == &row) continue;
     Difference difference{.reference = reference->names.checkpoint, .metrics = {}};
     for (const NamedInterval& metric : row.metrics) {
-      difference.metrics.push_back({metric.metric, paired_difference(find_metric(metric.metric), row.outcomes, reference->outcomes)});
+      difference.metrics.push_back(
+          {metric.metric,
+           paired_difference(find_metric(metric.metric), row.outcomes, reference->outcomes)});
     }
     row.difference_to_p0 = std::move(difference);
   }

@@ -25,16 +25,16 @@ struct Difference {
 struct EvaluationNames {
   std::string checkpoint;  // path
   std::string task;
-  std::string split;       // "validation", "test", or the files' names
+  std::string split;  // "validation", "test", or the files' names
 };
 
 struct Evaluation {
   EvaluationNames names;
   std::vector<Stage> schedule;
-  int64_t independent_layers = 0;   // P
+  int64_t independent_layers = 0;  // P
   SegmentFormat format = SegmentFormat::kStandalone;
   Pooling pooling = Pooling::kClsSegments;
-  std::string precision;            // "fp32" or "bf16"
+  std::string precision;               // "fp32" or "bf16"
   std::vector<NamedInterval> metrics;  // the task's, in its order
   int64_t examples = 0;
   int64_t sequences = 0;            // distinct segments (pair format: examples)
@@ -42,7 +42,7 @@ struct Evaluation {
   FlopCounts flops;                 // per example
   double examples_per_s = 0;        // packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;
-  std::vector<Outcome> outcomes;    // in the data set's order; not part of reports
+  std::vector<Outcome> outcomes;  // in the data set's order; not part of reports
 };
 
 // What reports call a row's checkpoint: its folder's name, a run's for "RUN/best", KEY=VALUE without the key's head for a
@@ -53,7 +53,8 @@ std::string kind_name(const Evaluation& row);
 
 // nullopt where options.should_stop said so. Throws UserError: an empty data set, examples without labels, a model whose
 // logits are not finite.
-std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset, const std::vector<std::string>& metrics,
+std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
+                                   const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 
 // Sets difference_to_p0 of every row whose task, split and labels a row with P = 0 shares. Of several such rows the one with

@@ -3,8 +3,10 @@
 namespace lait {
 
 const char* const kFlopsDefinition =
-    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention = and the Q, K, V, O projections; "
-    "encoder = and the FFN. full: the stock model; lait: this schedule; lait_cached: with the segments' states in a cache.";
+    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention = and the Q, "
+    "K, V, O projections; "
+    "encoder = and the FFN. full: the stock model; lait: this schedule; lait_cached: with the "
+    "segments' states in a cache.";
 
 Flops& Flops::operator+=(const Flops& other) {
   score_context += other.score_context;
@@ -13,11 +15,15 @@ Flops& Flops::operator+=(const Flops& other) {
   return *this;
 }
 
-Flops Flops::operator/(double divisor) const { return {score_context / divisor, attention / divisor, encoder / divisor}; }
+Flops Flops::operator/(double divisor) const {
+  return {score_context / divisor, attention / divisor, encoder / divisor};
+}
 
 Flops count_flops(const LayerWork& work, const EncoderWidths& widths) {
-  const auto width = static_cast<double>(widths.hidden), inner = static_cast<double>(widths.intermediate);
-  const auto projections = static_cast<double>(work.query_rows + 2 * work.key_value_rows + work.finished_rows);
+  const auto width = static_cast<double>(widths.hidden),
+             inner = static_cast<double>(widths.intermediate);
+  const auto projections =
+      static_cast<double>(work.query_rows + 2 * work.key_value_rows + work.finished_rows);
   Flops flops;
   flops.score_context = 4 * width * static_cast<double>(work.visible_pairs);
   flops.attention = flops.score_context + 2 * width * width * projections;
@@ -31,7 +37,8 @@ namespace {
 int64_t visible_pairs(const PackedBatch& batch, const Level& level, bool one_query) {
   int64_t pairs = 0;
   for (int64_t u = 0; u < level.num_units; ++u) {
-    const int64_t length = batch.ints[level.offsets.begin + u + 1] - batch.ints[level.offsets.begin + u];
+    const int64_t length =
+        batch.ints[level.offsets.begin + u + 1] - batch.ints[level.offsets.begin + u];
     pairs += length * (one_query ? 1 : length);
   }
   return pairs;
@@ -50,10 +57,12 @@ std::vector<LayerWork> executed_work(const PackedBatch& batch, const PackPlan& p
   size_t level = 0;
   for (const Stage& stage : plan.stages) {
     for (int64_t i = 0; i < stage.num_layers; ++i) {
-      const int64_t entering = batch.levels[level].live_rows;  // q, k, v are made of them, before the layer's join
+      const int64_t entering =
+          batch.levels[level].live_rows;  // q, k, v are made of them, before the layer's join
       if (stage.scope > batch.levels[level].scope) ++level;
       const Level& here = batch.levels[level];
-      const bool pruned = plan.reads_first_rows() && plan.prune_rows && static_cast<int64_t>(layers.size()) == last;
+      const bool pruned =
+          plan.reads_first_rows() && plan.prune_rows && static_cast<int64_t>(layers.size()) == last;
       layers.push_back({.query_rows = pruned ? here.num_units : entering,
                         .key_value_rows = entering,
                         .finished_rows = pruned ? here.num_units : here.live_rows,
@@ -65,7 +74,8 @@ std::vector<LayerWork> executed_work(const PackedBatch& batch, const PackPlan& p
 
 }  // namespace
 
-std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const PackPlan& plan, Execution execution) {
+std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                                  Execution execution) {
   if (execution == Execution::kFull) {
     const int64_t rows = dataset.example_length(example);
     return std::vector<LayerWork>(num_layers(plan), {rows, rows, rows, rows * rows});
@@ -87,10 +97,12 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
   return layers;
 }
 
-FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan, const EncoderWidths& widths) {
+FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                         const EncoderWidths& widths) {
   auto total = [&](Execution execution) {
     Flops sum;
-    for (const LayerWork& work : layer_work(dataset, example, plan, execution)) sum += count_flops(work, widths);
+    for (const LayerWork& work : layer_work(dataset, example, plan, execution))
+      sum += count_flops(work, widths);
     return sum;
   };
   return {total(Execution::kFull), total(Execution::kLait), total(Execution::kLaitCached)};

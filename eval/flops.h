@@ -49,9 +49,11 @@ Flops count_flops(const LayerWork& work, const EncoderWidths& widths);
 
 enum class Execution { kFull, kLait, kLaitCached };
 // The layers of one example's pass, first to last.
-std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const PackPlan& plan, Execution execution);
+std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                                  Execution execution);
 
-FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan, const EncoderWidths& widths);
+FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                         const EncoderWidths& widths);
 // Per example, the mean over the data set. REQUIRES: a data set that is not empty.
 FlopCounts mean_flops(const Dataset& dataset, const PackPlan& plan, const EncoderWidths& widths);
 

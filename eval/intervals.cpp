@@ -19,7 +19,8 @@ class Resample {
   Resample(uint32_t number, size_t size) : number_(number), size_(size) {}
   size_t operator[](size_t index) {
     if (index % 4 == 0) {
-      words_ = kernels::philox(number_, static_cast<uint32_t>(index / 4), 0, 0, static_cast<uint32_t>(kBootstrapSeed),
+      words_ = kernels::philox(number_, static_cast<uint32_t>(index / 4), 0, 0,
+                               static_cast<uint32_t>(kBootstrapSeed),
                                static_cast<uint32_t>(kBootstrapSeed >> 32));
     }
     return (uint64_t{words_.word[index % 4]} * size_) >> 32;
@@ -54,7 +55,8 @@ Interval bootstrap(double value, size_t size, Value&& resampled_value) {
   return {value, quantile(values, 0.025), quantile(values, 0.975)};
 }
 
-void take(std::span<const Outcome> from, const std::vector<size_t>& indices, std::vector<Outcome>& to) {
+void take(std::span<const Outcome> from, const std::vector<size_t>& indices,
+          std::vector<Outcome>& to) {
   to.resize(indices.size());
   for (size_t i = 0; i < indices.size(); ++i) to[i] = from[indices[i]];
 }
@@ -86,7 +88,8 @@ Interval wilson(int64_t successes, int64_t trials) {
 Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes) {
   const double value = metric.value(outcomes);
   const auto size = static_cast<int64_t>(outcomes.size());
-  if (metric.name == "accuracy") return wilson(std::llround(value * static_cast<double>(size)), size);
+  if (metric.name == "accuracy")
+    return wilson(std::llround(value * static_cast<double>(size)), size);
   std::vector<Outcome> resampled;
   return bootstrap(value, outcomes.size(), [&](const std::vector<size_t>& indices) {
     take(outcomes, indices, resampled);
@@ -94,15 +97,18 @@ Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes
   });
 }
 
-Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference) {
-  if (outcomes.size() != reference.size()) throw std::invalid_argument("paired_difference: the examples differ");
+Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes,
+                           std::span<const Outcome> reference) {
+  if (outcomes.size() != reference.size())
+    throw std::invalid_argument("paired_difference: the examples differ");
   if (metric.name == "accuracy") return paired_accuracy(outcomes, reference);
   std::vector<Outcome> ours, theirs;
-  return bootstrap(metric.value(outcomes) - metric.value(reference), outcomes.size(), [&](const std::vector<size_t>& indices) {
-    take(outcomes, indices, ours);
-    take(reference, indices, theirs);
-    return metric.value(ours) - metric.value(theirs);
-  });
+  return bootstrap(metric.value(outcomes) - metric.value(reference), outcomes.size(),
+                   [&](const std::vector<size_t>& indices) {
+                     take(outcomes, indices, ours);
+                     take(reference, indices, theirs);
+                     return metric.value(ours) - metric.value(theirs);
+                   });
 }
 
 }  // namespace lait

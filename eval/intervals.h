@@ -25,6 +25,7 @@ Interval wilson(int64_t successes, int64_t trials);
 // REQUIRES: at least one outcome.
 Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes);
 // Metric of `outcomes` minus metric of `reference`. REQUIRES: the same examples in the same order.
-Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes, std::span<const Outcome> reference);
+Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes,
+                           std::span<const Outcome> reference);
 
 }  // namespace lait

@@ -27,7 +27,8 @@ class Output {
   }
   void write(std::string_view text) {
     if (file_) return file_->write(text);
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) throw_write_error("standard output");
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+      throw_write_error("standard output");
   }
   void finish() {
     if (file_) file_->commit();
@@ -44,37 +45,59 @@ int main(int argc, char** argv) {
   CLI::App app{"labels and scores of a checkpoint for JSON lines", "lait-predict"};
   std::string dir, input, output;
   ModelOptions options;
-  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")->option_text("DIR");
-  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")->option_text("FILE");
-  app.add_option("--output", output, "file for the predictions, written whole or not at all (default: standard output)")->option_text("FILE");
+  app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
+      ->option_text("DIR");
+  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")
+      ->option_text("FILE");
+  app.add_option("--output", output,
+                 "file for the predictions, written whole or not at all (default: standard output)")
+      ->option_text("FILE");
   options.add_to(app);
-  set_manual(app, {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
-                   .description = "Each line in, {\"segments\": [\"…\", \"…\"]}, gives a line out, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, "
-                                  "or {\"score\": …} of a regression. An \"id\" is carried through.",
-                   .environment = compute_environment(),
-                   .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
-                   .examples = "lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl\n"
-                               "echo '{\"segments\": [\"A man sleeps.\", \"Somebody is asleep.\"]}' | lait-predict --checkpoint runs/sick --input -"});
+  set_manual(
+      app,
+      {.synopsis =
+           std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
+       .description = "Each line in, {\"segments\": [\"…\", \"…\"]}, gives a line out, in the same "
+                      "order: {\"label\": …, \"scores\": {label: probability, …}}, "
+                      "or {\"score\": …} of a regression. An \"id\" is carried through.",
+       .environment = compute_environment(),
+       .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
+       .examples =
+           "lait-predict --checkpoint runs/sick --input pairs.jsonl --output predictions.jsonl\n"
+           "echo '{\"segments\": [\"A man sleeps.\", \"Somebody is asleep.\"]}' | lait-predict "
+           "--checkpoint runs/sick --input -"});
   return run_program(app, argc, argv, [&] {
     exit_on_signals();
-    if (dir.empty()) throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");
-    if (input.empty()) throw UserError("--input: expected a file of JSON lines, or - for standard input; see --help");
+    if (dir.empty())
+      throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");
+    if (input.empty())
+      throw UserError(
+          "--input: expected a file of JSON lines, or - for standard input; see --help");
     options.apply();
     const std::vector<Checkpoint> checkpoints = find_checkpoints(dir);
     if (checkpoints.size() > 1) {
-      throw UserError(dir + ": expected one checkpoint, got a folder of " + std::to_string(checkpoints.size()) + " runs; name one, e.g. " +
+      throw UserError(dir + ": expected one checkpoint, got a folder of " +
+                      std::to_string(checkpoints.size()) + " runs; name one, e.g. " +
                       checkpoints.front().dir.parent_path().string());
     }
     const bool from_stdin = input == "-";
     LineReader reader(from_stdin ? "/dev/stdin" : input);
-    Predictor predictor = Predictor::load(checkpoints.front().dir, options.precision(), options.device());
+    Predictor predictor =
+        Predictor::load(checkpoints.front().dir, options.precision(), options.device());
     Output out(output);
-    const PredictedLines counts = predict_lines(predictor, reader, from_stdin ? "standard input" : input, {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
-                                                [&](std::string_view text) { out.write(text); });
-    if (counts.lines == 0 && !from_stdin) throw UserError(input + ": expected lines to predict, got an empty file");
+    const PredictedLines counts =
+        predict_lines(predictor, reader, from_stdin ? "standard input" : input,
+                      {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
+                      [&](std::string_view text) { out.write(text); });
+    if (counts.lines == 0 && !from_stdin)
+      throw UserError(input + ": expected lines to predict, got an empty file");
     out.finish();
-    if (counts.truncated_sequences > 0) {  // with --quiet, too: what a prediction did not see is never left unsaid
-      fmt::print(stderr, "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n", counts.truncated_sequences);
+    if (counts.truncated_sequences >
+        0) {  // with --quiet, too: what a prediction did not see is never left unsaid
+      fmt::print(
+          stderr,
+          "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n",
+          counts.truncated_sequences);
     }
     return kExitOk;
   });

@@ -10,14 +10,19 @@ namespace lait {
 namespace {
 
 double accuracy(std::span<const Outcome> outcomes) {
-  const auto right = std::ranges::count_if(outcomes, [](const Outcome& o) { return o.predicted == o.label; });
+  const auto right =
+      std::ranges::count_if(outcomes, [](const Outcome& o) { return o.predicted == o.label; });
   return static_cast<double>(right) / static_cast<double>(outcomes.size());
 }
 
 // Of one class: how often predicted, how often true, how often both.
 struct ClassCounts {
   int64_t predicted = 0, labelled = 0, both = 0;
-  double f1() const { return predicted + labelled == 0 ? 0 : 2.0 * static_cast<double>(both) / static_cast<double>(predicted + labelled); }
+  double f1() const {
+    return predicted + labelled == 0
+               ? 0
+               : 2.0 * static_cast<double>(both) / static_cast<double>(predicted + labelled);
+  }
 };
 
 std::map<int64_t, ClassCounts> count_classes(std::span<const Outcome> outcomes) {
@@ -137,14 +142,17 @@ void check_finite(const at::Tensor& rows, const std::string& what) {
     bad += !std::all_of(data, data + width, [](float logit) { return std::isfinite(logit); });
   }
   if (bad == 0) return;
-  throw UserError(what + ": expected finite logits, got NaN or infinity for " + std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
-                  " examples: the training diverged or the model's weights are damaged; lower training.learning_rate or "
+  throw UserError(what + ": expected finite logits, got NaN or infinity for " +
+                  std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
+                  " examples: the training diverged or the model's weights are damaged; lower "
+                  "training.learning_rate or "
                   "training.max_grad_norm, or take another checkpoint");
 }
 
 }  // namespace
 
-std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset, const std::string& what) {
+std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset,
+                                   const std::string& what) {
   const at::Tensor logits = logits_anywhere.to(at::kCPU, at::kFloat).contiguous();  // copied once
   check_finite(logits, what);
   const std::vector<double> predicted = predictions(logits);
@@ -153,19 +161,22 @@ std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Data
   for (size_t i = 0; i < predicted.size(); ++i) {
     const double label = dataset.example(static_cast<int64_t>(i)).label;
     const bool known = num_classes == 1 ? std::isfinite(label)
-                                        : label >= 0 && label < static_cast<double>(num_classes) && label == std::floor(label);
+                                        : label >= 0 && label < static_cast<double>(num_classes) &&
+                                              label == std::floor(label);
     if (!known) {
-      throw UserError(what + ": example " + std::to_string(i + 1) + ": evaluation needs a label" +
-                      (num_classes == 1 ? std::string() : " among the model's " + std::to_string(num_classes)) +
-                      ", got none; evaluate labelled data, or predict with lait-predict");
+      throw UserError(
+          what + ": example " + std::to_string(i + 1) + ": evaluation needs a label" +
+          (num_classes == 1 ? std::string() : " among the model's " + std::to_string(num_classes)) +
+          ", got none; evaluate labelled data, or predict with lait-predict");
     }
     outcomes[i] = {predicted[i], label};
   }
   return outcomes;
 }
 
-std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
-                                              const Dataset& dataset, const std::string& what) {
+std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
+                                              const at::Tensor& logits, const Dataset& dataset,
+                                              const std::string& what) {
   const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, what);
   std::map<std::string, double> values;
   for (const std::string& name : names) values[name] = find_metric(name).value(outcomes);

@@ -42,9 +42,11 @@ bool better(const std::string& metric, double value, double other);
 std::vector<double> predictions(const at::Tensor& logits);
 // Predictions beside the data set's labels. Throws UserError "what: …" (`what` names the data set): logits that are no finite
 // numbers (which predict nothing); the first example without a label, or with one that is not of the K classes.
-std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset, const std::string& what);
+std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset,
+                                   const std::string& what);
 // The named metrics of logits (N, K) in the data set's order; errors as make_outcomes'.
-std::map<std::string, double> compute_metrics(const std::vector<std::string>& names, const at::Tensor& logits,
-                                              const Dataset& dataset, const std::string& what);
+std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
+                                              const at::Tensor& logits, const Dataset& dataset,
+                                              const std::string& what);
 
 }  // namespace lait

@@ -28,14 +28,28 @@ E parse(const std::string& text) {
 }  // namespace
 
 void ModelOptions::add_to(CLI::App& app) {
-  app.add_option("--precision", precision_name, "what is computed in; auto: bf16 where the hardware has it")->check(CLI::IsMember(names<Precision>()))->capture_default_str();
-  app.add_option("--device", device_name, "where to run")->check(CLI::IsMember(names<DeviceKind>()))->capture_default_str();
-  app.add_option("--threads", threads, "CPU threads; 0: all cores")->option_text("N")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--batch-size", batch_size, "examples at once: speed and memory only")->option_text("N")->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--precision", precision_name,
+                 "what is computed in; auto: bf16 where the hardware has it")
+      ->check(CLI::IsMember(names<Precision>()))
+      ->capture_default_str();
+  app.add_option("--device", device_name, "where to run")
+      ->check(CLI::IsMember(names<DeviceKind>()))
+      ->capture_default_str();
+  app.add_option("--threads", threads, "CPU threads; 0: all cores")
+      ->option_text("N")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--batch-size", batch_size, "examples at once: speed and memory only")
+      ->option_text("N")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
   app.add_flag("--quiet", quiet, "no progress: results, warnings and errors only");
 }
 
-const char* ModelOptions::synopsis() { return "[--precision auto|bf16|fp32] [--device auto|cpu|cuda] [--threads N] [--batch-size N] [--quiet]"; }
+const char* ModelOptions::synopsis() {
+  return "[--precision auto|bf16|fp32] [--device auto|cpu|cuda] [--threads N] [--batch-size N] "
+         "[--quiet]";
+}
 
 void ModelOptions::apply() const {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));

@@ -4,7 +4,9 @@
 
 #include "eval/predictor.h"
 
-namespace CLI { class App; }
+namespace CLI {
+class App;
+}
 
 namespace lait {
 

@@ -13,8 +13,8 @@
 #include <map>
 #include <stdexcept>
 
-#include "lait/wrap.h"
 #include "lait/files.h"
+#include "lait/wrap.h"
 
 extern char** environ;
 
@@ -23,14 +23,18 @@ namespace {
 
 // Of a panel, in pixels; the axes' place is fixed so that labels can be placed without asking gnuplot.
 constexpr double kWidth = 800;
-constexpr double kLeft = 90, kRight = 775, kTop = 60, kBottom = 450;  // from the panel's left and top
+constexpr double kLeft = 90, kRight = 775, kTop = 60,
+                 kBottom = 450;  // from the panel's left and top
 constexpr double kKeyTop = 525, kKeyLine = 22;
 constexpr double kFontSize = 14;
-constexpr const char* kColours[] = {"#1f5fa8", "#c0561c", "#2e8540", "#8a3a9b", "#9a7b0a", "#4a4a4a"};
+constexpr const char* kColours[] = {"#1f5fa8", "#c0561c", "#2e8540",
+                                    "#8a3a9b", "#9a7b0a", "#4a4a4a"};
 
 struct Range {
   double low, high;
-  double at(double value, double from, double to) const { return from + (value - low) / (high - low) * (to - from); }
+  double at(double value, double from, double to) const {
+    return from + (value - low) / (high - low) * (to - from);
+  }
 };
 
 struct Box {
@@ -88,8 +92,10 @@ std::vector<Label> place_labels(const PlotPanel& panel, const Range& xs, const R
           const double left = right ? x + kMark + 4 : x - kMark - 4 - width;
           const double middle = y + up * (10 + distance);
           const Box box{left, middle - kHalfHeight, left + width, middle + kHalfHeight};
-          const bool inside = box.left > kLeft && box.right < kRight + 20 && box.top > kTop && box.bottom < kBottom;
-          const auto covered = static_cast<int>(std::ranges::count_if(taken, [&](const Box& other) { return box.overlaps(other); }));
+          const bool inside =
+              box.left > kLeft && box.right < kRight + 20 && box.top > kTop && box.bottom < kBottom;
+          const auto covered = static_cast<int>(
+              std::ranges::count_if(taken, [&](const Box& other) { return box.overlaps(other); }));
           const int cost = covered + (inside ? 0 : 100);
           if (fewest < 0 || cost < fewest) {
             fewest = cost;
@@ -120,36 +126,56 @@ std::string panel_script(const PlotPanel& panel, size_t index, double top, doubl
   const Range xs = x_range(panel), ys = y_range(panel);
   auto screen_y = [&](double y) { return 1 - (top + y) / total_height; };
   std::string out = fmt::format("$points{} << EOD\n", index);
-  for (const PlotPoint& p : panel.points) out += fmt::format("{} {} {} {} {} {}\n", p.x, p.x_cached, p.y, p.low, p.high, p.series);
+  for (const PlotPoint& p : panel.points)
+    out += fmt::format("{} {} {} {} {} {}\n", p.x, p.x_cached, p.y, p.low, p.high, p.series);
   out += "EOD\nunset label\n";
   for (const Label& label : place_labels(panel, xs, ys)) {
-    out += fmt::format("set label {} at screen {:.4f},{:.4f} left\n", quoted(label.text), label.x / kWidth, screen_y(label.y));
+    out += fmt::format("set label {} at screen {:.4f},{:.4f} left\n", quoted(label.text),
+                       label.x / kWidth, screen_y(label.y));
   }
-  out += fmt::format("set lmargin at screen {:.4f}\nset rmargin at screen {:.4f}\nset tmargin at screen {:.4f}\nset bmargin at screen {:.4f}\n",
-                     kLeft / kWidth, kRight / kWidth, screen_y(kTop), screen_y(kBottom));
+  out += fmt::format(
+      "set lmargin at screen {:.4f}\nset rmargin at screen {:.4f}\nset tmargin at screen "
+      "{:.4f}\nset bmargin at screen {:.4f}\n",
+      kLeft / kWidth, kRight / kWidth, screen_y(kTop), screen_y(kBottom));
   out += fmt::format("set xrange [{}:{}]\nset yrange [{}:{}]\n", xs.low, xs.high, ys.low, ys.high);
-  out += fmt::format("set label {} at screen 0.022,{:.4f} center rotate by 90\n", quoted(panel.y_label), screen_y((kTop + kBottom) / 2));
+  out += fmt::format("set label {} at screen 0.022,{:.4f} center rotate by 90\n",
+                     quoted(panel.y_label), screen_y((kTop + kBottom) / 2));
   out += fmt::format("set title {} offset 0,0.3\n", quoted(panel.title));
-  out += "set xlabel 'attention FLOPs per example, millions (Q, K, V, O projections, Q K^T and P V; a multiply-add is 2)'\n";
-  out += fmt::format("set key at screen {:.4f},{:.4f} left top vertical maxrows {} Left reverse samplen 2 width 2 font ',13'\n",
-                     kLeft / kWidth, screen_y(kKeyTop), (panel.series.size() + 2) / 2);
-  out += fmt::format("plot $points{} using 1:3:(column(2)-column(1)):(0) with vectors nohead lc rgb '#a0a0a0' dt 2 notitle", index);
+  out +=
+      "set xlabel 'attention FLOPs per example, millions (Q, K, V, O projections, Q K^T and P V; a "
+      "multiply-add is 2)'\n";
+  out += fmt::format(
+      "set key at screen {:.4f},{:.4f} left top vertical maxrows {} Left reverse samplen 2 width 2 "
+      "font ',13'\n",
+      kLeft / kWidth, screen_y(kKeyTop), (panel.series.size() + 2) / 2);
+  out += fmt::format(
+      "plot $points{} using 1:3:(column(2)-column(1)):(0) with vectors nohead lc rgb '#a0a0a0' dt "
+      "2 notitle",
+      index);
   for (size_t s = 0; s < panel.series.size(); ++s) {
     const char* colour = kColours[s % std::size(kColours)];
-    out += fmt::format(", \\\n     $points{} using (column(6) == {} ? column(1) : NaN):3:4:5 with yerrorbars pt 7 ps 0.9 lw 1.4 lc rgb '{}' title {}",
-                       index, s, colour, quoted(panel.series[s]));
-    out += fmt::format(", \\\n     $points{} using (column(6) == {} && column(2) < column(1) ? column(2) : NaN):3 with points pt 6 ps 0.9 "
-                       "lw 1.6 lc rgb '{}' notitle",
-                       index, s, colour);
+    out += fmt::format(
+        ", \\\n     $points{} using (column(6) == {} ? column(1) : NaN):3:4:5 with yerrorbars pt 7 "
+        "ps 0.9 lw 1.4 lc rgb '{}' title {}",
+        index, s, colour, quoted(panel.series[s]));
+    out += fmt::format(
+        ", \\\n     $points{} using (column(6) == {} && column(2) < column(1) ? column(2) : NaN):3 "
+        "with points pt 6 ps 0.9 "
+        "lw 1.6 lc rgb '{}' notitle",
+        index, s, colour);
   }
-  return out + ", \\\n     NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached segments'\n";
+  return out +
+         ", \\\n     NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached "
+         "segments'\n";
 }
 
 // A file in memory, so that a full disk cannot cut what gnuplot reads and writes.
 class MemoryFile {
  public:
-  explicit MemoryFile(const std::string& content = "") : fd_(memfd_create("lait-plot", MFD_CLOEXEC)) {
-    if (fd_ < 0 || ::pwrite(fd_, content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) {
+  explicit MemoryFile(const std::string& content = "")
+      : fd_(memfd_create("lait-plot", MFD_CLOEXEC)) {
+    if (fd_ < 0 ||
+        ::pwrite(fd_, content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) {
       throw std::runtime_error(fmt::format("no memory for the plot: {}", std::strerror(errno)));
     }
   }
@@ -176,13 +202,17 @@ Plot run_gnuplot(const std::string& script) {
   const int error = posix_spawnp(&child, "gnuplot", &actions, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
-    return {.svg = "", .problem = error == ENOENT ? "gnuplot is not installed; install it (Debian: apt-get install gnuplot-nox) and run this again"
-                                                  : fmt::format("gnuplot could not be started: {}", std::strerror(error))};
+    return {.svg = "",
+            .problem = error == ENOENT
+                           ? "gnuplot is not installed; install it (Debian: apt-get install "
+                             "gnuplot-nox) and run this again"
+                           : fmt::format("gnuplot could not be started: {}", std::strerror(error))};
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return {.svg = "", .problem = "gnuplot failed: " + messages.content()};
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return {.svg = "", .problem = "gnuplot failed: " + messages.content()};
   return {.svg = output.content(), .problem = ""};
 }
 
@@ -192,20 +222,23 @@ PlotPanel make_panel(const std::vector<const Evaluation*>& rows) {
   const Evaluation& first = *rows.front();
   const Metric& metric = find_metric(first.metrics.front().metric);
   const double factor = metric.is_share ? 100 : 1;
-  PlotPanel panel{.title = fmt::format("{}, {} ({} examples, bars: 95 % intervals)", first.names.task, first.names.split, first.examples),
+  PlotPanel panel{.title = fmt::format("{}, {} ({} examples, bars: 95 % intervals)",
+                                       first.names.task, first.names.split, first.examples),
                   .y_label = metric.name + (metric.is_share ? ", %" : ""),
                   .series = {},
                   .points = {}};
   std::map<std::string, int> labelled;
   for (const Evaluation* row : rows) {
     const std::string kind = kind_name(*row);
-    const auto series = static_cast<size_t>(std::ranges::find(panel.series, kind) - panel.series.begin());
+    const auto series =
+        static_cast<size_t>(std::ranges::find(panel.series, kind) - panel.series.begin());
     if (series == panel.series.size()) panel.series.push_back(kind);
     const Interval& e = row->metrics.front().interval;
     std::string label = fmt::format("P = {}", row->independent_layers);
-    if (labelled[kind + label]++ > 0) label.clear();  // other seeds of the same model lie at nearly the same place
-    panel.points.push_back({row->flops.lait.attention / 1e6, row->flops.lait_cached.attention / 1e6, factor * e.value,
-                            factor * e.low, factor * e.high, label, series});
+    if (labelled[kind + label]++ > 0)
+      label.clear();  // other seeds of the same model lie at nearly the same place
+    panel.points.push_back({row->flops.lait.attention / 1e6, row->flops.lait_cached.attention / 1e6,
+                            factor * e.value, factor * e.low, factor * e.high, label, series});
   }
   return panel;
 }
@@ -214,11 +247,13 @@ std::string plot_script(const std::vector<PlotPanel>& panels) {
   double height = 0, top = 0;
   for (const PlotPanel& panel : panels) height += panel_height(panel);
   std::string out = fmt::format(
-      "set terminal svg size {},{} font 'Helvetica,Arial,sans-serif,{}' background rgb 'white' noenhanced\n"
+      "set terminal svg size {},{} font 'Helvetica,Arial,sans-serif,{}' background rgb 'white' "
+      "noenhanced\n"
       "set encoding utf8\nset grid lc rgb '#e4e4e4'\nset border 3\nset tics nomirror out\n"
       "set multiplot\n",
       kWidth, height, kFontSize);
-  for (size_t i = 0; i < panels.size(); top += panel_height(panels[i++])) out += panel_script(panels[i], i, top, height);
+  for (size_t i = 0; i < panels.size(); top += panel_height(panels[i++]))
+    out += panel_script(panels[i], i, top, height);
   return out + "unset multiplot\n";
 }
 

@@ -13,8 +13,8 @@ struct PlotPoint {
   double x = 0;         // FLOPs per example as the schedule runs, in millions
   double x_cached = 0;  // with the segments' states in a cache
   double y = 0, low = 0, high = 0;
-  std::string label;    // "P = 3"; empty: none
-  size_t series = 0;    // rows of one segment format and pooling have one colour
+  std::string label;  // "P = 3"; empty: none
+  size_t series = 0;  // rows of one segment format and pooling have one colour
 };
 
 // The rows of one task and split.

@@ -13,8 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kBatchesPerWindow = 16;  // so that a window has examples of similar lengths to batch
-constexpr double kDigits = 1e7;            // of printed probabilities and scores
+constexpr int64_t kBatchesPerWindow =
+    16;                          // so that a window has examples of similar lengths to batch
+constexpr double kDigits = 1e7;  // of printed probabilities and scores
 
 struct Window {
   std::vector<Example> examples;
@@ -23,13 +24,16 @@ struct Window {
 
 double rounded(double value) { return std::round(value * kDigits) / kDigits; }
 
-void add_line(const std::string& line, const std::string& where, const ModelSpec& spec, Window& window) {
+void add_line(const std::string& line, const std::string& where, const ModelSpec& spec,
+              Window& window) {
   Example example;
   try {
     example = parse_segments(line);
     check_example(example, spec);
   } catch (const std::runtime_error& error) {
-    throw UserError(where + ": " + error.what() + "; every line is {\"segments\": [\"…\", \"…\"]}, optionally with id and groups");
+    throw UserError(
+        where + ": " + error.what() +
+        "; every line is {\"segments\": [\"…\", \"…\"]}, optionally with id and groups");
   }
   window.ids.push_back(example.id.empty() ? Json() : Json(nlohmann::json::parse(line)["id"]));
   example.id = where;  // names the line in messages of what follows
@@ -41,7 +45,8 @@ Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr&
   try {
     return predictor.tokenize(window.examples);
   } catch (const TooLong& error) {
-    problem = std::make_exception_ptr(UserError(window.examples[error.example].id + ": " + error.problem));
+    problem = std::make_exception_ptr(
+        UserError(window.examples[error.example].id + ": " + error.problem));
     window.examples.resize(error.example);
     window.ids.resize(error.example);
   }
@@ -49,13 +54,16 @@ Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr&
 }
 
 // One line for each row of logits, up to the first that is no prediction: then `problem` says which.
-std::string format_predictions(const at::Tensor& logits, const Window& window, const ModelSpec& spec, std::exception_ptr& problem) {
+std::string format_predictions(const at::Tensor& logits, const Window& window,
+                               const ModelSpec& spec, std::exception_ptr& problem) {
   std::string out;
   size_t i = 0;
   for (const Prediction& prediction : make_predictions(logits, spec)) {
     if (!std::isfinite(prediction.score)) {
-      problem = std::make_exception_ptr(UserError(window.examples[i].id + ": expected a finite score, got " + std::to_string(prediction.score) +
-                                                  ": the model's weights are damaged, or its training diverged; take another checkpoint"));
+      problem = std::make_exception_ptr(UserError(
+          window.examples[i].id + ": expected a finite score, got " +
+          std::to_string(prediction.score) +
+          ": the model's weights are damaged, or its training diverged; take another checkpoint"));
       break;
     }
     Json json = Json::object();
@@ -64,7 +72,8 @@ std::string format_predictions(const at::Tensor& logits, const Window& window, c
       json["score"] = rounded(prediction.score);
     } else {
       json["label"] = prediction.label;
-      for (size_t k = 0; k < spec.labels.size(); ++k) json["scores"][spec.labels[k]] = rounded(prediction.probabilities[k]);
+      for (size_t k = 0; k < spec.labels.size(); ++k)
+        json["scores"][spec.labels[k]] = rounded(prediction.probabilities[k]);
     }
     ++i;
     out += json.dump() + "\n";
@@ -74,7 +83,8 @@ std::string format_predictions(const at::Tensor& logits, const Window& window, c
 
 }  // namespace
 
-PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source, const PredictOptions& options,
+PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source,
+                             const PredictOptions& options,
                              const std::function<void(std::string_view)>& write) {
   const ModelSpec& spec = predictor.spec();
   const auto window_size = static_cast<size_t>(kBatchesPerWindow * options.batch_size);
@@ -96,7 +106,8 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
     if (dataset.size() == 0) continue;
     counts.lines += dataset.size();
     counts.truncated_sequences += dataset.num_truncated();
-    write(format_predictions(*run_model(predictor.model(), dataset, options), window, spec, problem));
+    write(
+        format_predictions(*run_model(predictor.model(), dataset, options), window, spec, problem));
   }
   if (problem) std::rethrow_exception(problem);
   return counts;

@@ -19,7 +19,8 @@ struct PredictedLines {
 // each line that is not blank. `source` stands for the input in messages. Throws UserError "source:line: …" for a line that
 // cannot be predicted (not what it should be, too long where the checkpoint says on_overflow: error, a prediction that is
 // not finite), after the predictions of the lines before it were written.
-PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source, const PredictOptions& options,
+PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source,
+                             const PredictOptions& options,
                              const std::function<void(std::string_view)>& write);
 
 }  // namespace lait

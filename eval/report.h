@@ -12,7 +12,8 @@ namespace lait {
 
 // The terminal's tables: metrics with intervals and the difference to P = 0, then FLOPs; at most 100 columns. Tables wider
 // than `width` become lists. nullopt: a pipe, any width.
-std::string report_text(std::span<const Evaluation> rows, std::optional<size_t> width = std::nullopt);
+std::string report_text(std::span<const Evaluation> rows,
+                        std::optional<size_t> width = std::nullopt);
 std::string report_markdown(std::span<const Evaluation> rows, bool with_plot);
 std::string report_csv(std::span<const Evaluation> rows);
 // An array of rows; report.json's content.

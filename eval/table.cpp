@@ -31,7 +31,8 @@ std::string format_list(const Table& table) {
   std::string out;
   for (const auto& row : table.rows) {
     out += row[0] + "\n";
-    for (size_t c = 1; c < row.size(); ++c) out += "  " + pad(table.header[c], width, /*left=*/true) + "  " + row[c] + "\n";
+    for (size_t c = 1; c < row.size(); ++c)
+      out += "  " + pad(table.header[c], width, /*left=*/true) + "  " + row[c] + "\n";
   }
   return out;
 }
@@ -43,13 +44,15 @@ std::string keep_end(const std::string& utf8, size_t width) {
   if (excess <= width) return utf8;
   excess -= width - 1;
   size_t begin = 0;
-  while (excess > 0 || (begin < utf8.size() && !begins_code_point(utf8[begin]))) excess -= begins_code_point(utf8[begin++]);
+  while (excess > 0 || (begin < utf8.size() && !begins_code_point(utf8[begin])))
+    excess -= begins_code_point(utf8[begin++]);
   return "…" + utf8.substr(begin);
 }
 
 std::string format_plain(const Table& table, size_t width) {
   const std::vector<size_t> widths = column_widths(table);
-  if (std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1)) > width) return format_list(table);
+  if (std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1)) > width)
+    return format_list(table);
   std::string out;
   auto add = [&](const std::vector<std::string>& row) {
     std::string line;
@@ -71,7 +74,8 @@ std::string format_markdown(const Table& table) {
     out += "|";
     for (size_t c = 0; c < row.size(); ++c) {
       std::string cell = pad(row[c], widths[c], c < table.num_text_columns);
-      for (size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2) cell.insert(at, 1, '\\');
+      for (size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2)
+        cell.insert(at, 1, '\\');
       out += " " + cell + " |";
     }
     out += "\n";
@@ -79,7 +83,8 @@ std::string format_markdown(const Table& table) {
   add(table.header);
   out += "|";
   for (size_t c = 0; c < widths.size(); ++c) {
-    out += c < table.num_text_columns ? std::string(widths[c] + 2, '-') + "|" : std::string(widths[c] + 1, '-') + ":|";
+    out += c < table.num_text_columns ? std::string(widths[c] + 2, '-') + "|"
+                                      : std::string(widths[c] + 1, '-') + ":|";
   }
   out += "\n";
   for (const auto& row : table.rows) add(row);

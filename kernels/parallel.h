@@ -8,7 +8,8 @@ namespace lait::kernels {
 
 using ParallelBody = void(void* context, int64_t begin, int64_t end);
 // Calls body over disjoint ranges that cover [begin, end), each of at least `grain` where possible; returns when all have run.
-using ParallelFor = void (*)(int64_t begin, int64_t end, int64_t grain, ParallelBody* body, void* context);
+using ParallelFor = void (*)(int64_t begin, int64_t end, int64_t grain, ParallelBody* body,
+                             void* context);
 
 // body(begin, end), run by `loop`.
 template <class Body>
@@ -16,8 +17,10 @@ void parallel_for(ParallelFor loop, int64_t begin, int64_t end, int64_t grain, B
   if (begin >= end) return;
   if (loop == nullptr) return body(begin, end);
   using Plain = std::remove_reference_t<Body>;
-  loop(begin, end, grain, [](void* context, int64_t b, int64_t e) { (*static_cast<Plain*>(context))(b, e); },
-       const_cast<std::remove_const_t<Plain>*>(&body));
+  loop(
+      begin, end, grain,
+      [](void* context, int64_t b, int64_t e) { (*static_cast<Plain*>(context))(b, e); },
+      const_cast<std::remove_const_t<Plain>*>(&body));
 }
 
 }  // namespace lait::kernels

@@ -16,13 +16,20 @@
 #ifdef __CUDACC__
 #define LAIT_HOST_DEVICE __host__ __device__ inline
 #else
-#define LAIT_HOST_DEVICE [[gnu::always_inline]] inline  // in every unit anew: some are compiled for other instruction sets
+#define LAIT_HOST_DEVICE \
+  [[gnu::always_inline]] inline  // in every unit anew: some are compiled for other instruction sets
 #endif
 
 namespace lait::kernels {
 
 // Where in a layer a dropout stands; 8 bits of the counter.
-enum class Site : uint8_t { kEmbedding = 0, kAttention = 1, kAttentionOutput = 2, kFfnOutput = 3, kPooled = 4 };
+enum class Site : uint8_t {
+  kEmbedding = 0,
+  kAttention = 1,
+  kAttentionOutput = 2,
+  kFfnOutput = 3,
+  kPooled = 4
+};
 
 // Everything of a dropout but the element. p = 0 means no dropout; p is below 1.
 struct Dropout {
@@ -37,7 +44,8 @@ struct PhiloxWords {
   uint32_t word[4];
 };
 
-LAIT_HOST_DEVICE PhiloxWords philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1) {
+LAIT_HOST_DEVICE PhiloxWords philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
+                                    uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53u} * c0;
     const uint64_t p1 = uint64_t{0xCD9E8D57u} * c2;
@@ -54,7 +62,8 @@ LAIT_HOST_DEVICE PhiloxWords philox(uint32_t c0, uint32_t c1, uint32_t c2, uint3
 }
 
 // The four words of columns 4 * column_block … + 3.
-LAIT_HOST_DEVICE PhiloxWords dropout_words(const Dropout& d, uint32_t unit_id, uint32_t row, uint32_t column_block, uint32_t head) {
+LAIT_HOST_DEVICE PhiloxWords dropout_words(const Dropout& d, uint32_t unit_id, uint32_t row,
+                                           uint32_t column_block, uint32_t head) {
   return philox(d.step, unit_id, (row << 16) | column_block,
                 (uint32_t{d.layer} << 24) | (head << 16) | (static_cast<uint32_t>(d.site) << 8),
                 static_cast<uint32_t>(d.seed), static_cast<uint32_t>(d.seed >> 32));

@@ -8,7 +8,8 @@
 namespace lait::kernels {
 
 // Bucket of a key at `relative` = key position - query position.
-LAIT_HOST_DEVICE int32_t position_bucket(int32_t relative, int32_t num_buckets, int32_t max_distance, bool bidirectional) {
+LAIT_HOST_DEVICE int32_t position_bucket(int32_t relative, int32_t num_buckets,
+                                         int32_t max_distance, bool bidirectional) {
   int32_t bucket = 0;
   if (bidirectional) {
     num_buckets /= 2;
@@ -19,9 +20,11 @@ LAIT_HOST_DEVICE int32_t position_bucket(int32_t relative, int32_t num_buckets, 
   }
   const int32_t exact = num_buckets / 2;
   if (relative < exact) return bucket + relative;
-  const float ratio = logf(static_cast<float>(relative) / static_cast<float>(exact)) /
-                      static_cast<float>(log(static_cast<double>(max_distance) / static_cast<double>(exact)));
-  const int32_t large = exact + static_cast<int32_t>(ratio * static_cast<float>(num_buckets - exact));
+  const float ratio =
+      logf(static_cast<float>(relative) / static_cast<float>(exact)) /
+      static_cast<float>(log(static_cast<double>(max_distance) / static_cast<double>(exact)));
+  const int32_t large =
+      exact + static_cast<int32_t>(ratio * static_cast<float>(num_buckets - exact));
   return bucket + (large < num_buckets - 1 ? large : num_buckets - 1);
 }
 

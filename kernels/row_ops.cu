@@ -38,8 +38,8 @@ __device__ Columns<kColumns> load(const __nv_bfloat16* p) {
     return {{__bfloat162float(*p)}};
   } else {
     const uint2 x = *reinterpret_cast<const uint2*>(p);
-    return {{__uint_as_float(x.x << 16), __uint_as_float(x.x & 0xFFFF0000u), __uint_as_float(x.y << 16),
-             __uint_as_float(x.y & 0xFFFF0000u)}};
+    return {{__uint_as_float(x.x << 16), __uint_as_float(x.x & 0xFFFF0000u),
+             __uint_as_float(x.y << 16), __uint_as_float(x.y & 0xFFFF0000u)}};
   }
 }
 template <int kColumns>
@@ -55,8 +55,11 @@ __device__ void store(__nv_bfloat16* p, const Columns<kColumns>& x) {
   if constexpr (kColumns == 1) {
     *p = __float2bfloat16_rn(x.at[0]);
   } else {
-    auto bits = [](float v) { return static_cast<uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v))); };
-    *reinterpret_cast<uint2*>(p) = {bits(x.at[0]) | bits(x.at[1]) << 16, bits(x.at[2]) | bits(x.at[3]) << 16};
+    auto bits = [](float v) {
+      return static_cast<uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v)));
+    };
+    *reinterpret_cast<uint2*>(p) = {bits(x.at[0]) | bits(x.at[1]) << 16,
+                                    bits(x.at[2]) | bits(x.at[3]) << 16};
   }
 }
 
@@ -70,14 +73,16 @@ __device__ bool place(int64_t rows, int64_t width, int64_t& row, int64_t& column
 }
 
 template <class T, int kColumns>
-__global__ void __launch_bounds__(kThreads) dropout_add_kernel(DropoutAddParams p, uint32_t threshold, float scale) {
+__global__ void __launch_bounds__(kThreads)
+    dropout_add_kernel(DropoutAddParams p, uint32_t threshold, float scale) {
   int64_t t, c;
   if (!place<kColumns>(p.num_rows, p.width, t, c)) return;
   const int64_t i = t * p.width + c;
   Columns<kColumns> x = load<kColumns>(static_cast<const T*>(p.x) + i);
   if (p.dropout.p > 0) {
     const PhiloxWords words = dropout_words(p.dropout, static_cast<uint32_t>(p.unit_ids[t]),
-                                            static_cast<uint32_t>(p.positions[t]), static_cast<uint32_t>(c / 4), /*head=*/0);
+                                            static_cast<uint32_t>(p.positions[t]),
+                                            static_cast<uint32_t>(c / 4), /*head=*/0);
 #pragma unroll
     for (int word = 0; word < 4; ++word) {  // one column: the word of its place in the four
       const int j = kColumns == 1 ? 0 : word;
@@ -98,7 +103,8 @@ __global__ void __launch_bounds__(kThreads) gather_adjoint_kernel(GatherAdjointP
   if (!place<kColumns>(p.num_out_rows, p.width, s, c)) return;
   Columns<kColumns> sum = {};
   for (int32_t i = p.inverse_offsets[s]; i < p.inverse_offsets[s + 1]; ++i) {
-    const Columns<kColumns> in = load<kColumns>(static_cast<const T*>(p.in) + int64_t{p.inverse[i]} * p.width + c);
+    const Columns<kColumns> in =
+        load<kColumns>(static_cast<const T*>(p.in) + int64_t{p.inverse[i]} * p.width + c);
     for (int j = 0; j < kColumns; ++j) sum.at[j] += in.at[j];
   }
   store<kColumns>(static_cast<T*>(p.out) + s * p.width + c, sum);
@@ -111,7 +117,8 @@ __global__ void __launch_bounds__(kThreads) unit_mean_kernel(UnitMeanParams p) {
   const int32_t begin = p.offsets[g], end = p.offsets[g + 1];
   Columns<kColumns> sum = {};
   for (int32_t t = begin; t < end; ++t) {
-    const Columns<kColumns> in = load<kColumns>(static_cast<const T*>(p.in) + int64_t{t} * p.width + c);
+    const Columns<kColumns> in =
+        load<kColumns>(static_cast<const T*>(p.in) + int64_t{t} * p.width + c);
     for (int j = 0; j < kColumns; ++j) sum.at[j] += in.at[j];
   }
   if (end - begin > 1) {
@@ -153,16 +160,18 @@ struct Instance {
 
 // body(Instance, blocks) for `rows` rows of `width` columns; four columns a thread where rows and pointers allow it.
 template <class Body>
-void launch(const char* op, DType dtype, int64_t rows, int64_t width, std::initializer_list<const void*> pointers,
-            const Body& body) {
-  if (dtype == DType::kFloat64) throw std::invalid_argument(std::string(op) + ": on CUDA takes float and bfloat16, got double");
+void launch(const char* op, DType dtype, int64_t rows, int64_t width,
+            std::initializer_list<const void*> pointers, const Body& body) {
+  if (dtype == DType::kFloat64)
+    throw std::invalid_argument(std::string(op) + ": on CUDA takes float and bfloat16, got double");
   if (rows == 0 || width == 0) return;
   const bool wide = width % 4 == 0 && std::ranges::all_of(pointers, [](const void* p) {
                       return reinterpret_cast<uintptr_t>(p) % 16 == 0;
                     });
   const int64_t blocks = (rows * (wide ? width / 4 : width) + kThreads - 1) / kThreads;
   if (blocks > kMostBlocks) {
-    throw std::invalid_argument(std::string(op) + ": on CUDA takes at most 2^38 elements, got " + std::to_string(rows * width));
+    throw std::invalid_argument(std::string(op) + ": on CUDA takes at most 2^38 elements, got " +
+                                std::to_string(rows * width));
   }
   const auto grid = static_cast<unsigned>(blocks);
   if (dtype == DType::kFloat32) {
@@ -181,33 +190,40 @@ cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream);
 
 void dropout_add(const DropoutAddParams& p) {
   check_dropout_add(p);
-  launch("dropout_add", p.dtype, p.num_rows, p.width, {p.x, p.residual, p.out}, [&](auto instance, unsigned grid) {
-    using I = decltype(instance);
-    const auto scale = static_cast<float>(1.0 / (1.0 - static_cast<double>(p.dropout.p)));
-    dropout_add_kernel<typename I::T, I::kColumns>
-        <<<grid, kThreads, 0, stream_of(p.stream)>>>(p, dropout_threshold(p.dropout.p), scale);
-  });
+  launch("dropout_add", p.dtype, p.num_rows, p.width, {p.x, p.residual, p.out},
+         [&](auto instance, unsigned grid) {
+           using I = decltype(instance);
+           const auto scale = static_cast<float>(1.0 / (1.0 - static_cast<double>(p.dropout.p)));
+           dropout_add_kernel<typename I::T, I::kColumns>
+               <<<grid, kThreads, 0, stream_of(p.stream)>>>(p, dropout_threshold(p.dropout.p),
+                                                            scale);
+         });
 }
 
 void gather_adjoint(const GatherAdjointParams& p) {
-  launch("gather_adjoint", p.dtype, p.num_out_rows, p.width, {p.in, p.out}, [&](auto instance, unsigned grid) {
-    using I = decltype(instance);
-    gather_adjoint_kernel<typename I::T, I::kColumns><<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
-  });
+  launch("gather_adjoint", p.dtype, p.num_out_rows, p.width, {p.in, p.out},
+         [&](auto instance, unsigned grid) {
+           using I = decltype(instance);
+           gather_adjoint_kernel<typename I::T, I::kColumns>
+               <<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
+         });
 }
 
 void unit_mean_forward(const UnitMeanParams& p) {
-  launch("unit_mean", p.dtype, p.num_units, p.width, {p.in, p.out}, [&](auto instance, unsigned grid) {
-    using I = decltype(instance);
-    unit_mean_kernel<typename I::T, I::kColumns><<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
-  });
+  launch(
+      "unit_mean", p.dtype, p.num_units, p.width, {p.in, p.out}, [&](auto instance, unsigned grid) {
+        using I = decltype(instance);
+        unit_mean_kernel<typename I::T, I::kColumns><<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
+      });
 }
 
 void unit_mean_backward(const UnitMeanParams& p) {
-  launch("unit_mean_backward", p.dtype, p.num_rows, p.width, {p.in, p.out}, [&](auto instance, unsigned grid) {
-    using I = decltype(instance);
-    unit_mean_gradient_kernel<typename I::T, I::kColumns><<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
-  });
+  launch("unit_mean_backward", p.dtype, p.num_rows, p.width, {p.in, p.out},
+         [&](auto instance, unsigned grid) {
+           using I = decltype(instance);
+           unit_mean_gradient_kernel<typename I::T, I::kColumns>
+               <<<grid, kThreads, 0, stream_of(p.stream)>>>(p);
+         });
 }
 
 }  // namespace lait::kernels::cuda

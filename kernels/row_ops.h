@@ -12,11 +12,11 @@ namespace lait::kernels {
 // out = residual + keep * x / (1 - p), keep drawn for (unit_ids[t], positions[t], channel); head 0 of the counter.
 struct DropoutAddParams {
   DType dtype = DType::kFloat32;
-  int64_t num_rows = 0;                // T
-  int64_t width = 0;                   // C, a multiple of 4
-  const void* x = nullptr;             // (T, C)
-  const void* residual = nullptr;      // (T, C), may be null: zeros (its own gradient: pass dout as x)
-  void* out = nullptr;                 // (T, C), may be x
+  int64_t num_rows = 0;            // T
+  int64_t width = 0;               // C, a multiple of 4
+  const void* x = nullptr;         // (T, C)
+  const void* residual = nullptr;  // (T, C), may be null: zeros (its own gradient: pass dout as x)
+  void* out = nullptr;             // (T, C), may be x
   const int32_t* unit_ids = nullptr;   // (T); may be null where p = 0
   const int32_t* positions = nullptr;  // (T); may be null where p = 0
   Dropout dropout{};
@@ -34,22 +34,22 @@ struct GatherAdjointParams {
   void* out = nullptr;                       // (S, C)
   const int32_t* inverse_offsets = nullptr;  // (S + 1)
   const int32_t* inverse = nullptr;          // (R)
-  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
-  void* stream = nullptr;          // CUDA: cudaStream_t
+  ParallelFor parallel = nullptr;            // CPU: the caller's loop; null: serial
+  void* stream = nullptr;                    // CUDA: cudaStream_t
 };
 
 // out[g] = mean of in[t] over offsets[g] <= t < offsets[g + 1]; zero for an empty unit. out is float (double for double).
 // The backward gives din[t] = dout[g] / n and zeros outside every unit. Units follow one another (offsets non-decreasing).
 struct UnitMeanParams {
   DType dtype = DType::kFloat32;
-  int64_t num_units = 0;             // G
-  int64_t num_rows = 0;              // T, dead rows included
-  int64_t width = 0;                 // C
-  const void* in = nullptr;          // forward: (T, C) in dtype; backward: dout (G, C) float or double
-  void* out = nullptr;               // forward: (G, C) float or double; backward: din (T, C) in dtype
+  int64_t num_units = 0;     // G
+  int64_t num_rows = 0;      // T, dead rows included
+  int64_t width = 0;         // C
+  const void* in = nullptr;  // forward: (T, C) in dtype; backward: dout (G, C) float or double
+  void* out = nullptr;       // forward: (G, C) float or double; backward: din (T, C) in dtype
   const int32_t* offsets = nullptr;  // (G + 1)
-  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
-  void* stream = nullptr;          // CUDA: cudaStream_t
+  ParallelFor parallel = nullptr;    // CPU: the caller's loop; null: serial
+  void* stream = nullptr;            // CUDA: cudaStream_t
 };
 
 // Throw std::invalid_argument for what they cannot do.

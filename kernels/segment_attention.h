@@ -39,7 +39,8 @@ struct Rows {
 
 // T5's relative position bias: bucket(j - position_i) as in Hugging Face's T5Attention._relative_position_bucket.
 struct PositionBias {
-  const float* table = nullptr;  // (num_buckets, H), float in every dtype but double (then double*, cast); null: no bias
+  const float* table =
+      nullptr;  // (num_buckets, H), float in every dtype but double (then double*, cast); null: no bias
   int32_t num_buckets = 32;
   int32_t max_distance = 128;
   bool bidirectional = true;  // an encoder's; false: a causal decoder's
@@ -72,7 +73,8 @@ struct SegmentAttentionParams {
   const int32_t* q_positions = nullptr;  // (Tq), or null: n - m + i
   PositionBias bias;
   Dropout dropout;
-  const int32_t* unit_ids = nullptr;     // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
+  const int32_t* unit_ids =
+      nullptr;  // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
 
   ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
   WorkList work;                   // CUDA
@@ -84,11 +86,12 @@ struct SegmentAttentionParams {
 // of out and lse; delta_i = out_i . dout_i is the same number where a kernel does not hold a whole row.
 struct SegmentAttentionGradParams {
   SegmentAttentionParams forward;
-  Rows<const void*> dout;     // (Tq, H, D)
-  Rows<void*> dq;             // (Tq, H, D)
-  Rows<void*> dk;             // (Tk, H, D)
-  Rows<void*> dv;             // (Tk, H, D)
-  void* bias_grad = nullptr;  // (num_buckets, H) float (double for double), overwritten; null where there is no bias
+  Rows<const void*> dout;  // (Tq, H, D)
+  Rows<void*> dq;          // (Tq, H, D)
+  Rows<void*> dk;          // (Tk, H, D)
+  Rows<void*> dv;          // (Tk, H, D)
+  void* bias_grad =
+      nullptr;  // (num_buckets, H) float (double for double), overwritten; null where there is no bias
   void* workspace = nullptr;  // CUDA: cuda::backward_workspace_bytes(params), 16-byte aligned
 };
 
@@ -127,7 +130,8 @@ inline constexpr int32_t kMaxBiasDistance = 1024;
 std::string device_problem();
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
-int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params);  // workspace itself is not read
+int64_t backward_workspace_bytes(
+    const SegmentAttentionGradParams& params);  // workspace itself is not read
 }  // namespace cuda
 
 }  // namespace lait::kernels

@@ -31,7 +31,9 @@ struct Launch {
   float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
 };
 
-constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) { return blocks[0] + blocks[1] + blocks[2]; }
+constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) {
+  return blocks[0] + blocks[1] + blocks[2];
+}
 
 // Whether this block is one of those behind the list's.
 __device__ inline bool is_for_dead_rows(const Launch& launch, int num_heads) {

@@ -9,7 +9,8 @@
 namespace lait::kernels::cuda {
 namespace {
 
-constexpr float kSlack = 8;  // log2 of what a probability may exceed 1 by before the reference is raised
+constexpr float kSlack =
+    8;  // log2 of what a probability may exceed 1 by before the reference is raised
 
 template <class T, int D>
 struct ForwardMemory {  // shared memory, in bytes from its start
@@ -190,10 +191,13 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
 std::string device_problem() {
   int device = 0, major = 0;
   cudaError_t status = cudaGetDevice(&device);
-  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-  if (status != cudaSuccess) return std::string("no usable GPU (") + cudaGetErrorString(status) + ")";
+  if (status == cudaSuccess)
+    status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  if (status != cudaSuccess)
+    return std::string("no usable GPU (") + cudaGetErrorString(status) + ")";
   if (major >= 8) return "";
-  return "needs a GPU of compute capability 8.0 or newer (A100, RTX 30), got " + std::to_string(major) + ".x";
+  return "needs a GPU of compute capability 8.0 or newer (A100, RTX 30), got " +
+         std::to_string(major) + ".x";
 }
 
 void segment_attention_forward(const SegmentAttentionParams& p) {

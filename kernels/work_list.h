@@ -15,8 +15,8 @@ constexpr int kWorkCounts = kWorkParts * kTeamSizes;
 // list, in order:
 enum WorkPart {
   kTogether,  // units of which a team holds all queries and all keys: loaded once, forward and backward
-  kByQuery,   // the others: warps own queries, the team streams the unit's keys
-  kByKey,     // the same units: warps own keys, the team streams the queries (half of the backward pass)
+  kByQuery,  // the others: warps own queries, the team streams the unit's keys
+  kByKey,  // the same units: warps own keys, the team streams the queries (half of the backward pass)
 };
 
 // `tiles`: four {unit, first own row} for each block, one a warp, {-1, 0} where it has none. In each part blocks of teams
@@ -25,7 +25,8 @@ struct HostWorkList {
   std::vector<int32_t> tiles;
   int32_t blocks[kWorkParts][kTeamSizes] = {};  // [part][teams of 1 << i warps]
 
-  std::vector<int64_t> counts() const;  // (kWorkCounts) `blocks` part by part, as an operator's argument carries them
+  std::vector<int64_t> counts()
+      const;  // (kWorkCounts) `blocks` part by part, as an operator's argument carries them
 };
 
 // Offsets (G + 1) each; `head_dim` one of kHeadDims.

@@ -18,18 +18,28 @@ constexpr int kMostLinks = 40;  // as the kernel follows
 
 const char* way_out(int error) {
   switch (error) {
-    case ENOSPC: return "free some space there, or name another place";
-    case EDQUOT: return "your quota there is used up: free some of it, or name another place";
-    case EFBIG: return "files there may not grow so large: see ulimit -f, or name another place";
+    case ENOSPC:
+      return "free some space there, or name another place";
+    case EDQUOT:
+      return "your quota there is used up: free some of it, or name another place";
+    case EFBIG:
+      return "files there may not grow so large: see ulimit -f, or name another place";
     case EACCES:
-    case EPERM: return "give yourself the permission to write there, or name another place";
-    case EROFS: return "name a place that can be written to";
-    case ENOENT: return "the folder is gone: make it again, or name another place";
+    case EPERM:
+      return "give yourself the permission to write there, or name another place";
+    case EROFS:
+      return "name a place that can be written to";
+    case ENOENT:
+      return "the folder is gone: make it again, or name another place";
     case ENOTDIR:
-    case EEXIST: return "a part of the path is a file: name another place";
-    case ENAMETOOLONG: return "name a shorter path";
-    case ELOOP: return "the links go round in a circle: mend them, or name another place";
-    default: return "check the disk, or name another place";
+    case EEXIST:
+      return "a part of the path is a file: name another place";
+    case ENAMETOOLONG:
+      return "name a shorter path";
+    case ELOOP:
+      return "the links go round in a circle: mend them, or name another place";
+    default:
+      return "check the disk, or name another place";
   }
 }
 
@@ -62,7 +72,8 @@ fs::path behind_links(fs::path path) {
 void set_mode(int fd, mode_t mode, const fs::path& path) {
   struct stat status {};
   if (::fstat(fd, &status) == 0 && (status.st_mode & kPermissions) == (mode & kPermissions)) return;
-  if (::fchmod(fd, mode & kPermissions) != 0) throw_write_error(path, "keep the file's permissions");
+  if (::fchmod(fd, mode & kPermissions) != 0)
+    throw_write_error(path, "keep the file's permissions");
 }
 
 // Opens the temporary file for one process alone, so that two writers of one file do not mix their bytes. The lock goes
@@ -73,11 +84,15 @@ int open_alone(const fs::path& temporary, const fs::path& path) {
     if (fd < 0) throw_write_error(path);
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       ::close(fd);
-      throw WriteError(path.string() + ": cannot write: another process is writing it; wait for that, or name another place");
+      throw WriteError(
+          path.string() +
+          ": cannot write: another process is writing it; wait for that, or name another place");
     }
     // The other writer may have renamed the file, or removed it, before it was locked here.
-    struct stat opened {}, named {};
-    const bool same = ::fstat(fd, &opened) == 0 && ::stat(temporary.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    struct stat opened {
+    }, named{};
+    const bool same = ::fstat(fd, &opened) == 0 && ::stat(temporary.c_str(), &named) == 0 &&
+                      opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
     if (same && ::ftruncate(fd, 0) == 0) return fd;
     const int error = errno;
     ::close(fd);
@@ -88,14 +103,17 @@ int open_alone(const fs::path& temporary, const fs::path& path) {
 }  // namespace
 
 void throw_write_error(const fs::path& path, const std::string& what, int error) {
-  throw WriteError(path.string() + ": cannot " + what + ": " + std::strerror(error) + "; " + way_out(error));
+  throw WriteError(path.string() + ": cannot " + what + ": " + std::strerror(error) + "; " +
+                   way_out(error));
 }
 
 FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)) {
   struct stat status {};
   const bool is_there = ::stat(path.c_str(), &status) == 0;
   if (is_there && (!S_ISREG(status.st_mode) || is_descriptor(path_))) {
-    if (S_ISDIR(status.st_mode)) throw WriteError(path.string() + ": cannot write: expected a file, got a folder; name a file");
+    if (S_ISDIR(status.st_mode))
+      throw WriteError(path.string() +
+                       ": cannot write: expected a file, got a folder; name a file");
     fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd_ < 0) throw_write_error(path);
     return;
@@ -132,7 +150,8 @@ void FileWriter::sync() {
 
 void FileWriter::commit() {
   sync();
-  if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0) throw_write_error(path_, "rename into place");
+  if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0)
+    throw_write_error(path_, "rename into place");
   if (::close(std::exchange(fd_, -1)) != 0) throw_write_error(path_);
   if (!temporary_.empty()) sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
@@ -156,7 +175,9 @@ void sync_folder(const fs::path& dir) {
   const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == EACCES) return;  // a folder may be written to and not be read
   if (fd < 0) throw_write_error(dir);
-  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: the file system has nothing to sync
+  const int error = ::fsync(fd) == 0 || errno == EINVAL
+                        ? 0
+                        : errno;  // EINVAL: the file system has nothing to sync
   ::close(fd);
   if (error != 0) throw_write_error(dir, "sync the folder", error);
 }

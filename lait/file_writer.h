@@ -17,7 +17,8 @@ struct WriteError : UserError {
   using UserError::UserError;
 };
 // "path: cannot WHAT: reason; way out".
-[[noreturn]] void throw_write_error(const std::filesystem::path& path, const std::string& what = "write", int error = errno);
+[[noreturn]] void throw_write_error(const std::filesystem::path& path,
+                                    const std::string& what = "write", int error = errno);
 
 // What unfinished files and folders are called: NAME.writing.
 inline constexpr const char* kUnfinishedSuffix = ".writing";

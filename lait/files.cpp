@@ -37,7 +37,9 @@ class Source {
     gzbuffer(file_, kBufferBytes);
     if (path.extension() == ".gz" && gzdirect(file_)) {
       gzclose(file_);
-      throw UserError(path.string() + ": expected a whole gzip file, got one without gzip's head; fetch it again, or drop .gz from the name");
+      throw UserError(path.string() +
+                      ": expected a whole gzip file, got one without gzip's head; fetch it again, "
+                      "or drop .gz from the name");
     }
   }
   ~Source() { gzclose(file_); }
@@ -51,13 +53,16 @@ class Source {
     const char* message = gzerror(file_, &error);
     if (got < 0 || (error != Z_OK && error != Z_STREAM_END)) {
       if (error == Z_ERRNO) cannot_read(path_, reason());
-      throw UserError(path_.string() + ": expected a whole gzip file, got a truncated or damaged one (" + message + "); fetch it again");
+      throw UserError(path_.string() +
+                      ": expected a whole gzip file, got a truncated or damaged one (" + message +
+                      "); fetch it again");
     }
     bytes_ += static_cast<uint64_t>(got);
-    const auto packed = bytes_ > kGrowthBytesAllowed ? gzoffset(file_) : 0;  // -1 of a pipe, of which nothing is kept
+    const auto packed = bytes_ > kGrowthBytesAllowed ? gzoffset(file_)
+                                                     : 0;  // -1 of a pipe, of which nothing is kept
     if (packed > 0 && bytes_ > kMostGrowth * static_cast<uint64_t>(packed)) {
-      throw UserError(path_.string() + ": expected text, got a gzip file that grows more than " + std::to_string(kMostGrowth) +
-                      " times; unpack it (gunzip) if that is right");
+      throw UserError(path_.string() + ": expected text, got a gzip file that grows more than " +
+                      std::to_string(kMostGrowth) + " times; unpack it (gunzip) if that is right");
     }
     return static_cast<size_t>(got);
   }
@@ -71,7 +76,8 @@ class Source {
 }  // namespace
 
 struct LineReader::Impl {
-  Impl(const std::filesystem::path& p, size_t max) : path(p), source(p), max_line_bytes(max), buffer(kBufferBytes) {}
+  Impl(const std::filesystem::path& p, size_t max)
+      : path(p), source(p), max_line_bytes(max), buffer(kBufferBytes) {}
 
   // The next piece of the file is in buffer[begin, end); false at the end.
   bool refill() {
@@ -103,8 +109,9 @@ std::optional<std::string> LineReader::next() {
     const auto* newline = static_cast<const char*>(std::memchr(from, '\n', size));
     const size_t taken = newline ? static_cast<size_t>(newline - from) : size;
     if (line.size() + taken > impl_->max_line_bytes) {
-      throw UserError(impl_->path.string() + ":" + std::to_string(impl_->line + 1) + ": expected lines of at most " +
-                      std::to_string(impl_->max_line_bytes) + " bytes, got a longer one");
+      throw UserError(impl_->path.string() + ":" + std::to_string(impl_->line + 1) +
+                      ": expected lines of at most " + std::to_string(impl_->max_line_bytes) +
+                      " bytes, got a longer one");
     }
     line.append(from, taken);
     impl_->begin += taken + (newline ? 1 : 0);
@@ -117,14 +124,18 @@ std::optional<std::string> LineReader::next() {
 }
 
 int64_t LineReader::line_number() const { return impl_->line; }
-std::string LineReader::where() const { return impl_->path.string() + ":" + std::to_string(impl_->line); }
+std::string LineReader::where() const {
+  return impl_->path.string() + ":" + std::to_string(impl_->line);
+}
 
 std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
   Source source(path);
   std::string content;
   std::vector<char> buffer(kBufferBytes);
   while (const size_t got = source.read(buffer.data(), buffer.size())) {
-    if (got > max_bytes - content.size()) throw UserError(path.string() + ": expected a file of at most " + std::to_string(max_bytes) + " bytes, got a longer one");
+    if (got > max_bytes - content.size())
+      throw UserError(path.string() + ": expected a file of at most " + std::to_string(max_bytes) +
+                      " bytes, got a longer one");
     content.append(buffer.data(), got);
   }
   return content;
@@ -139,7 +150,9 @@ void write_files(const std::vector<FileContent>& files) {
   for (FileWriter& writer : writers) writer.commit();
 }
 
-void write_file(const std::filesystem::path& path, std::string_view content) { write_files({{path, content}}); }
+void write_file(const std::filesystem::path& path, std::string_view content) {
+  write_files({{path, content}});
+}
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -16,7 +16,8 @@
 namespace lait {
 
 inline constexpr int kMaxJsonDepth = 64;
-inline constexpr size_t kMaxJsonBytes = size_t{32} << 20;  // parsed they take up to 16 times as much
+inline constexpr size_t kMaxJsonBytes = size_t{32}
+                                        << 20;  // parsed they take up to 16 times as much
 
 // Text of a file for an error message: quoted, at most some 80 bytes, control characters and
 // invalid UTF-8 escaped.
@@ -25,7 +26,8 @@ inline std::string quote(std::string_view text) {
   const bool cut = text.size() > kMaxShown;
   std::string shown = nlohmann::json(text.substr(0, kMaxShown))
                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  for (size_t i = 0; (i = shown.find('\x7F', i)) != shown.npos;) shown.replace(i, 1, "\\u007f");  // dump leaves DEL
+  for (size_t i = 0; (i = shown.find('\x7F', i)) != shown.npos;)
+    shown.replace(i, 1, "\\u007f");  // dump leaves DEL
   shown.front() = shown.back() = '\'';
   return cut ? shown.insert(shown.size() - 1, "...") : shown;
 }
@@ -49,21 +51,25 @@ Json parse_json_text(std::string_view text) {
   std::vector<std::set<std::string>> open_objects;
   auto check = [&](int depth, Event event, Json& value) {
     if (depth > kMaxJsonDepth) {
-      throw BadJson("expected JSON of at most " + std::to_string(kMaxJsonDepth) + " levels, got more");
+      throw BadJson("expected JSON of at most " + std::to_string(kMaxJsonDepth) +
+                    " levels, got more");
     }
     if (event == Event::object_start) open_objects.emplace_back();
     if (event == Event::object_end) open_objects.pop_back();
     if (event == Event::key &&
         !open_objects.back().insert(value.template get<std::string>()).second) {
-      throw BadJson("expected each key once, got " + quote(value.template get<std::string>()) + " twice");
+      throw BadJson("expected each key once, got " + quote(value.template get<std::string>()) +
+                    " twice");
     }
     return true;
   };
   try {
     return Json::parse(text, check);
   } catch (const typename Json::parse_error& error) {
-    const bool invalid_utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
-    throw BadJson("expected JSON, got something else at byte " + std::to_string(error.byte), error.byte, invalid_utf8);
+    const bool invalid_utf8 =
+        std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
+    throw BadJson("expected JSON, got something else at byte " + std::to_string(error.byte),
+                  error.byte, invalid_utf8);
   } catch (const typename Json::out_of_range&) {
     throw BadJson("expected JSON, got a number that is too large");
   }

@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
-namespace CLI { class App; }
+namespace CLI {
+class App;
+}
 
 namespace lait {
 
@@ -16,7 +18,7 @@ struct Manual {
   std::string description{};  // paragraphs, a line each; broken at the terminal's width
   Entries environment{};
   Entries files{};
-  std::string examples{};     // command lines as they are typed
+  std::string examples{};  // command lines as they are typed
 };
 
 // What of the environment programs read that take a model's name, and programs that compute.

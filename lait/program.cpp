@@ -24,7 +24,11 @@ std::string version_string() { return "lait " LAIT_VERSION " (" LAIT_GIT_HASH ")
 std::string shell_words(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) {
-    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") == std::string::npos;
+    const bool plain =
+        !word.empty() &&
+        word.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") ==
+            std::string::npos;
     std::string quoted = "'";
     for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
     out += (out.empty() ? "" : " ") + (plain ? word : quoted + "'");
@@ -72,10 +76,14 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   app.set_version_flag("--version", version_string());
   app.get_option("--version")->description("print the version and the commit");
   const std::string name = app.get_name();
-  auto complain = [&](const std::string& text) { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); };
+  auto complain = [&](const std::string& text) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
+  };
   // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.
   std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
+  std::signal(
+      SIGXFSZ,
+      SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
   try {
     const int code = parse(app, argc, argv) ? (check_environment(), body()) : kExitOk;
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
@@ -88,8 +96,10 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   } catch (const UserError& error) {
     complain(error.what());
     return kExitUser;
-  } catch (const std::filesystem::filesystem_error& error) {  // a folder that cannot be listed, entered or removed
-    complain(error.path1().string() + ": " + error.code().message() + "; check the path and your permissions");
+  } catch (const std::filesystem::filesystem_error&
+               error) {  // a folder that cannot be listed, entered or removed
+    complain(error.path1().string() + ": " + error.code().message() +
+             "; check the path and your permissions");
     return kExitUser;
   } catch (const std::system_error& error) {
     complain(error.what());

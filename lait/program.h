@@ -4,13 +4,15 @@
 #include <string>
 #include <vector>
 
-namespace CLI { class App; }
+namespace CLI {
+class App;
+}
 
 namespace lait {
 
 constexpr int kExitOk = 0;
-constexpr int kExitOurs = 1;   // an error of the program
-constexpr int kExitUser = 2;   // an error of the user
+constexpr int kExitOurs = 1;  // an error of the program
+constexpr int kExitUser = 2;  // an error of the user
 // 130 and 143: interrupted by SIGINT or SIGTERM; lait-train has saved, unless it was a second signal
 
 std::string version_string();  // "lait 0.1.0"

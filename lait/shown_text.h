@@ -10,7 +10,8 @@ namespace lait {
 inline std::string shortened(std::string_view text) {
   constexpr size_t kMostBytes = 60;
   size_t end = std::min(text.size(), kMostBytes);
-  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;
   std::string out(text.substr(0, end));
   for (char& c : out) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';

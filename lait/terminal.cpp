@@ -19,7 +19,9 @@ std::optional<size_t> terminal_width(int descriptor) {
     const std::string_view text = variable;
     size_t columns = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
-    if (error == std::errc() && end == text.data() + text.size() && columns > 0 && columns < kTooManyColumns) return columns;
+    if (error == std::errc() && end == text.data() + text.size() && columns > 0 &&
+        columns < kTooManyColumns)
+      return columns;
   }
   winsize size{};
   if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;

@@ -6,7 +6,8 @@
 namespace lait {
 
 size_t display_width(std::string_view utf8) {
-  return static_cast<size_t>(std::ranges::count_if(utf8, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::ranges::count_if(
+      utf8, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
 }
 
 std::string wrap(const std::string& text, size_t width) {

@@ -42,7 +42,8 @@ size_t part_of(const std::string& parameter, const HfConfig& config) {
 // What each layer works on, as lait/model/bert.cpp walks the schedule.
 struct LayerRows {
   int64_t entering;  // rows whose keys and values are made
-  int64_t finished;  // rows whose queries are, and everything after them: fewer where only first rows are read
+  int64_t
+      finished;  // rows whose queries are, and everything after them: fewer where only first rows are read
 };
 
 std::vector<LayerRows> layer_rows(const PackedBatch& batch, const Model& model) {
@@ -65,20 +66,24 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   const HfConfig& config = model->config;
   const int64_t width = config.hidden_size, inner = config.intermediate_size;
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-  const int64_t norm = kReal * (width + 2);  // a row of a norm's input in float, its mean and deviation
+  const int64_t norm =
+      kReal * (width + 2);  // a row of a norm's input in float, its mean and deviation
   Parts parts{batch.levels[0].num_rows * (norm + width * element)};  // and the first layer's input
   const std::vector<LayerRows> layers = layer_rows(batch, model);
   for (size_t l = 0; l < layers.size(); ++l) {
     const auto [entering, finished] = layers[l];
-    int64_t bytes = entering * 2 * width * element;                               // k, v
-    bytes += finished * width * element * (finished < entering ? 2 : 1);          // q, and the gathered rows it is made of
-    bytes += finished * (2 * width + 2 * inner) * element;                        // context, attended, GELU's input and output
-    bytes += finished * (kReal * config.num_attention_heads + 2 * norm);          // log-sum-exp, two norms
-    if (l + 1 < layers.size()) bytes += finished * width * element;               // the next layer's input
+    int64_t bytes = entering * 2 * width * element;  // k, v
+    bytes += finished * width * element *
+             (finished < entering ? 2 : 1);  // q, and the gathered rows it is made of
+    bytes +=
+        finished * (2 * width + 2 * inner) * element;  // context, attended, GELU's input and output
+    bytes += finished * (kReal * config.num_attention_heads + 2 * norm);  // log-sum-exp, two norms
+    if (l + 1 < layers.size()) bytes += finished * width * element;       // the next layer's input
     parts.push_back(bytes);
   }
   // In float: the classifier's input; the pooler's input and output, or two means and their difference.
-  parts.push_back(batch.pool.row_unit_ids.size * kReal * (pooled_width(model->spec.pooling, width) + 3 * width));
+  parts.push_back(batch.pool.row_unit_ids.size * kReal *
+                  (pooled_width(model->spec.pooling, width) + 3 * width));
   return parts;
 }
 
@@ -87,32 +92,40 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
 // product's operands and result are there in float, too.
 int64_t working_bytes(int64_t rows, const Model& model) {
   const int64_t width = model->config.hidden_size, inner = model->config.intermediate_size;
-  const bool in_float = model->compute_dtype == at::kBFloat16 && model->classifier->weight.is_cpu() && !ops::cpu_has_bf16_gemm();
+  const bool in_float = model->compute_dtype == at::kBFloat16 &&
+                        model->classifier->weight.is_cpu() && !ops::cpu_has_bf16_gemm();
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-  return kReal * width * inner + rows * (in_float ? kReal * (width + inner) + element * inner : element * (width + inner));
+  return kReal * width * inner +
+         rows * (in_float ? kReal * (width + inner) + element * inner : element * (width + inner));
 }
 
 // Backward walks from the head down; a part's activations are freed as its gradients are made. With accumulation the
 // gradients of the micro-batches before are there all the time, and a new one is made beside the old.
-int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& working, bool accumulates, int64_t largest_leaf) {
+int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& working,
+                       bool accumulates, int64_t largest_leaf) {
   int64_t held = total_of(saved), made = accumulates ? total_of(gradients) : 0, most = held + made;
   for (size_t p = saved.size(); p-- > 0;) {
     most = std::max(most, held + made + working[p]);
     held -= saved[p];
     if (!accumulates) made += gradients[p];
   }
-  return std::max(most, made + working[0] + (accumulates ? largest_leaf : 0));  // the embeddings' tables come last
+  return std::max(most, made + working[0] +
+                            (accumulates ? largest_leaf : 0));  // the embeddings' tables come last
 }
 
 }  // namespace
 
-MemoryEstimate estimate_memory(const Model& model, const Dataset& train, const TrainingConfig& config) {
+MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const TrainingConfig& config) {
   const auto batches = epoch_batches(train, config, /*epoch=*/0);
-  const auto& largest = *std::ranges::max_element(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
+  const auto& largest = *std::ranges::max_element(
+      batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
   const PackedBatch packed = pack(train, largest, model->pack_plan());
   const Parts saved = saved_bytes(packed, model);
-  Parts gradients(saved.size()), working{packed.levels[0].num_rows * model->config.hidden_size * kReal};  // the tables' rows' gradient
-  for (const LayerRows& rows : layer_rows(packed, model)) working.push_back(working_bytes(rows.finished, model));
+  Parts gradients(saved.size()), working{packed.levels[0].num_rows * model->config.hidden_size *
+                                         kReal};  // the tables' rows' gradient
+  for (const LayerRows& rows : layer_rows(packed, model))
+    working.push_back(working_bytes(rows.finished, model));
   working.push_back(0);
 
   MemoryEstimate out;
@@ -120,17 +133,20 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train, const T
   for (const auto& named : model->named_parameters()) {
     const auto bytes = static_cast<int64_t>(named.value().nbytes());
     const size_t part = part_of(named.key(), model->config);
-    const bool layer = part > 0 && part + 1 < saved.size(), norm = named.key().find("LayerNorm") != std::string::npos;
+    const bool layer = part > 0 && part + 1 < saved.size(),
+               norm = named.key().find("LayerNorm") != std::string::npos;
     const bool shadowed = model->compute_dtype != at::kFloat && layer && !norm;
     out.weights += bytes + (shadowed ? bytes / 2 : 0);
     out.moments += 2 * bytes;
     largest_leaf = std::max(largest_leaf, bytes);
-    if (model->spec.pooling == Pooling::kCls || !named.key().starts_with("bert.pooler.")) gradients[part] += bytes;
+    if (model->spec.pooling == Pooling::kCls || !named.key().starts_with("bert.pooler."))
+      gradients[part] += bytes;
   }
   out.gradients = total_of(gradients);
   out.activations = total_of(saved);
   out.backward = backward_bytes(saved, gradients, working, config.accumulation > 1, largest_leaf);
-  for (const Level& level : packed.levels) out.largest_batch_rows = std::max(out.largest_batch_rows, level.num_rows);
+  for (const Level& level : packed.levels)
+    out.largest_batch_rows = std::max(out.largest_batch_rows, level.num_rows);
   return out;
 }
 
@@ -167,7 +183,8 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
   const auto run = [&](size_t tenth) {
     std::vector<DeviceBatch> micro_batches;
-    for (int64_t i = 0; i < config.accumulation; ++i) micro_batches.push_back(to_batch(train, batches[tenth * batches.size() / 10]));
+    for (int64_t i = 0; i < config.accumulation; ++i)
+      micro_batches.push_back(to_batch(train, batches[tenth * batches.size() / 10]));
     step.run(micro_batches, /*step=*/0).item<float>();  // waits for a device
   };
   run(kTenths[0]);  // the first step makes the moments' pages, and LibTorch warm
@@ -184,18 +201,26 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   at::NoGradGuard no_grad;
   const auto pass_seconds = [&](const Split& split) {
     if (!split.dataset) return 0.0;
-    const auto split_batches = batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
+    const auto split_batches =
+        batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
     const auto& middle = split_batches[split_batches.size() / 2];
-    const auto forward = [&] { model->forward(to_batch(*split.dataset, middle), Randomness{}).sum().item<float>(); };
+    const auto forward = [&] {
+      model->forward(to_batch(*split.dataset, middle), Randomness{}).sum().item<float>();
+    };
     forward();
     double tokens = 0;
-    for (const auto& batch : split_batches) tokens += static_cast<double>(tokens_of(*split.dataset, batch));
+    for (const auto& batch : split_batches)
+      tokens += static_cast<double>(tokens_of(*split.dataset, batch));
     return seconds_of(forward) * tokens / static_cast<double>(tokens_of(*split.dataset, middle));
   };
   // As Trainer::evaluation_due: every so many steps and after the last, or at each epoch's end.
   const int64_t every = config.evaluate_every;
-  if (inputs.validation.dataset) out.evaluations = every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
-  out.evaluation_seconds = pass_seconds(inputs.validation) * static_cast<double>(out.evaluations + 1) + pass_seconds(inputs.test);
+  if (inputs.validation.dataset)
+    out.evaluations =
+        every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
+  out.evaluation_seconds =
+      pass_seconds(inputs.validation) * static_cast<double>(out.evaluations + 1) +
+      pass_seconds(inputs.test);
   return out;
 }
 

@@ -9,7 +9,8 @@ namespace lait {
 namespace {
 
 std::atomic<int> g_signal{0};
-static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may only use lock-free atomics");
+static_assert(std::atomic<int>::is_always_lock_free,
+              "a signal handler may only use lock-free atomics");
 
 void handle(int signal) {
   if (g_signal.exchange(signal) != 0) _exit(128 + signal);

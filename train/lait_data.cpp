@@ -19,19 +19,30 @@ using namespace lait;
 
 int make_wordnet(const std::string& output, const WordnetOptions& options) {
   const WordnetSplits splits = make_wordnet_examples(options);
-  if (splits.train.empty()) throw UserError(options.database.string() + ": expected WordNet's nouns, got too few to make examples of");
+  if (splits.train.empty())
+    throw UserError(options.database.string() +
+                    ": expected WordNet's nouns, got too few to make examples of");
   write_wordnet_examples(splits, output);
   std::printf("%s: fact verification from WordNet glosses\n", output.c_str());
-  for (const auto& [name, examples] : {std::pair{"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}}) {
-    std::printf("  %-10s  %6zu examples, half of them supported; the rule \"the gloss contains Y\" is right on %.1f %%, \"they share a word\" on %.1f %%\n",
-                name, examples->size(), 100 * rule_accuracy(*examples, &WordnetExample::contains_y), 100 * rule_accuracy(*examples, &WordnetExample::shares_word));
+  for (const auto& [name, examples] : {std::pair{"train", &splits.train},
+                                       {"validation", &splits.validation},
+                                       {"test", &splits.test}}) {
+    std::printf(
+        "  %-10s  %6zu examples, half of them supported; the rule \"the gloss contains Y\" is "
+        "right on %.1f %%, \"they share a word\" on %.1f %%\n",
+        name, examples->size(), 100 * rule_accuracy(*examples, &WordnetExample::contains_y),
+        100 * rule_accuracy(*examples, &WordnetExample::shares_word));
   }
   return kExitOk;
 }
 
 // Lengths and repeats of a split's segments: what sharing and caching them would save.
-void print_statistics(const std::string& name, const std::vector<Example>& examples, const Tokenizer& tokenizer) {
-  const Dataset dataset(examples, tokenizer, {.format = SegmentFormat::kStandalone, .max_tokens = int64_t{1} << 30, .on_overflow = OnOverflow::kTruncate});
+void print_statistics(const std::string& name, const std::vector<Example>& examples,
+                      const Tokenizer& tokenizer) {
+  const Dataset dataset(examples, tokenizer,
+                        {.format = SegmentFormat::kStandalone,
+                         .max_tokens = int64_t{1} << 30,
+                         .on_overflow = OnOverflow::kTruncate});
   std::vector<int64_t> lengths;
   int64_t segments = 0, tokens = 0, distinct_tokens = 0;
   for (const TokenizedExample& example : dataset.examples()) {
@@ -45,12 +56,19 @@ void print_statistics(const std::string& name, const std::vector<Example>& examp
     distinct_tokens += lengths.back();
   }
   std::ranges::sort(lengths);
-  const auto share = [](int64_t part, int64_t whole) { return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, whole)); };
-  std::printf("%s: %lld examples, %lld segments, %lld distinct (%.1f %%)\n", name.c_str(), static_cast<long long>(dataset.size()),
-              static_cast<long long>(segments), static_cast<long long>(dataset.num_sequences()), share(dataset.num_sequences(), segments));
-  std::printf("  tokens of a distinct segment: median %lld, 95 %% %lld, longest %lld\n", static_cast<long long>(lengths[lengths.size() / 2]),
-              static_cast<long long>(lengths[lengths.size() * 95 / 100]), static_cast<long long>(lengths.back()));
-  std::printf("  would caching help? %.1f %% of the tokens in independent layers are repeats\n", 100 - share(distinct_tokens, tokens));
+  const auto share = [](int64_t part, int64_t whole) {
+    return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, whole));
+  };
+  std::printf("%s: %lld examples, %lld segments, %lld distinct (%.1f %%)\n", name.c_str(),
+              static_cast<long long>(dataset.size()), static_cast<long long>(segments),
+              static_cast<long long>(dataset.num_sequences()),
+              share(dataset.num_sequences(), segments));
+  std::printf("  tokens of a distinct segment: median %lld, 95 %% %lld, longest %lld\n",
+              static_cast<long long>(lengths[lengths.size() / 2]),
+              static_cast<long long>(lengths[lengths.size() * 95 / 100]),
+              static_cast<long long>(lengths.back()));
+  std::printf("  would caching help? %.1f %% of the tokens in independent layers are repeats\n",
+              100 - share(distinct_tokens, tokens));
 }
 
 int print_config_statistics(const std::string& name, const std::vector<std::string>& overrides) {
@@ -58,19 +76,28 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
   const Task& task = find_task(config.task);
   const auto tokenizer = load_tokenizer(find_model(config.model.path));
   bool any = false;
-  for (const auto& [split, files] : {std::pair{"train", &config.data.train}, {"validation", &config.data.validation}, {"test", &config.data.test}}) {
+  for (const auto& [split, files] : {std::pair{"train", &config.data.train},
+                                     {"validation", &config.data.validation},
+                                     {"test", &config.data.test}}) {
     std::vector<Example> examples;
     ReadCounts counts;
-    for (const std::string& file : *files) task.read(file, {.skip_bad_lines = config.data.skip_bad_lines - counts.bad_lines}, examples, counts);
+    for (const std::string& file : *files)
+      task.read(file, {.skip_bad_lines = config.data.skip_bad_lines - counts.bad_lines}, examples,
+                counts);
     if (counts.bad_lines > 0 || counts.unlabelled > 0) {
-      std::printf("%s: left out %lld malformed lines and %lld examples without gold label\n", split, static_cast<long long>(counts.bad_lines),
+      std::printf("%s: left out %lld malformed lines and %lld examples without gold label\n", split,
+                  static_cast<long long>(counts.bad_lines),
                   static_cast<long long>(counts.unlabelled));
     }
-    if (!files->empty() && examples.empty()) throw UserError("data." + std::string(split) + ": expected examples of task " + task.name() + ", got none");
+    if (!files->empty() && examples.empty())
+      throw UserError("data." + std::string(split) + ": expected examples of task " + task.name() +
+                      ", got none");
     if (!examples.empty()) print_statistics(split, examples, *tokenizer);
     any |= !examples.empty();
   }
-  if (!any) throw UserError(name + ": expected files in data.train, data.validation or data.test, got none");
+  if (!any)
+    throw UserError(name +
+                    ": expected files in data.train, data.validation or data.test, got none");
   return kExitOk;
 }
 
@@ -86,19 +113,35 @@ int main(int argc, char** argv) {
   WordnetOptions options;
   auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses");
   wordnet->add_option("--output", output, "folder to write")->option_text("DIR")->required();
-  wordnet->add_option("--seed", options.seed, "of the choice and the order")->option_text("N")->capture_default_str();
-  wordnet->add_option("--wordnet", options.database, "folder of WordNet's data.noun")->option_text("DIR")->capture_default_str();
-  set_manual(*wordnet, {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
-                        .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints what simple rules would get.",
-                        .files = {{"train.jsonl, validation.jsonl, test.jsonl", "what is written, for task: jsonl"}},
-                        .examples = "lait-data wordnet --output data/wordnet"});
-  auto* stat = app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");
-  stat->add_option("--config", config, "YAML file, or the name of a shipped config")->option_text("FILE|NAME")->required();
-  stat->add_option("--set", overrides, "overrides the config; repeatable")->option_text("KEY=VALUE")->take_all();
+  wordnet->add_option("--seed", options.seed, "of the choice and the order")
+      ->option_text("N")
+      ->capture_default_str();
+  wordnet->add_option("--wordnet", options.database, "folder of WordNet's data.noun")
+      ->option_text("DIR")
+      ->capture_default_str();
+  set_manual(
+      *wordnet,
+      {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
+       .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints "
+                      "what simple rules would get.",
+       .files = {{"train.jsonl, validation.jsonl, test.jsonl", "what is written, for task: jsonl"}},
+       .examples = "lait-data wordnet --output data/wordnet"});
+  auto* stat =
+      app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");
+  stat->add_option("--config", config, "YAML file, or the name of a shipped config")
+      ->option_text("FILE|NAME")
+      ->required();
+  stat->add_option("--set", overrides, "overrides the config; repeatable")
+      ->option_text("KEY=VALUE")
+      ->take_all();
   Entries environment = hub_environment();
   environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
-  set_manual(*stat, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
-                     .environment = environment,
-                     .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl"});
-  return run_program(app, argc, argv, [&] { return wordnet->parsed() ? make_wordnet(output, options) : print_config_statistics(config, overrides); });
+  set_manual(*stat,
+             {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
+              .environment = environment,
+              .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl"});
+  return run_program(app, argc, argv, [&] {
+    return wordnet->parsed() ? make_wordnet(output, options)
+                             : print_config_statistics(config, overrides);
+  });
 }

@@ -1,8 +1,7 @@
 // lait-train: fine-tunes a model as a config says.
-#include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -22,7 +21,8 @@ namespace {
 // The command line without what a run is begun or continued with.
 std::vector<std::string> typed_words(int argc, char** argv) {
   std::vector<std::string> words(argv, argv + argc);
-  std::erase_if(words, [](const std::string& word) { return word == "--resume" || word == "--overwrite"; });
+  std::erase_if(
+      words, [](const std::string& word) { return word == "--resume" || word == "--overwrite"; });
   return words;
 }
 
@@ -30,51 +30,79 @@ std::vector<std::string> typed_words(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace lait;
-  CLI::App app{"fine-tunes a pretrained Transformer with layer-adjustable interactions between text segments", "lait-train"};
+  CLI::App app{
+      "fine-tunes a pretrained Transformer with layer-adjustable interactions between text "
+      "segments",
+      "lait-train"};
   std::string config_name, output, sweep;
   std::vector<std::string> overrides;
-  bool resume = false, overwrite = false, dry = false, list = false, list_keys = false, quiet = false;
-  app.add_option("--config", config_name, "YAML file, or the name of a shipped config")->option_text("FILE|NAME");
-  app.add_option("--set", overrides, "overrides the config, e.g. model.independent_layers=4; repeatable")->option_text("KEY=VALUE")->take_all();
+  bool resume = false, overwrite = false, dry = false, list = false, list_keys = false,
+       quiet = false;
+  app.add_option("--config", config_name, "YAML file, or the name of a shipped config")
+      ->option_text("FILE|NAME");
+  app.add_option("--set", overrides,
+                 "overrides the config, e.g. model.independent_layers=4; repeatable")
+      ->option_text("KEY=VALUE")
+      ->take_all();
   app.add_option("--output", output, "run directory (the config's output.dir)")->option_text("DIR");
   auto* resume_flag = app.add_flag("--resume", resume, "continue the run in the run directory");
-  app.add_flag("--overwrite", overwrite, "replace the run in the run directory")->excludes(resume_flag);
-  app.add_flag("--dry-run", dry, "print the resolved config, the model's size, the data's lengths and FLOPs; estimate memory, and time from a few steps; write nothing");
-  app.add_option("--sweep", sweep, "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; finished ones are kept")->option_text("KEY=VALUES");
+  app.add_flag("--overwrite", overwrite, "replace the run in the run directory")
+      ->excludes(resume_flag);
+  app.add_flag("--dry-run", dry,
+               "print the resolved config, the model's size, the data's lengths and FLOPs; "
+               "estimate memory, and time from a few steps; write nothing");
+  app.add_option("--sweep", sweep,
+                 "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; "
+                 "finished ones are kept")
+      ->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
   app.add_flag("--list-keys", list_keys, "list every key that a config may have");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
   Entries environment = hub_environment();
   environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);
-  set_manual(app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | --overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
-                               "--list-configs | --list-keys",
-                   .description = "An example's text segments are processed independently in the first P layers (model.independent_layers) and together in "
-                                  "the rest. A stopped run (Ctrl-C, SIGTERM) saves first and goes on with --resume; a second Ctrl-C ends at once.",
-                   .environment = environment,
-                   .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
-                             {"DIR/metrics.jsonl", "loss, metrics, speed; an object a line"},
-                             {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
-                             {"DIR/checkpoints/step-N/", "what --resume reads"},
-                             {"DIR/report.json", "the best model's metrics on validation and test data"}},
-                   .examples = "lait-train --config demo.yaml --output runs/demo\n"
-                               "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set training.seed=2 --output runs/mnli\n"
-                               "lait-train --config sick_split3.yaml --sweep model.independent_layers=0,3,5 --output runs/sick"});
+  set_manual(
+      app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
+                        "--overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
+                        "--list-configs | --list-keys",
+            .description = "An example's text segments are processed independently in the first P "
+                           "layers (model.independent_layers) and together in "
+                           "the rest. A stopped run (Ctrl-C, SIGTERM) saves first and goes on with "
+                           "--resume; a second Ctrl-C ends at once.",
+            .environment = environment,
+            .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
+                      {"DIR/metrics.jsonl", "loss, metrics, speed; an object a line"},
+                      {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
+                      {"DIR/checkpoints/step-N/", "what --resume reads"},
+                      {"DIR/report.json", "the best model's metrics on validation and test data"}},
+            .examples = "lait-train --config demo.yaml --output runs/demo\n"
+                        "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
+                        "training.seed=2 --output runs/mnli\n"
+                        "lait-train --config sick_split3.yaml --sweep "
+                        "model.independent_layers=0,3,5 --output runs/sick"});
   return run_program(app, argc, argv, [&] {
     if (list) {
-      for (const ShippedConfig& shipped : list_configs()) fmt::print("{:<24} {}\n", shipped.name, shipped.summary);
+      for (const ShippedConfig& shipped : list_configs())
+        fmt::print("{:<24} {}\n", shipped.name, shipped.summary);
       return kExitOk;
     }
     if (list_keys) {
       fmt::print("{}", config_reference());
       return kExitOk;
     }
-    if (config_name.empty()) throw UserError("--config: expected a YAML file or a shipped config's name; --list-configs lists them");
-    if (!dry) std::signal(SIGPIPE, SIG_IGN);  // nobody reads the progress any more (`| head`): the run goes on
+    if (config_name.empty())
+      throw UserError(
+          "--config: expected a YAML file or a shipped config's name; --list-configs lists them");
+    if (!dry)
+      std::signal(SIGPIPE,
+                  SIG_IGN);  // nobody reads the progress any more (`| head`): the run goes on
     const std::filesystem::path file = find_config(config_name);
     if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
     if (!output.empty()) overrides.push_back(text_override("output.dir", output));
-    const RunOptions options{.if_exists = resume ? IfExists::kResume : overwrite ? IfExists::kOverwrite : IfExists::kRefuse, .quiet = quiet,
+    const RunOptions options{.if_exists = resume      ? IfExists::kResume
+                                          : overwrite ? IfExists::kOverwrite
+                                                      : IfExists::kRefuse,
+                             .quiet = quiet,
                              .evaluate_with = sibling_program(argv[0], "lait-eval")};
     const auto run = [&] {
       if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
@@ -84,7 +112,9 @@ int main(int argc, char** argv) {
       return kExitOk;
     };
     const int code = run();
-    if (code != kExitOk && !quiet) std::fprintf(stderr, "go on with: %s --resume\n", shell_words(typed_words(argc, argv)).c_str());
+    if (code != kExitOk && !quiet)
+      std::fprintf(stderr, "go on with: %s --resume\n",
+                   shell_words(typed_words(argc, argv)).c_str());
     return code;
   });
 }

@@ -14,7 +14,8 @@ namespace lait {
 
 double learning_rate_factor(int64_t step, int64_t total_steps, double warmup) {
   const auto warmup_steps = static_cast<int64_t>(warmup * static_cast<double>(total_steps));
-  if (step < warmup_steps) return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup_steps));
+  if (step < warmup_steps)
+    return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup_steps));
   return std::max(0.0, static_cast<double>(total_steps - step) /
                            static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));
 }
@@ -36,7 +37,8 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
     group.parameters.push_back(parameter);
     group.exp_avg.push_back(at::zeros_like(parameter.detach()));
     group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
-    group.updates.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
+    group.updates.push_back(
+        at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
   }
 }
 
@@ -68,15 +70,17 @@ void Optimizer::step(int64_t step) {
   gradient_norm_ = at::linalg_vector_norm(at::stack(at::_foreach_norm(all_gradients, 2)), 2);
   // The update divides gradients by this: 1 where the norm is within the limit.
   std::optional<at::Tensor> divisor;
-  if (config_.max_grad_norm > 0) divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
+  if (config_.max_grad_norm > 0)
+    divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
   const double factor = learning_rate_factor(step, total_steps_, config_.warmup);
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (lists[g].parameters.empty()) continue;
     at::_foreach_add_(lists[g].updates, 1);
-    at::_fused_adamw_(lists[g].parameters, lists[g].gradients, lists[g].exp_avg, lists[g].exp_avg_sq,
-                      /*max_exp_avg_sqs=*/{}, lists[g].updates, groups_[g].learning_rate * factor, config_.beta1,
-                      config_.beta2, groups_[g].weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false,
-                      divisor, /*found_inf=*/std::nullopt);
+    at::_fused_adamw_(lists[g].parameters, lists[g].gradients, lists[g].exp_avg,
+                      lists[g].exp_avg_sq,
+                      /*max_exp_avg_sqs=*/{}, lists[g].updates, groups_[g].learning_rate * factor,
+                      config_.beta1, config_.beta2, groups_[g].weight_decay, config_.epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
   }
   for (Group& group : groups_) {
     for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();

@@ -22,7 +22,9 @@ class Optimizer {
   // Updates the leaves from their gradients (clipped), refreshes the model's shadows, drops the gradients. step from 0.
   void step(int64_t step);
   double learning_rate(int64_t step) const;  // of the encoder
-  at::Tensor gradient_norm() const { return gradient_norm_; }  // of the last step, before clipping; a device scalar
+  at::Tensor gradient_norm() const {
+    return gradient_norm_;
+  }  // of the last step, before clipping; a device scalar
   // Moments and numbers of updates by parameter name ("exp_avg.NAME", …), for checkpoints; copy into them to restore.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
 

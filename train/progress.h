@@ -9,7 +9,7 @@ namespace lait {
 struct ProgressState {
   int64_t step = 0, total_steps = 0;
   double epoch = 0, total_epochs = 0;
-  double loss = 0;           // mean since the last report
+  double loss = 0;  // mean since the last report
   double examples_per_s = 0;
   double seconds_left = 0;
 };

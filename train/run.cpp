@@ -29,33 +29,42 @@ namespace {
 std::string describe_schedule(const std::vector<Stage>& stages) {
   std::vector<std::string> parts;
   for (const Stage& stage : stages) {
-    if (stage.num_layers > 0) parts.push_back(fmt::format("{} × {}", stage.num_layers, to_string(stage.scope)));
+    if (stage.num_layers > 0)
+      parts.push_back(fmt::format("{} × {}", stage.num_layers, to_string(stage.scope)));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 // "train 4,500 examples (3 truncated sequences)".
 std::string describe(const std::string& name, const Split& split) {
-  std::string text = fmt::format("{}: {} examples, {} distinct sequences", name, split.dataset->size(), split.dataset->num_sequences());
-  if (split.counts.unlabelled > 0) text += fmt::format(", {} without gold label left out", split.counts.unlabelled);
-  if (split.counts.bad_lines > 0) text += fmt::format(", {} bad lines skipped", split.counts.bad_lines);
-  if (split.dataset->num_truncated() > 0) text += fmt::format(", {} truncated", split.dataset->num_truncated());
+  std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
+                                 split.dataset->size(), split.dataset->num_sequences());
+  if (split.counts.unlabelled > 0)
+    text += fmt::format(", {} without gold label left out", split.counts.unlabelled);
+  if (split.counts.bad_lines > 0)
+    text += fmt::format(", {} bad lines skipped", split.counts.bad_lines);
+  if (split.dataset->num_truncated() > 0)
+    text += fmt::format(", {} truncated", split.dataset->num_truncated());
   return text;
 }
 
 // Text that the user gave and the model will not see: said with --quiet, too.
-bool loses_text(const Split& split) { return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0; }
+bool loses_text(const Split& split) {
+  return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
+}
 
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
   std::vector<std::pair<std::string, const Split*>> out;
-  for (const auto& [name, split] : {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
+  for (const auto& [name, split] :
+       {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
     if (split->dataset) out.emplace_back(name, split);
   }
   return out;
 }
 
 // Metrics of a split with their intervals, as report.json has them.
-nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset, const at::Tensor& logits) {
+nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset,
+                             const at::Tensor& logits) {
   const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, split);
   nlohmann::ordered_json out;
   for (const std::string& name : in.metrics) {
@@ -74,54 +83,70 @@ nlohmann::ordered_json truncated(const RunInputs& in) {
 // A checkpoint goes on as the run that it is of; another spelling of a path is no change, since the data has a checksum (trainer.h).
 void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
   std::vector<std::string> changed = changed_since(dir, config);
-  std::erase_if(changed, [](const std::string& name) { return name == "data.train" || name == "data.validation"; });
+  std::erase_if(changed, [](const std::string& name) {
+    return name == "data.train" || name == "data.validation";
+  });
   if (changed.empty()) return;
-  throw UserError(fmt::format("{}: the run was begun with {} of other values (config.yaml); resume with those, or start anew with --overwrite",
-                              dir.string(), fmt::join(changed, ", ")));
+  throw UserError(
+      fmt::format("{}: the run was begun with {} of other values (config.yaml); resume with those, "
+                  "or start anew with --overwrite",
+                  dir.string(), fmt::join(changed, ", ")));
 }
 
 }  // namespace
 
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
-  constexpr std::string_view kFree[] = {"output.dir", "output.keep", "training.log_every", "training.checkpoint_every", "training.threads"};
+  constexpr std::string_view kFree[] = {"output.dir", "output.keep", "training.log_every",
+                                        "training.checkpoint_every", "training.threads"};
   std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
-  std::erase_if(changed, [&](const std::string& name) { return std::ranges::find(kFree, name) != std::end(kFree); });
+  std::erase_if(changed, [&](const std::string& name) {
+    return std::ranges::find(kFree, name) != std::end(kFree);
+  });
   return changed;
 }
 
 int train(const Config& config, const RunOptions& options) {
-  if (config.output.dir.empty()) throw UserError("output.dir: expected the run directory; set it in the config or pass --output DIR");
+  if (config.output.dir.empty())
+    throw UserError(
+        "output.dir: expected the run directory; set it in the config or pass --output DIR");
   Progress progress(options.quiet);
   if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   RunInputs in = read_inputs(config);
-  Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  Model model =
+      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
   model->move_to(device);
   RunDirectory run(config.output.dir, options.if_exists);
-  const auto checkpoint = options.if_exists == IfExists::kResume ? run.newest_checkpoint() : std::nullopt;
+  const auto checkpoint =
+      options.if_exists == IfExists::kResume ? run.newest_checkpoint() : std::nullopt;
   if (checkpoint) check_is_the_run(run.path(), in.config);
   if (!checkpoint) run.write_config(write_config(in.config));
 
-  progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(), describe_schedule(in.spec.stages),
-                               to_string(in.spec.format), to_string(in.spec.pooling)));
+  progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
+                               describe_schedule(in.spec.stages), to_string(in.spec.format),
+                               to_string(in.spec.pooling)));
   for (const auto& [name, split] : splits(in)) {
-    loses_text(*split) ? progress.warning(describe(name, *split)) : progress.message(describe(name, *split));
+    loses_text(*split) ? progress.warning(describe(name, *split))
+                       : progress.message(describe(name, *split));
   }
 
-  Trainer trainer(model, {.config = in.config,
-                          .metrics = in.metrics,
-                          .tokenizer = in.tokenizer,
-                          .train = &*in.train.dataset,
-                          .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},
+  Trainer trainer(model,
+                  {.config = in.config,
+                   .metrics = in.metrics,
+                   .tokenizer = in.tokenizer,
+                   .train = &*in.train.dataset,
+                   .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},
                   run, progress);
   progress.message(fmt::format("{} steps in {} on {}, {} threads, seed {}", trainer.total_steps(),
-                               dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(), at::get_num_threads(), config.training.seed));
+                               dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(),
+                               at::get_num_threads(), config.training.seed));
   if (options.if_exists == IfExists::kResume) {
     if (checkpoint) {
       trainer.resume(*checkpoint);
       run.write_config(write_config(in.config));
-      progress.message(fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
+      progress.message(
+          fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
     } else {
       run.truncate_metrics(0);  // it died before its first checkpoint
     }
@@ -135,30 +160,33 @@ int train(const Config& config, const RunOptions& options) {
 
   // The best model, loaded as any reader of the run would: the test split is scored once, here.
   Predictor best = Predictor::load(run.best(), config.training.precision, config.training.device);
-  nlohmann::ordered_json report{{"task", in.task->name()},
-                                {"independent_layers", in.spec.independent_layers()},
-                                {"seed", config.training.seed},
-                                {"precision", dtype == at::kBFloat16 ? "bf16" : "fp32"},
-                                {"steps", trainer.total_steps()},
-                                {"best_step", trainer.state().best_step},
-                                {"truncated", truncated(in)}};
+  nlohmann::ordered_json report{
+      {"task", in.task->name()},        {"independent_layers", in.spec.independent_layers()},
+      {"seed", config.training.seed},   {"precision", dtype == at::kBFloat16 ? "bf16" : "fp32"},
+      {"steps", trainer.total_steps()}, {"best_step", trainer.state().best_step},
+      {"truncated", truncated(in)}};
   for (const auto& [name, split] : splits(in)) {
     if (name == "train") continue;
-    const auto logits = run_model(best.model(), *split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
+    const auto logits = run_model(best.model(), *split->dataset,
+                                  {.should_stop = [] { return stop_signal() != 0; }});
     if (!logits) {
-      progress.message(fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
+      progress.message(
+          fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
       return 128 + stop_signal();
     }
-    report[name] = {{"examples", split->dataset->size()}, {"metrics", score(in, name, *split->dataset, *logits)}};
+    report[name] = {{"examples", split->dataset->size()},
+                    {"metrics", score(in, name, *split->dataset, *logits)}};
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
-      progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric, value["value"].get<double>(),
-                                   value["low"].get<double>(), value["high"].get<double>()));
+      progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric,
+                                   value["value"].get<double>(), value["low"].get<double>(),
+                                   value["high"].get<double>()));
     }
   }
   write_file(run.path() / "report.json", report.dump(2) + "\n");
   progress.message(fmt::format("best model: {}", run.best().string()));
   if (!options.evaluate_with.empty()) {
-    progress.message("next: " + shell_words({options.evaluate_with, "--checkpoint", run.path().string()}));
+    progress.message("next: " +
+                     shell_words({options.evaluate_with, "--checkpoint", run.path().string()}));
   }
   return 0;
 }
@@ -181,21 +209,29 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
   model->move_to(device);
   const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
   RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
-  fmt::print("# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of "
-             "the largest batch, {} rows)\n",
-             mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward), mega(memory.gradients),
-             mega(memory.activations), memory.largest_batch_rows);
-  if (available && *available + memory.weights < memory.total()) {  // the weights are loaded already
-    fmt::print("#   this machine has {:.0f} MB left: lower training.batch_size (and raise training.accumulation); the time is not measured\n",
-               mega(*available));
+  fmt::print(
+      "# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
+      "(gradients {:.0f}, activations {:.0f} of "
+      "the largest batch, {} rows)\n",
+      mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward),
+      mega(memory.gradients), mega(memory.activations), memory.largest_batch_rows);
+  if (available &&
+      *available + memory.weights < memory.total()) {  // the weights are loaded already
+    fmt::print(
+        "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
+        "training.accumulation); the time is not measured\n",
+        mega(*available));
     return cost;
   }
   std::fflush(stdout);  // the rest takes a few steps
   const TimeEstimate time = measure_time(model, in);
   cost.seconds = time.total();
-  fmt::print("# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} threads\n",
-             format_duration(time.total()), format_duration(time.training_seconds), time.steps, format_duration(time.evaluation_seconds),
-             time.measured_steps, time.seconds_per_step, at::get_num_threads());
+  fmt::print(
+      "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} "
+      "threads\n",
+      format_duration(time.total()), format_duration(time.training_seconds), time.steps,
+      format_duration(time.evaluation_seconds), time.measured_steps, time.seconds_per_step,
+      at::get_num_threads());
   return cost;
 }
 
@@ -206,11 +242,13 @@ RunCost dry_run(const Config& config) {
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   const RunInputs in = read_inputs(config);
-  const Model model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  const Model model =
+      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
   int64_t parameters = 0;
   for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
   fmt::print("{}\n", write_config(in.config));
-  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n", in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
+  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n",
+             in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
              static_cast<double>(parameters) / 1e6, describe_schedule(in.spec.stages));
   const PackPlan plan = in.spec.pack_plan();
   for (const auto& [name, split] : splits(in)) {
@@ -222,13 +260,18 @@ RunCost dry_run(const Config& config) {
       total += lengths.back();
     }
     std::ranges::sort(lengths);
-    const FlopCounts flops = mean_flops(data, plan, {.hidden = in.hf_config.hidden_size, .intermediate = in.hf_config.intermediate_size});
-    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n", describe(name, *split),
-               static_cast<double>(total) / static_cast<double>(data.size()), lengths[lengths.size() / 2],
-               lengths[lengths.size() * 95 / 100], lengths.back());
-    fmt::print("#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention {:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
-               flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
-               flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
+    const FlopCounts flops = mean_flops(
+        data, plan,
+        {.hidden = in.hf_config.hidden_size, .intermediate = in.hf_config.intermediate_size});
+    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
+               describe(name, *split),
+               static_cast<double>(total) / static_cast<double>(data.size()),
+               lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
+    fmt::print(
+        "#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention "
+        "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
+        flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
+        flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
   }
   fmt::print("# {}\n", kFlopsDefinition);
   return print_cost(in, model, device);

@@ -13,7 +13,8 @@ namespace lait {
 struct RunOptions {
   IfExists if_exists = IfExists::kRefuse;
   bool quiet = false;
-  std::string evaluate_with{};  // lait-eval as the user would call it, for the last line: what to type next; "": no such line
+  std::string
+      evaluate_with{};  // lait-eval as the user would call it, for the last line: what to type next; "": no such line
 };
 
 // Fields in which `config` would not give the run that is in `dir`, whose config.yaml is read. Not counted: where it lies, what

@@ -33,7 +33,8 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
     const char* begin = name.data() + std::strlen(kStepPrefix);
     if (!name.starts_with(kStepPrefix)) continue;
     const auto [end, failed] = std::from_chars(begin, name.data() + name.size(), step);
-    if (failed == std::errc() && end == name.data() + name.size()) found.emplace_back(step, entry.path());
+    if (failed == std::errc() && end == name.data() + name.size())
+      found.emplace_back(step, entry.path());
   }
   std::ranges::sort(found);
   return found;
@@ -42,7 +43,8 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
 // Makes `target` by fill(temporary folder beside it) and a rename. The folder above must be there: a run directory that was
 // removed under a run is not made anew. Whatever fails, the target is the previous one and the temporary folder is gone.
 void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
-  const fs::path temporary = target.string() + kUnfinishedSuffix, previous = target.string() + kPreviousSuffix;
+  const fs::path temporary = target.string() + kUnfinishedSuffix,
+                 previous = target.string() + kPreviousSuffix;
   try {
     fs::remove_all(temporary);
     fs::create_directory(temporary);
@@ -56,8 +58,10 @@ void write_folder(const fs::path& target, const std::function<void(const fs::pat
   } catch (const std::exception& error) {
     std::error_code ignored;
     fs::remove_all(temporary, ignored);
-    if (!fs::exists(target, ignored) && fs::exists(previous, ignored)) fs::rename(previous, target, ignored);
-    if (const auto* failed = dynamic_cast<const fs::filesystem_error*>(&error)) throw_write_error(target, "write", failed->code().value());
+    if (!fs::exists(target, ignored) && fs::exists(previous, ignored))
+      fs::rename(previous, target, ignored);
+    if (const auto* failed = dynamic_cast<const fs::filesystem_error*>(&error))
+      throw_write_error(target, "write", failed->code().value());
     throw;
   }
 }
@@ -73,14 +77,20 @@ std::string this_process() {
 
 RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
   auto has_run = [&] { return fs::exists(dir / "config.yaml"); };
-  if (!has_run() && fs::exists(dir) && (!fs::is_directory(dir) || std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
-                                          return entry.path().filename() != kLockName && entry.path().filename() != std::string("config.yaml") + kUnfinishedSuffix;
-                                        }))) {
-    throw UserError(dir.string() + ": expected a new folder or a run directory, got something else (no config.yaml in it); "
-                    "name another folder with --output");
+  if (!has_run() && fs::exists(dir) &&
+      (!fs::is_directory(dir) ||
+       std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
+         return entry.path().filename() != kLockName &&
+                entry.path().filename() != std::string("config.yaml") + kUnfinishedSuffix;
+       }))) {
+    throw UserError(
+        dir.string() +
+        ": expected a new folder or a run directory, got something else (no config.yaml in it); "
+        "name another folder with --output");
   }
   if (!has_run() && if_exists == IfExists::kResume) {
-    throw UserError(dir.string() + ": nothing to resume, there is no run here; leave out --resume to start one");
+    throw UserError(dir.string() +
+                    ": nothing to resume, there is no run here; leave out --resume to start one");
   }
   std::error_code error;
   fs::create_directories(dir, error);
@@ -88,7 +98,9 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
   lock();
   try {
     if (has_run() && if_exists == IfExists::kRefuse) {
-      throw UserError(dir.string() + ": a run is here already; continue it with --resume, replace it with --overwrite, or name "
+      throw UserError(dir.string() +
+                      ": a run is here already; continue it with --resume, replace it with "
+                      "--overwrite, or name "
                       "another folder with --output");
     }
     clean(if_exists == IfExists::kOverwrite);
@@ -109,11 +121,13 @@ void RunDirectory::lock() {
     const ssize_t size = ::pread(lock_, owner, sizeof(owner) - 1, 0);
     ::close(lock_);
     if (error != EWOULDBLOCK) throw_write_error(file, "lock", error);
-    throw UserError(dir_.string() + ": another process is training into this folder" + (size > 0 ? std::string(" (") + owner + ")" : "") +
+    throw UserError(dir_.string() + ": another process is training into this folder" +
+                    (size > 0 ? std::string(" (") + owner + ")" : "") +
                     "; wait for it or stop it, or name another folder with --output");
   }
   const std::string owner = this_process();
-  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+  if (::ftruncate(lock_, 0) != 0 ||
+      ::pwrite(lock_, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
     const int reason = errno;
     ::close(lock_);
     throw_write_error(file, "write", reason);
@@ -129,11 +143,14 @@ void RunDirectory::clean(bool everything) {
   std::error_code none;
   for (const fs::path& folder : {dir_, dir_ / kCheckpoints}) {
     for (const auto& entry : fs::directory_iterator(folder, none)) {
-      if (entry.path().extension() == kUnfinishedSuffix || entry.path().extension() == kPreviousSuffix) leftovers.push_back(entry.path());
+      if (entry.path().extension() == kUnfinishedSuffix ||
+          entry.path().extension() == kPreviousSuffix)
+        leftovers.push_back(entry.path());
     }
   }
   if (everything) {
-    for (const char* name : {kCheckpoints, "best", "metrics.jsonl", "report.json", "config.yaml"}) leftovers.push_back(dir_ / name);
+    for (const char* name : {kCheckpoints, "best", "metrics.jsonl", "report.json", "config.yaml"})
+      leftovers.push_back(dir_ / name);
   }
   for (const fs::path& path : leftovers) fs::remove_all(path);
 }
@@ -142,9 +159,13 @@ RunDirectory::~RunDirectory() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-void RunDirectory::write_config(const std::string& yaml) const { write_file(dir_ / "config.yaml", yaml); }
+void RunDirectory::write_config(const std::string& yaml) const {
+  write_file(dir_ / "config.yaml", yaml);
+}
 
-void RunDirectory::append_metrics(const nlohmann::ordered_json& line) { append_text(dir_ / "metrics.jsonl", line.dump() + "\n"); }
+void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
+  append_text(dir_ / "metrics.jsonl", line.dump() + "\n");
+}
 
 void RunDirectory::truncate_metrics(int64_t step) {
   const fs::path path = dir_ / "metrics.jsonl";
@@ -153,7 +174,9 @@ void RunDirectory::truncate_metrics(int64_t step) {
   LineReader reader(path);
   while (auto line = reader.next()) {
     const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() && json["step"].get<int64_t>() <= step) kept += *line + "\n";
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
+        json["step"].get<int64_t>() <= step)
+      kept += *line + "\n";
   }
   write_file(path, kept);
 }
@@ -163,15 +186,19 @@ std::optional<fs::path> RunDirectory::newest_checkpoint() const {
   return found.empty() ? std::nullopt : std::optional(found.back().second);
 }
 
-void RunDirectory::save_checkpoint(int64_t step, int64_t keep, const std::function<void(const fs::path&)>& fill) const {
+void RunDirectory::save_checkpoint(int64_t step, int64_t keep,
+                                   const std::function<void(const fs::path&)>& fill) const {
   std::error_code error;
   fs::create_directory(dir_ / kCheckpoints, error);
   if (error) throw_write_error(dir_ / kCheckpoints, "make the folder", error.value());
   write_folder(dir_ / kCheckpoints / (kStepPrefix + std::to_string(step)), fill);
   const auto found = checkpoints(dir_);
-  for (size_t i = 0; i + static_cast<size_t>(std::max<int64_t>(1, keep)) < found.size(); ++i) fs::remove_all(found[i].second);
+  for (size_t i = 0; i + static_cast<size_t>(std::max<int64_t>(1, keep)) < found.size(); ++i)
+    fs::remove_all(found[i].second);
 }
 
-void RunDirectory::save_best(const std::function<void(const fs::path&)>& fill) const { write_folder(best(), fill); }
+void RunDirectory::save_best(const std::function<void(const fs::path&)>& fill) const {
+  write_folder(best(), fill);
+}
 
 }  // namespace lait

@@ -30,7 +30,8 @@ class RunDirectory {
   // The newest whole checkpoint, or nullopt.
   std::optional<std::filesystem::path> newest_checkpoint() const;
   // Calls fill(temporary folder) and renames it to checkpoints/step-N; keeps the `keep` newest.
-  void save_checkpoint(int64_t step, int64_t keep, const std::function<void(const std::filesystem::path&)>& fill) const;
+  void save_checkpoint(int64_t step, int64_t keep,
+                       const std::function<void(const std::filesystem::path&)>& fill) const;
   // Likewise best/; the previous one stays until the new one is whole.
   void save_best(const std::function<void(const std::filesystem::path&)>& fill) const;
 

@@ -18,28 +18,34 @@ namespace {
 // Where a task's data is had: a command, or the head of the task's shipped config.
 std::string way_to_data(const Task& task, const std::string& file) {
   std::error_code error;
-  if (std::filesystem::exists(file + ".gz", error)) return file + ".gz is there, which is read as well: give its name";
+  if (std::filesystem::exists(file + ".gz", error))
+    return file + ".gz is there, which is read as well: give its name";
   if (task.name() == "wordnet") {
     const std::string folder = std::filesystem::path(file).parent_path().string();
-    return "make it with: lait-data wordnet --output " + shell_words({folder.empty() ? "." : folder});
+    return "make it with: lait-data wordnet --output " +
+           shell_words({folder.empty() ? "." : folder});
   }
   for (const ShippedConfig& config : list_configs()) {
-    if (config.name.starts_with(task.name() + "_")) return "where it is had: head " + shell_words({find_config(config.name).string()});
+    if (config.name.starts_with(task.name() + "_"))
+      return "where it is had: head " + shell_words({find_config(config.name).string()});
   }
   return "check the path, which is taken from " + std::filesystem::current_path().string();
 }
 
-Split read_split(const Task& task, const std::string& key, const DataFiles& files, int64_t skip_bad_lines) {
+Split read_split(const Task& task, const std::string& key, const DataFiles& files,
+                 int64_t skip_bad_lines) {
   Split split;
   for (const std::string& file : files) {
     std::error_code error;
     if (!std::filesystem::exists(file, error) && !error) {
       throw UserError(fmt::format("{}: {}: no such file; {}", key, file, way_to_data(task, file)));
     }
-    task.read(file, {.skip_bad_lines = skip_bad_lines - split.counts.bad_lines}, split.examples, split.counts);
+    task.read(file, {.skip_bad_lines = skip_bad_lines - split.counts.bad_lines}, split.examples,
+              split.counts);
   }
   if (!files.empty() && split.examples.empty()) {
-    throw UserError(fmt::format("{}: expected examples of task {}, got none", fmt::join(files, ", "), task.name()));
+    throw UserError(fmt::format("{}: expected examples of task {}, got none",
+                                fmt::join(files, ", "), task.name()));
   }
   return split;
 }
@@ -56,55 +62,70 @@ RunInputs read_inputs(const Config& config) {
   // What the config leaves to the task and the model.
   ModelConfig& model = in.config.model;
   if (!model.head) model.head = in.task->regression() ? Head::kRegression : Head::kClassifier;
-  if (*model.head == Head::kText) throw UserError("model.head: text needs a decoder, and BERT has none; use classifier or regression");
+  if (*model.head == Head::kText)
+    throw UserError(
+        "model.head: text needs a decoder, and BERT has none; use classifier or regression");
   if (!in.task->open_labels() && (*model.head == Head::kRegression) != in.task->regression()) {
-    throw UserError(fmt::format("model.head: task {} has {}, so the head must be {}", in.task->name(),
-                                in.task->regression() ? "scores" : "classes", in.task->regression() ? "regression" : "classifier"));
+    throw UserError(fmt::format("model.head: task {} has {}, so the head must be {}",
+                                in.task->name(), in.task->regression() ? "scores" : "classes",
+                                in.task->regression() ? "regression" : "classifier"));
   }
   ModelSpec& spec = in.spec;
   spec.stages = resolve_schedule(model, in.hf_config.num_hidden_layers);
   spec.format = resolve_segment_format(model, spec.stages);
   if (spec.format == SegmentFormat::kPair && in.hf_config.type_vocab_size < 2) {
-    throw UserError("model.segment_format: pair needs two token types, and the model has one; use standalone");
+    throw UserError(
+        "model.segment_format: pair needs two token types, and the model has one; use standalone");
   }
   spec.pooling = model.pooling;
   spec.head = *model.head;
   const int64_t limit = in.hf_config.max_position_embeddings;
   if (config.data.max_segment_tokens > limit) {
-    throw UserError(fmt::format("data.max_segment_tokens: the model has {} positions, got {}", limit, config.data.max_segment_tokens));
+    throw UserError(fmt::format("data.max_segment_tokens: the model has {} positions, got {}",
+                                limit, config.data.max_segment_tokens));
   }
-  spec.max_segment_tokens = config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : limit;
+  spec.max_segment_tokens =
+      config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : limit;
   spec.on_overflow = config.data.on_overflow;
   spec.task = in.task->name();
 
-  if (config.data.train.empty()) throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
+  if (config.data.train.empty())
+    throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
   in.train = read_split(*in.task, "data.train", config.data.train, config.data.skip_bad_lines);
-  in.validation = read_split(*in.task, "data.validation", config.data.validation, config.data.skip_bad_lines);
+  in.validation =
+      read_split(*in.task, "data.validation", config.data.validation, config.data.skip_bad_lines);
   in.test = read_split(*in.task, "data.test", config.data.test, config.data.skip_bad_lines);
   spec.labels = in.task->labels();
   if (in.task->open_labels()) {
     if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.examples);
     for (Split* split : {&in.train, &in.validation, &in.test}) {
-      spec.head == Head::kClassifier ? assign_labels(split->examples, spec.labels) : assign_scores(split->examples);
+      spec.head == Head::kClassifier ? assign_labels(split->examples, spec.labels)
+                                     : assign_scores(split->examples);
     }
     if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
-      throw UserError(fmt::format("data.train: expected at least two different labels, got {}", spec.labels.size()));
+      throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
+                                  spec.labels.size()));
     }
   }
   in.metrics = metrics_of(*in.task, spec.head);
   const std::string& select_by = config.training.select_by;
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
-    throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'", fmt::join(in.metrics, ", "), select_by));
+    throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
+                                fmt::join(in.metrics, ", "), select_by));
   }
-  check_pooling(spec.pooling, spec.stages, std::ranges::any_of(in.train.examples, [](const Example& e) { return e.segments.size() > 1; }));
+  check_pooling(spec.pooling, spec.stages,
+                std::ranges::any_of(in.train.examples,
+                                    [](const Example& e) { return e.segments.size() > 1; }));
   if (spec.head == Head::kRegression && config.training.label_smoothing > 0) {
-    throw UserError("training.label_smoothing: smooths classes, and the head is a regression; leave it out");
+    throw UserError(
+        "training.label_smoothing: smooths classes, and the head is a regression; leave it out");
   }
 
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (Split* split : {&in.train, &in.validation, &in.test}) {
-    if (!split->examples.empty()) split->dataset.emplace(split->examples, *in.tokenizer, spec.tokenize_options());
+    if (!split->examples.empty())
+      split->dataset.emplace(split->examples, *in.tokenizer, spec.tokenize_options());
   }
   return in;
 }

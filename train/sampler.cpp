@@ -14,8 +14,9 @@ namespace {
 template <class T>
 void shuffle(std::vector<T>& values, uint64_t seed, uint32_t epoch, uint32_t stream) {
   for (size_t i = values.size(); i > 1; --i) {
-    const auto words = kernels::philox(static_cast<uint32_t>(i), epoch, stream, 0xFFFFFFFEu, static_cast<uint32_t>(seed),
-                                       static_cast<uint32_t>(seed >> 32));
+    const auto words =
+        kernels::philox(static_cast<uint32_t>(i), epoch, stream, 0xFFFFFFFEu,
+                        static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
     const uint64_t wide = (uint64_t{words.word[0]} << 32) | words.word[1];
     std::swap(values[i - 1], values[wide % i]);
   }
@@ -23,7 +24,8 @@ void shuffle(std::vector<T>& values, uint64_t seed, uint32_t epoch, uint32_t str
 
 }  // namespace
 
-std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const TrainingConfig& config, int64_t epoch) {
+std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset,
+                                                const TrainingConfig& config, int64_t epoch) {
   std::vector<int64_t> order(dataset.size());
   std::iota(order.begin(), order.end(), 0);
   shuffle(order, config.seed, static_cast<uint32_t>(epoch), 0);
@@ -32,8 +34,9 @@ std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const Tr
     for (int64_t i : order) total += dataset.example_length(i);
     return static_cast<double>(total) / static_cast<double>(std::max<size_t>(1, order.size()));
   }();
-  const double batch_examples =
-      config.batch_by == BatchBy::kTokens ? static_cast<double>(config.batch_size) / mean_length : static_cast<double>(config.batch_size);
+  const double batch_examples = config.batch_by == BatchBy::kTokens
+                                    ? static_cast<double>(config.batch_size) / mean_length
+                                    : static_cast<double>(config.batch_size);
   const auto pool = std::max<int64_t>(1, static_cast<int64_t>(kPoolBatches * batch_examples));
   for (int64_t begin = 0; begin < dataset.size(); begin += pool) {
     const auto end = std::min(begin + pool, dataset.size());
@@ -47,15 +50,18 @@ std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const Tr
 
 TrainingLength training_length(const Dataset& dataset, const TrainingConfig& config) {
   const auto steps_of = [&](int64_t epoch) {
-    return (std::ssize(epoch_batches(dataset, config, epoch)) + config.accumulation - 1) / config.accumulation;
+    return (std::ssize(epoch_batches(dataset, config, epoch)) + config.accumulation - 1) /
+           config.accumulation;
   };
   const int64_t first = steps_of(0);
-  if (config.steps) return {*config.steps, static_cast<double>(*config.steps) / static_cast<double>(first)};
+  if (config.steps)
+    return {*config.steps, static_cast<double>(*config.steps) / static_cast<double>(first)};
   const double epochs = config.epochs.value_or(kDefaultEpochs);
   int64_t steps = 0;
   for (int64_t epoch = 0; static_cast<double>(epoch) < epochs; ++epoch) {
     // With batches of examples every epoch has as many.
-    const int64_t whole = epoch > 0 && config.batch_by == BatchBy::kTokens ? steps_of(epoch) : first;
+    const int64_t whole =
+        epoch > 0 && config.batch_by == BatchBy::kTokens ? steps_of(epoch) : first;
     const double share = std::min(1.0, epochs - static_cast<double>(epoch));
     steps += std::max<int64_t>(1, std::llround(share * static_cast<double>(whole)));
   }

@@ -11,7 +11,8 @@ namespace lait {
 // The batches of one epoch: every example once, shuffled; batches hold examples of similar length (a pool of
 // kPoolBatches batches is sorted by length, cut, and the batches shuffled).
 inline constexpr int64_t kPoolBatches = 50;
-std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset, const TrainingConfig& config, int64_t epoch);
+std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset,
+                                                const TrainingConfig& config, int64_t epoch);
 
 // How long a training is: optimiser steps, and the epochs that they make.
 struct TrainingLength {

@@ -20,7 +20,8 @@ namespace {
 constexpr int64_t kMaxRuns = 1000;
 
 [[noreturn]] void bad(const std::string& text) {
-  throw UserError(fmt::format("--sweep: expected key=a,b,c or key=a..b (whole numbers, a ≤ b), got '{}'", text));
+  throw UserError(fmt::format(
+      "--sweep: expected key=a,b,c or key=a..b (whole numbers, a ≤ b), got '{}'", text));
 }
 
 int64_t whole_number(std::string_view text, const std::string& all) {
@@ -40,12 +41,14 @@ void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
   size_t unmeasured = 0;
   fmt::print("# sweep: {} of {} runs left to do, one after the other\n", runs.size(), all_runs);
   for (const auto& [name, cost] : runs) {
-    fmt::print("#   {}: {}, {:.0f} MB\n", name, cost.seconds ? format_duration(*cost.seconds) : "too little memory",
+    fmt::print("#   {}: {}, {:.0f} MB\n", name,
+               cost.seconds ? format_duration(*cost.seconds) : "too little memory",
                static_cast<double>(cost.memory) / 1e6);
     seconds += cost.seconds.value_or(0);
     if (!cost.seconds) ++unmeasured;
   }
-  fmt::print("# time of all: {}{}\n", format_duration(seconds), unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
+  fmt::print("# time of all: {}{}\n", format_duration(seconds),
+             unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
 }
 
 // A report is kept only where it is of this config; what the config leaves to the task is in the run's own.
@@ -53,8 +56,10 @@ void check_is_finished(const std::filesystem::path& dir, const Config& config) {
   std::vector<std::string> changed = changed_since(dir, config);
   if (!config.model.head) std::erase(changed, "model.head");
   if (changed.empty()) return;
-  throw UserError(fmt::format("{}: finished already, but with {} of other values (config.yaml); replace it with --overwrite, or name another folder with --output",
-                              dir.string(), fmt::join(changed, ", ")));
+  throw UserError(
+      fmt::format("{}: finished already, but with {} of other values (config.yaml); replace it "
+                  "with --overwrite, or name another folder with --output",
+                  dir.string(), fmt::join(changed, ", ")));
 }
 
 }  // namespace
@@ -81,8 +86,8 @@ Sweep parse_sweep(const std::string& text) {
   return sweep;
 }
 
-int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides, const std::string& text,
-              const RunOptions& options, bool dry) {
+int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides,
+              const std::string& text, const RunOptions& options, bool dry) {
   const Sweep sweep = parse_sweep(text);
   struct Run {
     std::string name;
@@ -93,7 +98,9 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     auto all = overrides;
     all.push_back(sweep.key + "=" + value);
     Config config = read_config(config_file, all, task_names());
-    if (config.output.dir.empty()) throw UserError("output.dir: expected the sweep's folder; set it in the config or pass --output DIR");
+    if (config.output.dir.empty())
+      throw UserError(
+          "output.dir: expected the sweep's folder; set it in the config or pass --output DIR");
     std::string folder = sweep.key + "=" + value;
     std::ranges::replace(folder, '/', '_');
     config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
@@ -102,7 +109,8 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
   std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;
-    if (!options.quiet) std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
+    if (!options.quiet)
+      std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
     RunOptions one = options;
     one.evaluate_with.clear();  // said once, of all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
@@ -114,12 +122,15 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
       costs.push_back({runs[r].name, dry_run(runs[r].config)});
       continue;
     }
-    if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml")) one.if_exists = IfExists::kRefuse;
+    if (options.if_exists == IfExists::kResume && !std::filesystem::exists(dir / "config.yaml"))
+      one.if_exists = IfExists::kRefuse;
     if (const int code = train(runs[r].config, one); code != 0) return code;
   }
   if (!dry && !options.quiet && !runs.empty()) {
-    const std::string folder = std::filesystem::path(runs.front().config.output.dir).parent_path().string();
-    std::fprintf(stderr, "next: %s\n", shell_words({options.evaluate_with, "--checkpoint", folder}).c_str());
+    const std::string folder =
+        std::filesystem::path(runs.front().config.output.dir).parent_path().string();
+    std::fprintf(stderr, "next: %s\n",
+                 shell_words({options.evaluate_with, "--checkpoint", folder}).c_str());
   }
   if (dry) print_costs(costs, runs.size());
   return 0;

@@ -5,7 +5,8 @@ namespace lait {
 at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t step) {
   int64_t num_examples = 0;
   for (const DeviceBatch& batch : micro_batches) num_examples += batch.num_examples();
-  const Randomness randomness{.training = true, .seed = config_.seed, .step = static_cast<uint32_t>(step)};
+  const Randomness randomness{
+      .training = true, .seed = config_.seed, .step = static_cast<uint32_t>(step)};
   at::Tensor total;
   for (const DeviceBatch& batch : micro_batches) {
     const at::Tensor logits = model_->forward(batch, randomness);

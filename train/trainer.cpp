@@ -53,7 +53,9 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   for (auto& [name, tensor] : step_.optimizer().state()) {
     const at::Tensor saved = moments.tensor(name);
     if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
-      throw UserError(fmt::format("{}: tensor '{}' does not fit the model; start anew with --overwrite", moments.path().string(), name));
+      throw UserError(
+          fmt::format("{}: tensor '{}' does not fit the model; start anew with --overwrite",
+                      moments.path().string(), name));
     }
     tensor.copy_(saved);
   }
@@ -77,22 +79,35 @@ TrainerState Trainer::read_state(const std::filesystem::path& file) const {
     json.at("best_step").get_to(state.best_step);
     if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
   } catch (const nlohmann::json::exception&) {
-    throw UserError(file.string() + ": expected what lait-train writes, got something else; start anew with --overwrite");
+    throw UserError(
+        file.string() +
+        ": expected what lait-train writes, got something else; start anew with --overwrite");
   }
   const auto refuse = [&](const std::string& what) {
-    throw UserError(fmt::format("{}: {}; resume with what the run was begun with, or start anew with --overwrite", file.string(), what));
+    throw UserError(fmt::format(
+        "{}: {}; resume with what the run was begun with, or start anew with --overwrite",
+        file.string(), what));
   };
   if (identity.precision != identity_.precision) {
-    refuse(fmt::format("the run is in {}, this would go on in {} (training.precision)", identity.precision, identity_.precision));
+    refuse(fmt::format("the run is in {}, this would go on in {} (training.precision)",
+                       identity.precision, identity_.precision));
   }
-  const char* const changed = "is not the data that the run was begun with (other texts, labels, order or tokens)";
+  const char* const changed =
+      "is not the data that the run was begun with (other texts, labels, order or tokens)";
   if (identity.train != identity_.train) refuse(std::string("data.train ") + changed);
-  if (identity.validation != identity_.validation) refuse(std::string("data.validation ") + changed);
-  if (total != length_.steps) refuse(fmt::format("the run is of {} steps, config and data now make {}", total, length_.steps));
-  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 && state.epoch <= state.step && state.batch >= 0;
-  if (!possible || (state.batch > 0 && state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
-    throw UserError(fmt::format("{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite", file.string(),
-                                state.step, state.epoch, state.batch));
+  if (identity.validation != identity_.validation)
+    refuse(std::string("data.validation ") + changed);
+  if (total != length_.steps)
+    refuse(
+        fmt::format("the run is of {} steps, config and data now make {}", total, length_.steps));
+  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
+                        state.epoch <= state.step && state.batch >= 0;
+  if (!possible ||
+      (state.batch > 0 &&
+       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
+    throw UserError(fmt::format(
+        "{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite",
+        file.string(), state.step, state.epoch, state.batch));
   }
   return state;
 }
@@ -101,12 +116,17 @@ void Trainer::save() const {
   run_.save_checkpoint(state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
     save_checkpoint(model_, dir / kModelFolder);
     write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-    nlohmann::ordered_json json{{"step", state_.step},   {"total_steps", length_.steps},
-                                {"epoch", state_.epoch}, {"batch", state_.batch},
-                                {"evaluated_step", state_.evaluated_step}, {"best_step", state_.best_step},
-                                {"precision", identity_.precision}, {"train", identity_.train},
+    nlohmann::ordered_json json{{"step", state_.step},
+                                {"total_steps", length_.steps},
+                                {"epoch", state_.epoch},
+                                {"batch", state_.batch},
+                                {"evaluated_step", state_.evaluated_step},
+                                {"best_step", state_.best_step},
+                                {"precision", identity_.precision},
+                                {"train", identity_.train},
                                 {"validation", identity_.validation}};
-    json["best"] = state_.best ? nlohmann::ordered_json(*state_.best) : nlohmann::ordered_json(nullptr);
+    json["best"] =
+        state_.best ? nlohmann::ordered_json(*state_.best) : nlohmann::ordered_json(nullptr);
     write_file(dir / kStateFile, json.dump(2) + "\n");
   });
 }
@@ -122,7 +142,8 @@ const std::vector<std::vector<int64_t>>& Trainer::batches() {
 }
 
 bool Trainer::evaluation_due() const {
-  if (in_.validation == nullptr || state_.step == 0 || state_.evaluated_step == state_.step) return false;
+  if (in_.validation == nullptr || state_.step == 0 || state_.evaluated_step == state_.step)
+    return false;
   const int64_t every = in_.config.training.evaluate_every;
   return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
@@ -133,7 +154,9 @@ bool Trainer::checkpoint_due() const {
 }
 
 double Trainer::epochs_done() {
-  const double of_this = state_.batch == 0 ? 0 : static_cast<double>(state_.batch) / static_cast<double>(batches().size());
+  const double of_this =
+      state_.batch == 0 ? 0
+                        : static_cast<double>(state_.batch) / static_cast<double>(batches().size());
   return static_cast<double>(state_.epoch) + of_this;
 }
 
@@ -144,7 +167,8 @@ int Trainer::run() {
     progress_.finish();
     const auto whole = run_.newest_checkpoint();
     if (!whole) throw;
-    throw WriteError(fmt::format("{} ({} is whole: go on with --resume)", error.what(), whole->string()));
+    throw WriteError(
+        fmt::format("{} ({} is whole: go on with --resume)", error.what(), whole->string()));
   }
 }
 
@@ -175,8 +199,10 @@ void Trainer::one_step() {
   const auto& batches = this->batches();
   std::vector<DeviceBatch> micro_batches;
   const bool regression = model_->spec.head == Head::kRegression;
-  for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches); ++i, ++state_.batch) {
-    micro_batches.push_back(to_device(pack(*in_.train, batches[state_.batch], plan_), device_, regression));
+  for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches);
+       ++i, ++state_.batch) {
+    micro_batches.push_back(
+        to_device(pack(*in_.train, batches[state_.batch], plan_), device_, regression));
     reported_examples_ += micro_batches.back().num_examples();
     for (int64_t e : batches[state_.batch]) reported_tokens_ += in_.train->example_length(e);
   }
@@ -209,8 +235,11 @@ void Trainer::report_loss() {
                        {"tokens_per_s", static_cast<double>(reported_tokens_) / seconds}});
   if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) {
     const auto whole = run_.newest_checkpoint();
-    throw UserError(fmt::format("step {}: the loss is {}, the gradients' norm {}; lower training.learning_rate or training.max_grad_norm ({})",
-                                state_.step, loss, gradient_norm, whole ? whole->string() + " is whole" : "no checkpoint was saved before"));
+    throw UserError(
+        fmt::format("step {}: the loss is {}, the gradients' norm {}; lower training.learning_rate "
+                    "or training.max_grad_norm ({})",
+                    state_.step, loss, gradient_norm,
+                    whole ? whole->string() + " is whole" : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
@@ -228,12 +257,15 @@ void Trainer::report_loss() {
 bool Trainer::evaluate() {
   report_loss();
   const double began = now();
-  const auto logits = run_model(model_, *in_.validation, {.should_stop = [] { return stop_signal() != 0; }});
+  const auto logits =
+      run_model(model_, *in_.validation, {.should_stop = [] { return stop_signal() != 0; }});
   if (!logits) return false;
   const double seconds = now() - began;
   const auto metrics = compute_metrics(in_.metrics, *logits, *in_.validation, "validation");
-  const std::string selected = in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
-  nlohmann::ordered_json line{{"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
+  const std::string selected =
+      in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
+  nlohmann::ordered_json line{
+      {"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
   std::string text = fmt::format("step {}: validation", state_.step);
   for (const auto& [name, value] : metrics) {
     line[name] = value;

@@ -29,7 +29,8 @@ struct TrainerState {
 
 struct TrainerInputs {
   Config config;
-  std::vector<std::string> metrics;  // the first chooses the best, unless training.select_by names another
+  std::vector<std::string>
+      metrics;  // the first chooses the best, unless training.select_by names another
   std::shared_ptr<const Tokenizer> tokenizer;
   const Dataset* train = nullptr;
   const Dataset* validation = nullptr;  // null: none, the last model is the best

@@ -22,21 +22,24 @@ NameTable<E> names_of();
     static constexpr std::pair<const char*, Enum> kNames[] = {__VA_ARGS__}; \
     return kNames;                                                          \
   }
-LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup}, {"example", Scope::kExample})
-LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto}, {"standalone", SegmentFormat::kStandalone},
-           {"pair", SegmentFormat::kPair})
-LAIT_NAMES(Head, {"classifier", Head::kClassifier}, {"regression", Head::kRegression}, {"text", Head::kText})
-LAIT_NAMES(Pooling, {"cls", Pooling::kCls}, {"mean", Pooling::kMean}, {"segments", Pooling::kSegments},
-           {"cls_segments", Pooling::kClsSegments})
+LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup},
+           {"example", Scope::kExample})
+LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto},
+           {"standalone", SegmentFormat::kStandalone}, {"pair", SegmentFormat::kPair})
+LAIT_NAMES(Head, {"classifier", Head::kClassifier}, {"regression", Head::kRegression},
+           {"text", Head::kText})
+LAIT_NAMES(Pooling, {"cls", Pooling::kCls}, {"mean", Pooling::kMean},
+           {"segments", Pooling::kSegments}, {"cls_segments", Pooling::kClsSegments})
 LAIT_NAMES(OnOverflow, {"truncate", OnOverflow::kTruncate}, {"error", OnOverflow::kError})
-LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16}, {"fp32", Precision::kFp32})
-LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda})
+LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16},
+           {"fp32", Precision::kFp32})
+LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
+           {"cuda", DeviceKind::kCuda})
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
 #undef LAIT_NAMES
 
 template <class E>
-  requires std::is_enum_v<E>
-std::string to_string(E value) {
+requires std::is_enum_v<E> std::string to_string(E value) {
   for (const auto& [name, v] : names_of<E>()) {
     if (v == value) return name;
   }
@@ -47,7 +50,8 @@ std::string to_string(E value) {
 template <class E>
 std::string choices() {
   std::string list;
-  for (const auto& [name, v] : names_of<E>()) list += (list.empty() ? "" : ", ") + std::string(name);
+  for (const auto& [name, v] : names_of<E>())
+    list += (list.empty() ? "" : ", ") + std::string(name);
   return list;
 }
 

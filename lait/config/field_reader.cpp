@@ -20,13 +20,16 @@ bool is_variable_name(const std::string& name) {
 
 }  // namespace
 
-void FieldReader::wrong(const YamlNode& node, int line, const std::string& expected, const std::string& hint) {
-  problems_.add(value_->origin, line, name_ + ": expected " + expected + ", got " + node.describe() + hint);
+void FieldReader::wrong(const YamlNode& node, int line, const std::string& expected,
+                        const std::string& hint) {
+  problems_.add(value_->origin, line,
+                name_ + ": expected " + expected + ", got " + node.describe() + hint);
 }
 
 void FieldReader::read(const YamlNode& node, int line, double& target, const Limits& limits) {
   const auto number = node.plain ? parse_number<double>(node.scalar) : std::nullopt;
-  if (!number || !within(*number, limits)) return wrong(node, line, "a number" + limits_text(limits));
+  if (!number || !within(*number, limits))
+    return wrong(node, line, "a number" + limits_text(limits));
   target = *number;
 }
 
@@ -45,7 +48,9 @@ void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const 
     if (entry.is_scalar() && !entry.scalar.empty()) {
       target.push_back(expand(entry.scalar, entry_line));
     } else {
-      wrong(entry, entry_line, node.kind == YamlNode::Kind::kList ? "a list of file names" : "a file or a list of files");
+      wrong(entry, entry_line,
+            node.kind == YamlNode::Kind::kList ? "a list of file names"
+                                               : "a file or a list of files");
     }
   }
 }
@@ -67,9 +72,12 @@ void FieldReader::read(const YamlNode& node, int line, Stage& target) {
   bool has_layers = false, has_scope = false;
   for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
     const YamlNode& key = node.items[i];
-    const bool layers = key.is_scalar() && key.scalar == "num_layers", scope = key.is_scalar() && key.scalar == "scope";
+    const bool layers = key.is_scalar() && key.scalar == "num_layers",
+               scope = key.is_scalar() && key.scalar == "scope";
     if ((layers && has_layers) || (scope && has_scope)) {
-      problems_.add(value_->origin, key.line, list_name + ": the key " + key.scalar + " stands twice in a stage; leave one out");
+      problems_.add(
+          value_->origin, key.line,
+          list_name + ": the key " + key.scalar + " stands twice in a stage; leave one out");
     } else if (layers) {
       has_layers = true;
       name_ = list_name + ".num_layers";
@@ -79,14 +87,18 @@ void FieldReader::read(const YamlNode& node, int line, Stage& target) {
       name_ = list_name + ".scope";
       read(node.items[i + 1], key.line, target.scope, Limits{});
     } else {
-      const std::string hint = key.is_scalar() ? did_you_mean(key.scalar, {"num_layers", "scope"}) : "";
-      problems_.add(value_->origin, key.line, list_name + ": unknown key " + key.describe() + " in a stage" +
-                                                  (hint.empty() ? "; known are num_layers, scope" : hint));
+      const std::string hint =
+          key.is_scalar() ? did_you_mean(key.scalar, {"num_layers", "scope"}) : "";
+      problems_.add(value_->origin, key.line,
+                    list_name + ": unknown key " + key.describe() + " in a stage" +
+                        (hint.empty() ? "; known are num_layers, scope" : hint));
     }
   }
   name_ = list_name;
   for (const auto& [name, has] : {std::pair{"num_layers", has_layers}, {"scope", has_scope}}) {
-    if (!has) problems_.add(value_->origin, line, name_ + ": a stage without " + name + "; expected " + kStageForm);
+    if (!has)
+      problems_.add(value_->origin, line,
+                    name_ + ": a stage without " + name + "; expected " + kStageForm);
   }
 }
 
@@ -100,15 +112,19 @@ std::string FieldReader::expand(const std::string& text, int line) {
       const size_t end = text.find('}', i);
       const std::string variable = end == std::string::npos ? "" : text.substr(i + 2, end - i - 2);
       if (!is_variable_name(variable)) {
-        problems_.add(value_->origin, line, name_ + ": expected ${VARIABLE} in '" + shortened(text) +
-                                                "'; a literal ${ is written $${");
+        problems_.add(value_->origin, line,
+                      name_ + ": expected ${VARIABLE} in '" + shortened(text) +
+                          "'; a literal ${ is written $${");
         return text;
       }
       const char* found = std::getenv(variable.c_str());
       if (found == nullptr || !is_utf8(found)) {
-        problems_.add(value_->origin, line, name_ + ": the environment variable " + variable + " in '" + shortened(text) +
-                                                (found == nullptr ? "' is not set; set it, or give the value with --set " + name_ + "=…"
-                                                                  : "' is no text in UTF-8"));
+        problems_.add(
+            value_->origin, line,
+            name_ + ": the environment variable " + variable + " in '" + shortened(text) +
+                (found == nullptr
+                     ? "' is not set; set it, or give the value with --set " + name_ + "=…"
+                     : "' is no text in UTF-8"));
         return text;
       }
       out += found;

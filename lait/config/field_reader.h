@@ -18,7 +18,8 @@ namespace lait {
 
 class FieldReader {
  public:
-  FieldReader(const FieldValues& values, Problems& problems) : values_(values), problems_(problems) {}
+  FieldReader(const FieldValues& values, Problems& problems)
+      : values_(values), problems_(problems) {}
 
   template <class T>
   void field(const char* name, T& target, const Limits& limits, const char*) {
@@ -31,7 +32,8 @@ class FieldReader {
 
  private:
   // `line` is that of the key, or of the entry of a list.
-  void wrong(const YamlNode& node, int line, const std::string& expected, const std::string& hint = "");
+  void wrong(const YamlNode& node, int line, const std::string& expected,
+             const std::string& hint = "");
 
   template <class T>
   void read(const YamlNode& node, int line, std::optional<T>& target, const Limits& limits) {
@@ -50,7 +52,7 @@ class FieldReader {
   }
 
   template <class E>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void read(const YamlNode& node, int line, E& target, const Limits&) {
     std::vector<std::string> names;
     for (const auto& [text, value] : names_of<E>()) {
@@ -60,7 +62,8 @@ class FieldReader {
         return;
       }
     }
-    wrong(node, line, "one of {" + choices<E>() + "}", node.is_scalar() ? did_you_mean(node.scalar, names) : "");
+    wrong(node, line, "one of {" + choices<E>() + "}",
+          node.is_scalar() ? did_you_mean(node.scalar, names) : "");
   }
 
   void read(const YamlNode& node, int line, double& target, const Limits& limits);

@@ -19,7 +19,9 @@ struct NameVisitor {
   }
 };
 
-bool contains(const std::vector<std::string>& list, const std::string& name) { return std::ranges::find(list, name) != list.end(); }
+bool contains(const std::vector<std::string>& list, const std::string& name) {
+  return std::ranges::find(list, name) != list.end();
+}
 
 // "training" of "training.epochs", "" of "task".
 std::string section_of(const std::string& name) {
@@ -38,11 +40,14 @@ void Problems::throw_if_any() const {
   if (problems_.empty()) return;
   // What the file lacks, then its lines, then the overrides as they were given.
   std::vector<Problem> sorted = problems_;
-  std::ranges::stable_sort(sorted, {}, [](const Problem& p) { return std::pair(p.override_number, p.line); });
+  std::ranges::stable_sort(sorted, {},
+                           [](const Problem& p) { return std::pair(p.override_number, p.line); });
   constexpr size_t kMostShown = 20;
   std::string text;
-  for (const Problem& problem : std::span(sorted).first(std::min(sorted.size(), kMostShown))) text += (text.empty() ? "" : "\n") + problem.text;
-  if (sorted.size() > kMostShown) text += "\nand " + std::to_string(sorted.size() - kMostShown) + " mistakes more";
+  for (const Problem& problem : std::span(sorted).first(std::min(sorted.size(), kMostShown)))
+    text += (text.empty() ? "" : "\n") + problem.text;
+  if (sorted.size() > kMostShown)
+    text += "\nand " + std::to_string(sorted.size() - kMostShown) + " mistakes more";
   throw UserError(text);
 }
 
@@ -65,7 +70,9 @@ FieldValues FieldCollector::from_config(const YamlNode& root, const Origin& orig
   if (root.kind == YamlNode::Kind::kMap) {
     add_map(root, "", origin, out);
   } else if (root.kind != YamlNode::Kind::kNull) {
-    problems_.add(origin, root.line, "expected a mapping with the keys task, model, data, training, output, got " + root.describe());
+    problems_.add(origin, root.line,
+                  "expected a mapping with the keys task, model, data, training, output, got " +
+                      root.describe());
   }
   return out;
 }
@@ -90,7 +97,8 @@ FieldValues FieldCollector::from_overrides(const std::vector<std::string>& overr
   return out;
 }
 
-void FieldCollector::add_map(const YamlNode& map, const std::string& prefix, const Origin& origin, FieldValues& out) const {
+void FieldCollector::add_map(const YamlNode& map, const std::string& prefix, const Origin& origin,
+                             FieldValues& out) const {
   std::map<std::string, int> first_lines;
   for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
     const YamlNode& key = map.items[i];
@@ -103,8 +111,9 @@ void FieldCollector::add_map(const YamlNode& map, const std::string& prefix, con
     if (is_new) {
       add(name, {map.items[i + 1], origin, key.line}, out);
     } else {
-      problems_.add(origin, key.line, "the key " + shortened(name) + " stands twice, first in line " +
-                                          std::to_string(first->second) + "; leave one out");
+      problems_.add(origin, key.line,
+                    "the key " + shortened(name) + " stands twice, first in line " +
+                        std::to_string(first->second) + "; leave one out");
     }
   }
 }
@@ -114,7 +123,8 @@ void FieldCollector::add(const std::string& name, FieldValue value, FieldValues&
     if (value.node.kind == YamlNode::Kind::kMap) {
       add_map(value.node, name + ".", value.origin, out);
     } else if (value.node.kind != YamlNode::Kind::kNull) {
-      problems_.add(value.origin, value.line, name + ": expected a mapping of keys, got " + value.node.describe());
+      problems_.add(value.origin, value.line,
+                    name + ": expected a mapping of keys, got " + value.node.describe());
     }
   } else if (contains(names_, name)) {
     out.insert_or_assign(name, std::move(value));
@@ -143,7 +153,9 @@ std::string FieldCollector::suggestion(const std::string& name) const {
   if (const std::string hint = did_you_mean(name, names_); !hint.empty()) return hint;
   std::string list;
   for (const std::string& sibling : siblings) list += (list.empty() ? "" : ", ") + sibling;
-  return list.empty() ? "" : (section.empty() ? "; known are " : "; known in " + section + " are ") + list;
+  return list.empty()
+             ? ""
+             : (section.empty() ? "; known are " : "; known in " + section + " are ") + list;
 }
 
 }  // namespace lait

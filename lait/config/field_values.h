@@ -44,7 +44,8 @@ class FieldCollector {
   FieldValues from_overrides(const std::vector<std::string>& overrides) const;
 
  private:
-  void add_map(const YamlNode& map, const std::string& prefix, const Origin& origin, FieldValues& out) const;
+  void add_map(const YamlNode& map, const std::string& prefix, const Origin& origin,
+               FieldValues& out) const;
   void add(const std::string& name, FieldValue value, FieldValues& out) const;
   std::string suggestion(const std::string& name) const;
 

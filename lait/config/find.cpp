@@ -51,12 +51,14 @@ fs::path hub_cache() {
     if (const auto cache = environment(name); !cache.empty()) return cache;
   }
   if (const auto home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
-  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface" / "hub";
+  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty())
+    return fs::path(cache) / "huggingface" / "hub";
   return fs::path(environment("HOME")) / ".cache" / "huggingface" / "hub";
 }
 
 std::string replace_all(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
   return text;
 }
 
@@ -68,13 +70,17 @@ fs::path cached_snapshot(const std::string& name) {
   const fs::path model = hub_cache() / (kModelsPrefix + replace_all(name, "/", "--"));
   if (is_file(model / "refs" / "main")) {
     std::string revision = read_file(model / "refs" / "main");
-    while (!revision.empty() && std::isspace(static_cast<unsigned char>(revision.back()))) revision.pop_back();
+    while (!revision.empty() && std::isspace(static_cast<unsigned char>(revision.back())))
+      revision.pop_back();
     // A revision is one folder's name; anything else is a broken file.
-    return revision.empty() || revision.find('/') != std::string::npos ? fs::path() : model / "snapshots" / revision;
+    return revision.empty() || revision.find('/') != std::string::npos
+               ? fs::path()
+               : model / "snapshots" / revision;
   }
   std::vector<fs::path> snapshots;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(model / "snapshots", error)) snapshots.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(model / "snapshots", error))
+    snapshots.push_back(entry.path());
   return snapshots.size() == 1 ? snapshots[0] : fs::path();
 }
 
@@ -89,7 +95,8 @@ std::vector<std::string> model_names() {
   }
   for (const auto& entry : fs::directory_iterator(hub_cache(), error)) {
     const std::string folder = entry.path().filename().string();
-    if (folder.starts_with(kModelsPrefix)) names.push_back(replace_all(folder.substr(sizeof(kModelsPrefix) - 1), "--", "/"));
+    if (folder.starts_with(kModelsPrefix))
+      names.push_back(replace_all(folder.substr(sizeof(kModelsPrefix) - 1), "--", "/"));
   }
   std::ranges::sort(names);
   return names;
@@ -99,15 +106,16 @@ std::vector<std::string> model_names() {
 std::string near_model(const std::string& name) {
   const std::vector<std::string> names = model_names();
   for (const std::string& known : names) {
-    if (known != name && known.substr(known.rfind('/') + 1) == name.substr(name.rfind('/') + 1)) return " (did you mean " + known + "?)";
+    if (known != name && known.substr(known.rfind('/') + 1) == name.substr(name.rfind('/') + 1))
+      return " (did you mean " + known + "?)";
   }
   return did_you_mean(name, names);
 }
 
 // A path and no model's name, which is NAME or OWNER/NAME.
 bool looks_like_path(const std::string& name) {
-  return name.starts_with('/') || name.starts_with('.') || name.starts_with('~') || name.ends_with('/') ||
-         std::ranges::count(name, '/') > 1;
+  return name.starts_with('/') || name.starts_with('.') || name.starts_with('~') ||
+         name.ends_with('/') || std::ranges::count(name, '/') > 1;
 }
 
 }  // namespace
@@ -125,7 +133,8 @@ fs::path find_config(const std::string& name) {
     names.push_back(config.name);
     list += (list.empty() ? "" : ", ") + config.name;
   }
-  throw UserError("--config " + name + ": no such file" + (bare ? " here, nor among the shipped configs {" + list + "}" : "") +
+  throw UserError("--config " + name + ": no such file" +
+                  (bare ? " here, nor among the shipped configs {" + list + "}" : "") +
                   did_you_mean(fs::path(name).filename().string(), names));
 }
 
@@ -135,7 +144,9 @@ std::vector<ShippedConfig> list_configs() {
   for (const auto& entry : fs::directory_iterator(configs_folder(), error)) {
     if (entry.path().extension() != ".yaml" || !is_file(entry.path())) continue;
     std::string summary = LineReader(entry.path()).next().value_or("");
-    summary = summary.starts_with('#') ? summary.substr(std::min(summary.find_first_not_of("# "), summary.size())) : "";
+    summary = summary.starts_with('#')
+                  ? summary.substr(std::min(summary.find_first_not_of("# "), summary.size()))
+                  : "";
     out.push_back({entry.path().filename().string(), summary});
   }
   std::ranges::sort(out, {}, &ShippedConfig::name);
@@ -145,11 +156,17 @@ std::vector<ShippedConfig> list_configs() {
 fs::path find_model(const std::string& name) {
   if (is_model(name)) return name;
   if (is_folder(name)) {
-    throw UserError("model.path: " + name + ": expected a Hugging Face directory with config.json, got a folder without it");
+    throw UserError(
+        "model.path: " + name +
+        ": expected a Hugging Face directory with config.json, got a folder without it");
   }
-  if (is_file(name)) throw UserError("model.path: " + name + ": expected a Hugging Face directory with config.json, got a file");
+  if (is_file(name))
+    throw UserError("model.path: " + name +
+                    ": expected a Hugging Face directory with config.json, got a file");
   if (looks_like_path(name)) {
-    throw UserError("model.path: " + name + ": no such directory; expected a Hugging Face directory with config.json, or a model's name" +
+    throw UserError("model.path: " + name +
+                    ": no such directory; expected a Hugging Face directory with config.json, or a "
+                    "model's name" +
                     (name.starts_with('~') ? " (~ is not expanded here; write ${HOME})" : ""));
   }
   if (name.find('/') == std::string::npos) {
@@ -160,11 +177,14 @@ fs::path find_model(const std::string& name) {
   const fs::path snapshot = cached_snapshot(name);
   if (!snapshot.empty() && is_model(snapshot)) return snapshot;
   // The default model comes with set-up; its hub name has an owner.
-  const std::string fetch = name == "all-MiniLM-L6-v2" ? "make setup (in the source tree)" : "hf download " + name;
+  const std::string fetch =
+      name == "all-MiniLM-L6-v2" ? "make setup (in the source tree)" : "hf download " + name;
   if (!snapshot.empty()) {
-    throw UserError("model.path: " + name + ": " + snapshot.string() + " has no config.json; fetch the model again: " + fetch);
+    throw UserError("model.path: " + name + ": " + snapshot.string() +
+                    " has no config.json; fetch the model again: " + fetch);
   }
-  throw UserError("model.path: " + name + ": neither a directory nor a model in the local Hugging Face cache (" +
+  throw UserError("model.path: " + name +
+                  ": neither a directory nor a model in the local Hugging Face cache (" +
                   hub_cache().string() + "); fetch it with: " + fetch + near_model(name));
 }
 

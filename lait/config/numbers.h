@@ -13,10 +13,11 @@ namespace lait {
 
 // The whole text as a number: no spaces, no leading "+" or superfluous 0 (octal elsewhere), no inf or nan.
 template <class T>
-  requires std::is_arithmetic_v<T>
-std::optional<T> parse_number(const std::string& text) {
+requires std::is_arithmetic_v<T> std::optional<T> parse_number(const std::string& text) {
   const size_t digits = text.starts_with('-') ? 1 : 0;
-  if (text.size() > digits + 1 && text[digits] == '0' && text[digits + 1] >= '0' && text[digits + 1] <= '9') return std::nullopt;
+  if (text.size() > digits + 1 && text[digits] == '0' && text[digits + 1] >= '0' &&
+      text[digits + 1] <= '9')
+    return std::nullopt;
   T value{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
@@ -29,8 +30,7 @@ std::optional<T> parse_number(const std::string& text) {
 
 // The shortest text that reads back to `value`: 0.25, 1e-4, 3.
 template <class T>
-  requires std::is_arithmetic_v<T>
-std::string number_text(T value) {
+requires std::is_arithmetic_v<T> std::string number_text(T value) {
   char buffer[40];
   const auto result = std::to_chars(buffer, buffer + sizeof(buffer), value);
   std::string text(buffer, result.ptr);
@@ -46,7 +46,8 @@ std::string number_text(T value) {
 inline std::string limits_text(const Limits& limits) {
   std::string text;
   auto add = [&](const char* what, double bound) {
-    if (std::isfinite(bound)) text += std::string(text.empty() ? " " : " and ") + what + " " + number_text(bound);
+    if (std::isfinite(bound))
+      text += std::string(text.empty() ? " " : " and ") + what + " " + number_text(bound);
   };
   add("of at least", limits.min);
   add("above", limits.above);

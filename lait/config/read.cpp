@@ -12,8 +12,8 @@ namespace lait {
 namespace {
 
 // Pairs of keys of which a config has one at most.
-constexpr std::pair<const char*, const char*> kExclusive[] = {{"model.schedule", "model.independent_layers"},
-                                                              {"training.steps", "training.epochs"}};
+constexpr std::pair<const char*, const char*> kExclusive[] = {
+    {"model.schedule", "model.independent_layers"}, {"training.steps", "training.epochs"}};
 
 bool given(const FieldValues& values, const char* name) {
   const auto found = values.find(name);
@@ -40,28 +40,35 @@ class ConflictCheck {
     if (c_.task.empty()) missing("task", file);
     if (c_.model.path.empty()) missing("model.path", file);
     for (const auto& [a, b] : kExclusive) {
-      if (given(values_, a) && given(values_, b)) add(a, std::string("excludes ") + b + "; leave one of them out");
+      if (given(values_, a) && given(values_, b))
+        add(a, std::string("excludes ") + b + "; leave one of them out");
     }
     if (!c_.task.empty() && !tasks.empty() && std::ranges::find(tasks, c_.task) == tasks.end()) {
       std::string list;
       for (const std::string& task : tasks) list += (list.empty() ? "" : ", ") + task;
-      add("task", "expected one of {" + list + "}, got " + shown(c_.task) + did_you_mean(c_.task, tasks));
+      add("task",
+          "expected one of {" + list + "}, got " + shown(c_.task) + did_you_mean(c_.task, tasks));
     }
     const std::vector<Stage>& stages = c_.model.schedule;
-    const bool narrow = std::ranges::any_of(stages, [](const Stage& s) { return s.scope != Scope::kExample; });
-    if (c_.model.segment_format == SegmentFormat::kPair && (narrow || c_.model.independent_layers.value_or(0) > 0)) {
-      add("model.segment_format", "pair is the stock layout, for independent_layers: 0 only; use auto or standalone");
+    const bool narrow =
+        std::ranges::any_of(stages, [](const Stage& s) { return s.scope != Scope::kExample; });
+    if (c_.model.segment_format == SegmentFormat::kPair &&
+        (narrow || c_.model.independent_layers.value_or(0) > 0)) {
+      add("model.segment_format",
+          "pair is the stock layout, for independent_layers: 0 only; use auto or standalone");
     }
     for (size_t s = 1; s < stages.size(); ++s) {
       if (stages[s].scope < stages[s - 1].scope) {
-        add("model.schedule", "scopes may only widen (segment, group, example), got " + to_string(stages[s].scope) +
-                                  " after " + to_string(stages[s - 1].scope));
+        add("model.schedule", "scopes may only widen (segment, group, example), got " +
+                                  to_string(stages[s].scope) + " after " +
+                                  to_string(stages[s - 1].scope));
         break;
       }
     }
     if (c_.data.max_segment_tokens != 0 && c_.data.max_segment_tokens < kFewestTokens) {
-      add("data.max_segment_tokens", "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +
-                                         ", two of which are special, got " + std::to_string(c_.data.max_segment_tokens));
+      add("data.max_segment_tokens",
+          "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +
+              ", two of which are special, got " + std::to_string(c_.data.max_segment_tokens));
     }
   }
 
@@ -84,7 +91,8 @@ class ConflictCheck {
   Problems& problems_;
 };
 
-Config read_tree(const YamlNode& root, const Origin& file, const std::vector<std::string>& overrides, const std::vector<std::string>& tasks) {
+Config read_tree(const YamlNode& root, const Origin& file,
+                 const std::vector<std::string>& overrides, const std::vector<std::string>& tasks) {
   Problems problems;
   const FieldCollector collector(problems);
   const FieldValues from_file = collector.from_config(root, file);
@@ -99,19 +107,24 @@ Config read_tree(const YamlNode& root, const Origin& file, const std::vector<std
 
 }  // namespace
 
-Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
+Config parse_config(const std::string& text, const std::string& name,
+                    const std::vector<std::string>& overrides,
                     const std::vector<std::string>& tasks) {
   const Origin file{name};
   return read_tree(parse_yaml(text, file), file, overrides, tasks);
 }
 
-Config parse_config(const YamlNode& root, const std::string& name) { return read_tree(root, Origin{name}, {}, {}); }
+Config parse_config(const YamlNode& root, const std::string& name) {
+  return read_tree(root, Origin{name}, {}, {});
+}
 
 Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                    const std::vector<std::string>& tasks) {
   return parse_config(read_file(file), file.string(), overrides, tasks);
 }
 
-std::string text_override(const std::string& key, const std::string& text) { return key + "=" + yaml_text(text); }
+std::string text_override(const std::string& key, const std::string& text) {
+  return key + "=" + yaml_text(text);
+}
 
 }  // namespace lait

@@ -19,7 +19,8 @@ namespace lait {
 Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                    const std::vector<std::string>& tasks = {});
 // The same from text; `name` stands for the file in messages.
-Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides,
+Config parse_config(const std::string& text, const std::string& name,
+                    const std::vector<std::string>& overrides,
                     const std::vector<std::string>& tasks = {});
 // The same from a tree (yaml_tree.h), with any task.
 struct YamlNode;

@@ -14,12 +14,14 @@ namespace {
 
 // Bytes that a plain scalar may have anywhere; the first one must be a letter, "/" or "." ("../data").
 bool is_plain_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' ||
-         c == '-' || c == '+';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+         c == '.' || c == '_' || c == '-' || c == '+';
 }
 
 bool is_plain(const std::string& text) {
-  if (text.empty() || text == "..." || (text[0] >= '0' && text[0] <= '9') || text[0] == '-' || text[0] == '+') return false;
+  if (text.empty() || text == "..." || (text[0] >= '0' && text[0] <= '9') || text[0] == '-' ||
+      text[0] == '+')
+    return false;
   for (const char c : text) {
     if (!is_plain_byte(c)) return false;
   }
@@ -30,18 +32,13 @@ bool is_plain(const std::string& text) {
 }
 
 template <class T>
-  requires std::is_arithmetic_v<T>
-std::string value_text(T value) {
-  return number_text(value);
-}
+requires std::is_arithmetic_v<T> std::string value_text(T value) { return number_text(value); }
 template <class E>
-  requires std::is_enum_v<E>
-std::string value_text(E value) {
-  return to_string(value);
-}
+requires std::is_enum_v<E> std::string value_text(E value) { return to_string(value); }
 std::string value_text(const std::string& text) { return yaml_text(text); }
 std::string value_text(const Stage& stage) {
-  return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) + "}";
+  return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) +
+         "}";
 }
 template <class T>
 std::string value_text(const std::vector<T>& list) {
@@ -55,12 +52,18 @@ std::string value_text(const DataFiles& files) {
 
 // A schedule is a field that is not set when it is empty; so is an optional one without value.
 template <class T>
-bool is_set(const T&) { return true; }
+bool is_set(const T&) {
+  return true;
+}
 bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
 template <class T>
-bool is_set(const std::optional<T>& value) { return value.has_value(); }
+bool is_set(const std::optional<T>& value) {
+  return value.has_value();
+}
 template <class T>
-std::string value_text(const std::optional<T>& value) { return value_text(*value); }
+std::string value_text(const std::optional<T>& value) {
+  return value_text(*value);
+}
 
 struct Writer {
   std::string out, section;
@@ -70,7 +73,8 @@ struct Writer {
     const std::string of = dot == std::string::npos ? "" : name.substr(0, dot);
     if (of != section) out += of + ":\n";
     section = of;
-    if (is_set(value)) out += (of.empty() ? "" : "  ") + name.substr(dot + 1) + ": " + value_text(value) + "\n";
+    if (is_set(value))
+      out += (of.empty() ? "" : "  ") + name.substr(dot + 1) + ": " + value_text(value) + "\n";
   }
 };
 
@@ -88,12 +92,15 @@ std::string kind(const DataFiles*) { return "a file or a list"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }
 template <std::integral T>
-std::string kind(const T*) { return "a whole number"; }
+std::string kind(const T*) {
+  return "a whole number";
+}
 template <class E>
-  requires std::is_enum_v<E>
-std::string kind(const E*) { return "one of {" + choices<E>() + "}"; }
+requires std::is_enum_v<E> std::string kind(const E*) { return "one of {" + choices<E>() + "}"; }
 template <class T>
-std::string kind(const std::optional<T>*) { return kind(static_cast<const T*>(nullptr)); }
+std::string kind(const std::optional<T>*) {
+  return kind(static_cast<const T*>(nullptr));
+}
 
 struct Reference {
   std::string out;

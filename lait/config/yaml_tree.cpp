@@ -13,7 +13,7 @@ namespace lait {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 20;
-constexpr size_t kMaxDepth = 16;   // a config needs 4
+constexpr size_t kMaxDepth = 16;  // a config needs 4
 
 // Builds the tree from yaml-cpp's events. `path_` holds copies of the open lists and maps, innermost last.
 class TreeBuilder : public YAML::EventHandler {
@@ -32,7 +32,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     refuse(mark, "an alias (*name): configs have none; write the value out");
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     check(mark, tag, anchor);
     YamlNode node = at(mark, YamlNode::Kind::kScalar);
     if (value.find('\0') != std::string::npos) refuse(mark, "a value with a NUL character");
@@ -40,10 +41,12 @@ class TreeBuilder : public YAML::EventHandler {
     node.plain = tag == "?";
     close(std::move(node));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, YamlNode::Kind::kList);
   }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, YamlNode::Kind::kMap);
   }
   void OnSequenceEnd() override { close_top(); }
@@ -54,8 +57,10 @@ class TreeBuilder : public YAML::EventHandler {
     throw UserError(origin_.at(mark.line + 1) + ": " + what);
   }
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
-    if (anchor != YAML::NullAnchor) refuse(mark, "an anchor (&name): configs have none; write the value out");
-    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "a tag (" + shortened(tag) + "): configs have none; leave it out");
+    if (anchor != YAML::NullAnchor)
+      refuse(mark, "an anchor (&name): configs have none; write the value out");
+    if (!tag.empty() && tag != "?" && tag != "!")
+      refuse(mark, "a tag (" + shortened(tag) + "): configs have none; leave it out");
   }
   static YamlNode at(const YAML::Mark& mark, YamlNode::Kind kind) {
     YamlNode node;
@@ -63,9 +68,11 @@ class TreeBuilder : public YAML::EventHandler {
     node.line = mark.line + 1;
     return node;
   }
-  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+            YamlNode::Kind kind) {
     check(mark, tag, anchor);
-    if (path_.size() >= kMaxDepth) refuse(mark, "nested more than " + std::to_string(kMaxDepth) + " deep, which no config is");
+    if (path_.size() >= kMaxDepth)
+      refuse(mark, "nested more than " + std::to_string(kMaxDepth) + " deep, which no config is");
     path_.push_back(at(mark, kind));
   }
   void close(YamlNode node) {
@@ -91,10 +98,14 @@ class TreeBuilder : public YAML::EventHandler {
 
 std::string YamlNode::describe() const {
   switch (kind) {
-    case Kind::kScalar: return shown(scalar);
-    case Kind::kList: return "a list";
-    case Kind::kMap: return "a mapping";
-    default: return "nothing";
+    case Kind::kScalar:
+      return shown(scalar);
+    case Kind::kList:
+      return "a list";
+    case Kind::kMap:
+      return "a mapping";
+    default:
+      return "nothing";
   }
 }
 
@@ -110,10 +121,12 @@ bool is_utf8(const std::string& text) {
 
 YamlNode parse_yaml(const std::string& text, const Origin& origin) {
   if (text.size() > kMaxBytes) {
-    throw UserError(origin.name + ": expected a config of at most 1 MiB, got " + std::to_string(text.size()) + " bytes");
+    throw UserError(origin.name + ": expected a config of at most 1 MiB, got " +
+                    std::to_string(text.size()) + " bytes");
   }
   if (!is_utf8(text)) throw UserError(origin.name + ": expected text in UTF-8");
-  if (text.find('\0') != std::string::npos) throw UserError(origin.name + ": expected text, got a NUL byte");
+  if (text.find('\0') != std::string::npos)
+    throw UserError(origin.name + ": expected text, got a NUL byte");
   TreeBuilder builder(origin);
   try {
     std::istringstream in(text);
@@ -123,7 +136,8 @@ YamlNode parse_yaml(const std::string& text, const Origin& origin) {
   } catch (const YAML::Exception& error) {
     const int line = error.mark.is_null() ? 0 : error.mark.line + 1;
     const bool tabs = text.find('\t') != std::string::npos;
-    throw UserError(origin.at(line) + ": not valid YAML: " + shortened(error.msg) + (tabs ? " (YAML does not indent with tabs)" : ""));
+    throw UserError(origin.at(line) + ": not valid YAML: " + shortened(error.msg) +
+                    (tabs ? " (YAML does not indent with tabs)" : ""));
   }
   return builder.take();
 }

@@ -11,10 +11,11 @@ namespace lait {
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  std::string scalar;           // of kScalar
-  bool plain = false;           // a scalar without quotes: "3" in quotes is no number
-  int line = 0;                 // from 1
-  std::vector<YamlNode> items;  // kList: the entries; kMap: key, value, key, value …, keys repeated where the text does
+  std::string scalar;  // of kScalar
+  bool plain = false;  // a scalar without quotes: "3" in quotes is no number
+  int line = 0;        // from 1
+  std::vector<YamlNode>
+      items;  // kList: the entries; kMap: key, value, key, value …, keys repeated where the text does
 
   bool is_scalar() const { return kind == Kind::kScalar; }
   // "'text'", "a list", "a mapping" or "nothing", for messages.
@@ -25,7 +26,9 @@ struct YamlNode {
 struct Origin {
   std::string name;
   int override_number = 0;  // from 1; 0: a file
-  std::string at(int line) const { return override_number == 0 && line > 0 ? name + ":" + std::to_string(line) : name; }
+  std::string at(int line) const {
+    return override_number == 0 && line > 0 ? name + ":" + std::to_string(line) : name;
+  }
 };
 
 // Throws UserError "origin:line: …"; an empty text is kNull.

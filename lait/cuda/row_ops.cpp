@@ -20,15 +20,18 @@ auto on_device_of(const Tensor& x, void (*kernel)(const Params&)) {
 }
 
 Tensor dropout_add_cuda(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
-                        const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
+                        const Tensor& row_positions, double p, int64_t seed, int64_t step,
+                        int64_t layer, int64_t site) {
   const c10::DeviceGuard guard(x.device());
-  return rowwise::dropout_add(on_device_of(x, kernels::cuda::dropout_add), x, residual, row_unit_ids, row_positions, p, seed,
-                              step, layer, site);
+  return rowwise::dropout_add(on_device_of(x, kernels::cuda::dropout_add), x, residual,
+                              row_unit_ids, row_positions, p, seed, step, layer, site);
 }
 
-Tensor gather_rows_backward_cuda(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
+Tensor gather_rows_backward_cuda(const Tensor& dout, const Tensor& inverse_offsets,
+                                 const Tensor& inverse) {
   const c10::DeviceGuard guard(dout.device());
-  return rowwise::gather_rows_backward(on_device_of(dout, kernels::cuda::gather_adjoint), dout, inverse_offsets, inverse);
+  return rowwise::gather_rows_backward(on_device_of(dout, kernels::cuda::gather_adjoint), dout,
+                                       inverse_offsets, inverse);
 }
 
 Tensor unit_mean_cuda(const Tensor& x, const Tensor& offsets) {
@@ -36,9 +39,11 @@ Tensor unit_mean_cuda(const Tensor& x, const Tensor& offsets) {
   return rowwise::unit_mean(on_device_of(x, kernels::cuda::unit_mean_forward), x, offsets);
 }
 
-Tensor unit_mean_backward_cuda(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
+Tensor unit_mean_backward_cuda(const Tensor& dout, const Tensor& offsets, int64_t num_rows,
+                               at::ScalarType dtype) {
   const c10::DeviceGuard guard(dout.device());
-  return rowwise::unit_mean_backward(on_device_of(dout, kernels::cuda::unit_mean_backward), dout, offsets, num_rows, dtype);
+  return rowwise::unit_mean_backward(on_device_of(dout, kernels::cuda::unit_mean_backward), dout,
+                                     offsets, num_rows, dtype);
 }
 
 TORCH_LIBRARY_IMPL(lait, CUDA, m) {

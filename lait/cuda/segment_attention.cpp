@@ -14,9 +14,12 @@ namespace {
 using namespace attention;
 
 void add_cuda(kernels::SegmentAttentionParams& p, const Tensor& q, const Settings& s) {
-  TORCH_CHECK(s.work, kOp, ": CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
+  TORCH_CHECK(
+      s.work, kOp,
+      ": CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
   using kernels::kTeamSizes, kernels::kWorkCounts;
-  TORCH_CHECK(s.work_blocks.size() == kWorkCounts, kOp, ": work_blocks must be ", kWorkCounts, " numbers, got ", s.work_blocks.size());
+  TORCH_CHECK(s.work_blocks.size() == kWorkCounts, kOp, ": work_blocks must be ", kWorkCounts,
+              " numbers, got ", s.work_blocks.size());
   int64_t blocks = 0;
   for (int64_t i = 0; i < kWorkCounts; ++i) {
     p.work.blocks[i / kTeamSizes][i % kTeamSizes] = static_cast<int32_t>(s.work_blocks[i]);
@@ -26,8 +29,9 @@ void add_cuda(kernels::SegmentAttentionParams& p, const Tensor& q, const Setting
   p.stream = current_stream(q.device());
 }
 
-std::tuple<Tensor, Tensor> forward_cuda(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
-                                        const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
+std::tuple<Tensor, Tensor> forward_cuda(const Tensor& q, const Tensor& k, const Tensor& v,
+                                        const Tensor& q_offsets, const Tensor& k_offsets,
+                                        LAIT_SETTINGS_ARGS) {
   const c10::DeviceGuard guard(q.device());
   const Settings s = LAIT_SETTINGS;
   auto launch = [&](kernels::SegmentAttentionParams& p) {
@@ -42,11 +46,13 @@ Tensor backward_cuda(LAIT_BACKWARD_ARGS) {
   const Settings s = LAIT_SETTINGS;
   auto launch = [&](kernels::SegmentAttentionGradParams& g) {
     add_cuda(g.forward, q, s);
-    const Tensor workspace = at::empty({kernels::cuda::backward_workspace_bytes(g)}, q.options().dtype(at::kByte));
+    const Tensor workspace =
+        at::empty({kernels::cuda::backward_workspace_bytes(g)}, q.options().dtype(at::kByte));
     g.workspace = workspace.mutable_data_ptr();
     kernels::cuda::segment_attention_backward(g);
   };
-  return attention::backward(launch, {dq, dk, dv}, dout, {q, k, v}, out, lse, q_offsets, k_offsets, s);
+  return attention::backward(launch, {dq, dk, dv}, dout, {q, k, v}, out, lse, q_offsets, k_offsets,
+                             s);
 }
 
 TORCH_LIBRARY_IMPL(lait, CUDA, m) {

@@ -6,7 +6,8 @@
 
 namespace lait {
 
-std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset, std::span<const int64_t> order,
+std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset,
+                                                     std::span<const int64_t> order,
                                                      int64_t batch_size, BatchBy by) {
   std::vector<std::vector<int64_t>> batches;
   int64_t used = 0;
@@ -22,10 +23,12 @@ std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset, std
   return batches;
 }
 
-std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size, BatchBy by) {
+std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size,
+                                                    BatchBy by) {
   std::vector<int64_t> order(dataset.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::ranges::greater(), [&](int64_t i) { return dataset.example_length(i); });
+  std::ranges::stable_sort(order, std::ranges::greater(),
+                           [&](int64_t i) { return dataset.example_length(i); });
   return split_into_batches(dataset, order, batch_size, by);
 }
 

@@ -10,9 +10,11 @@
 namespace lait {
 
 // Consecutive runs of `order`, each of at most batch_size examples or tokens (one example at least).
-std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset, std::span<const int64_t> order,
+std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset,
+                                                     std::span<const int64_t> order,
                                                      int64_t batch_size, BatchBy by);
 // Batches of at most `batch_size` examples (or tokens) of similar lengths, all examples once, for evaluation: longest first.
-std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size, BatchBy by);
+std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size,
+                                                    BatchBy by);
 
 }  // namespace lait

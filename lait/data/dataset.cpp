@@ -44,15 +44,18 @@ Lengths longest_first(int64_t first, int64_t second, int64_t limit) {
 
 }  // namespace
 
-Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options) {
+Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer,
+                 const TokenizeOptions& options) {
   SequenceIndex index;
   std::vector<int32_t> tokens, first, second;
   auto overflow = [&](size_t e, int64_t length) {
     if (options.on_overflow != OnOverflow::kError) return;
     const std::string& id = examples[e].id;
     throw TooLong("example " + (id.empty() ? std::to_string(e + 1) : "'" + id + "'"), e,
-                  "expected at most " + std::to_string(options.max_tokens) + " tokens, got " + std::to_string(length) +
-                      "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: truncate (of a checkpoint: in its lait.yaml)");
+                  "expected at most " + std::to_string(options.max_tokens) + " tokens, got " +
+                      std::to_string(length) +
+                      "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: "
+                      "truncate (of a checkpoint: in its lait.yaml)");
   };
   auto add = [&](int64_t first_length, bool truncated) {
     const auto next = static_cast<int32_t>(num_sequences());
@@ -76,14 +79,19 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, 
       first.clear();
       second.clear();
       tokenizer.encode(example.segments[0], first);
-      for (size_t s = 1; s < example.segments.size(); ++s) tokenizer.encode(example.segments[s], second);
+      for (size_t s = 1; s < example.segments.size(); ++s)
+        tokenizer.encode(example.segments[s], second);
       const bool has_second = example.segments.size() > 1;
       const int64_t special = has_second ? 3 : 2;
       const auto length = static_cast<int64_t>(first.size() + second.size()) + special;
       if (length > options.max_tokens) overflow(e, length);
-      const Lengths kept = has_second ? longest_first(static_cast<int64_t>(first.size()), static_cast<int64_t>(second.size()),
-                                                      options.max_tokens - special)
-                                      : Lengths{std::min<int64_t>(static_cast<int64_t>(first.size()), options.max_tokens - special), 0};
+      const Lengths kept =
+          has_second
+              ? longest_first(static_cast<int64_t>(first.size()),
+                              static_cast<int64_t>(second.size()), options.max_tokens - special)
+              : Lengths{std::min<int64_t>(static_cast<int64_t>(first.size()),
+                                          options.max_tokens - special),
+                        0};
       tokens.assign(1, tokenizer.cls_id());
       tokens.insert(tokens.end(), first.begin(), first.begin() + kept.first);
       tokens.push_back(tokenizer.sep_id());
@@ -105,7 +113,8 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, 
           tokens.resize(options.max_tokens);
           tokens.back() = tokenizer.sep_id();
         }
-        out.sequences.push_back(add(static_cast<int64_t>(tokens.size()), length > options.max_tokens));
+        out.sequences.push_back(
+            add(static_cast<int64_t>(tokens.size()), length > options.max_tokens));
       }
     }
     examples_.push_back(std::move(out));
@@ -123,7 +132,8 @@ uint32_t Dataset::checksum() const {
   const auto add = [&](const auto& values) {
     const auto size = static_cast<uint64_t>(values.size());
     crc = crc32_z(crc, reinterpret_cast<const Bytef*>(&size), sizeof(size));
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(values.data()), values.size() * sizeof(values[0]));
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(values.data()),
+                  values.size() * sizeof(values[0]));
   };
   add(tokens_);
   add(offsets_);

@@ -18,13 +18,15 @@ namespace lait {
 
 struct TokenizeOptions {
   SegmentFormat format = SegmentFormat::kStandalone;  // kStandalone or kPair
-  int64_t max_tokens = 512;       // of a sequence, special tokens included; at least kFewestTokens, at most the model's positions
+  int64_t max_tokens =
+      512;  // of a sequence, special tokens included; at least kFewestTokens, at most the model's positions
   OnOverflow on_overflow = OnOverflow::kTruncate;
 };
 
 struct TokenizedExample {
-  std::vector<int32_t> sequences;  // standalone: one for each segment, in order; pair: the one sequence
-  std::vector<int32_t> groups;     // as Example::groups; empty: none
+  std::vector<int32_t>
+      sequences;  // standalone: one for each segment, in order; pair: the one sequence
+  std::vector<int32_t> groups;  // as Example::groups; empty: none
   double label = -1;
 };
 
@@ -39,7 +41,8 @@ struct TooLong : UserError {
 class Dataset {
  public:
   // Throws TooLong.
-  Dataset(std::span<const Example> examples, const Tokenizer& tokenizer, const TokenizeOptions& options);
+  Dataset(std::span<const Example> examples, const Tokenizer& tokenizer,
+          const TokenizeOptions& options);
 
   int64_t size() const { return static_cast<int64_t>(examples_.size()); }
   const TokenizedExample& example(int64_t i) const { return examples_[i]; }

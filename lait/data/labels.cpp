@@ -32,10 +32,13 @@ std::vector<std::string> label_set(std::span<const Example> examples) {
   std::set<std::string> labels;
   size_t bytes = 0;
   for (const Example& example : examples) {
-    if (!example.label_text.empty() && labels.insert(example.label_text).second) bytes += example.label_text.size();
+    if (!example.label_text.empty() && labels.insert(example.label_text).second)
+      bytes += example.label_text.size();
     if (labels.size() > kMaxLabels || bytes > kMaxLabelBytes) {
-      throw UserError("the data: expected at most " + std::to_string(kMaxLabels) + " different labels, of " + std::to_string(kMaxLabelBytes) +
-                      " bytes together, got more; numbers to be predicted want model.head: regression");
+      throw UserError(
+          "the data: expected at most " + std::to_string(kMaxLabels) + " different labels, of " +
+          std::to_string(kMaxLabelBytes) +
+          " bytes together, got more; numbers to be predicted want model.head: regression");
     }
   }
   return {labels.begin(), labels.end()};
@@ -46,7 +49,8 @@ void assign_labels(std::span<Example> examples, const std::vector<std::string>& 
     if (examples[i].label_text.empty()) continue;  // none
     const auto found = std::ranges::find(labels, examples[i].label_text);
     if (found == labels.end()) {
-      throw UserError(name_of(examples, i) + ": expected one of the training data's labels {" + listed(labels) + "}, got " + shown(examples[i].label_text));
+      throw UserError(name_of(examples, i) + ": expected one of the training data's labels {" +
+                      listed(labels) + "}, got " + shown(examples[i].label_text));
     }
     examples[i].label = static_cast<double>(found - labels.begin());
   }
@@ -62,7 +66,9 @@ void assign_scores(std::span<Example> examples) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-      throw UserError(name_of(examples, i) + ": expected a number as label (model.head is regression), got " + shown(text));
+      throw UserError(name_of(examples, i) +
+                      ": expected a number as label (model.head is regression), got " +
+                      shown(text));
     }
     examples[i].label = value;
   }

@@ -13,11 +13,11 @@ namespace {
 
 // What of a level only packing needs. Units are numbered in row order.
 struct Units {
-  std::vector<int32_t> row_begin{0};                // (G + 1)
-  std::vector<int32_t> segment_begin{0};            // (G + 1) ordinals of each unit's segments
-  std::vector<int32_t> segment_rows{0};             // (segments + 1) rows where each segment begins
-  std::vector<int32_t> ids;                         // (G) dropout ids
-  std::vector<std::vector<int32_t>> of_example;     // (B) the units of each example, in order
+  std::vector<int32_t> row_begin{0};             // (G + 1)
+  std::vector<int32_t> segment_begin{0};         // (G + 1) ordinals of each unit's segments
+  std::vector<int32_t> segment_rows{0};          // (segments + 1) rows where each segment begins
+  std::vector<int32_t> ids;                      // (G) dropout ids
+  std::vector<std::vector<int32_t>> of_example;  // (B) the units of each example, in order
 
   int32_t size() const { return static_cast<int32_t>(ids.size()); }
   int32_t rows() const { return row_begin.back(); }
@@ -47,15 +47,17 @@ class Packer {
 
  private:
   Slice put(const std::vector<int32_t>& values) {
-    const Slice slice{static_cast<int64_t>(batch_.ints.size()), static_cast<int64_t>(values.size())};
+    const Slice slice{static_cast<int64_t>(batch_.ints.size()),
+                      static_cast<int64_t>(values.size())};
     batch_.ints.insert(batch_.ints.end(), values.begin(), values.end());
     return slice;
   }
 
   Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
     if (plan_.cuda_head_dim == 0) return {};
-    const kernels::HostWorkList list = kernels::make_work_list(q_offsets.data(), k_offsets.data(),
-                                                               static_cast<int64_t>(q_offsets.size()) - 1, plan_.cuda_head_dim);
+    const kernels::HostWorkList list =
+        kernels::make_work_list(q_offsets.data(), k_offsets.data(),
+                                static_cast<int64_t>(q_offsets.size()) - 1, plan_.cuda_head_dim);
     return {put(list.tiles), list.counts()};
   }
 
@@ -119,7 +121,8 @@ class Packer {
         if (!is_new) return found->second;
       }
       for (int32_t part : parts) {
-        for (int32_t r = from.row_begin[part]; r < from.row_begin[part + 1]; ++r) index.push_back(r);
+        for (int32_t r = from.row_begin[part]; r < from.row_begin[part + 1]; ++r)
+          index.push_back(r);
         for (int32_t s = from.segment_begin[part]; s < from.segment_begin[part + 1]; ++s) {
           const int32_t length = from.segment_rows[s + 1] - from.segment_rows[s];
           units.segment_rows.push_back(units.segment_rows.back() + length);
@@ -134,15 +137,18 @@ class Packer {
       const TokenizedExample& example = dataset_.example(indices_[e]);
       auto& of_example = units.of_example.emplace_back();
       if (scope == Scope::kExample) {
-        of_example.push_back(add_unit(from.of_example[e], static_cast<int32_t>(indices_[e]), /*share=*/false));
+        of_example.push_back(
+            add_unit(from.of_example[e], static_cast<int32_t>(indices_[e]), /*share=*/false));
         continue;
       }
       if (example.groups.empty()) {
-        throw UserError("model.schedule has a group stage, but example " + std::to_string(indices_[e] + 1) +
+        throw UserError("model.schedule has a group stage, but example " +
+                        std::to_string(indices_[e] + 1) +
                         " has no groups; give its groups or use the scopes segment and example");
       }
       std::vector<int32_t> parts;
-      uint32_t id = 2166136261u;  // FNV-1a over the group's distinct sequences: the same group has the same mask
+      uint32_t id =
+          2166136261u;  // FNV-1a over the group's distinct sequences: the same group has the same mask
       for (size_t s = 0; s < example.groups.size(); ++s) {
         parts.push_back(from.of_example[e][s]);
         id = (id ^ static_cast<uint32_t>(example.sequences[s])) * 16777619u;
@@ -154,7 +160,8 @@ class Packer {
       }
     }
     join_index_ = index;
-    batch_.levels[level].from_previous = put_gather(std::move(index), round_rows(units.rows()), round_rows(from.rows()));
+    batch_.levels[level].from_previous =
+        put_gather(std::move(index), round_rows(units.rows()), round_rows(from.rows()));
   }
 
   void add_level(size_t l, Scope scope) {
@@ -223,7 +230,8 @@ class Packer {
     pool.row_positions = put(std::vector<int32_t>(rows, 0));
     if (plan_.pooling == Pooling::kCls || plan_.pooling == Pooling::kClsSegments) {
       std::vector<int32_t> index;
-      for (const auto& units : last.of_example) index.push_back(pruned ? units[0] : last.row_begin[units[0]]);
+      for (const auto& units : last.of_example)
+        index.push_back(pruned ? units[0] : last.row_begin[units[0]]);
       if (pruned) {
         pool.first_unit = put_gather(std::move(index), rows, batch_.first_rows.num_rows);
       } else {

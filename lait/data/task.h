@@ -12,29 +12,33 @@
 namespace lait {
 
 struct ReadOptions {
-  int64_t skip_bad_lines = 0;   // malformed lines tolerated in all; one more throws
+  int64_t skip_bad_lines = 0;  // malformed lines tolerated in all; one more throws
 };
 
 struct ReadCounts {
   int64_t examples = 0;
-  int64_t bad_lines = 0;        // malformed, tolerated through skip_bad_lines
-  int64_t unlabelled = 0;       // dropped because the native format marks them as without gold label (SNLI's "-")
+  int64_t bad_lines = 0;  // malformed, tolerated through skip_bad_lines
+  int64_t unlabelled =
+      0;  // dropped because the native format marks them as without gold label (SNLI's "-")
 };
 
 class Task {
  public:
   virtual ~Task() = default;
   virtual std::string name() const = 0;
-  virtual std::vector<std::string> segment_names() const = 0;  // e.g. {"premise", "hypothesis"}; empty: any number (jsonl)
-  virtual std::vector<std::string> labels() const = 0;         // index = label id; empty: regression, or found in the data (jsonl)
+  virtual std::vector<std::string> segment_names()
+      const = 0;  // e.g. {"premise", "hypothesis"}; empty: any number (jsonl)
+  virtual std::vector<std::string> labels()
+      const = 0;  // index = label id; empty: regression, or found in the data (jsonl)
   virtual bool regression() const { return false; }
   // Whether the labels are whatever the training data has; see labels.h. jsonl only: a classifier or a regression.
   virtual bool open_labels() const { return false; }
-  virtual std::vector<std::string> metrics() const = 0;        // names known to eval/metrics.h; the first selects the best checkpoint
-  virtual std::string formats() const = 0;                     // one line for --help and errors: the files it reads
+  virtual std::vector<std::string> metrics()
+      const = 0;  // names known to eval/metrics.h; the first selects the best checkpoint
+  virtual std::string formats() const = 0;  // one line for --help and errors: the files it reads
   // Appends the examples of one file, in the file's order. Throws UserError "file:line: expected …, got …".
-  virtual void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out,
-                    ReadCounts& counts) const = 0;
+  virtual void read(const std::filesystem::path& file, const ReadOptions& options,
+                    std::vector<Example>& out, ReadCounts& counts) const = 0;
 };
 
 std::vector<std::string> task_names();

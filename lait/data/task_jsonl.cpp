@@ -9,20 +9,27 @@ namespace {
 std::string label_text(const nlohmann::json& label) {
   if (label.is_string()) {
     const auto text = label.get<std::string>();
-    if (text.find('\0') != text.npos) throw BadLine("expected text in the field \"label\", got a NUL in it");  // lait.yaml could not say it
+    if (text.find('\0') != text.npos)
+      throw BadLine(
+          "expected text in the field \"label\", got a NUL in it");  // lait.yaml could not say it
     return text;
   }
   if (label.is_number() || label.is_boolean()) return label.dump();
-  throw BadLine(std::string("expected text or a number in the field \"label\", got ") + label.type_name());
+  throw BadLine(std::string("expected text or a number in the field \"label\", got ") +
+                label.type_name());
 }
 
 void read_groups(const nlohmann::json& groups, Example& example) {
-  constexpr const char* kExpected = "expected \"groups\": a whole number for each segment, from 0, each the one before or one more";
-  if (!groups.is_array() || groups.size() != example.segments.size()) throw BadLine(std::string(kExpected) + ", got " + shown(groups.dump()));
+  constexpr const char* kExpected =
+      "expected \"groups\": a whole number for each segment, from 0, each the one before or one "
+      "more";
+  if (!groups.is_array() || groups.size() != example.segments.size())
+    throw BadLine(std::string(kExpected) + ", got " + shown(groups.dump()));
   for (const auto& group : groups) {
     const int64_t before = example.groups.empty() ? -1 : example.groups.back();
     const int64_t value = group.is_number_integer() ? group.get<int64_t>() : -1;
-    if (value < 0 || value < before || value > before + 1) throw BadLine(std::string(kExpected) + ", got " + shown(groups.dump()));
+    if (value < 0 || value < before || value > before + 1)
+      throw BadLine(std::string(kExpected) + ", got " + shown(groups.dump()));
     example.groups.push_back(static_cast<int32_t>(value));
   }
 }
@@ -30,15 +37,21 @@ void read_groups(const nlohmann::json& groups, Example& example) {
 class Jsonl : public Task {
  public:
   Jsonl(std::string name, std::vector<std::string> segment_names, std::vector<std::string> labels)
-      : name_(std::move(name)), segment_names_(std::move(segment_names)), labels_(std::move(labels)) {}
+      : name_(std::move(name)),
+        segment_names_(std::move(segment_names)),
+        labels_(std::move(labels)) {}
   std::string name() const override { return name_; }
   std::vector<std::string> segment_names() const override { return segment_names_; }
   std::vector<std::string> labels() const override { return labels_; }
   bool open_labels() const override { return labels_.empty(); }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
-  std::string formats() const override { return "JSON lines {\"segments\": [\"…\", \"…\"], \"label\": …}, optionally with \"groups\" and \"id\""; }
+  std::string formats() const override {
+    return "JSON lines {\"segments\": [\"…\", \"…\"], \"label\": …}, optionally with \"groups\" "
+           "and \"id\"";
+  }
 
-  void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
+  void read(const std::filesystem::path& file, const ReadOptions& options,
+            std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
       Example example = parse(line);
@@ -51,9 +64,11 @@ class Jsonl : public Task {
   Example parse(const std::string& line) const {
     Example example = parse_segments(line);
     if (!segment_names_.empty() && example.segments.size() != segment_names_.size()) {
-      throw BadLine("expected " + std::to_string(segment_names_.size()) + " segments, got " + std::to_string(example.segments.size()));
+      throw BadLine("expected " + std::to_string(segment_names_.size()) + " segments, got " +
+                    std::to_string(example.segments.size()));
     }
-    if (example.label_text.empty()) throw BadLine("expected the field \"label\", got none or an empty one");
+    if (example.label_text.empty())
+      throw BadLine("expected the field \"label\", got none or an empty one");
     if (!labels_.empty()) {
       example.label = label_index(example.label_text, labels_);
       example.label_text.clear();
@@ -77,17 +92,23 @@ Example parse_segments(const std::string& line) {
   Example example;
   const auto segments = object.find("segments");
   if (segments == object.end() || !segments->is_array() || segments->empty()) {
-    throw BadLine("expected \"segments\": a list of at least one text, got " + (segments == object.end() ? "none" : shown(segments->dump())));
+    throw BadLine("expected \"segments\": a list of at least one text, got " +
+                  (segments == object.end() ? "none" : shown(segments->dump())));
   }
   for (const auto& segment : *segments) {
-    if (!segment.is_string()) throw BadLine(std::string("expected texts in \"segments\", got ") + segment.type_name());
+    if (!segment.is_string())
+      throw BadLine(std::string("expected texts in \"segments\", got ") + segment.type_name());
     example.segments.push_back(segment.get<std::string>());
   }
-  if (object.contains("groups") && !object["groups"].is_null()) read_groups(object["groups"], example);
-  if (object.contains("label") && !object["label"].is_null()) example.label_text = label_text(object["label"]);
+  if (object.contains("groups") && !object["groups"].is_null())
+    read_groups(object["groups"], example);
+  if (object.contains("label") && !object["label"].is_null())
+    example.label_text = label_text(object["label"]);
   if (object.contains("id") && !object["id"].is_null()) {
     const auto& id = object["id"];
-    if (!id.is_string() && !id.is_number_integer()) throw BadLine(std::string("expected text or a whole number in the field \"id\", got ") + id.type_name());
+    if (!id.is_string() && !id.is_number_integer())
+      throw BadLine(std::string("expected text or a whole number in the field \"id\", got ") +
+                    id.type_name());
     example.id = id.is_string() ? id.get<std::string>() : id.dump();
   }
   return example;

@@ -8,7 +8,9 @@
 namespace lait {
 namespace {
 
-bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == std::string::npos; }
+bool is_blank(const std::string& line) {
+  return line.find_first_not_of(" \t\r") == std::string::npos;
+}
 
 }  // namespace
 
@@ -19,8 +21,10 @@ std::string first_line(LineReader& reader, const std::filesystem::path& file) {
   throw UserError(file.string() + ": expected examples, got an empty file");
 }
 
-void for_each_line(LineReader& reader, const std::filesystem::path& file, const ReadOptions& options, ReadCounts& counts,
-                   const std::function<void(const std::string&)>& body, std::optional<std::string> first) {
+void for_each_line(LineReader& reader, const std::filesystem::path& file,
+                   const ReadOptions& options, ReadCounts& counts,
+                   const std::function<void(const std::string&)>& body,
+                   std::optional<std::string> first) {
   int64_t bad = 0;
   bool any = false;
   for (auto line = first ? std::move(first) : reader.next(); line; line = reader.next()) {
@@ -32,12 +36,15 @@ void for_each_line(LineReader& reader, const std::filesystem::path& file, const 
       if (++bad > options.skip_bad_lines) {
         const bool spent = options.skip_bad_lines > 0 || counts.bad_lines > 0;
         throw UserError(reader.where() + ": " + error.what() + "; mend the line" +
-                        (spent ? " or raise data.skip_bad_lines (now used up)" : " or set data.skip_bad_lines"));
+                        (spent ? " or raise data.skip_bad_lines (now used up)"
+                               : " or set data.skip_bad_lines"));
       }
       ++counts.bad_lines;
     }
   }
-  if (!any) throw UserError(file.string() + ": expected examples, got " + (reader.line_number() == 0 ? "an empty file" : "none"));
+  if (!any)
+    throw UserError(file.string() + ": expected examples, got " +
+                    (reader.line_number() == 0 ? "an empty file" : "none"));
 }
 
 nlohmann::json parse_object(const std::string& line) {
@@ -46,7 +53,9 @@ nlohmann::json parse_object(const std::string& line) {
     object = parse_json_text(line);
   } catch (const BadJson& error) {
     if (error.byte == 0) throw BadLine(error.what());
-    throw BadLine("expected a JSON object, got " + (error.invalid_utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " + std::to_string(error.byte));
+    throw BadLine("expected a JSON object, got " +
+                  (error.invalid_utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " +
+                  std::to_string(error.byte));
   }
   if (!object.is_object()) throw BadLine("expected a JSON object, got " + shown(line));
   return object;
@@ -54,8 +63,11 @@ nlohmann::json parse_object(const std::string& line) {
 
 std::string text_field(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
-  if (found == object.end()) throw BadLine(std::string("expected the field \"") + name + "\", got none");
-  if (!found->is_string()) throw BadLine(std::string("expected text in the field \"") + name + "\", got " + found->type_name());
+  if (found == object.end())
+    throw BadLine(std::string("expected the field \"") + name + "\", got none");
+  if (!found->is_string())
+    throw BadLine(std::string("expected text in the field \"") + name + "\", got " +
+                  found->type_name());
   return found->get<std::string>();
 }
 
@@ -72,17 +84,20 @@ std::vector<std::string> split_tabs(const std::string& line) {
 std::vector<std::string> split_cells(const std::string& line, size_t width) {
   std::vector<std::string> cells = split_tabs(line);
   if (cells.size() == width) return cells;
-  throw BadLine("expected " + std::to_string(width) + " tab-separated columns, got " + std::to_string(cells.size()));
+  throw BadLine("expected " + std::to_string(width) + " tab-separated columns, got " +
+                std::to_string(cells.size()));
 }
 
-std::vector<size_t> find_columns(const std::vector<std::string>& header, const std::vector<std::string>& names, const std::string& where) {
+std::vector<size_t> find_columns(const std::vector<std::string>& header,
+                                 const std::vector<std::string>& names, const std::string& where) {
   std::vector<size_t> out;
   for (const std::string& name : names) {
     const auto count = std::ranges::count(header, name);
     if (count != 1) {
       std::string columns;
       for (const std::string& column : header) columns += (columns.empty() ? "" : " ") + column;
-      throw UserError(where + ": expected a tab-separated header with the column " + name + (count > 1 ? " once" : "") + ", got " + shown(columns));
+      throw UserError(where + ": expected a tab-separated header with the column " + name +
+                      (count > 1 ? " once" : "") + ", got " + shown(columns));
     }
     out.push_back(static_cast<size_t>(std::ranges::find(header, name) - header.begin()));
   }

@@ -26,8 +26,10 @@ std::string first_line(LineReader& reader, const std::filesystem::path& file);
 // Calls body(line) for each line that is not blank, beginning with `first` where the reader has given a line already. A BadLine
 // is counted while options.skip_bad_lines allows, else thrown as a UserError "file:line: …". Throws UserError where there
 // is no line to call it for.
-void for_each_line(LineReader& reader, const std::filesystem::path& file, const ReadOptions& options, ReadCounts& counts,
-                   const std::function<void(const std::string&)>& body, std::optional<std::string> first = std::nullopt);
+void for_each_line(LineReader& reader, const std::filesystem::path& file,
+                   const ReadOptions& options, ReadCounts& counts,
+                   const std::function<void(const std::string&)>& body,
+                   std::optional<std::string> first = std::nullopt);
 
 // A JSON object. Throws BadLine: not JSON (invalid UTF-8 included), not an object, nested too deeply, a field twice.
 nlohmann::json parse_object(const std::string& line);
@@ -38,7 +40,8 @@ std::vector<std::string> split_tabs(const std::string& line);
 // The same for a line that must have as many cells as its header. Throws BadLine.
 std::vector<std::string> split_cells(const std::string& line, size_t width);
 // Places of the named columns in a header; `where` is its file and line. Throws UserError where one is not there once.
-std::vector<size_t> find_columns(const std::vector<std::string>& header, const std::vector<std::string>& names, const std::string& where);
+std::vector<size_t> find_columns(const std::vector<std::string>& header,
+                                 const std::vector<std::string>& names, const std::string& where);
 
 // Index of a label. Throws BadLine naming the labels.
 double label_index(const std::string& label, const std::vector<std::string>& labels);

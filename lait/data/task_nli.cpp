@@ -13,25 +13,31 @@ constexpr const char* kNoGold = "-";
 
 class Nli : public Task {
  public:
-  Nli(std::string name, std::vector<std::string> labels) : name_(std::move(name)), labels_(std::move(labels)) {}
+  Nli(std::string name, std::vector<std::string> labels)
+      : name_(std::move(name)), labels_(std::move(labels)) {}
   std::string name() const override { return name_; }
   std::vector<std::string> segment_names() const override { return {"premise", "hypothesis"}; }
   std::vector<std::string> labels() const override { return labels_; }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::string formats() const override {
-    return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a TSV with the columns sentence1, sentence2, gold_label or label";
+    return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a "
+           "TSV with the columns sentence1, sentence2, gold_label or label";
   }
 
-  void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
+  void read(const std::filesystem::path& file, const ReadOptions& options,
+            std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     std::string first = first_line(reader, file);
     if (first[first.find_first_not_of(" \t")] == '{') {
-      for_each_line(reader, file, options, counts, [&](const std::string& line) { add(json_example(line), out, counts); }, std::move(first));
+      for_each_line(
+          reader, file, options, counts,
+          [&](const std::string& line) { add(json_example(line), out, counts); }, std::move(first));
       return;
     }
     const auto header = split_tabs(first);
     const bool gold = std::ranges::find(header, "label") == header.end();
-    const auto columns = find_columns(header, {"sentence1", "sentence2", gold ? "gold_label" : "label"}, reader.where());
+    const auto columns = find_columns(
+        header, {"sentence1", "sentence2", gold ? "gold_label" : "label"}, reader.where());
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
       const auto cells = split_cells(line, header.size());
       Example example;
@@ -46,7 +52,8 @@ class Nli : public Task {
     const nlohmann::json object = parse_object(line);
     const bool original = object.contains("sentence1");
     Example example;
-    example.segments = {text_field(object, original ? "sentence1" : "premise"), text_field(object, original ? "sentence2" : "hypothesis")};
+    example.segments = {text_field(object, original ? "sentence1" : "premise"),
+                        text_field(object, original ? "sentence2" : "hypothesis")};
     const char* label = original ? "gold_label" : "label";
     const auto found = object.find(label);
     // Hugging Face's copies have the index, -1 for no gold label.
@@ -54,13 +61,15 @@ class Nli : public Task {
       const auto index = found->get<int64_t>();
       const auto count = static_cast<int64_t>(labels_.size());
       if (index < -1 || index >= count) {
-        throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " + std::to_string(index));
+        throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " +
+                      std::to_string(index));
       }
       example.label_text = index == -1 ? kNoGold : labels_[static_cast<size_t>(index)];
     } else {
       example.label_text = text_field(object, label);
     }
-    if (object.contains("pairID") && object["pairID"].is_string()) example.id = object["pairID"].get<std::string>();
+    if (object.contains("pairID") && object["pairID"].is_string())
+      example.id = object["pairID"].get<std::string>();
     return example;
   }
 

@@ -11,18 +11,25 @@ class Sick : public Task {
  public:
   std::string name() const override { return "sick"; }
   std::vector<std::string> segment_names() const override { return {"sentence_A", "sentence_B"}; }
-  std::vector<std::string> labels() const override { return {"ENTAILMENT", "NEUTRAL", "CONTRADICTION"}; }
+  std::vector<std::string> labels() const override {
+    return {"ENTAILMENT", "NEUTRAL", "CONTRADICTION"};
+  }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::string formats() const override {
-    return "SICK's tab-separated files with the columns pair_ID, sentence_A, sentence_B, entailment_judgment (or entailment_label)";
+    return "SICK's tab-separated files with the columns pair_ID, sentence_A, sentence_B, "
+           "entailment_judgment (or entailment_label)";
   }
 
-  void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
+  void read(const std::filesystem::path& file, const ReadOptions& options,
+            std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     const auto header = split_tabs(first_line(reader, file));
     // The complete SICK calls the column entailment_label, the shared task's files entailment_judgment.
     const bool complete = std::ranges::find(header, "entailment_label") != header.end();
-    const auto columns = find_columns(header, {"pair_ID", "sentence_A", "sentence_B", complete ? "entailment_label" : "entailment_judgment"}, reader.where());
+    const auto columns = find_columns(header,
+                                      {"pair_ID", "sentence_A", "sentence_B",
+                                       complete ? "entailment_label" : "entailment_judgment"},
+                                      reader.where());
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
       const auto cells = split_cells(line, header.size());
       Example example;

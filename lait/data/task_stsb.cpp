@@ -12,7 +12,8 @@ namespace lait {
 namespace {
 
 constexpr double kMaxScore = 5;
-constexpr size_t kScore = 4, kSentence1 = 5, kSentence2 = 6, kLeastColumns = 7, kMostColumns = 9;  // of the file without a header
+constexpr size_t kScore = 4, kSentence1 = 5, kSentence2 = 6, kLeastColumns = 7,
+                 kMostColumns = 9;  // of the file without a header
 
 class StsB : public Task {
  public:
@@ -22,14 +23,17 @@ class StsB : public Task {
   bool regression() const override { return true; }
   std::vector<std::string> metrics() const override { return {"pearson", "spearman", "mse"}; }
   std::string formats() const override {
-    return "GLUE's TSV with the columns sentence1, sentence2, score (0 to 5), or the original sts-*.csv without a header";
+    return "GLUE's TSV with the columns sentence1, sentence2, score (0 to 5), or the original "
+           "sts-*.csv without a header";
   }
 
-  void read(const std::filesystem::path& file, const ReadOptions& options, std::vector<Example>& out, ReadCounts& counts) const override {
+  void read(const std::filesystem::path& file, const ReadOptions& options,
+            std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     std::string first = first_line(reader, file);
     const auto header = split_tabs(first);
-    auto add = [&](const std::string& first_sentence, const std::string& second, const std::string& score, std::string id) {
+    auto add = [&](const std::string& first_sentence, const std::string& second,
+                   const std::string& score, std::string id) {
       Example example;
       example.segments = {first_sentence, second};
       example.label = number(score);
@@ -38,20 +42,26 @@ class StsB : public Task {
       ++counts.examples;
     };
     if (std::ranges::find(header, "sentence1") == header.end() && header.size() >= kLeastColumns) {
-      for_each_line(reader, file, options, counts, [&](const std::string& line) {
-        const auto cells = split_tabs(line);
-        if (cells.size() < kLeastColumns || cells.size() > kMostColumns) {
-          throw BadLine("expected " + std::to_string(kLeastColumns) + " to " + std::to_string(kMostColumns) + " tab-separated columns, got " + std::to_string(cells.size()));
-        }
-        add(cells[kSentence1], cells[kSentence2], cells[kScore], "");
-      }, std::move(first));
+      for_each_line(
+          reader, file, options, counts,
+          [&](const std::string& line) {
+            const auto cells = split_tabs(line);
+            if (cells.size() < kLeastColumns || cells.size() > kMostColumns) {
+              throw BadLine("expected " + std::to_string(kLeastColumns) + " to " +
+                            std::to_string(kMostColumns) + " tab-separated columns, got " +
+                            std::to_string(cells.size()));
+            }
+            add(cells[kSentence1], cells[kSentence2], cells[kScore], "");
+          },
+          std::move(first));
       return;
     }
     const auto columns = find_columns(header, {"sentence1", "sentence2", "score"}, reader.where());
     const auto index = std::ranges::find(header, "index");
     for_each_line(reader, file, options, counts, [&](const std::string& line) {
       const auto cells = split_cells(line, header.size());
-      add(cells[columns[0]], cells[columns[1]], cells[columns[2]], index == header.end() ? "" : cells[static_cast<size_t>(index - header.begin())]);
+      add(cells[columns[0]], cells[columns[1]], cells[columns[2]],
+          index == header.end() ? "" : cells[static_cast<size_t>(index - header.begin())]);
     });
   }
 
@@ -59,7 +69,8 @@ class StsB : public Task {
   static double number(const std::string& text) {
     double score = std::numeric_limits<double>::quiet_NaN();
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), score);
-    if (error != std::errc() || end != text.data() + text.size() || !(score >= 0 && score <= kMaxScore)) {
+    if (error != std::errc() || end != text.data() + text.size() ||
+        !(score >= 0 && score <= kMaxScore)) {
       throw BadLine("expected a score from 0 to 5, got " + shown(text));
     }
     return score;

@@ -6,8 +6,9 @@
 namespace lait {
 
 const std::vector<const Task*>& all_tasks() {
-  static const std::vector<const Task*> tasks{&wordnet_task(), &sick_task(), &mnli_task(), &snli_task(), &rte_task(),
-                                              &boolq_task(), &vitaminc_task(), &stsb_task(), &jsonl_task()};
+  static const std::vector<const Task*> tasks{&wordnet_task(),  &sick_task(), &mnli_task(),
+                                              &snli_task(),     &rte_task(),  &boolq_task(),
+                                              &vitaminc_task(), &stsb_task(), &jsonl_task()};
   return tasks;
 }
 
@@ -23,7 +24,8 @@ const Task& find_task(const std::string& name) {
     if (task->name() == name) return *task;
     list += (list.empty() ? "" : ", ") + task->name();
   }
-  throw UserError("task: expected one of {" + list + "}, got '" + name + "'" + did_you_mean(name, task_names()));
+  throw UserError("task: expected one of {" + list + "}, got '" + name + "'" +
+                  did_you_mean(name, task_names()));
 }
 
 }  // namespace lait

@@ -14,8 +14,8 @@
 namespace lait {
 namespace {
 
-constexpr int64_t kMaxBranch = 1500;   // synsets of a branch, the unit that splits are made of
-constexpr int64_t kMaxClaims = 20;     // pairs in which one Y stands
+constexpr int64_t kMaxBranch = 1500;  // synsets of a branch, the unit that splits are made of
+constexpr int64_t kMaxClaims = 20;    // pairs in which one Y stands
 constexpr size_t kMinWords = 3, kMaxWords = 25;  // of a gloss
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -38,15 +38,18 @@ std::string singular(const std::string& word) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kEndings{
       {{"ies", "y"}, {"sses", "ss"}, {"ches", "ch"}, {"shes", "sh"}, {"xes", "x"}}};
   for (const auto& [plural, single] : kEndings) {
-    if (word.ends_with(plural) && word.size() > plural.size() + 1) return word.substr(0, word.size() - plural.size()) + std::string(single);
+    if (word.ends_with(plural) && word.size() > plural.size() + 1)
+      return word.substr(0, word.size() - plural.size()) + std::string(single);
   }
-  const bool plural = word.size() > 3 && word.ends_with("s") && !word.ends_with("ss") && !word.ends_with("us");
+  const bool plural =
+      word.size() > 3 && word.ends_with("s") && !word.ends_with("ss") && !word.ends_with("us");
   return plural ? word.substr(0, word.size() - 1) : word;
 }
 
 class Generator {
  public:
-  explicit Generator(const WordnetOptions& options) : options_(options), synsets_(read_nouns(options.database)) {
+  explicit Generator(const WordnetOptions& options)
+      : options_(options), synsets_(read_nouns(options.database)) {
     for (const Synset& s : synsets_) ++definitions_[s.definition];
     for (size_t s = 0; s < synsets_.size(); ++s) {
       if (synsets_[s].hypernyms.empty() && !synsets_[s].instance) cut(static_cast<int32_t>(s));
@@ -73,7 +76,8 @@ class Generator {
                                {&splits.validation, 1, options_.validation_examples, {}},
                                {&splits.test, 1, options_.test_examples, {}}}};
     for (const int32_t branch : branches) {
-      auto& least = *std::ranges::min_element(parts, {}, [](const Part& p) { return static_cast<double>(p.pairs.size()) / p.wanted; });
+      auto& least = *std::ranges::min_element(
+          parts, {}, [](const Part& p) { return static_cast<double>(p.pairs.size()) / p.wanted; });
       least.pairs.insert(least.pairs.end(), by_branch[branch].begin(), by_branch[branch].end());
     }
     for (Part& part : parts) {
@@ -131,35 +135,44 @@ class Generator {
 
   // Whether a lemma is a name of the synset or of something above it.
   bool is_named(int32_t s, const std::string& lemma) {
-    auto has = [&](int32_t t) { return std::ranges::find(at(t).lemmas, lemma) != at(t).lemmas.end(); };
+    auto has = [&](int32_t t) {
+      return std::ranges::find(at(t).lemmas, lemma) != at(t).lemmas.end();
+    };
     return has(s) || std::ranges::any_of(ancestors(s), has);
   }
 
   // A synset whose gloss can be evidence: a kind, with a definition of its own of moderate length, within one branch.
   bool usable(int32_t s) {
     const Synset& x = at(s);
-    if (x.instance || x.hypernyms.empty() || x.branch < 0 || definitions_[x.definition] != 1) return false;
+    if (x.instance || x.hypernyms.empty() || x.branch < 0 || definitions_[x.definition] != 1)
+      return false;
     const auto words = static_cast<size_t>(std::ranges::count(x.definition, ' ')) + 1;
     if (words < kMinWords || words > kMaxWords) return false;
-    return std::ranges::all_of(ancestors(s), [&](int32_t a) { return at(a).branch < 0 || at(a).branch == x.branch; });
+    return std::ranges::all_of(
+        ancestors(s), [&](int32_t a) { return at(a).branch < 0 || at(a).branch == x.branch; });
   }
 
   Overlap overlap(int32_t x, int32_t y) {
-    static const std::set<std::string> kFunctionWords{"a", "an", "the", "of", "and", "or", "in", "to", "for", "by", "with", "from", "that", "on", "at", "as", "not", "one", "any"};
+    static const std::set<std::string> kFunctionWords{
+        "a",    "an",   "the",  "of", "and", "or", "in",  "to",  "for", "by",
+        "with", "from", "that", "on", "at",  "as", "not", "one", "any"};
     auto& gloss = gloss_words_[x];
     if (gloss.empty()) {
       for (const std::string& word : words_of(at(x).definition)) gloss.insert(singular(word));
     }
     const auto name = words_of(at(y).lemmas[0]);
     Overlap out{!name.empty() && gloss.contains(singular(name.back())), false};
-    for (const std::string& word : name) out.any_word |= !kFunctionWords.contains(word) && gloss.contains(singular(word));
+    for (const std::string& word : name)
+      out.any_word |= !kFunctionWords.contains(word) && gloss.contains(singular(word));
     return out;
   }
 
   bool can_swap(const Pair& p) {
     const std::string &y = at(p.y).lemmas[0], &other = at(p.other_y).lemmas[0];
-    return p.y != p.other_y && y != other && at(p.y).branch == at(p.other_y).branch && !is_named(p.x, other) && !is_named(p.other_x, y) &&
-           overlap(p.x, p.y) == overlap(p.x, p.other_y) && overlap(p.other_x, p.other_y) == overlap(p.other_x, p.y);
+    return p.y != p.other_y && y != other && at(p.y).branch == at(p.other_y).branch &&
+           !is_named(p.x, other) && !is_named(p.other_x, y) &&
+           overlap(p.x, p.y) == overlap(p.x, p.other_y) &&
+           overlap(p.other_x, p.other_y) == overlap(p.other_x, p.y);
   }
 
   void find_pairs() {
@@ -167,7 +180,8 @@ class Generator {
     for (int32_t s = 0; s < static_cast<int32_t>(synsets_.size()); ++s) {
       if (!usable(s)) continue;
       const int32_t y = at(s).parent();
-      if (at(y).branch >= 0 && at(y).parent() >= 0) by_grandparent[at(y).parent()].push_back({s, y, -1, -1});
+      if (at(y).branch >= 0 && at(y).parent() >= 0)
+        by_grandparent[at(y).parent()].push_back({s, y, -1, -1});
     }
     std::map<int32_t, int64_t> claims;
     for (auto& [grandparent, items] : by_grandparent) {
@@ -192,14 +206,17 @@ class Generator {
 
   WordnetExample example(int32_t x, int32_t y, bool supported) {
     const Overlap o = overlap(x, y);
-    return {at(x).definition, "it is a kind of " + at(y).lemmas[0], supported, at(x).offset + "-" + at(y).offset, o.last_word, o.any_word};
+    return {at(x).definition, "it is a kind of " + at(y).lemmas[0],
+            supported,        at(x).offset + "-" + at(y).offset,
+            o.last_word,      o.any_word};
   }
 
   template <class T>
   void shuffle(std::vector<T>& values) {
     ++shuffles_;
     for (size_t i = values.size(); i > 1; --i) {
-      const auto words = kernels::philox(static_cast<uint32_t>(i), shuffles_, 0, 0, static_cast<uint32_t>(options_.seed),
+      const auto words = kernels::philox(static_cast<uint32_t>(i), shuffles_, 0, 0,
+                                         static_cast<uint32_t>(options_.seed),
                                          static_cast<uint32_t>(options_.seed >> 32));
       std::swap(values[i - 1], values[words.word[0] % i]);
     }
@@ -217,11 +234,14 @@ class Generator {
 
 }  // namespace
 
-WordnetSplits make_wordnet_examples(const WordnetOptions& options) { return Generator(options).run(); }
+WordnetSplits make_wordnet_examples(const WordnetOptions& options) {
+  return Generator(options).run();
+}
 
 double rule_accuracy(const std::vector<WordnetExample>& examples, bool WordnetExample::*flag) {
   if (examples.empty()) return 0;
-  const auto right = std::ranges::count_if(examples, [&](const WordnetExample& e) { return e.*flag == e.supported; });
+  const auto right = std::ranges::count_if(
+      examples, [&](const WordnetExample& e) { return e.*flag == e.supported; });
   return static_cast<double>(right) / static_cast<double>(examples.size());
 }
 
@@ -232,12 +252,15 @@ void write_wordnet_examples(const WordnetSplits& splits, const std::filesystem::
   for (const auto& [name, examples] : parts) {
     std::string& text = texts.emplace_back();
     for (const WordnetExample& e : *examples) {
-      nlohmann::ordered_json line{{"segments", {e.evidence, e.claim}}, {"label", e.supported ? "supported" : "refuted"}, {"id", e.id}};
+      nlohmann::ordered_json line{{"segments", {e.evidence, e.claim}},
+                                  {"label", e.supported ? "supported" : "refuted"},
+                                  {"id", e.id}};
       text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
   }
   std::vector<FileContent> files;
-  for (size_t i = 0; i < parts.size(); ++i) files.push_back({dir / (parts[i].first + ".jsonl"), texts[i]});
+  for (size_t i = 0; i < parts.size(); ++i)
+    files.push_back({dir / (parts[i].first + ".jsonl"), texts[i]});
   write_files(files);
 }
 

@@ -23,8 +23,8 @@ struct WordnetOptions {
 struct WordnetExample {
   std::string evidence, claim;
   bool supported = false;
-  std::string id;          // synset offset of the gloss and of Y
-  bool contains_y = false; // the gloss contains Y's last word (plurals stripped)
+  std::string id;            // synset offset of the gloss and of Y
+  bool contains_y = false;   // the gloss contains Y's last word (plurals stripped)
   bool shares_word = false;  // the gloss contains a word of Y that is no function word
 };
 

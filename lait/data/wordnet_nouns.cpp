@@ -39,7 +39,8 @@ void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::p
   for (size_t s = 0; s < synsets.size(); ++s) {
     open[s] = synsets[s].hypernyms.size();
     if (open[s] == 0) reached.push_back(static_cast<int32_t>(s));
-    for (const int32_t h : synsets[s].hypernyms) below[static_cast<size_t>(h)].push_back(static_cast<int32_t>(s));
+    for (const int32_t h : synsets[s].hypernyms)
+      below[static_cast<size_t>(h)].push_back(static_cast<int32_t>(s));
   }
   for (size_t i = 0; i < reached.size(); ++i) {
     for (const int32_t s : below[static_cast<size_t>(reached[i])]) {
@@ -48,7 +49,8 @@ void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::p
   }
   const auto left = std::ranges::find_if(open, [](size_t n) { return n > 0; });
   if (left == open.end()) return;
-  throw UserError(file.string() + ": expected hypernyms that lead up, got a circle above synset " + shown(synsets[static_cast<size_t>(left - open.begin())].offset));
+  throw UserError(file.string() + ": expected hypernyms that lead up, got a circle above synset " +
+                  shown(synsets[static_cast<size_t>(left - open.begin())].offset));
 }
 
 }  // namespace
@@ -56,7 +58,9 @@ void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::p
 std::vector<Synset> read_nouns(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "data.noun";
   if (!std::filesystem::exists(file)) {
-    throw UserError(file.string() + ": expected WordNet's noun database, got none; install it (apt-get install wordnet-base) or pass --wordnet DIR");
+    throw UserError(file.string() +
+                    ": expected WordNet's noun database, got none; install it (apt-get install "
+                    "wordnet-base) or pass --wordnet DIR");
   }
   std::vector<Synset> synsets;
   std::unordered_map<std::string, int32_t> index;
@@ -66,10 +70,15 @@ std::vector<Synset> read_nouns(const std::filesystem::path& folder) {
     if (line->starts_with(' ')) continue;  // the licence
     const size_t bar = line->find(" | ");
     const std::vector<std::string> f = split(line->substr(0, bar), ' ');
-    auto malformed = [&]() -> UserError { return UserError(reader.where() + ": expected a line of WordNet's data.noun, got something else"); };
+    auto malformed = [&]() -> UserError {
+      return UserError(reader.where() +
+                       ": expected a line of WordNet's data.noun, got something else");
+    };
     auto number = [&](size_t i, int base) {
       size_t value = 0;
-      if (i >= f.size() || std::from_chars(f[i].data(), f[i].data() + f[i].size(), value, base).ec != std::errc()) throw malformed();
+      if (i >= f.size() ||
+          std::from_chars(f[i].data(), f[i].data() + f[i].size(), value, base).ec != std::errc())
+        throw malformed();
       return value;
     };
     if (bar == std::string::npos || f.size() < 6) throw malformed();
@@ -98,10 +107,13 @@ std::vector<Synset> read_nouns(const std::filesystem::path& folder) {
   for (size_t s = 0; s < synsets.size(); ++s) {
     for (const std::string& offset : hypernyms[s]) {
       const auto found = index.find(offset);
-      if (found == index.end()) throw UserError(file.string() + ": synset " + shown(synsets[s].offset) + " points to " + shown(offset) + ", which is not there");
+      if (found == index.end())
+        throw UserError(file.string() + ": synset " + shown(synsets[s].offset) + " points to " +
+                        shown(offset) + ", which is not there");
       synsets[s].hypernyms.push_back(found->second);
     }
-    if (!synsets[s].hypernyms.empty()) synsets[static_cast<size_t>(synsets[s].parent())].children.push_back(static_cast<int32_t>(s));
+    if (!synsets[s].hypernyms.empty())
+      synsets[static_cast<size_t>(synsets[s].parent())].children.push_back(static_cast<int32_t>(s));
   }
   refuse_circles(synsets, file);
   return synsets;

@@ -14,7 +14,7 @@ struct Synset {
   std::vector<int32_t> children;    // synsets whose first hypernym this is
   bool instance = false;            // of a class ("Paris"), not a kind
   std::string definition;           // the gloss up to its first example in quotes
-  int32_t branch = -1;              // the synset at whose head it is cut off, see wordnet.cpp; -1: none
+  int32_t branch = -1;  // the synset at whose head it is cut off, see wordnet.cpp; -1: none
   int32_t parent() const { return hypernyms.empty() ? -1 : hypernyms[0]; }
 };
 

@@ -15,11 +15,13 @@ BertSelfAttentionImpl::BertSelfAttentionImpl(const HfConfig& config, at::ScalarT
 
 BertAttentionImpl::BertAttentionImpl(const HfConfig& config, at::ScalarType compute_dtype) {
   self = register_module("self", BertSelfAttention(config, compute_dtype));
-  output = register_module("output", DenseNorm(config.hidden_size, config.hidden_size, config.layer_norm_eps, compute_dtype));
+  output = register_module("output", DenseNorm(config.hidden_size, config.hidden_size,
+                                               config.layer_norm_eps, compute_dtype));
 }
 
 BertIntermediateImpl::BertIntermediateImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-  dense = register_module("dense", Linear(config.hidden_size, config.intermediate_size, compute_dtype));
+  dense =
+      register_module("dense", Linear(config.hidden_size, config.intermediate_size, compute_dtype));
 }
 
 BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype)
@@ -29,33 +31,39 @@ BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtyp
       attention_dropout_(config.attention_probs_dropout_prob) {
   attention = register_module("attention", BertAttention(config, compute_dtype));
   intermediate = register_module("intermediate", BertIntermediate(config, compute_dtype));
-  output = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size, config.layer_norm_eps, compute_dtype));
+  output = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size,
+                                               config.layer_norm_eps, compute_dtype));
 }
 
-BertLayerImpl::Attended BertLayerImpl::attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
-                                               const Randomness& randomness) {
+BertLayerImpl::Attended BertLayerImpl::attend(const at::Tensor& x, const DeviceBatch& batch,
+                                              const LayerPlan& plan, const Randomness& randomness) {
   const int64_t width = num_heads_ * head_dim_;
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_));
-  const kernels::Dropout dropout = randomness.at(attention_dropout_, plan.layer, kernels::Site::kAttention);
+  const kernels::Dropout dropout =
+      randomness.at(attention_dropout_, plan.layer, kernels::Site::kAttention);
   Linear& qkv = attention->self->qkv;
-  auto joined = [&](const at::Tensor& rows) { return plan.join ? gather(rows, batch, *plan.join) : rows; };
+  auto joined = [&](const at::Tensor& rows) {
+    return plan.join ? gather(rows, batch, *plan.join) : rows;
+  };
   if (plan.read_rows == nullptr) {
     const at::Tensor all = joined(qkv(x)).view({-1, 3, num_heads_, head_dim_});
     return {ops::segment_attention_qkvpacked(all, plan.units, scale, dropout), joined(x)};
   }
   // Keys and values of all rows; queries and everything after them only of the rows that are read.
-  const at::Tensor kv = joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_});
+  const at::Tensor kv =
+      joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_});
   const at::Tensor read = gather(x, batch, *plan.read_rows);
   const at::Tensor q = qkv->outputs(read, 0, width).view({-1, num_heads_, head_dim_});
   return {ops::segment_attention_kvpacked(q, kv, plan.units, scale, dropout), read};
 }
 
-at::Tensor BertLayerImpl::forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
-                                  const Randomness& randomness) {
+at::Tensor BertLayerImpl::forward(const at::Tensor& x, const DeviceBatch& batch,
+                                  const LayerPlan& plan, const Randomness& randomness) {
   using kernels::Site;
   const Attended in = attend(x, batch, plan, randomness);
-  const at::Tensor attended = attention->output->forward(in.context.view({-1, num_heads_ * head_dim_}), in.residual, plan.rows,
-                                                         randomness.at(hidden_dropout_, plan.layer, Site::kAttentionOutput));
+  const at::Tensor attended = attention->output->forward(
+      in.context.view({-1, num_heads_ * head_dim_}), in.residual, plan.rows,
+      randomness.at(hidden_dropout_, plan.layer, Site::kAttentionOutput));
   return output->forward(at::gelu(intermediate->dense(attended)), attended, plan.rows,
                          randomness.at(hidden_dropout_, plan.layer, Site::kFfnOutput));
 }
@@ -78,11 +86,13 @@ at::Tensor BertEmbeddingsImpl::forward(const DeviceBatch& batch, const Randomnes
                          at::embedding(type_, batch.view(packed.token_types)) +
                          at::embedding(position_, batch.view(packed.positions));
   const Level& level = packed.levels[0];
-  return ops::dropout_add(norm_(sum).to(compute_dtype_), std::nullopt, batch.view(level.row_unit_ids),
-                          batch.view(level.row_positions), randomness.at(dropout_, 0, kernels::Site::kEmbedding));
+  return ops::dropout_add(norm_(sum).to(compute_dtype_), std::nullopt,
+                          batch.view(level.row_unit_ids), batch.view(level.row_positions),
+                          randomness.at(dropout_, 0, kernels::Site::kEmbedding));
 }
 
-BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype) : num_layers_(config.num_hidden_layers) {
+BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype)
+    : num_layers_(config.num_hidden_layers) {
   embeddings = register_module("embeddings", BertEmbeddings(config, compute_dtype));
   auto encoder = register_module("encoder", std::make_shared<torch::nn::Module>());
   auto list = encoder->register_module("layer", std::make_shared<torch::nn::Module>());
@@ -90,7 +100,8 @@ BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtyp
     layers_.push_back(list->register_module(std::to_string(l), BertLayer(config, compute_dtype)));
   }
   auto pooler = register_module("pooler", std::make_shared<torch::nn::Module>());
-  pooler_ = pooler->register_module("dense", Linear(config.hidden_size, config.hidden_size, at::kFloat));
+  pooler_ =
+      pooler->register_module("dense", Linear(config.hidden_size, config.hidden_size, at::kFloat));
 }
 
 namespace {
@@ -103,9 +114,11 @@ void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& 
 
 }  // namespace
 
-EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& plan, const Randomness& randomness) {
+EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& plan,
+                                     const Randomness& randomness) {
   const PackedBatch& packed = batch.packed;
-  const bool wants_means = plan.pooling == Pooling::kSegments || plan.pooling == Pooling::kClsSegments;
+  const bool wants_means =
+      plan.pooling == Pooling::kSegments || plan.pooling == Pooling::kClsSegments;
   const bool reads_first_rows = plan.reads_first_rows() && plan.prune_rows;
   EncoderStates out;
   auto segment_means = [&](const at::Tensor& rows, size_t level) {
@@ -120,7 +133,8 @@ EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& p
       LayerPlan layer_plan;
       layer_plan.layer = layer;
       if (stage.scope > packed.levels[level].scope) {
-        if (wants_means && !plan.means_from_final() && static_cast<int>(level) == plan.mean_level()) {
+        if (wants_means && !plan.means_from_final() &&
+            static_cast<int>(level) == plan.mean_level()) {
           out.segment_means = segment_means(x, level);
         }
         layer_plan.join = &packed.levels[++level].from_previous;

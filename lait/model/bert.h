@@ -16,11 +16,12 @@ namespace lait {
 
 // What a layer must know of the batch: what its rows see, and which rows it makes.
 struct LayerPlan {
-  int64_t layer = 0;                     // index, for dropout
-  const Gather* join = nullptr;          // rows of the level before to the rows of this one; null: no join in this layer
-  const Gather* read_rows = nullptr;     // entering rows to the rows that are read; null: all
-  ops::AttentionUnits units;             // offsets of the (read) queries and of the keys
-  RowNames rows;                         // names of the rows that the layer makes
+  int64_t layer = 0;  // index, for dropout
+  const Gather* join =
+      nullptr;  // rows of the level before to the rows of this one; null: no join in this layer
+  const Gather* read_rows = nullptr;  // entering rows to the rows that are read; null: all
+  ops::AttentionUnits units;          // offsets of the (read) queries and of the keys
+  RowNames rows;                      // names of the rows that the layer makes
 };
 
 class BertSelfAttentionImpl : public torch::nn::Module {
@@ -49,14 +50,16 @@ class BertLayerImpl : public torch::nn::Module {
  public:
   BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype);
   // (T of the entering rows, C) -> (rows that the plan reads, C)
-  at::Tensor forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan, const Randomness& randomness);
+  at::Tensor forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
+                     const Randomness& randomness);
 
  private:
-  struct Attended {  // of the rows that finish
+  struct Attended {       // of the rows that finish
     at::Tensor context;   // (rows, H, D)
     at::Tensor residual;  // (rows, C)
   };
-  Attended attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan, const Randomness& randomness);
+  Attended attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
+                  const Randomness& randomness);
 
   int64_t num_heads_, head_dim_;
   double hidden_dropout_, attention_dropout_;
@@ -81,15 +84,18 @@ TORCH_MODULE(BertEmbeddings);
 
 // What the encoder gives to the head.
 struct EncoderStates {
-  at::Tensor rows;           // (T of the last level, C), or its units' first rows (G, C) where only those are read
-  at::Tensor segment_means;  // (segments of plan.mean_level(), C) float; undefined where the pooling reads none
+  at::Tensor
+      rows;  // (T of the last level, C), or its units' first rows (G, C) where only those are read
+  at::Tensor
+      segment_means;  // (segments of plan.mean_level(), C) float; undefined where the pooling reads none
 };
 
 class BertModelImpl : public torch::nn::Module {
  public:
   BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype);
   // `plan` is the one the batch was packed with.
-  EncoderStates forward(const DeviceBatch& batch, const PackPlan& plan, const Randomness& randomness);
+  EncoderStates forward(const DeviceBatch& batch, const PackPlan& plan,
+                        const Randomness& randomness);
   // tanh(W x + b) of Hugging Face's BertPooler, in float. x (B, C) float.
   at::Tensor pool(const at::Tensor& x);
 

@@ -156,7 +156,8 @@ at::Tensor CheckpointTensors::tensor(const std::string& name) const {
 double CheckpointTensors::num_elements() const {
   double sum = 0;
   for (const SafetensorsFile& file : files_) {
-    for (const TensorInfo& info : file.tensors()) sum += static_cast<double>((info.end - info.begin) / c10::elementSize(info.dtype));
+    for (const TensorInfo& info : file.tensors())
+      sum += static_cast<double>((info.end - info.begin) / c10::elementSize(info.dtype));
   }
   return sum;
 }

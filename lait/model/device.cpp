@@ -17,12 +17,18 @@ namespace fs = std::filesystem;
 // What is in the way of CUDA, empty if nothing; loads the library.
 std::string load_cuda() {
   Dl_info ops;
-  if (dladdr(reinterpret_cast<const void*>(&ops::cpu_has_bf16_gemm), &ops) == 0) return "liblait_ops.so was not found";
+  if (dladdr(reinterpret_cast<const void*>(&ops::cpu_has_bf16_gemm), &ops) == 0)
+    return "liblait_ops.so was not found";
   const fs::path library = fs::absolute(ops.dli_fname).parent_path() / "liblait_cuda.so";
   if (!fs::exists(library))
-    return "this build has no CUDA (" + library.string() + " does not exist; build with -DLAIT_CUDA=ON)";
-  if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) return std::string("cannot load it: ") + dlerror();
-  return c10::Dispatcher::singleton().findSchemaOrThrow("lait::cuda_problem", "").typed<std::string()>().call();
+    return "this build has no CUDA (" + library.string() +
+           " does not exist; build with -DLAIT_CUDA=ON)";
+  if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
+    return std::string("cannot load it: ") + dlerror();
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow("lait::cuda_problem", "")
+      .typed<std::string()>()
+      .call();
 }
 
 const std::string& cuda_problem() {
@@ -35,14 +41,16 @@ const std::string& cuda_problem() {
 at::Device resolve_device(DeviceKind device) {
   if (device == DeviceKind::kCpu) return at::kCPU;
   // LibTorch's CUDA libraries are large: on a machine without a driver they are not even looked at.
-  if (device == DeviceKind::kAuto && !fs::exists("/dev/nvidiactl") && !fs::exists("/dev/dxg")) return at::kCPU;
+  if (device == DeviceKind::kAuto && !fs::exists("/dev/nvidiactl") && !fs::exists("/dev/dxg"))
+    return at::kCPU;
   if (cuda_problem().empty()) return at::Device(at::kCUDA, 0);
   if (device == DeviceKind::kAuto) return at::kCPU;
   throw UserError("training.device: cuda: " + cuda_problem() + "; use device: cpu (or auto)");
 }
 
 at::ScalarType resolve_precision(Precision precision, at::Device device) {
-  if (precision == Precision::kAuto) return device.is_cuda() || ops::cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
+  if (precision == Precision::kAuto)
+    return device.is_cuda() || ops::cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
   return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
 }
 

@@ -19,7 +19,8 @@ class PoolingHeadImpl : public LinearImpl {
  public:
   PoolingHeadImpl(const HfConfig& config, Pooling pooling, int64_t num_outputs, double dropout);
   // (B, num_outputs) float
-  at::Tensor forward(const EncoderStates& states, const DeviceBatch& batch, BertModelImpl& bert, const Randomness& randomness);
+  at::Tensor forward(const EncoderStates& states, const DeviceBatch& batch, BertModelImpl& bert,
+                     const Randomness& randomness);
   // N(0, initializer_range) weights drawn by the counter-based generator from the seed, zero bias.
   void initialise(uint64_t seed, double range);
 

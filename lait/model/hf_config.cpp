@@ -94,7 +94,8 @@ void check_head_dim(const HfConfig& c, Fields& fields) {
   }
   const std::string problem = kernels::head_dim_problem(c.hidden_size / c.num_attention_heads);
   if (problem.empty()) return;
-  fields.problem("hidden_size / num_attention_heads: " + problem + "; take a model whose heads the kernels have");
+  fields.problem("hidden_size / num_attention_heads: " + problem +
+                 "; take a model whose heads the kernels have");
 }
 
 void check_size(const HfConfig& c, Fields& fields) {
@@ -111,7 +112,8 @@ void check_size(const HfConfig& c, Fields& fields) {
 double HfConfig::num_parameters() const {
   const auto width = static_cast<double>(hidden_size);
   const double layer = 4 * width * width + 2 * width * static_cast<double>(intermediate_size);
-  return layer * static_cast<double>(num_hidden_layers) + width * static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size);
+  return layer * static_cast<double>(num_hidden_layers) +
+         width * static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size);
 }
 
 HfConfig read_hf_config(const std::filesystem::path& model_dir) {
@@ -141,7 +143,8 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   c.num_hidden_layers = fields.count("num_hidden_layers", kMaxLayers);
   c.num_attention_heads = fields.count("num_attention_heads", kMaxHeads);
   c.intermediate_size = fields.count("intermediate_size", 4 * kMaxWidth);
-  c.max_position_embeddings = fields.count("max_position_embeddings", kMaxPositions, std::nullopt, kFewestTokens);
+  c.max_position_embeddings =
+      fields.count("max_position_embeddings", kMaxPositions, std::nullopt, kFewestTokens);
   c.type_vocab_size = fields.count("type_vocab_size", kMaxPositions, 2);
   c.pad_token_id = fields.count("pad_token_id", kMaxVocabulary, 0, /*low=*/0);
   c.layer_norm_eps = fields.number("layer_norm_eps", c.layer_norm_eps, 1);

@@ -10,10 +10,12 @@
 namespace lait {
 
 at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& indices) {
-  return ops::gather_rows(x, batch.view(indices.index), batch.view(indices.inverse_offsets), batch.view(indices.inverse));
+  return ops::gather_rows(x, batch.view(indices.index), batch.view(indices.inverse_offsets),
+                          batch.view(indices.inverse));
 }
 
-LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype) : compute_dtype_(compute_dtype) {
+LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype)
+    : compute_dtype_(compute_dtype) {
   weight = register_parameter("weight", at::zeros({out, in}, at::kFloat));
   bias = register_parameter("bias", at::zeros({out}, at::kFloat));
 }
@@ -26,18 +28,21 @@ void LinearImpl::refresh_shadows() {
     return;
   }
   if (!weight_shadow_.defined() || weight_shadow_.device() != weight.device()) {
-    weight_shadow_ = at::empty(weight.sizes(), weight.options().dtype(compute_dtype_).requires_grad(false));
-    bias_shadow_ = at::empty(bias.sizes(), bias.options().dtype(compute_dtype_).requires_grad(false));
+    weight_shadow_ =
+        at::empty(weight.sizes(), weight.options().dtype(compute_dtype_).requires_grad(false));
+    bias_shadow_ =
+        at::empty(bias.sizes(), bias.options().dtype(compute_dtype_).requires_grad(false));
   }
   weight_shadow_.copy_(weight);
   bias_shadow_.copy_(bias);
 }
 
 at::Tensor LinearImpl::outputs(const at::Tensor& x, int64_t begin, int64_t size) {
-  TORCH_CHECK(weight_shadow_.defined(), "Linear: refresh_shadows has not been called since the weights were set");
+  TORCH_CHECK(weight_shadow_.defined(),
+              "Linear: refresh_shadows has not been called since the weights were set");
   if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
-  return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size), weight_shadow_.narrow(0, begin, size),
-                     bias_shadow_.narrow(0, begin, size));
+  return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size),
+                     weight_shadow_.narrow(0, begin, size), bias_shadow_.narrow(0, begin, size));
 }
 
 LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) {
@@ -47,16 +52,18 @@ LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) 
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
   // In float from end to end: LibTorch's mixed kernel sums the gradients of weight and bias in bf16.
-  return at::layer_norm(x.to(at::kFloat), {weight.size(0)}, weight, bias, epsilon_).to(x.scalar_type());
+  return at::layer_norm(x.to(at::kFloat), {weight.size(0)}, weight, bias, epsilon_)
+      .to(x.scalar_type());
 }
 
-DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype) {
+DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon,
+                             at::ScalarType compute_dtype) {
   dense = register_module("dense", Linear(in, out, compute_dtype));
   norm = register_module("LayerNorm", LayerNorm(out, epsilon));
 }
 
-at::Tensor DenseNormImpl::forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows,
-                                  const kernels::Dropout& dropout) {
+at::Tensor DenseNormImpl::forward(const at::Tensor& x, const at::Tensor& residual,
+                                  const RowNames& rows, const kernels::Dropout& dropout) {
   return norm(ops::dropout_add(dense(x), residual, rows.unit_ids, rows.positions, dropout));
 }
 

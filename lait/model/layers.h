@@ -34,7 +34,8 @@ at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& i
 class Shadowed {
  public:
   virtual ~Shadowed() = default;
-  virtual void refresh_shadows() = 0;  // after every change of the leaves; no allocation after the first
+  virtual void
+  refresh_shadows() = 0;  // after every change of the leaves; no allocation after the first
 };
 
 class LinearImpl : public torch::nn::Module, public Shadowed {
@@ -70,7 +71,8 @@ TORCH_MODULE(LayerNorm);
 class DenseNormImpl : public torch::nn::Module {
  public:
   DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows, const kernels::Dropout& dropout);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows,
+                     const kernels::Dropout& dropout);
 
   Linear dense{nullptr};
   LayerNorm norm{nullptr};  // "LayerNorm"

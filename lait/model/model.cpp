@@ -16,7 +16,9 @@
 namespace lait {
 namespace fs = std::filesystem;
 
-PackPlan ModelSpec::pack_plan() const { return {.stages = stages, .format = format, .pooling = pooling}; }
+PackPlan ModelSpec::pack_plan() const {
+  return {.stages = stages, .format = format, .pooling = pooling};
+}
 
 TokenizeOptions ModelSpec::tokenize_options() const {
   return {.format = format, .max_tokens = max_segment_tokens, .on_overflow = on_overflow};
@@ -34,8 +36,9 @@ int64_t ModelSpec::independent_layers() const {
 ModelImpl::ModelImpl(const HfConfig& hf, const ModelSpec& model_spec, at::ScalarType dtype)
     : config(hf), spec(model_spec), compute_dtype(dtype), plan_(model_spec.pack_plan()) {
   bert = register_module("bert", BertModel(config, compute_dtype));
-  classifier = register_module("classifier", PoolingHead(config, spec.pooling, spec.num_outputs(),
-                                                         config.classifier_dropout.value_or(config.hidden_dropout_prob)));
+  classifier = register_module(
+      "classifier", PoolingHead(config, spec.pooling, spec.num_outputs(),
+                                config.classifier_dropout.value_or(config.hidden_dropout_prob)));
 }
 
 at::Tensor ModelImpl::forward(const DeviceBatch& batch, const Randomness& randomness) {
@@ -45,7 +48,8 @@ at::Tensor ModelImpl::forward(const DeviceBatch& batch, const Randomness& random
 
 PackPlan ModelImpl::pack_plan() const {
   PackPlan plan = plan_;
-  if (classifier->weight.is_cuda()) plan.cuda_head_dim = config.hidden_size / config.num_attention_heads;
+  if (classifier->weight.is_cuda())
+    plan.cuda_head_dim = config.hidden_size / config.num_attention_heads;
   return plan;
 }
 
@@ -74,7 +78,8 @@ std::vector<std::pair<std::string, at::Tensor>> ModelImpl::checkpoint_tensors() 
     }
     const int64_t width = tensor.size(0) / 3;
     for (int64_t part = 0; part < 3; ++part) {
-      out.emplace_back(std::string(name).replace(at, kFused.size(), kParts[part]), tensor.narrow(0, part * width, width));
+      out.emplace_back(std::string(name).replace(at, kFused.size(), kParts[part]),
+                       tensor.narrow(0, part * width, width));
     }
   }
   return out;
@@ -86,8 +91,9 @@ namespace {
 void check_num_weights(const CheckpointTensors& tensors, double parameters) {
   if (tensors.num_elements() >= parameters / 2) return;
   std::ostringstream text;
-  text << tensors.dir().string() << ": expected weights of about " << parameters << " parameters, as config.json says, got "
-       << tensors.num_elements() << "; take both from one model";
+  text << tensors.dir().string() << ": expected weights of about " << parameters
+       << " parameters, as config.json says, got " << tensors.num_elements()
+       << "; take both from one model";
   throw UserError(text.str());
 }
 
@@ -98,7 +104,8 @@ void fill(Model& model, const fs::path& dir, bool needs_head, bool accept_head) 
     if (head && !accept_head) continue;
     // A pretrained encoder may come without pooler; only pooling: cls reads it.
     const bool pooler = name.starts_with("bert.pooler.");
-    const bool required = head ? needs_head : !pooler || needs_head || model->spec.pooling == Pooling::kCls;
+    const bool required =
+        head ? needs_head : !pooler || needs_head || model->spec.pooling == Pooling::kCls;
     expected.push_back({name, tensor, required});
   }
   load_into(CheckpointTensors(dir), expected);
@@ -108,40 +115,50 @@ void fill(Model& model, const fs::path& dir, bool needs_head, bool accept_head) 
 }  // namespace
 
 void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
-  const std::string file = (dir / "lait.yaml").string(), other = " (config.json); the files do not belong together";
+  const std::string file = (dir / "lait.yaml").string(),
+                    other = " (config.json); the files do not belong together";
   int64_t layers = 0;
   for (const Stage& stage : spec.stages) layers += stage.num_layers;
   if (layers != config.num_hidden_layers) {
-    throw UserError(file + ": expected a schedule of " + std::to_string(config.num_hidden_layers) + " layers, got " + std::to_string(layers) + other);
+    throw UserError(file + ": expected a schedule of " + std::to_string(config.num_hidden_layers) +
+                    " layers, got " + std::to_string(layers) + other);
   }
   if (spec.max_segment_tokens > config.max_position_embeddings) {
-    throw UserError(file + ": max_segment_tokens: expected at most the model's " + std::to_string(config.max_position_embeddings) +
-                    " positions, got " + std::to_string(spec.max_segment_tokens) + other);
+    throw UserError(file + ": max_segment_tokens: expected at most the model's " +
+                    std::to_string(config.max_position_embeddings) + " positions, got " +
+                    std::to_string(spec.max_segment_tokens) + other);
   }
   if (spec.format == SegmentFormat::kPair && config.type_vocab_size < 2) {
-    throw UserError(file + ": segment_format: pair needs two token types, and the model has one" + other);
+    throw UserError(file + ": segment_format: pair needs two token types, and the model has one" +
+                    other);
   }
-  check_num_weights(CheckpointTensors(dir), config.num_parameters() + static_cast<double>(spec.num_outputs() * config.hidden_size));
+  check_num_weights(
+      CheckpointTensors(dir),
+      config.num_parameters() + static_cast<double>(spec.num_outputs() * config.hidden_size));
 }
 
 void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
   if (tokenizer.vocab_size() <= config.vocab_size) return;
-  throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(config.vocab_size) + " tokens (vocab_size of config.json), got " +
+  throw UserError(dir.string() + ": expected a tokenizer of at most " +
+                  std::to_string(config.vocab_size) + " tokens (vocab_size of config.json), got " +
                   std::to_string(tokenizer.vocab_size()) + "; the files do not belong together");
 }
 
-Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides, at::ScalarType compute_dtype,
-                      uint64_t seed) {
+Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides,
+                      at::ScalarType compute_dtype, uint64_t seed) {
   HfConfig config = read_hf_config(dir);
   if (overrides.hidden_dropout) config.hidden_dropout_prob = *overrides.hidden_dropout;
-  if (overrides.attention_dropout) config.attention_probs_dropout_prob = *overrides.attention_dropout;
+  if (overrides.attention_dropout)
+    config.attention_probs_dropout_prob = *overrides.attention_dropout;
   if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
   const CheckpointTensors tensors(dir);
   check_num_weights(tensors, config.num_parameters());
   Model model(config, spec, compute_dtype);
   model->classifier->initialise(seed, config.initializer_range);
   // A head of the same shape in the checkpoint is taken; another task's is not.
-  const bool has_head = tensors.has("classifier.weight") && tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes();
+  const bool has_head =
+      tensors.has("classifier.weight") &&
+      tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes();
   fill(model, dir, /*needs_head=*/false, has_head);
   return model;
 }
@@ -167,12 +184,15 @@ void save_checkpoint(const Model& model, const fs::path& dir) {
   write_file(dir / "lait.yaml", write_spec(model->spec));
 }
 
-at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing) {
+at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec,
+                        double label_smoothing) {
   if (spec.head == Head::kRegression) return at::mse_loss(logits.squeeze(1), batch.labels);
   // As at::cross_entropy_loss, whose label smoothing looks for an ignored label with masks.
   const at::Tensor log_probabilities = at::log_softmax(logits, 1);
   const at::Tensor loss = at::nll_loss(log_probabilities, batch.labels);
-  return label_smoothing == 0 ? loss : loss * (1 - label_smoothing) - log_probabilities.mean() * label_smoothing;
+  return label_smoothing == 0
+             ? loss
+             : loss * (1 - label_smoothing) - log_probabilities.mean() * label_smoothing;
 }
 
 }  // namespace lait

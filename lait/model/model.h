@@ -20,18 +20,20 @@ namespace lait {
 
 // What a checkpoint says beside weights and tokenizer: everything that turns texts into predictions (lait.yaml).
 struct ModelSpec {
-  std::vector<Stage> stages;             // adds up to L
+  std::vector<Stage> stages;                          // adds up to L
   SegmentFormat format = SegmentFormat::kStandalone;  // resolved: kStandalone or kPair
   Pooling pooling = Pooling::kClsSegments;
   Head head = Head::kClassifier;
-  int64_t max_segment_tokens = 0;        // resolved: at most the model's positions
+  int64_t max_segment_tokens = 0;  // resolved: at most the model's positions
   OnOverflow on_overflow = OnOverflow::kTruncate;
   std::string task;
-  std::vector<std::string> labels;       // classifier: names by index; empty for regression
-  int64_t num_outputs() const { return head == Head::kRegression ? 1 : static_cast<int64_t>(labels.size()); }
+  std::vector<std::string> labels;  // classifier: names by index; empty for regression
+  int64_t num_outputs() const {
+    return head == Head::kRegression ? 1 : static_cast<int64_t>(labels.size());
+  }
   PackPlan pack_plan() const;
   TokenizeOptions tokenize_options() const;
-  int64_t independent_layers() const;    // layers before the first example-scope layer
+  int64_t independent_layers() const;  // layers before the first example-scope layer
 };
 
 class ModelImpl : public torch::nn::Module {
@@ -49,7 +51,7 @@ class ModelImpl : public torch::nn::Module {
 
   HfConfig config;
   ModelSpec spec;
-  at::ScalarType compute_dtype;          // kFloat or kBFloat16
+  at::ScalarType compute_dtype;  // kFloat or kBFloat16
   BertModel bert{nullptr};
   PoolingHead classifier{nullptr};
 
@@ -61,11 +63,12 @@ TORCH_MODULE(Model);
 // Throws UserError where a checkpoint's files do not belong together: a schedule of other layers, more positions, token types
 // or tokens than config.json has, weights of a much smaller model (before memory for the larger one is asked for).
 void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
-void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer, const HfConfig& config);
+void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
+                const HfConfig& config);
 
 // A pretrained encoder with a fresh head (initialised from seed; a classifier in the checkpoint of the right shape is taken).
-Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec, const ModelConfig& overrides,
-                      at::ScalarType compute_dtype, uint64_t seed);
+Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
+                      const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
 // A checkpoint written by save_checkpoint. Throws UserError where lait.yaml is missing or does not fit the weights.
 Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
 // Copies the weights of a directory that save_checkpoint wrote into a model of the same shape.
@@ -76,6 +79,7 @@ ModelSpec read_spec(const std::filesystem::path& dir);
 std::string write_spec(const ModelSpec& spec);  // the text of lait.yaml
 
 // cross entropy (with label smoothing) or mean squared error over the batch's examples: a scalar, float.
-at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec, double label_smoothing);
+at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec,
+                        double label_smoothing);
 
 }  // namespace lait

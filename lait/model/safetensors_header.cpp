@@ -166,7 +166,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   const size_t data_begin_, data_bytes_;
   Place at_ = kStart;
   std::set<std::string> names_, metadata_;  // keys seen
-  std::string name_, key_;  // of the outer object, of the inner one
+  std::string name_, key_;                  // of the outer object, of the inner one
   std::optional<at::ScalarType> dtype_;
   std::optional<std::vector<uint64_t>> shape_, offsets_;
 };
@@ -180,7 +180,7 @@ void throw_damaged(const std::filesystem::path& path, std::string_view name,
 }
 
 std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path,
-                                          std::string_view file) {
+                                                std::string_view file) {
   auto fail = [&](const std::string& what) { throw_damaged(path, "", what); };
   if (file.size() < kLengthBytes)
     fail("expected at least " + bytes(kLengthBytes) + ", got " + bytes(file.size()));

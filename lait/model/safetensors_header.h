@@ -34,7 +34,8 @@ inline constexpr std::array<SafetensorsType, 10> kSafetensorsTypes{{{"I64", at::
 
 // The tensors in the order of their bytes; metadata is checked and left. `file` is the whole file. Throws UserError as
 // SafetensorsFile does.
-std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path, std::string_view file);
+std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path,
+                                                std::string_view file);
 
 // "path: tensor 'name': what; the file is truncated or damaged, fetch it again"; an empty name: the
 // file itself.

@@ -32,12 +32,17 @@ std::string write_spec(const ModelSpec& spec) {
   YAML::Node node = YAML::Load(write_config(config));
   YAML::Node out;  // only what describes the model
   out["task"] = node["task"];
-  for (const char* key : {"schedule", "segment_format", "head", "pooling"}) out["model"][key] = node["model"][key];
-  for (const char* key : {"max_segment_tokens", "on_overflow"}) out["data"][key] = node["data"][key];
+  for (const char* key : {"schedule", "segment_format", "head", "pooling"})
+    out["model"][key] = node["model"][key];
+  for (const char* key : {"max_segment_tokens", "on_overflow"})
+    out["data"][key] = node["data"][key];
   out[kLabels] = spec.labels;
   YAML::Emitter emitter;
   emitter << out;
-  return std::string("# How this model reads texts: written by lait-train, read by lait-eval and lait-predict.\n") + emitter.c_str() + "\n";
+  return std::string(
+             "# How this model reads texts: written by lait-train, read by lait-eval and "
+             "lait-predict.\n") +
+         emitter.c_str() + "\n";
 }
 
 namespace {
@@ -48,16 +53,23 @@ std::vector<std::string> take_labels(YamlNode& root, const Origin& origin) {
   for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
     if (root.items[i].scalar != kLabels) continue;
     const YamlNode list = root.items[i + 1];
-    const bool texts = list.kind == YamlNode::Kind::kList && std::ranges::all_of(list.items, &YamlNode::is_scalar);
-    if (!texts && list.kind != YamlNode::Kind::kNull) throw UserError(origin.at(root.items[i].line) + ": labels: expected a list of texts, got " + list.describe());
+    const bool texts =
+        list.kind == YamlNode::Kind::kList && std::ranges::all_of(list.items, &YamlNode::is_scalar);
+    if (!texts && list.kind != YamlNode::Kind::kNull)
+      throw UserError(origin.at(root.items[i].line) + ": labels: expected a list of texts, got " +
+                      list.describe());
     for (const YamlNode& label : list.items) {
       if (std::ranges::find(labels, label.scalar) != labels.end()) {
-        throw UserError(origin.at(label.line) + ": labels: expected each label once, got " + label.describe() + " twice");
+        throw UserError(origin.at(label.line) + ": labels: expected each label once, got " +
+                        label.describe() + " twice");
       }
       labels.push_back(label.scalar);
-      if (labels.size() > kMaxLabels) throw UserError(origin.at(label.line) + ": labels: expected at most " + std::to_string(kMaxLabels) + ", got more");
+      if (labels.size() > kMaxLabels)
+        throw UserError(origin.at(label.line) + ": labels: expected at most " +
+                        std::to_string(kMaxLabels) + ", got more");
     }
-    root.items.erase(root.items.begin() + static_cast<ptrdiff_t>(i), root.items.begin() + static_cast<ptrdiff_t>(i + 2));
+    root.items.erase(root.items.begin() + static_cast<ptrdiff_t>(i),
+                     root.items.begin() + static_cast<ptrdiff_t>(i + 2));
     break;  // a second list is then an unknown key
   }
   return labels;
@@ -75,16 +87,20 @@ YamlNode scalar(const std::string& text) {
 ModelSpec read_spec(const std::filesystem::path& dir) {
   const std::filesystem::path path = dir / kSpecFile;
   if (!std::filesystem::exists(path)) {
-    throw UserError(dir.string() + ": expected a checkpoint of lait-train with lait.yaml (a run's best/), got none");
+    throw UserError(
+        dir.string() +
+        ": expected a checkpoint of lait-train with lait.yaml (a run's best/), got none");
   }
   const Origin origin{path.string()};
   YamlNode root = parse_yaml(read_file(path), origin);
-  if (root.kind != YamlNode::Kind::kMap) throw UserError(path.string() + ": expected a mapping of keys");
+  if (root.kind != YamlNode::Kind::kMap)
+    throw UserError(path.string() + ": expected a mapping of keys");
   ModelSpec spec;
   spec.labels = take_labels(root, origin);
   for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
     YamlNode& section = root.items[i + 1];
-    if (root.items[i].scalar == "model" && section.kind == YamlNode::Kind::kMap) section.items.insert(section.items.end(), {scalar("path"), scalar(".")});
+    if (root.items[i].scalar == "model" && section.kind == YamlNode::Kind::kMap)
+      section.items.insert(section.items.end(), {scalar("path"), scalar(".")});
   }
   const Config config = parse_config(root, path.string());
   spec.task = config.task;
@@ -94,11 +110,15 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   spec.head = config.model.head.value_or(Head::kClassifier);
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;
-  if (spec.stages.empty() || spec.format == SegmentFormat::kAuto || spec.max_segment_tokens < kFewestTokens || spec.head == Head::kText) {
-    throw UserError(path.string() + ": expected schedule, segment_format (standalone or pair), head and max_segment_tokens");
+  if (spec.stages.empty() || spec.format == SegmentFormat::kAuto ||
+      spec.max_segment_tokens < kFewestTokens || spec.head == Head::kText) {
+    throw UserError(
+        path.string() +
+        ": expected schedule, segment_format (standalone or pair), head and max_segment_tokens");
   }
   if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
-    throw UserError(path.string() + ": expected at least two labels, got " + std::to_string(spec.labels.size()));
+    throw UserError(path.string() + ": expected at least two labels, got " +
+                    std::to_string(spec.labels.size()));
   }
   return spec;
 }

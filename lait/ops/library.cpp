@@ -4,25 +4,36 @@
 TORCH_LIBRARY(lait, m) {
   // Returns out (Tq, H, D) and lse (H, Tq).
   m.def(
-      "segment_attention(Tensor q, Tensor k, Tensor v, Tensor q_offsets, Tensor k_offsets, *, float scale, "
-      "Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, "
-      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, "
+      "segment_attention(Tensor q, Tensor k, Tensor v, Tensor q_offsets, Tensor k_offsets, *, "
+      "float scale, "
+      "Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, int "
+      "bias_max_distance=128, "
+      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
+      "Tensor? unit_ids=None, "
       "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
   // Writes every row of dq, dk and dv, which have the shapes of q, k and v and may be slices of one tensor; returns the bias
   // table's gradient (of no elements where there is no bias).
   m.def(
-      "segment_attention_backward(Tensor(a!) dq, Tensor(b!) dk, Tensor(c!) dv, Tensor dout, Tensor q, Tensor k, Tensor v, "
-      "Tensor out, Tensor lse, Tensor q_offsets, Tensor k_offsets, *, float scale, Tensor? q_positions=None, "
-      "bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, bool bias_bidirectional=True, "
-      "float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, Tensor? work=None, "
+      "segment_attention_backward(Tensor(a!) dq, Tensor(b!) dk, Tensor(c!) dv, Tensor dout, Tensor "
+      "q, Tensor k, Tensor v, "
+      "Tensor out, Tensor lse, Tensor q_offsets, Tensor k_offsets, *, float scale, Tensor? "
+      "q_positions=None, "
+      "bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, bool "
+      "bias_bidirectional=True, "
+      "float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, Tensor? "
+      "work=None, "
       "int[] work_blocks=[]) -> Tensor dbias");
   // What CUDA needs beside the offsets (on the CPU): tiles (to be copied to the device) and work_blocks. kernels/work_list.h.
-  m.def("attention_work(Tensor q_offsets, Tensor k_offsets, int head_dim) -> (Tensor work, int[] work_blocks)");
   m.def(
-      "dropout_add(Tensor x, Tensor? residual, Tensor row_unit_ids, Tensor row_positions, *, float p, int seed, int step, "
+      "attention_work(Tensor q_offsets, Tensor k_offsets, int head_dim) -> (Tensor work, int[] "
+      "work_blocks)");
+  m.def(
+      "dropout_add(Tensor x, Tensor? residual, Tensor row_unit_ids, Tensor row_positions, *, float "
+      "p, int seed, int step, "
       "int layer, int site) -> Tensor");
   m.def("gather_rows(Tensor x, Tensor index, Tensor inverse_offsets, Tensor inverse) -> Tensor");
   m.def("gather_rows_backward(Tensor dout, Tensor inverse_offsets, Tensor inverse) -> Tensor");
   m.def("unit_mean(Tensor x, Tensor offsets) -> Tensor");
-  m.def("unit_mean_backward(Tensor dout, Tensor offsets, int num_rows, ScalarType dtype) -> Tensor");
+  m.def(
+      "unit_mean_backward(Tensor dout, Tensor offsets, int num_rows, ScalarType dtype) -> Tensor");
 }

@@ -29,14 +29,20 @@ using torch::autograd::variable_list;
 [[maybe_unused]] const bool kStrictProducts = [] {
   __builtin_cpu_init();
   if (!__builtin_cpu_is("intel")) return false;
-  return setenv("MKL_CBWR", __builtin_cpu_supports("avx512f") ? "AVX512,STRICT" : "AVX2,STRICT", /*overwrite=*/0) == 0;
+  return setenv("MKL_CBWR", __builtin_cpu_supports("avx512f") ? "AVX512,STRICT" : "AVX2,STRICT",
+                /*overwrite=*/0) == 0;
 }();
 
 // Whether the product must be done in float and rounded.
-bool in_float(const Tensor& x) { return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm(); }
+bool in_float(const Tensor& x) {
+  return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm();
+}
 
-Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias) {  // (R, K), (N, K), (N) -> (R, N)
-  if (in_float(x)) return at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.to(at::kFloat).t()).to(x.scalar_type());
+Tensor product(const Tensor& x, const Tensor& weight,
+               const Tensor& bias) {  // (R, K), (N, K), (N) -> (R, N)
+  if (in_float(x))
+    return at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.to(at::kFloat).t())
+        .to(x.scalar_type());
   return at::linear(x, weight, bias);
 }
 
@@ -51,8 +57,9 @@ Tensor weight_gradient(const Tensor& dy, const Tensor& x) {  // (R, N), (R, K) -
 }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Tensor& weight_shadow, const Tensor& bias_shadow) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
+                        const Tensor& bias, const Tensor& weight_shadow,
+                        const Tensor& bias_shadow) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({x, weight_shadow});
     return product(x, weight_shadow, bias_shadow);
@@ -74,17 +81,20 @@ bool cpu_has_bf16_gemm() {
   static const bool has = [] {
     const auto capabilities = at::cpu::get_cpu_capabilities();
     const auto amx = capabilities.find("amx_bf16");
-    return (amx != capabilities.end() && amx->second.toBool()) || kernels::cpu::fast_bf16_products();
+    return (amx != capabilities.end() && amx->second.toBool()) ||
+           kernels::cpu::fast_bf16_products();
   }();
   return has;
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& weight_shadow,
-              const Tensor& bias_shadow) {
-  TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.size(1), "linear: x must be (rows, ", weight.size(1), "), got ", x.sizes());
-  TORCH_CHECK(x.size(0) % kRowMultiple == 0, "linear: rows must be a multiple of ", kRowMultiple, ", got ", x.size(0));
-  TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(), ", the weight's shadow ",
-              weight_shadow.scalar_type());
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const Tensor& weight_shadow, const Tensor& bias_shadow) {
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.size(1), "linear: x must be (rows, ",
+              weight.size(1), "), got ", x.sizes());
+  TORCH_CHECK(x.size(0) % kRowMultiple == 0, "linear: rows must be a multiple of ", kRowMultiple,
+              ", got ", x.size(0));
+  TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(),
+              ", the weight's shadow ", weight_shadow.scalar_type());
   if (!at::GradMode::is_enabled()) return product(x, weight_shadow, bias_shadow);
   return Linear::apply(x, weight, bias, weight_shadow, bias_shadow);
 }

@@ -21,18 +21,22 @@ auto find_op(const char* name) {
 
 // Looked up once each.
 const auto& dropout_add_op() {
-  static const auto op = find_op<Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double, int64_t, int64_t,
-                                        int64_t, int64_t)>("lait::dropout_add");
+  static const auto op =
+      find_op<Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double,
+                     int64_t, int64_t, int64_t, int64_t)>("lait::dropout_add");
   return op;
 }
 
 const auto& gather_rows_op() {
-  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&)>("lait::gather_rows");
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&)>(
+          "lait::gather_rows");
   return op;
 }
 
 const auto& gather_rows_backward_op() {
-  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const Tensor&)>("lait::gather_rows_backward");
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const Tensor&)>("lait::gather_rows_backward");
   return op;
 }
 
@@ -42,24 +46,29 @@ const auto& unit_mean_op() {
 }
 
 const auto& unit_mean_backward_op() {
-  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, int64_t, at::ScalarType)>("lait::unit_mean_backward");
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, int64_t, at::ScalarType)>(
+      "lait::unit_mean_backward");
   return op;
 }
 
 // ---- dropout_add ------------------------------------------------------------------------------------------------------
 
 Tensor dropout_add_cpu(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
-                       const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
-  return rowwise::dropout_add(kernels::cpu::dropout_add, x, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
+                       const Tensor& row_positions, double p, int64_t seed, int64_t step,
+                       int64_t layer, int64_t site) {
+  return rowwise::dropout_add(kernels::cpu::dropout_add, x, residual, row_unit_ids, row_positions,
+                              p, seed, step, layer, site);
 }
 
 struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const OptionalTensor& residual, const Tensor& ids,
-                        const Tensor& positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const OptionalTensor& residual,
+                        const Tensor& ids, const Tensor& positions, double p, int64_t seed,
+                        int64_t step, int64_t layer, int64_t site) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({ids, positions});
     ctx->saved_data["p"] = p;
-    ctx->saved_data["ints"] = c10::IValue(std::vector<int64_t>{seed, step, layer, site, residual.has_value()});
+    ctx->saved_data["ints"] =
+        c10::IValue(std::vector<int64_t>{seed, step, layer, site, residual.has_value()});
     return dropout_add_op().call(x, residual, ids, positions, p, seed, step, layer, site);
   }
   // The gradient draws the same mask: dx = dropout(dout).
@@ -69,26 +78,30 @@ struct DropoutAdd : torch::autograd::Function<DropoutAdd> {
     const auto i = ctx->saved_data["ints"].toIntVector();
     variable_list out(9);
     out[0] = p == 0 ? grads[0]
-                    : dropout_add_op().call(grads[0], std::nullopt, t[0], t[1], p, i[0], i[1], i[2], i[3]);
+                    : dropout_add_op().call(grads[0], std::nullopt, t[0], t[1], p, i[0], i[1], i[2],
+                                            i[3]);
     if (i[4]) out[1] = grads[0];
     return out;
   }
 };
 
-Tensor dropout_add_autograd(const Tensor& x, const OptionalTensor& residual, const Tensor& ids, const Tensor& positions,
-                            double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
+Tensor dropout_add_autograd(const Tensor& x, const OptionalTensor& residual, const Tensor& ids,
+                            const Tensor& positions, double p, int64_t seed, int64_t step,
+                            int64_t layer, int64_t site) {
   return DropoutAdd::apply(x, residual, ids, positions, p, seed, step, layer, site);
 }
 
 // ---- gather_rows ------------------------------------------------------------------------------------------------------
 
-Tensor gather_rows_backward_cpu(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
-  return rowwise::gather_rows_backward(kernels::cpu::gather_adjoint, dout, inverse_offsets, inverse);
+Tensor gather_rows_backward_cpu(const Tensor& dout, const Tensor& inverse_offsets,
+                                const Tensor& inverse) {
+  return rowwise::gather_rows_backward(kernels::cpu::gather_adjoint, dout, inverse_offsets,
+                                       inverse);
 }
 
 struct GatherRows : torch::autograd::Function<GatherRows> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
-                        const Tensor& inverse) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& index,
+                        const Tensor& inverse_offsets, const Tensor& inverse) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({inverse_offsets, inverse});
     return gather_rows_op().call(x, index, inverse_offsets, inverse);
@@ -99,7 +112,8 @@ struct GatherRows : torch::autograd::Function<GatherRows> {
   }
 };
 
-Tensor gather_rows_autograd(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets, const Tensor& inverse) {
+Tensor gather_rows_autograd(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
+                            const Tensor& inverse) {
   return GatherRows::apply(x, index, inverse_offsets, inverse);
 }
 
@@ -109,8 +123,10 @@ Tensor unit_mean_cpu(const Tensor& x, const Tensor& offsets) {
   return rowwise::unit_mean(kernels::cpu::unit_mean_forward, x, offsets);
 }
 
-Tensor unit_mean_backward_cpu(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
-  return rowwise::unit_mean_backward(kernels::cpu::unit_mean_backward, dout, offsets, num_rows, dtype);
+Tensor unit_mean_backward_cpu(const Tensor& dout, const Tensor& offsets, int64_t num_rows,
+                              at::ScalarType dtype) {
+  return rowwise::unit_mean_backward(kernels::cpu::unit_mean_backward, dout, offsets, num_rows,
+                                     dtype);
 }
 
 struct UnitMean : torch::autograd::Function<UnitMean> {
@@ -123,12 +139,15 @@ struct UnitMean : torch::autograd::Function<UnitMean> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto dtype = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
-    return {unit_mean_backward_op().call(grads[0], ctx->get_saved_variables()[0], ctx->saved_data["rows"].toInt(), dtype),
+    return {unit_mean_backward_op().call(grads[0], ctx->get_saved_variables()[0],
+                                         ctx->saved_data["rows"].toInt(), dtype),
             {}};
   }
 };
 
-Tensor unit_mean_autograd(const Tensor& x, const Tensor& offsets) { return UnitMean::apply(x, offsets); }
+Tensor unit_mean_autograd(const Tensor& x, const Tensor& offsets) {
+  return UnitMean::apply(x, offsets);
+}
 
 TORCH_LIBRARY_IMPL(lait, CPU, m) {
   m.impl("dropout_add", dropout_add_cpu);
@@ -155,16 +174,16 @@ TORCH_LIBRARY_IMPL(lait, Autograd, m) {
 Tensor dropout_add(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
                    const Tensor& row_positions, const kernels::Dropout& d) {
   if (d.p == 0 && !residual) return x;
-  return dropout_add_op().call(x, residual, row_unit_ids, row_positions, d.p, static_cast<int64_t>(d.seed), d.step, d.layer,
-                          static_cast<int64_t>(d.site));
+  return dropout_add_op().call(x, residual, row_unit_ids, row_positions, d.p,
+                               static_cast<int64_t>(d.seed), d.step, d.layer,
+                               static_cast<int64_t>(d.site));
 }
 
-Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets, const Tensor& inverse) {
+Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
+                   const Tensor& inverse) {
   return gather_rows_op().call(x, index, inverse_offsets, inverse);
 }
 
-Tensor unit_mean(const Tensor& x, const Tensor& offsets) {
-  return unit_mean_op().call(x, offsets);
-}
+Tensor unit_mean(const Tensor& x, const Tensor& offsets) { return unit_mean_op().call(x, offsets); }
 
 }  // namespace lait::ops

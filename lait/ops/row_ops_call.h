@@ -17,21 +17,27 @@ inline void check_matrix(const Tensor& x, const char* op) {
   kernel_dtype(x, op);
 }
 
-inline Tensor dropout_add_meta(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
-                               const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer,
-                               int64_t site) {
+inline Tensor dropout_add_meta(const Tensor& x, const OptionalTensor& residual,
+                               const Tensor& row_unit_ids, const Tensor& row_positions, double p,
+                               int64_t seed, int64_t step, int64_t layer, int64_t site) {
   check_matrix(x, "dropout_add");
-  TORCH_CHECK(x.size(1) % 4 == 0, "dropout_add: the width must be a multiple of 4, got ", x.size(1));
-  TORCH_CHECK(!residual || (residual->sizes() == x.sizes() && residual->scalar_type() == x.scalar_type()),
-              "dropout_add: residual must have x's shape and dtype, got ", residual->sizes(), " for ", x.sizes());
-  TORCH_CHECK(!residual || residual->device() == x.device(), "dropout_add: residual must be on ", x.device(), ", got ", residual->device());
+  TORCH_CHECK(x.size(1) % 4 == 0, "dropout_add: the width must be a multiple of 4, got ",
+              x.size(1));
+  TORCH_CHECK(
+      !residual || (residual->sizes() == x.sizes() && residual->scalar_type() == x.scalar_type()),
+      "dropout_add: residual must have x's shape and dtype, got ", residual->sizes(), " for ",
+      x.sizes());
+  TORCH_CHECK(!residual || residual->device() == x.device(), "dropout_add: residual must be on ",
+              x.device(), ", got ", residual->device());
   return at::empty(x.sizes(), x.options());
 }
 
 template <class Launch>
-Tensor dropout_add(const Launch& launch, const Tensor& x_in, const OptionalTensor& residual, const Tensor& row_unit_ids,
-                   const Tensor& row_positions, double p, int64_t seed, int64_t step, int64_t layer, int64_t site) {
-  const Tensor out = dropout_add_meta(x_in, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
+Tensor dropout_add(const Launch& launch, const Tensor& x_in, const OptionalTensor& residual,
+                   const Tensor& row_unit_ids, const Tensor& row_positions, double p, int64_t seed,
+                   int64_t step, int64_t layer, int64_t site) {
+  const Tensor out =
+      dropout_add_meta(x_in, residual, row_unit_ids, row_positions, p, seed, step, layer, site);
   const Tensor x = x_in.contiguous();
   const Tensor r = residual ? residual->contiguous() : Tensor();
   kernels::DropoutAddParams params;
@@ -42,7 +48,8 @@ Tensor dropout_add(const Launch& launch, const Tensor& x_in, const OptionalTenso
   params.residual = r.defined() ? r.const_data_ptr() : nullptr;
   params.out = out.mutable_data_ptr();
   params.unit_ids = int_pointer(row_unit_ids, x.size(0), x.device(), "dropout_add", "row_unit_ids");
-  params.positions = int_pointer(row_positions, x.size(0), x.device(), "dropout_add", "row_positions");
+  params.positions =
+      int_pointer(row_positions, x.size(0), x.device(), "dropout_add", "row_positions");
   params.dropout = make_dropout(p, seed, step, layer, site, "dropout_add");
   params.parallel = parallel_loop;
   launch(params);
@@ -50,24 +57,29 @@ Tensor dropout_add(const Launch& launch, const Tensor& x_in, const OptionalTenso
 }
 
 // On every device.
-inline Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets, const Tensor& inverse) {
+inline Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
+                          const Tensor& inverse) {
   check_matrix(x, "gather_rows");
   TORCH_CHECK(inverse_offsets.dim() == 1 && inverse_offsets.size(0) == x.size(0) + 1,
-              "gather_rows: inverse_offsets must have ", x.size(0) + 1, " elements, got ", inverse_offsets.sizes());
+              "gather_rows: inverse_offsets must have ", x.size(0) + 1, " elements, got ",
+              inverse_offsets.sizes());
   return at::index_select(x, 0, index);
 }
 
-inline Tensor gather_rows_backward_meta(const Tensor& dout, const Tensor& inverse_offsets, const Tensor& inverse) {
+inline Tensor gather_rows_backward_meta(const Tensor& dout, const Tensor& inverse_offsets,
+                                        const Tensor& inverse) {
   constexpr const char* kOp = "gather_rows_backward";
   check_matrix(dout, kOp);
-  TORCH_CHECK(inverse.dim() == 1 && inverse.size(0) <= dout.size(0), kOp, ": inverse must be a vector of at most ", dout.size(0),
+  TORCH_CHECK(inverse.dim() == 1 && inverse.size(0) <= dout.size(0), kOp,
+              ": inverse must be a vector of at most ", dout.size(0),
               " elements (dout's rows), got ", inverse.sizes());
-  return at::empty({num_units(inverse_offsets, kOp, "inverse_offsets"), dout.size(1)}, dout.options());
+  return at::empty({num_units(inverse_offsets, kOp, "inverse_offsets"), dout.size(1)},
+                   dout.options());
 }
 
 template <class Launch>
-Tensor gather_rows_backward(const Launch& launch, const Tensor& dout_in, const Tensor& inverse_offsets,
-                            const Tensor& inverse) {
+Tensor gather_rows_backward(const Launch& launch, const Tensor& dout_in,
+                            const Tensor& inverse_offsets, const Tensor& inverse) {
   const Tensor dout = dout_in.contiguous();
   const Tensor dx = gather_rows_backward_meta(dout, inverse_offsets, inverse);
   kernels::GatherAdjointParams params;
@@ -76,7 +88,8 @@ Tensor gather_rows_backward(const Launch& launch, const Tensor& dout_in, const T
   params.width = dx.size(1);
   params.in = dout.const_data_ptr();
   params.out = dx.mutable_data_ptr();
-  params.inverse_offsets = int_pointer(inverse_offsets, -1, dout.device(), "gather_rows_backward", "inverse_offsets");
+  params.inverse_offsets =
+      int_pointer(inverse_offsets, -1, dout.device(), "gather_rows_backward", "inverse_offsets");
   params.inverse = int_pointer(inverse, -1, dout.device(), "gather_rows_backward", "inverse");
   params.parallel = parallel_loop;
   launch(params);
@@ -85,21 +98,23 @@ Tensor gather_rows_backward(const Launch& launch, const Tensor& dout_in, const T
 
 inline Tensor unit_mean_meta(const Tensor& x, const Tensor& offsets) {
   check_matrix(x, "unit_mean");
-  return at::empty({num_units(offsets, "unit_mean", "offsets"), x.size(1)}, x.options().dtype(accumulate_type(x)));
+  return at::empty({num_units(offsets, "unit_mean", "offsets"), x.size(1)},
+                   x.options().dtype(accumulate_type(x)));
 }
 
-inline Tensor unit_mean_backward_meta(const Tensor& dout, const Tensor& offsets, int64_t num_rows, at::ScalarType dtype) {
+inline Tensor unit_mean_backward_meta(const Tensor& dout, const Tensor& offsets, int64_t num_rows,
+                                      at::ScalarType dtype) {
   constexpr const char* kOp = "unit_mean_backward";
   check_matrix(dout, kOp);
-  TORCH_CHECK(dout.size(0) == num_units(offsets, kOp, "offsets"), kOp, ": dout must have ", offsets.size(0) - 1,
-              " rows, one for each unit of offsets, got ", dout.size(0));
-  TORCH_CHECK(dout.scalar_type() == accumulate_type(dtype), kOp, ": dout must be ", accumulate_type(dtype), " for rows of ", dtype, ", got ",
-              dout.scalar_type());
+  TORCH_CHECK(dout.size(0) == num_units(offsets, kOp, "offsets"), kOp, ": dout must have ",
+              offsets.size(0) - 1, " rows, one for each unit of offsets, got ", dout.size(0));
+  TORCH_CHECK(dout.scalar_type() == accumulate_type(dtype), kOp, ": dout must be ",
+              accumulate_type(dtype), " for rows of ", dtype, ", got ", dout.scalar_type());
   return at::empty({num_rows, dout.size(1)}, dout.options().dtype(dtype));
 }
 
-inline kernels::UnitMeanParams unit_mean_params(const Tensor& rows, const Tensor& in, const Tensor& out,
-                                                const Tensor& offsets) {
+inline kernels::UnitMeanParams unit_mean_params(const Tensor& rows, const Tensor& in,
+                                                const Tensor& out, const Tensor& offsets) {
   kernels::UnitMeanParams params;
   params.dtype = kernel_dtype(rows, "unit_mean");
   params.num_units = offsets.size(0) - 1;
@@ -121,8 +136,8 @@ Tensor unit_mean(const Launch& launch, const Tensor& x_in, const Tensor& offsets
 }
 
 template <class Launch>
-Tensor unit_mean_backward(const Launch& launch, const Tensor& dout_in, const Tensor& offsets, int64_t num_rows,
-                          at::ScalarType dtype) {
+Tensor unit_mean_backward(const Launch& launch, const Tensor& dout_in, const Tensor& offsets,
+                          int64_t num_rows, at::ScalarType dtype) {
   const Tensor dout = dout_in.contiguous();
   const Tensor dx = unit_mean_backward_meta(dout, offsets, num_rows, dtype);
   launch(unit_mean_params(dx, dout, dx, offsets));

@@ -15,20 +15,23 @@ namespace {
 
 using namespace attention;
 
-std::tuple<Tensor, Tensor> forward_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
-                                       const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
-  return attention::forward(kernels::cpu::segment_attention_forward, q, k, v, q_offsets, k_offsets, LAIT_SETTINGS);
+std::tuple<Tensor, Tensor> forward_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
+                                       const Tensor& q_offsets, const Tensor& k_offsets,
+                                       LAIT_SETTINGS_ARGS) {
+  return attention::forward(kernels::cpu::segment_attention_forward, q, k, v, q_offsets, k_offsets,
+                            LAIT_SETTINGS);
 }
 
-std::tuple<Tensor, Tensor> forward_meta(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
-                                        const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
+std::tuple<Tensor, Tensor> forward_meta(const Tensor& q, const Tensor& k, const Tensor& v,
+                                        const Tensor& q_offsets, const Tensor& k_offsets,
+                                        LAIT_SETTINGS_ARGS) {
   check(q, k, v, q_offsets, k_offsets, LAIT_SETTINGS);
   return outputs(q);
 }
 
 Tensor backward_cpu(LAIT_BACKWARD_ARGS) {
-  return attention::backward(kernels::cpu::segment_attention_backward, {dq, dk, dv}, dout, {q, k, v}, out, lse, q_offsets,
-                             k_offsets, LAIT_SETTINGS);
+  return attention::backward(kernels::cpu::segment_attention_backward, {dq, dk, dv}, dout,
+                             {q, k, v}, out, lse, q_offsets, k_offsets, LAIT_SETTINGS);
 }
 
 Tensor backward_meta(LAIT_BACKWARD_ARGS) {
@@ -37,18 +40,21 @@ Tensor backward_meta(LAIT_BACKWARD_ARGS) {
   return bias_gradient(q, LAIT_SETTINGS);
 }
 
-using Forward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                           LAIT_SETTINGS_ARGS);
+using Forward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&,
+                                           const Tensor&, const Tensor&, LAIT_SETTINGS_ARGS);
 using Backward = Tensor(LAIT_BACKWARD_ARGS);
 
 const auto& forward_op() {
-  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lait::segment_attention", "").typed<Forward>();
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("lait::segment_attention", "")
+                             .typed<Forward>();
   return op;
 }
 
 const auto& backward_op() {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("lait::segment_attention_backward", "").typed<Backward>();
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("lait::segment_attention_backward", "")
+                             .typed<Backward>();
   return op;
 }
 
@@ -62,20 +68,23 @@ Operands slices(const Tensor& first, const OptionalTensor& second, const Optiona
 // Its inputs are one, two or three tensors, see `slices`, and so are their gradients: nothing is copied to join the
 // gradients of what one product made.
 struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& first,
-                                                const OptionalTensor& second, const OptionalTensor& third,
-                                                const Tensor& q_offsets, const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx,
+                                                const Tensor& first, const OptionalTensor& second,
+                                                const OptionalTensor& third,
+                                                const Tensor& q_offsets, const Tensor& k_offsets,
+                                                LAIT_SETTINGS_ARGS) {
     at::AutoDispatchBelowADInplaceOrView below;
     const auto [q, k, v] = slices(first, second, third);
-    auto [out, lse] =
-        forward_op().call(q, k, v, q_offsets, k_offsets, scale, q_positions, causal, bias_table, bias_max_distance,
-                          bias_bidirectional, dropout_p, seed, step, layer, unit_ids, work, work_blocks);
+    auto [out, lse] = forward_op().call(q, k, v, q_offsets, k_offsets, scale, q_positions, causal,
+                                        bias_table, bias_max_distance, bias_bidirectional,
+                                        dropout_p, seed, step, layer, unit_ids, work, work_blocks);
     auto or_none = [](const OptionalTensor& t) { return t.value_or(Tensor()); };
-    ctx->save_for_backward({first, or_none(second), or_none(third), out, lse, q_offsets, k_offsets, or_none(q_positions), or_none(bias_table),
-                            or_none(unit_ids), or_none(work)});
+    ctx->save_for_backward({first, or_none(second), or_none(third), out, lse, q_offsets, k_offsets,
+                            or_none(q_positions), or_none(bias_table), or_none(unit_ids),
+                            or_none(work)});
     ctx->saved_data["numbers"] = c10::IValue(std::vector<double>{scale, dropout_p});
-    ctx->saved_data["ints"] =
-        c10::IValue(std::vector<int64_t>{causal, bias_max_distance, bias_bidirectional, seed, step, layer});
+    ctx->saved_data["ints"] = c10::IValue(
+        std::vector<int64_t>{causal, bias_max_distance, bias_bidirectional, seed, step, layer});
     ctx->saved_data["work_blocks"] = c10::IValue(work_blocks.vec());
     ctx->mark_non_differentiable({lse});
     ctx->set_materialize_grads(false);  // else zeros would be made for lse's
@@ -97,8 +106,9 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
     const auto [q, k, v] = slices(t[0], optional(t[1]), optional(t[2]));
     const auto [dq, dk, dv] = slices(out[0], optional(out[1]), optional(out[2]));
     const Tensor dbias = backward_op().call(
-        dq, dk, dv, grads[0], q, k, v, t[3], t[4], t[5], t[6], numbers[0], optional(t[7]), ints[0] != 0, optional(t[8]),
-        ints[1], ints[2] != 0, numbers[1], ints[3], ints[4], ints[5], optional(t[9]), optional(t[10]), work_blocks);
+        dq, dk, dv, grads[0], q, k, v, t[3], t[4], t[5], t[6], numbers[0], optional(t[7]),
+        ints[0] != 0, optional(t[8]), ints[1], ints[2] != 0, numbers[1], ints[3], ints[4], ints[5],
+        optional(t[9]), optional(t[10]), work_blocks);
     if (t[8].defined()) out[8] = dbias;
     return out;
   }
@@ -106,18 +116,21 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
 
 Tensor attention_of(const Tensor& first, const OptionalTensor& second, const OptionalTensor& third,
                     const AttentionUnits& units, double scale, const kernels::Dropout& dropout) {
-  return SegmentAttention::apply(first, second, third, units.q_offsets, units.k_offsets, scale, units.q_positions,
-                                 /*causal=*/false, /*bias_table=*/OptionalTensor(), /*bias_max_distance=*/int64_t{128},
-                                 /*bias_bidirectional=*/true, double{dropout.p}, static_cast<int64_t>(dropout.seed),
-                                 int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
-                                 at::IntArrayRef(units.work_blocks))[0];
+  return SegmentAttention::apply(
+      first, second, third, units.q_offsets, units.k_offsets, scale, units.q_positions,
+      /*causal=*/false, /*bias_table=*/OptionalTensor(), /*bias_max_distance=*/int64_t{128},
+      /*bias_bidirectional=*/true, double{dropout.p}, static_cast<int64_t>(dropout.seed),
+      int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
+      at::IntArrayRef(units.work_blocks))[0];
 }
 
-std::tuple<Tensor, Tensor> forward_autograd(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
-                                            const Tensor& k_offsets, LAIT_SETTINGS_ARGS) {
-  const auto out =
-      SegmentAttention::apply(q, OptionalTensor(k), OptionalTensor(v), q_offsets, k_offsets, scale, q_positions, causal, bias_table, bias_max_distance,
-                              bias_bidirectional, dropout_p, seed, step, layer, unit_ids, work, work_blocks);
+std::tuple<Tensor, Tensor> forward_autograd(const Tensor& q, const Tensor& k, const Tensor& v,
+                                            const Tensor& q_offsets, const Tensor& k_offsets,
+                                            LAIT_SETTINGS_ARGS) {
+  const auto out = SegmentAttention::apply(q, OptionalTensor(k), OptionalTensor(v), q_offsets,
+                                           k_offsets, scale, q_positions, causal, bias_table,
+                                           bias_max_distance, bias_bidirectional, dropout_p, seed,
+                                           step, layer, unit_ids, work, work_blocks);
   return {out[0], out[1]};
 }
 
@@ -134,32 +147,36 @@ TORCH_LIBRARY_IMPL(lait, Autograd, m) { m.impl("segment_attention", forward_auto
 
 }  // namespace
 
-std::tuple<Tensor, std::vector<int64_t>> attention_work(const Tensor& q_offsets, const Tensor& k_offsets, int64_t head_dim) {
+std::tuple<Tensor, std::vector<int64_t>> attention_work(const Tensor& q_offsets,
+                                                        const Tensor& k_offsets, int64_t head_dim) {
   const int64_t size = q_offsets.numel();
   check_head_dim(head_dim, "attention_work");
   TORCH_CHECK(size > 0, "attention_work: offsets must have units + 1 elements, got none");
-  const auto list =
-      kernels::make_work_list(int_pointer(q_offsets, size, at::kCPU, "attention_work", "q_offsets"),
-                              int_pointer(k_offsets, size, at::kCPU, "attention_work", "k_offsets"), size - 1, head_dim);
+  const auto list = kernels::make_work_list(
+      int_pointer(q_offsets, size, at::kCPU, "attention_work", "q_offsets"),
+      int_pointer(k_offsets, size, at::kCPU, "attention_work", "k_offsets"), size - 1, head_dim);
   const Tensor tiles = at::empty({static_cast<int64_t>(list.tiles.size())}, q_offsets.options());
   std::ranges::copy(list.tiles, tiles.mutable_data_ptr<int32_t>());
   return {tiles, list.counts()};
 }
 
-Tensor segment_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionUnits& units, double scale,
+Tensor segment_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                         const AttentionUnits& units, double scale,
                          const kernels::Dropout& dropout) {
   return attention_of(q, k, v, units, scale, dropout);
 }
 
-Tensor segment_attention_kvpacked(const Tensor& q, const Tensor& kv, const AttentionUnits& units, double scale,
-                                  const kernels::Dropout& dropout) {
-  TORCH_CHECK(kv.dim() == 4 && kv.size(1) == 2, kOp, "_kvpacked: kv must be (rows, 2, heads, head_dim), got ", kv.sizes());
+Tensor segment_attention_kvpacked(const Tensor& q, const Tensor& kv, const AttentionUnits& units,
+                                  double scale, const kernels::Dropout& dropout) {
+  TORCH_CHECK(kv.dim() == 4 && kv.size(1) == 2, kOp,
+              "_kvpacked: kv must be (rows, 2, heads, head_dim), got ", kv.sizes());
   return attention_of(q, kv, std::nullopt, units, scale, dropout);
 }
 
 Tensor segment_attention_qkvpacked(const Tensor& qkv, const AttentionUnits& units, double scale,
                                    const kernels::Dropout& dropout) {
-  TORCH_CHECK(qkv.dim() == 4 && qkv.size(1) == 3, kOp, "_qkvpacked: qkv must be (rows, 3, heads, head_dim), got ", qkv.sizes());
+  TORCH_CHECK(qkv.dim() == 4 && qkv.size(1) == 3, kOp,
+              "_qkvpacked: qkv must be (rows, 3, heads, head_dim), got ", qkv.sizes());
   return attention_of(qkv, std::nullopt, std::nullopt, units, scale, dropout);
 }
 

@@ -30,28 +30,35 @@ struct Settings {
   at::IntArrayRef work_blocks;
 };
 
-inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets, const Tensor& k_offsets,
-                  const Settings& s) {
-  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, kOp, ": q, k and v must be (rows, heads, head_dim), got ",
-              q.sizes(), ", ", k.sizes(), ", ", v.sizes());
+inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
+                  const Tensor& k_offsets, const Settings& s) {
+  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, kOp,
+              ": q, k and v must be (rows, heads, head_dim), got ", q.sizes(), ", ", k.sizes(),
+              ", ", v.sizes());
   TORCH_CHECK(k.sizes() == v.sizes() && q.size(1) == k.size(1) && q.size(2) == k.size(2), kOp,
-              ": q, k and v must agree in heads and head_dim, k and v in rows, got ", q.sizes(), ", ", k.sizes(), ", ",
-              v.sizes());
+              ": q, k and v must agree in heads and head_dim, k and v in rows, got ", q.sizes(),
+              ", ", k.sizes(), ", ", v.sizes());
   TORCH_CHECK(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), kOp,
-              ": q, k and v must have one dtype, got ", q.scalar_type(), ", ", k.scalar_type(), ", ", v.scalar_type());
+              ": q, k and v must have one dtype, got ", q.scalar_type(), ", ", k.scalar_type(),
+              ", ", v.scalar_type());
   kernel_dtype(q, kOp);
   for (const Tensor* t : {&k, &v})
-    TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ", t->device());
+    TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ",
+                t->device());
   check_head_dim(q.size(2), kOp);
-  TORCH_CHECK(q_offsets.dim() == 1 && q_offsets.sizes() == k_offsets.sizes() && q_offsets.size(0) > 0, kOp,
-              ": q_offsets and k_offsets must be vectors of one length (units + 1), got ", q_offsets.sizes(), " and ",
-              k_offsets.sizes());
+  TORCH_CHECK(
+      q_offsets.dim() == 1 && q_offsets.sizes() == k_offsets.sizes() && q_offsets.size(0) > 0, kOp,
+      ": q_offsets and k_offsets must be vectors of one length (units + 1), got ",
+      q_offsets.sizes(), " and ", k_offsets.sizes());
   TORCH_CHECK(s.dropout_p == 0 || s.unit_ids, kOp, ": dropout needs unit_ids");
   if (s.bias_table) {
-    TORCH_CHECK(s.bias_table->device() == q.device() && s.bias_table->dim() == 2 && s.bias_table->size(1) == q.size(1) &&
-                    s.bias_table->scalar_type() == accumulate_type(q) && s.bias_table->is_contiguous(),
-                kOp, ": bias_table must be a contiguous (num_buckets, heads) ", accumulate_type(q), " on ", q.device(),
-                ", got ", s.bias_table->scalar_type(), " ", s.bias_table->sizes(), " on ", s.bias_table->device());
+    TORCH_CHECK(s.bias_table->device() == q.device() && s.bias_table->dim() == 2 &&
+                    s.bias_table->size(1) == q.size(1) &&
+                    s.bias_table->scalar_type() == accumulate_type(q) &&
+                    s.bias_table->is_contiguous(),
+                kOp, ": bias_table must be a contiguous (num_buckets, heads) ", accumulate_type(q),
+                " on ", q.device(), ", got ", s.bias_table->scalar_type(), " ",
+                s.bias_table->sizes(), " on ", s.bias_table->device());
   }
 }
 
@@ -60,26 +67,34 @@ struct Operands {
 };
 
 // What backward takes beside the arguments of forward.
-inline void check_backward(const Operands& gradients, const Tensor& dout, const Operands& in, const Tensor& out,
-                           const Tensor& lse) {
+inline void check_backward(const Operands& gradients, const Tensor& dout, const Operands& in,
+                           const Tensor& out, const Tensor& lse) {
   struct Pair {
     const char *name, *other;
     const Tensor &t, &like;
   };
   const Tensor& q = in.q;
-  for (const Pair& pair : {Pair{"dout", "q", dout, q}, {"out", "q", out, q}, {"dq", "q", gradients.q, q},
-                           {"dk", "k", gradients.k, in.k}, {"dv", "v", gradients.v, in.v}}) {
+  for (const Pair& pair : {Pair{"dout", "q", dout, q},
+                           {"out", "q", out, q},
+                           {"dq", "q", gradients.q, q},
+                           {"dk", "k", gradients.k, in.k},
+                           {"dv", "v", gradients.v, in.v}}) {
     const auto& [name, other, t, like] = pair;
-    TORCH_CHECK(t.sizes() == like.sizes() && t.scalar_type() == q.scalar_type() && t.device() == q.device(), kOp, "_backward: ", name,
-                " must be as ", other, ", ", q.scalar_type(), " ", like.sizes(), " on ", q.device(), ", got ", t.scalar_type(), " ", t.sizes(),
-                " on ", t.device());
+    TORCH_CHECK(
+        t.sizes() == like.sizes() && t.scalar_type() == q.scalar_type() && t.device() == q.device(),
+        kOp, "_backward: ", name, " must be as ", other, ", ", q.scalar_type(), " ", like.sizes(),
+        " on ", q.device(), ", got ", t.scalar_type(), " ", t.sizes(), " on ", t.device());
   }
   for (const Tensor* t : {&gradients.q, &gradients.k, &gradients.v})
-    TORCH_CHECK(t->stride(2) == 1, kOp, "_backward: dq, dk and dv must have a contiguous last dimension, got strides ", t->strides());
-  TORCH_CHECK(lse.dim() == 2 && lse.size(0) == q.size(1) && lse.size(1) == q.size(0) && lse.scalar_type() == accumulate_type(q) &&
-                  lse.device() == q.device() && lse.is_contiguous(),
-              kOp, "_backward: lse must be forward's, a contiguous ", accumulate_type(q), " [", q.size(1), ", ", q.size(0), "] on ", q.device(),
-              ", got ", lse.scalar_type(), " ", lse.sizes(), " of strides ", lse.strides(), " on ", lse.device());
+    TORCH_CHECK(t->stride(2) == 1, kOp,
+                "_backward: dq, dk and dv must have a contiguous last dimension, got strides ",
+                t->strides());
+  TORCH_CHECK(lse.dim() == 2 && lse.size(0) == q.size(1) && lse.size(1) == q.size(0) &&
+                  lse.scalar_type() == accumulate_type(q) && lse.device() == q.device() &&
+                  lse.is_contiguous(),
+              kOp, "_backward: lse must be forward's, a contiguous ", accumulate_type(q), " [",
+              q.size(1), ", ", q.size(0), "] on ", q.device(), ", got ", lse.scalar_type(), " ",
+              lse.sizes(), " of strides ", lse.strides(), " on ", lse.device());
 }
 
 // A view with a contiguous last dimension; copies only where there is none.
@@ -90,8 +105,9 @@ kernels::Rows<Pointer> view(const Tensor& t) {
   return {const_cast<void*>(t.const_data_ptr()), t.stride(0), t.stride(1)};
 }
 
-inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
-                                              const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets,
+inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, const Tensor& v,
+                                              const Tensor& out, const Tensor& lse,
+                                              const Tensor& q_offsets, const Tensor& k_offsets,
                                               const Settings& s) {
   kernels::SegmentAttentionParams p;
   p.dtype = kernel_dtype(q, kOp);
@@ -109,19 +125,23 @@ inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, 
   p.lse = const_cast<void*>(lse.const_data_ptr());
   p.q_offsets = int_pointer(q_offsets, -1, q.device(), kOp, "q_offsets");
   p.k_offsets = int_pointer(k_offsets, -1, q.device(), kOp, "k_offsets");
-  if (s.q_positions) p.q_positions = int_pointer(*s.q_positions, q.size(0), q.device(), kOp, "q_positions");
+  if (s.q_positions)
+    p.q_positions = int_pointer(*s.q_positions, q.size(0), q.device(), kOp, "q_positions");
   if (s.bias_table) {
-    p.bias = {static_cast<const float*>(s.bias_table->const_data_ptr()), static_cast<int32_t>(s.bias_table->size(0)),
+    p.bias = {static_cast<const float*>(s.bias_table->const_data_ptr()),
+              static_cast<int32_t>(s.bias_table->size(0)),
               static_cast<int32_t>(s.bias_max_distance), s.bias_bidirectional};
   }
-  p.dropout = make_dropout(s.dropout_p, s.seed, s.step, s.layer, static_cast<int64_t>(kernels::Site::kAttention), kOp);
+  p.dropout = make_dropout(s.dropout_p, s.seed, s.step, s.layer,
+                           static_cast<int64_t>(kernels::Site::kAttention), kOp);
   if (s.unit_ids) p.unit_ids = int_pointer(*s.unit_ids, p.num_units, q.device(), kOp, "unit_ids");
   p.parallel = parallel_loop;
   return p;
 }
 
 inline std::tuple<Tensor, Tensor> outputs(const Tensor& q) {
-  return {at::empty(q.sizes(), q.options()), at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_type(q)))};
+  return {at::empty(q.sizes(), q.options()),
+          at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_type(q)))};
 }
 
 inline Tensor bias_gradient(const Tensor& q, const Settings& s) {
@@ -131,8 +151,9 @@ inline Tensor bias_gradient(const Tensor& q, const Settings& s) {
 
 // launch(SegmentAttentionParams&) runs the kernel.
 template <class Launch>
-std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, const Tensor& k_in, const Tensor& v_in,
-                                   const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
+std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, const Tensor& k_in,
+                                   const Tensor& v_in, const Tensor& q_offsets,
+                                   const Tensor& k_offsets, const Settings& s) {
   check(q_in, k_in, v_in, q_offsets, k_offsets, s);
   const Tensor q = rows(q_in), k = rows(k_in), v = rows(v_in);
   auto [out, lse] = outputs(q);
@@ -143,11 +164,13 @@ std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, con
 
 // launch(SegmentAttentionGradParams&) runs the kernel.
 template <class Launch>
-Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& dout_in, const Operands& in,
-                const Tensor& out_in, const Tensor& lse, const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
+Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& dout_in,
+                const Operands& in, const Tensor& out_in, const Tensor& lse,
+                const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
   check(in.q, in.k, in.v, q_offsets, k_offsets, s);
   check_backward(gradients, dout_in, in, out_in, lse);
-  const Tensor q = rows(in.q), k = rows(in.k), v = rows(in.v), out = rows(out_in), dout = rows(dout_in);
+  const Tensor q = rows(in.q), k = rows(in.k), v = rows(in.v), out = rows(out_in),
+               dout = rows(dout_in);
   const Tensor dbias = bias_gradient(q, s);
   kernels::SegmentAttentionGradParams g;
   g.forward = params(q, k, v, out, lse, q_offsets, k_offsets, s);
@@ -160,18 +183,19 @@ Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& d
   return dbias;
 }
 
-#define LAIT_BACKWARD_ARGS                                                                                         \
-  const Tensor &dq, const Tensor &dk, const Tensor &dv, const Tensor &dout, const Tensor &q, const Tensor &k,      \
-      const Tensor &v, const Tensor &out, const Tensor &lse, const Tensor &q_offsets, const Tensor &k_offsets,     \
-      LAIT_SETTINGS_ARGS
-#define LAIT_SETTINGS_ARGS                                                                                             \
-  double scale, const OptionalTensor &q_positions, bool causal, const OptionalTensor &bias_table,                      \
-      int64_t bias_max_distance, bool bias_bidirectional, double dropout_p, int64_t seed, int64_t step, int64_t layer, \
-      const OptionalTensor &unit_ids, const OptionalTensor &work, at::IntArrayRef work_blocks
-#define LAIT_SETTINGS                                                                                                      \
-  Settings {                                                                                                               \
-    scale, q_positions, causal, bias_table, bias_max_distance, bias_bidirectional, dropout_p, seed, step, layer, unit_ids, \
-        work, work_blocks                                                                                                  \
+#define LAIT_BACKWARD_ARGS                                                                   \
+  const Tensor &dq, const Tensor &dk, const Tensor &dv, const Tensor &dout, const Tensor &q, \
+      const Tensor &k, const Tensor &v, const Tensor &out, const Tensor &lse,                \
+      const Tensor &q_offsets, const Tensor &k_offsets, LAIT_SETTINGS_ARGS
+#define LAIT_SETTINGS_ARGS                                                                        \
+  double scale, const OptionalTensor &q_positions, bool causal, const OptionalTensor &bias_table, \
+      int64_t bias_max_distance, bool bias_bidirectional, double dropout_p, int64_t seed,         \
+      int64_t step, int64_t layer, const OptionalTensor &unit_ids, const OptionalTensor &work,    \
+      at::IntArrayRef work_blocks
+#define LAIT_SETTINGS                                                                         \
+  Settings {                                                                                  \
+    scale, q_positions, causal, bias_table, bias_max_distance, bias_bidirectional, dropout_p, \
+        seed, step, layer, unit_ids, work, work_blocks                                        \
   }
 
 }  // namespace lait::ops::attention

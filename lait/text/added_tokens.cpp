@@ -12,14 +12,16 @@ namespace {
 
 // \w of Rust's regex crate.
 bool is_word(UChar32 c) {
-  return c >= 0 && (u_hasBinaryProperty(c, UCHAR_ALPHABETIC) || u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL) ||
-                    (U_GET_GC_MASK(c) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0);
+  return c >= 0 &&
+         (u_hasBinaryProperty(c, UCHAR_ALPHABETIC) || u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL) ||
+          (U_GET_GC_MASK(c) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0);
 }
 
 bool ends_with_word(std::string_view text) {
   if (text.empty()) return false;
   auto i = static_cast<int32_t>(std::min<size_t>(text.size(), U8_MAX_LENGTH));
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data()) + (text.size() - static_cast<size_t>(i));
+  const auto* bytes =
+      reinterpret_cast<const uint8_t*>(text.data()) + (text.size() - static_cast<size_t>(i));
   UChar32 c;
   U8_PREV(bytes, 0, i, c);
   return is_word(c);
@@ -41,7 +43,8 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
   std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
     return a.content.size() > b.content.size();
   });
-  for (const AddedToken& token : tokens_) begins_[static_cast<unsigned char>(token.content[0])] = true;
+  for (const AddedToken& token : tokens_)
+    begins_[static_cast<unsigned char>(token.content[0])] = true;
   if (std::count(begins_.begin(), begins_.end(), true) == 1) {
     only_begin_ = static_cast<unsigned char>(tokens_[0].content[0]);
   }
@@ -61,7 +64,8 @@ AddedTokens::Found AddedTokens::find(std::string_view text, size_t from) const {
     for (const AddedToken& token : tokens_) {
       if (text.compare(i, token.content.size(), token.content) != 0) continue;
       const size_t end = i + token.content.size();
-      if (token.single_word && (ends_with_word(text.substr(0, i)) || starts_with_word(text.substr(end)))) {
+      if (token.single_word &&
+          (ends_with_word(text.substr(0, i)) || starts_with_word(text.substr(end)))) {
         i = end - 1;  // as in Hugging Face: what was refused is stepped over whole
         break;
       }

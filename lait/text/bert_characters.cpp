@@ -29,7 +29,8 @@ const UNormalizer2* nfd() {
   static const UNormalizer2* instance = [] {
     UErrorCode error = U_ZERO_ERROR;
     const UNormalizer2* found = unorm2_getNFDInstance(&error);
-    if (U_FAILURE(error)) throw std::runtime_error(std::string("ICU has no NFD data: ") + u_errorName(error));
+    if (U_FAILURE(error))
+      throw std::runtime_error(std::string("ICU has no NFD data: ") + u_errorName(error));
     return found;
   }();
   return instance;
@@ -41,10 +42,11 @@ struct LowerRange {
   int32_t offset;
 };
 constexpr LowerRange kLowerSince16[] = {
-    {0x1C89, 0x1C89, 1},   {0xA7CB, 0xA7CB, 0x264 - 0xA7CB}, {0xA7CC, 0xA7CC, 1},
-    {0xA7CE, 0xA7CE, 1},   {0xA7D2, 0xA7D2, 1},              {0xA7D4, 0xA7D4, 1},
-    {0xA7DA, 0xA7DA, 1},   {0xA7DC, 0xA7DC, 0x19B - 0xA7DC}, {0x10D50, 0x10D65, 0x20},
-    {0x16EA0, 0x16EB8, 0x1B},
+    {0x1C89, 0x1C89, 1},      {0xA7CB, 0xA7CB, 0x264 - 0xA7CB},
+    {0xA7CC, 0xA7CC, 1},      {0xA7CE, 0xA7CE, 1},
+    {0xA7D2, 0xA7D2, 1},      {0xA7D4, 0xA7D4, 1},
+    {0xA7DA, 0xA7DA, 1},      {0xA7DC, 0xA7DC, 0x19B - 0xA7DC},
+    {0x10D50, 0x10D65, 0x20}, {0x16EA0, 0x16EB8, 0x1B},
 };
 
 }  // namespace
@@ -58,14 +60,16 @@ bool is_bert_control(char32_t c) {
 bool is_bert_space(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)); }
 
 bool is_bert_chinese(char32_t c) {
-  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
-         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
+         (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
+         (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
 bool is_bert_punctuation(char32_t c) {
   if (c < 0x80) {
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
+           (c >= '{' && c <= '~');
   }
   if (c == 0x166D || c == 0x111C9) return true;  // Po in Unicode 8, So and Mn later
   return in_categories(c, U_GC_P_MASK);
@@ -89,8 +93,8 @@ int bert_decompose(char32_t c, char32_t* out) {
   if (c >= 0xC0) {
     UChar units[2 * kMaxDecomposition];
     UErrorCode error = U_ZERO_ERROR;
-    const int32_t length =
-        unorm2_getDecomposition(nfd(), static_cast<UChar32>(c), units, 2 * kMaxDecomposition, &error);
+    const int32_t length = unorm2_getDecomposition(nfd(), static_cast<UChar32>(c), units,
+                                                   2 * kMaxDecomposition, &error);
     if (length > 0 && U_SUCCESS(error) && known_in(c, kNormalizationUnicode)) {
       int count = 0;
       for (int32_t i = 0; i < length;) {

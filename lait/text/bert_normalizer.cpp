@@ -36,8 +36,9 @@ class Emitter {
 
   void flush() {
     if (waiting_.empty()) return;
-    std::stable_sort(waiting_.begin(), waiting_.end(),
-                     [](const Mark& a, const Mark& b) { return a.combining_class < b.combining_class; });
+    std::stable_sort(waiting_.begin(), waiting_.end(), [](const Mark& a, const Mark& b) {
+      return a.combining_class < b.combining_class;
+    });
     for (const Mark& mark : waiting_) lower(mark.c);
     waiting_.clear();
   }

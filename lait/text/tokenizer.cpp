@@ -29,7 +29,8 @@ constexpr const char* kVocab = "vocab.txt";
 constexpr const char* kTokenizer = "tokenizer.json";
 constexpr const char* kConfig = "tokenizer_config.json";
 constexpr const char* kSpecialTokens = "special_tokens_map.json";
-constexpr size_t kMaxTokens = size_t{1} << 22, kMaxAddedTokens = 10000;  // a search goes through all added tokens
+constexpr size_t kMaxTokens = size_t{1} << 22,
+                 kMaxAddedTokens = 10000;  // a search goes through all added tokens
 
 // Text of a file as it may stand in a message of one line.
 std::string plain(std::string_view text) {
@@ -42,8 +43,10 @@ struct JsonFile {
   std::string path;
   Json json;
 
-  [[noreturn]] void fail(const std::string& key, const std::string& expected, const Json& got) const {
-    throw UserError(path + ": " + key + ": expected " + expected + ", got " + shortened(got.dump()));
+  [[noreturn]] void fail(const std::string& key, const std::string& expected,
+                         const Json& got) const {
+    throw UserError(path + ": " + key + ": expected " + expected + ", got " +
+                    shortened(got.dump()));
   }
   // The value of a key of object; null and absent keys are nullopt.
   template <typename T>
@@ -51,8 +54,9 @@ struct JsonFile {
     const auto found = object.find(key);
     if (found == object.end() || found->is_null()) return std::nullopt;
     const bool fits = std::is_same_v<T, bool> ? found->is_boolean()
-                      : std::is_same_v<T, int32_t> ? found->is_number_unsigned() && found->get<uint64_t>() < INT32_MAX
-                                                   : found->is_string();
+                      : std::is_same_v<T, int32_t>
+                          ? found->is_number_unsigned() && found->get<uint64_t>() < INT32_MAX
+                          : found->is_string();
     if (!fits) fail(key, expected, *found);
     return found->get<T>();
   }
@@ -70,7 +74,8 @@ class Loader {
   explicit Loader(const std::filesystem::path& dir) : dir_(dir) {}
 
   WordPieceSpec load() {
-    if (!std::filesystem::is_directory(dir_)) throw UserError(dir_.string() + ": expected a model directory");
+    if (!std::filesystem::is_directory(dir_))
+      throw UserError(dir_.string() + ": expected a model directory");
     const auto tokenizer = read_json(kTokenizer);
     const auto config = read_json(kConfig);
     const auto special_tokens = read_json(kSpecialTokens);
@@ -82,8 +87,10 @@ class Loader {
       spec_.where = (dir_ / kVocab).string();
       read_vocab(spec_.files.at(kVocab));
     } else {
-      throw UserError(dir_.string() + ": expected vocab.txt or tokenizer.json, found neither; copy the tokenizer files "
-                      "of the model into it");
+      throw UserError(
+          dir_.string() +
+          ": expected vocab.txt or tokenizer.json, found neither; copy the tokenizer files "
+          "of the model into it");
     }
     if (special_tokens) read_special_tokens(*special_tokens);
     if (config) {
@@ -117,10 +124,14 @@ class Loader {
       const size_t end = std::min(rest.find('\n'), rest.size());
       const std::string_view line = rest.substr(0, end);
       rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (spec_.entries.size() == kMaxTokens) throw UserError(spec_.where + ": expected at most " + std::to_string(kMaxTokens) + " tokens, got more");
-      spec_.entries.emplace_back(trim_end(line, spec_.entries.size() + 1), static_cast<int32_t>(spec_.entries.size()));
+      if (spec_.entries.size() == kMaxTokens)
+        throw UserError(spec_.where + ": expected at most " + std::to_string(kMaxTokens) +
+                        " tokens, got more");
+      spec_.entries.emplace_back(trim_end(line, spec_.entries.size() + 1),
+                                 static_cast<int32_t>(spec_.entries.size()));
     }
-    if (spec_.entries.empty()) throw UserError(spec_.where + ": expected one token a line, the file is empty");
+    if (spec_.entries.empty())
+      throw UserError(spec_.where + ": expected one token a line, the file is empty");
   }
 
   std::string trim_end(std::string_view line, size_t number) const {
@@ -129,7 +140,9 @@ class Loader {
     for (size_t i = 0; i < line.size();) {
       UChar32 c;
       U8_NEXT(bytes, i, line.size(), c);
-      if (c < 0) throw UserError(spec_.where + ":" + std::to_string(number) + ": expected UTF-8, got an invalid byte");
+      if (c < 0)
+        throw UserError(spec_.where + ":" + std::to_string(number) +
+                        ": expected UTF-8, got an invalid byte");
       if (!u_isUWhiteSpace(c)) length = i;
     }
     return std::string(line.substr(0, length));
@@ -141,7 +154,8 @@ class Loader {
     const Json& vocab = file.object(model, "vocab");
     if (type.value_or("WordPiece") != "WordPiece" || vocab.empty()) {
       throw UserError(file.path + ": model: expected a WordPiece vocabulary, got " +
-                      (vocab.empty() ? "none" : "type " + plain(*type)) + "; lait reads BERT's tokenizers");
+                      (vocab.empty() ? "none" : "type " + plain(*type)) +
+                      "; lait reads BERT's tokenizers");
     }
     for (const auto& [token, id] : vocab.items()) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() >= INT32_MAX) {
@@ -149,16 +163,18 @@ class Loader {
       }
       spec_.entries.emplace_back(token, id.get<int32_t>());
     }
-    spec_.unk_token = file.get<std::string>(model, "unk_token", "a string").value_or(spec_.unk_token);
-    spec_.continuing_prefix =
-        file.get<std::string>(model, "continuing_subword_prefix", "a string").value_or(spec_.continuing_prefix);
-    spec_.max_chars_per_word =
-        file.get<int32_t>(model, "max_input_chars_per_word", "a number").value_or(spec_.max_chars_per_word);
+    spec_.unk_token =
+        file.get<std::string>(model, "unk_token", "a string").value_or(spec_.unk_token);
+    spec_.continuing_prefix = file.get<std::string>(model, "continuing_subword_prefix", "a string")
+                                  .value_or(spec_.continuing_prefix);
+    spec_.max_chars_per_word = file.get<int32_t>(model, "max_input_chars_per_word", "a number")
+                                   .value_or(spec_.max_chars_per_word);
 
     const Json& normalizer = file.object(file.json, "normalizer");
     expect_type(file, normalizer, "normalizer", "BertNormalizer");
     expect_type(file, file.object(file.json, "pre_tokenizer"), "pre_tokenizer", "BertPreTokenizer");
-    spec_.normalizer.clean_text = file.get<bool>(normalizer, "clean_text", "true or false").value_or(true);
+    spec_.normalizer.clean_text =
+        file.get<bool>(normalizer, "clean_text", "true or false").value_or(true);
     spec_.normalizer.handle_chinese_chars =
         file.get<bool>(normalizer, "handle_chinese_chars", "true or false").value_or(true);
     lowercase_ = file.get<bool>(normalizer, "lowercase", "true or false");
@@ -174,22 +190,25 @@ class Loader {
     }
   }
 
-  void expect_type(const JsonFile& file, const Json& object, const char* key, const char* expected) const {
+  void expect_type(const JsonFile& file, const Json& object, const char* key,
+                   const char* expected) const {
     const std::string type = file.get<std::string>(object, "type", "a string").value_or(expected);
     if (type != expected) {
-      throw UserError(file.path + ": " + key + ".type: expected " + expected + ", got " + plain(type) +
-                      "; lait reads BERT's tokenizers");
+      throw UserError(file.path + ": " + key + ".type: expected " + expected + ", got " +
+                      plain(type) + "; lait reads BERT's tokenizers");
     }
   }
 
   void add_token(const JsonFile& file, const std::string& key, const Json& token, int32_t id) {
     const auto content = file.get<std::string>(token, "content", "a string");
     if (!content) file.fail(key, "a content in each object", token);
-    const bool known = std::any_of(spec_.added_tokens.begin(), spec_.added_tokens.end(),
-                                   [&](const AddedToken& other) { return other.content == *content; });
+    const bool known =
+        std::any_of(spec_.added_tokens.begin(), spec_.added_tokens.end(),
+                    [&](const AddedToken& other) { return other.content == *content; });
     if (known) return;
     if (spec_.added_tokens.size() == kMaxAddedTokens) {
-      throw UserError(file.path + ": " + key + ": expected at most " + std::to_string(kMaxAddedTokens) + " added tokens, got more");
+      throw UserError(file.path + ": " + key + ": expected at most " +
+                      std::to_string(kMaxAddedTokens) + " added tokens, got more");
     }
     const bool special = file.get<bool>(token, "special", "true or false").value_or(false);
     spec_.added_tokens.push_back(
@@ -217,14 +236,17 @@ class Loader {
   }
 
   void read_config(const JsonFile& file) {
-    const auto read = [&](const char* key) { return file.get<bool>(file.json, key, "true or false"); };
+    const auto read = [&](const char* key) {
+      return file.get<bool>(file.json, key, "true or false");
+    };
     if (const auto value = read("do_lower_case")) lowercase_ = value;
     if (file.json.contains("strip_accents")) strip_accents_ = read("strip_accents");
-    if (const auto value = read("tokenize_chinese_chars")) spec_.normalizer.handle_chinese_chars = *value;
+    if (const auto value = read("tokenize_chinese_chars"))
+      spec_.normalizer.handle_chinese_chars = *value;
     for (const auto& [id, token] : file.object(file.json, "added_tokens_decoder").items()) {
-      const bool is_number = !id.empty() && id.size() < 10 && std::all_of(id.begin(), id.end(), [](char c) {
-        return c >= '0' && c <= '9';
-      });
+      const bool is_number =
+          !id.empty() && id.size() < 10 &&
+          std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
       if (!is_number) file.fail("added_tokens_decoder", "ids as keys", id);
       if (!token.is_object()) file.fail("added_tokens_decoder." + plain(id), "an object", token);
       add_token(file, "added_tokens_decoder." + id, token, std::stoi(id));
@@ -233,11 +255,13 @@ class Loader {
 
   void settle_case(Json config) {
     if (!lowercase_) {
-      lowercase_ = std::none_of(spec_.entries.begin(), spec_.entries.end(), [](const Vocabulary::Entry& entry) {
-        const std::string& token = entry.first;
-        const bool special = token.starts_with('[') || token.starts_with('<');
-        return !special && std::any_of(token.begin(), token.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-      });
+      lowercase_ = std::none_of(
+          spec_.entries.begin(), spec_.entries.end(), [](const Vocabulary::Entry& entry) {
+            const std::string& token = entry.first;
+            const bool special = token.starts_with('[') || token.starts_with('<');
+            return !special && std::any_of(token.begin(), token.end(),
+                                           [](char c) { return c >= 'A' && c <= 'Z'; });
+          });
     }
     spec_.normalizer.lowercase = *lowercase_;
     spec_.normalizer.strip_accents = strip_accents_.value_or(*lowercase_);

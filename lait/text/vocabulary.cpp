@@ -16,8 +16,8 @@ Vocabulary::Vocabulary(const std::vector<Entry>& entries) {
   size_t num_bytes = 0;
   for (const Entry& entry : entries) num_bytes += entry.first.size();
   if (num_bytes >= kMaxNodes - 1) {
-    throw UserError("vocabulary: expected at most " + std::to_string(kMaxNodes) + " bytes of tokens, got " +
-                    std::to_string(num_bytes));
+    throw UserError("vocabulary: expected at most " + std::to_string(kMaxNodes) +
+                    " bytes of tokens, got " + std::to_string(num_bytes));
   }
   const size_t capacity = std::bit_ceil(std::max<size_t>(2 * num_bytes, 16));
   shift_ = 32 - std::countr_zero(capacity);

@@ -63,11 +63,12 @@ WordPiece::WordPiece(WordPieceSpec spec)
 
 // The five special tokens, where the vocabulary has them and they are not among the added ones already.
 void WordPiece::add_special(std::vector<AddedToken>& tokens) {
-  for (const std::string* content :
-       {&spec_.unk_token, &spec_.cls_token, &spec_.sep_token, &spec_.pad_token, &spec_.mask_token}) {
+  for (const std::string* content : {&spec_.unk_token, &spec_.cls_token, &spec_.sep_token,
+                                     &spec_.pad_token, &spec_.mask_token}) {
     const int32_t id = vocabulary_.find(*content);
-    const bool known = std::any_of(tokens.begin(), tokens.end(),
-                                   [&](const AddedToken& token) { return token.content == *content; });
+    const bool known = std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) {
+      return token.content == *content;
+    });
     if (id != Vocabulary::kAbsent && !known) tokens.push_back({.content = *content, .id = id});
   }
 }
@@ -79,8 +80,10 @@ int32_t WordPiece::required_id(const std::string& token, const char* name) const
   }
   if (id == Vocabulary::kAbsent) {
     const std::string shown = quote(token);
-    throw UserError(spec_.where + ": expected the token " + shown.substr(1, shown.size() - 2) + " (" + name +
-                    "), but it is not in the vocabulary; name the vocabulary's own token in tokenizer_config.json, or "
+    throw UserError(spec_.where + ": expected the token " + shown.substr(1, shown.size() - 2) +
+                    " (" + name +
+                    "), but it is not in the vocabulary; name the vocabulary's own token in "
+                    "tokenizer_config.json, or "
                     "give the model directory a complete vocab.txt or tokenizer.json");
   }
   return id;
@@ -135,14 +138,17 @@ void WordPiece::encode_words(std::string_view normalized, std::vector<int32_t>& 
       if (num_chars++ == 0) word_begin = begin;
       continue;
     }
-    if (num_chars != 0) encode_word(normalized.substr(word_begin, begin - word_begin), num_chars, out);
+    if (num_chars != 0)
+      encode_word(normalized.substr(word_begin, begin - word_begin), num_chars, out);
     num_chars = 0;
-    if (word_class == WordClass::kPunctuation) encode_word(normalized.substr(begin, i - begin), 1, out);
+    if (word_class == WordClass::kPunctuation)
+      encode_word(normalized.substr(begin, i - begin), 1, out);
   }
   if (num_chars != 0) encode_word(normalized.substr(word_begin), num_chars, out);
 }
 
-void WordPiece::encode_word(std::string_view word, size_t num_chars, std::vector<int32_t>& out) const {
+void WordPiece::encode_word(std::string_view word, size_t num_chars,
+                            std::vector<int32_t>& out) const {
   const size_t size_before = out.size();
   if (num_chars <= static_cast<size_t>(spec_.max_chars_per_word)) {
     uint32_t node = Vocabulary::kRoot;

@@ -21,10 +21,11 @@ namespace lait {
 struct WordPieceSpec {
   std::vector<Vocabulary::Entry> entries;
   BertNormalizerOptions normalizer;
-  std::string unk_token = "[UNK]", cls_token = "[CLS]", sep_token = "[SEP]", pad_token = "[PAD]", mask_token = "[MASK]";
+  std::string unk_token = "[UNK]", cls_token = "[CLS]", sep_token = "[SEP]", pad_token = "[PAD]",
+              mask_token = "[MASK]";
   std::vector<AddedToken> added_tokens;  // beside the five above
   std::string continuing_prefix = "##";
-  int max_chars_per_word = 100;             // a longer word is unk_token
+  int max_chars_per_word = 100;              // a longer word is unk_token
   std::map<std::string, std::string> files;  // name to content, for save
   std::string where = "vocabulary";          // what errors name
 };
@@ -43,7 +44,8 @@ class WordPiece final : public Tokenizer {
  private:
   void add_special(std::vector<AddedToken>& tokens);
   int32_t required_id(const std::string& token, const char* name) const;
-  void encode_piece(std::string_view text, std::vector<int32_t>& out) const;       // between added tokens
+  void encode_piece(std::string_view text,
+                    std::vector<int32_t>& out) const;  // between added tokens
   void encode_words(std::string_view normalized, std::vector<int32_t>& out) const;
   void encode_word(std::string_view word, size_t num_chars, std::vector<int32_t>& out) const;
 

@@ -39,7 +39,8 @@ TEST(FileWriter, FullDiskLeavesTheOldFileAndNothingElse) {
   write_file(disk / "a", "old");
   disk.fill(64);
   const std::string message = write_error([&] { write_file(disk / "a", kMegabyte); });
-  EXPECT_THAT(message, StartsWith((disk / "a").string() + ": cannot write: " + disk.reason() + "; "));
+  EXPECT_THAT(message,
+              StartsWith((disk / "a").string() + ": cannot write: " + disk.reason() + "; "));
   disk.free();
   EXPECT_THAT(contents(disk.path()), ElementsAre(Pair("a", "old")));
   write_file(disk / "a", "new");
@@ -50,7 +51,10 @@ TEST(FileWriter, FilesThatBelongTogetherAreReplacedTogether) {
   SmallDisk disk(512);
   write_files({{disk / "a", "old a"}, {disk / "b", "old b"}});
   disk.fill(64);
-  EXPECT_THAT(write_error([&] { write_files({{disk / "a", "new a"}, {disk / "b", kMegabyte}}); }), StartsWith((disk / "b").string()));
+  EXPECT_THAT(write_error([&] {
+                write_files({{disk / "a", "new a"}, {disk / "b", kMegabyte}});
+              }),
+              StartsWith((disk / "b").string()));
   disk.free();
   EXPECT_THAT(contents(disk.path()), ElementsAre(Pair("a", "old a"), Pair("b", "old b")));
 }
@@ -60,7 +64,8 @@ TEST(FileWriter, AppendingOnAFullDiskTakesBackTheHalfLine) {
   append_text(disk / "log", "one\n");
   append_text(disk / "log", "two\n");
   disk.fill(64);
-  EXPECT_THAT(write_error([&] { append_text(disk / "log", kMegabyte); }), StartsWith((disk / "log").string() + ": cannot write: " + disk.reason()));
+  EXPECT_THAT(write_error([&] { append_text(disk / "log", kMegabyte); }),
+              StartsWith((disk / "log").string() + ": cannot write: " + disk.reason()));
   disk.free();
   EXPECT_EQ(read_file(disk / "log"), "one\ntwo\n");
 }
@@ -72,8 +77,11 @@ TEST(FileWriter, LostPermission) {
     const ReadOnly read_only(folder / "in");
     const NoPowers no_powers;
     EXPECT_EQ(write_error([&] { write_file(folder / "in/a", "new"); }),
-              (folder / "in/a").string() + ": cannot write: Permission denied; give yourself the permission to write there, or name another place");
-    EXPECT_THAT(write_error([&] { write_file(folder / "in/deeper/a", "new"); }), HasSubstr("in/deeper: cannot make the folder: Permission denied"));
+              (folder / "in/a").string() +
+                  ": cannot write: Permission denied; give yourself the permission to write there, "
+                  "or name another place");
+    EXPECT_THAT(write_error([&] { write_file(folder / "in/deeper/a", "new"); }),
+                HasSubstr("in/deeper: cannot make the folder: Permission denied"));
   }
   EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("in/a", "old")));
 }
@@ -83,16 +91,22 @@ TEST(FileWriter, AFolderThatVanishesWhileWriting) {
   FileWriter writer(folder / "in/a");
   writer.write("text");
   fs::remove_all(folder / "in");
-  EXPECT_EQ(write_error([&] { writer.commit(); }), (folder / "in/a").string() + ": cannot rename into place: No such file or directory; the folder is gone: make it again, or name another place");
+  EXPECT_EQ(write_error([&] { writer.commit(); }),
+            (folder / "in/a").string() +
+                ": cannot rename into place: No such file or directory; the folder is gone: make "
+                "it again, or name another place");
   EXPECT_FALSE(fs::exists(folder / "in"));
 }
 
 TEST(FileWriter, PathsThatCannotBeFiles) {
   const TemporaryFolder folder;
   folder.write("file", "old");
-  EXPECT_THAT(write_error([&] { write_file(folder.path(), "x"); }), HasSubstr("expected a file, got a folder"));
-  EXPECT_THAT(write_error([&] { write_file(folder / "file/under", "x"); }), HasSubstr("Not a directory; a part of the path is a file"));
-  EXPECT_THAT(write_error([&] { write_file(folder / std::string(300, 'n'), "x"); }), HasSubstr("name a shorter path"));
+  EXPECT_THAT(write_error([&] { write_file(folder.path(), "x"); }),
+              HasSubstr("expected a file, got a folder"));
+  EXPECT_THAT(write_error([&] { write_file(folder / "file/under", "x"); }),
+              HasSubstr("Not a directory; a part of the path is a file"));
+  EXPECT_THAT(write_error([&] { write_file(folder / std::string(300, 'n'), "x"); }),
+              HasSubstr("name a shorter path"));
   EXPECT_THAT(contents(folder.path()), ElementsAre(Pair("file", "old")));
 }
 
@@ -105,11 +119,14 @@ TEST(FileWriter, ALinkStaysAndItsFileIsWritten) {
   fs::create_symlink("../disk/made/later", folder / "run/dangling");
   write_file(folder / "run/absolute", "new");
   write_file(folder / "run/dangling", "later");
-  for (const char* name : {"run/relative", "run/absolute", "run/dangling"}) EXPECT_TRUE(fs::is_symlink(folder / name)) << name;
+  for (const char* name : {"run/relative", "run/absolute", "run/dangling"})
+    EXPECT_TRUE(fs::is_symlink(folder / name)) << name;
   EXPECT_EQ(read_file(folder / "disk/model"), "new");
   EXPECT_EQ(read_file(folder / "disk/made/later"), "later");
   fs::create_symlink("circle", folder / "circle");
-  EXPECT_THAT(write_error([&] { write_file(folder / "circle", "x"); }), HasSubstr("circle: cannot write: Too many levels of symbolic links; the links go round in a circle"));
+  EXPECT_THAT(write_error([&] { write_file(folder / "circle", "x"); }),
+              HasSubstr("circle: cannot write: Too many levels of symbolic links; the links go "
+                        "round in a circle"));
 }
 
 TEST(FileWriter, AFileKeepsItsPermissions) {
@@ -131,10 +148,13 @@ TEST(FileWriter, AFileKeepsItsPermissions) {
 TEST(FileWriter, DevicesAreWrittenDirectly) {
   write_file("/dev/null", "text");
   EXPECT_FALSE(fs::exists(std::string("/dev/null") + kUnfinishedSuffix));
-  EXPECT_EQ(write_error([] { write_file("/dev/full", "text"); }), "/dev/full: cannot write: No space left on device; free some space there, or name another place");
+  EXPECT_EQ(write_error([] { write_file("/dev/full", "text"); }),
+            "/dev/full: cannot write: No space left on device; free some space there, or name "
+            "another place");
 }
 
-TEST(FileWriter, ADescriptorsNameIsWrittenDirectly) {  // lait-predict --output /dev/stdout >> predictions
+TEST(FileWriter,
+     ADescriptorsNameIsWrittenDirectly) {  // lait-predict --output /dev/stdout >> predictions
   const TemporaryFolder folder;
   write_file(folder / "a", "before\n");
   const int fd = ::open((folder / "a").c_str(), O_WRONLY | O_APPEND);
@@ -149,7 +169,9 @@ TEST(FileWriter, TheSecondOfTwoWritersIsRefused) {
   const TemporaryFolder folder;
   std::optional<FileWriter> first(folder / "a");
   first->write("first");
-  EXPECT_THAT(write_error([&] { FileWriter second(folder / "a"); }), StartsWith((folder / "a").string() + ": cannot write: another process is writing it"));
+  EXPECT_THAT(
+      write_error([&] { FileWriter second(folder / "a"); }),
+      StartsWith((folder / "a").string() + ": cannot write: another process is writing it"));
   first->commit();
   first.reset();
   write_file(folder / "a", "second");

@@ -53,8 +53,10 @@ std::string user_error(Action&& action) {
 TEST(LineReader, EndsBytesAndNumbers) {
   const TemporaryFolder folder;
   const fs::path path = folder / "a.txt";
-  put(path, std::string("\xEF\xBB\xBF") + "one\r\n\ntwo\rhalf\xFF\n" + std::string("nu\0l", 4) + "\n\xEF\xBB\xBFlast");
-  EXPECT_THAT(lines(path), ElementsAre("one", "", "two\rhalf\xFF", std::string("nu\0l", 4), "\xEF\xBB\xBFlast"));
+  put(path, std::string("\xEF\xBB\xBF") + "one\r\n\ntwo\rhalf\xFF\n" + std::string("nu\0l", 4) +
+                "\n\xEF\xBB\xBFlast");
+  EXPECT_THAT(lines(path),
+              ElementsAre("one", "", "two\rhalf\xFF", std::string("nu\0l", 4), "\xEF\xBB\xBFlast"));
   LineReader reader(path);
   EXPECT_EQ(reader.line_number(), 0);
   reader.next();
@@ -82,7 +84,9 @@ TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
     std::string content;
     for (int i = 0; i < 30; ++i) {
       const int kind = static_cast<int>(random() % 3);
-      const size_t size = kind == 0 ? random() % 5 : kind == 1 ? random() % 1000 : 262100 + random() % 100;
+      const size_t size = kind == 0   ? random() % 5
+                          : kind == 1 ? random() % 1000
+                                      : 262100 + random() % 100;
       std::string line(size, ' ');
       for (char& c : line) c = static_cast<char>('a' + random() % 26);
       wanted.push_back(line);
@@ -99,7 +103,8 @@ TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
 TEST(LineReader, ErrorsNameTheFileAndTheReason) {
   const TemporaryFolder folder;
   const std::string missing = (folder / "missing").string();
-  EXPECT_EQ(user_error([&] { LineReader reader(missing); }), missing + ": cannot read: No such file or directory; check the path");
+  EXPECT_EQ(user_error([&] { LineReader reader(missing); }),
+            missing + ": cannot read: No such file or directory; check the path");
   const fs::path inner = folder / "inner";
   fs::create_directory(inner);
   EXPECT_THAT(user_error([&] { read_file(inner); }), HasSubstr("it is a folder"));
@@ -118,21 +123,26 @@ TEST(LineReader, DamagedGzipIsAnErrorAtEveryCut) {
   put_gzip(folder / "whole.gz", content);
   std::ifstream stream(folder / "whole.gz", std::ios::binary);
   const std::string packed((std::istreambuf_iterator<char>(stream)), {});
-  for (const size_t cut : {packed.size() / 2, packed.size() - 9, packed.size() - 8, packed.size() - 1}) {
+  for (const size_t cut :
+       {packed.size() / 2, packed.size() - 9, packed.size() - 8, packed.size() - 1}) {
     put(folder / "cut.gz", packed.substr(0, cut));
-    EXPECT_THAT(user_error([&] { read_file(folder / "cut.gz"); }), HasSubstr("cut.gz: expected a whole gzip file")) << "cut at " << cut;
+    EXPECT_THAT(user_error([&] { read_file(folder / "cut.gz"); }),
+                HasSubstr("cut.gz: expected a whole gzip file"))
+        << "cut at " << cut;
   }
   std::string flipped = packed;
   flipped[packed.size() / 2] = static_cast<char>(flipped[packed.size() / 2] ^ 0x55);
   put(folder / "flipped.gz", flipped);
-  EXPECT_THAT(user_error([&] { lines(folder / "flipped.gz"); }), HasSubstr("flipped.gz: expected a whole gzip file"));
+  EXPECT_THAT(user_error([&] { lines(folder / "flipped.gz"); }),
+              HasSubstr("flipped.gz: expected a whole gzip file"));
 }
 
 TEST(LineReader, TextCalledGzipIsAnError) {
   const TemporaryFolder folder;
   for (const char* content : {"no gzip at all\n", ""}) {
     put(folder / "text.gz", content);
-    EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }), HasSubstr("text.gz: expected a whole gzip file"));
+    EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }),
+                HasSubstr("text.gz: expected a whole gzip file"));
   }
 }
 
@@ -156,19 +166,27 @@ TEST(ReadFile, BombsAndLongFilesAreRefused) {
   gzFile file = gzopen((folder / "bomb.gz").c_str(), "wb9");
   for (int i = 0; i < 100; ++i) gzwrite(file, block.data(), static_cast<unsigned>(block.size()));
   gzclose(file);
-  EXPECT_THAT(user_error([&] { for (LineReader reader(folder / "bomb.gz"); reader.next();) continue; }), HasSubstr("bomb.gz: expected text, got a gzip file that grows more than 200 times"));
-  EXPECT_THAT(user_error([&] { read_file(folder / "bomb.gz"); }), HasSubstr("grows more than 200 times"));
-  EXPECT_EQ(user_error([&] { read_file(folder / "bomb.gz", 1000); }), (folder / "bomb.gz").string() + ": expected a file of at most 1000 bytes, got a longer one");
+  EXPECT_THAT(user_error([&] {
+                for (LineReader reader(folder / "bomb.gz"); reader.next();) continue;
+              }),
+              HasSubstr("bomb.gz: expected text, got a gzip file that grows more than 200 times"));
+  EXPECT_THAT(user_error([&] { read_file(folder / "bomb.gz"); }),
+              HasSubstr("grows more than 200 times"));
+  EXPECT_EQ(
+      user_error([&] { read_file(folder / "bomb.gz", 1000); }),
+      (folder / "bomb.gz").string() + ": expected a file of at most 1000 bytes, got a longer one");
   put(folder / "short", "12345");
   EXPECT_EQ(read_file(folder / "short", 5), "12345");
-  EXPECT_THAT(user_error([&] { read_file(folder / "short", 4); }), HasSubstr("expected a file of at most 4 bytes"));
+  EXPECT_THAT(user_error([&] { read_file(folder / "short", 4); }),
+              HasSubstr("expected a file of at most 4 bytes"));
 }
 
 // A hundred million bytes without a line end are not kept.
 TEST(LineReader, AHugeLineIsRefusedEarly) {
   const TemporaryFolder folder;
   fs::resize_file(folder.write("huge", "a"), 100'000'000);
-  EXPECT_THAT(user_error([&] { lines(folder / "huge"); }), HasSubstr("huge:1: expected lines of at most 16777216 bytes, got a longer one"));
+  EXPECT_THAT(user_error([&] { lines(folder / "huge"); }),
+              HasSubstr("huge:1: expected lines of at most 16777216 bytes, got a longer one"));
 }
 
 TEST(MappedFile, ShowsTheBytes) {
@@ -183,7 +201,8 @@ TEST(MappedFile, ShowsTheBytes) {
 
 TEST(MappedFile, ErrorsNameTheFile) {
   const TemporaryFolder folder;
-  EXPECT_THAT(user_error([&] { MappedFile map(folder / "no"); }), HasSubstr("no: cannot read: No such file or directory"));
+  EXPECT_THAT(user_error([&] { MappedFile map(folder / "no"); }),
+              HasSubstr("no: cannot read: No such file or directory"));
   const fs::path inner = folder / "inner";
   fs::create_directory(inner);
   EXPECT_THAT(user_error([&] { MappedFile map(inner); }), HasSubstr("inner: cannot read:"));

@@ -54,7 +54,8 @@ TEST(Program, BodysCodeIsTheExitCode) {
 }
 
 TEST(Program, UsersMistakesExitWithTwo) {
-  const Outcome outcome = run({}, []() -> int { throw UserError("a.tsv:3: expected 2 columns, got 1"); });
+  const Outcome outcome =
+      run({}, []() -> int { throw UserError("a.tsv:3: expected 2 columns, got 1"); });
   EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.err, "lait-test: a.tsv:3: expected 2 columns, got 1\n");
   EXPECT_EQ(outcome.out, "");
@@ -70,17 +71,22 @@ TEST(Program, OurMistakesExitWithOne) {
 }
 
 TEST(Program, FilesAndMemoryThatAreNotGivenExitWithTwo) {
-  Outcome outcome = run({}, []() -> int { return static_cast<int>(std::filesystem::file_size("/no/such/file")); });
+  Outcome outcome = run(
+      {}, []() -> int { return static_cast<int>(std::filesystem::file_size("/no/such/file")); });
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_EQ(outcome.err, "lait-test: /no/such/file: No such file or directory; check the path and your permissions\n");
+  EXPECT_EQ(
+      outcome.err,
+      "lait-test: /no/such/file: No such file or directory; check the path and your permissions\n");
   outcome = run({}, []() -> int { throw std::bad_alloc(); });
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, StartsWith("lait-test: out of memory; "));
 }
 
 TEST(Program, WrongOptionsExitWithTwoAndNameTheOption) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--nubmer", "3"}, {"--number", "three"}, {"--number"}, {"stray"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--nubmer", "3"},
+                                                    {"--number", "three"},
+                                                    {"--number"},
+                                                    {"stray"}}) {
     const Outcome outcome = run(arguments, never);
     EXPECT_EQ(outcome.code, 2);
     EXPECT_THAT(outcome.err, StartsWith("lait-test: "));
@@ -97,11 +103,14 @@ TEST(Program, HelpAndVersionGoToStandardOutput) {
   const Outcome version = run({"--version"}, never);
   EXPECT_EQ(version.code, 0);
   EXPECT_EQ(version.out, version_string() + "\n");
-  EXPECT_THAT(version.out, testing::MatchesRegex("lait [0-9]+\\.[0-9]+\\.[0-9]+ \\((unknown|[0-9a-f]+(-dirty)?)\\)\n"));
+  EXPECT_THAT(
+      version.out,
+      testing::MatchesRegex("lait [0-9]+\\.[0-9]+\\.[0-9]+ \\((unknown|[0-9a-f]+(-dirty)?)\\)\n"));
 }
 
 TEST(Program, WordsAreQuotedForTheShell) {
-  EXPECT_EQ(shell_words({"build/bin/lait-train", "--set", "model.independent_layers=0,3"}), "build/bin/lait-train --set model.independent_layers=0,3");
+  EXPECT_EQ(shell_words({"build/bin/lait-train", "--set", "model.independent_layers=0,3"}),
+            "build/bin/lait-train --set model.independent_layers=0,3");
   EXPECT_EQ(shell_words({"a b", "it's", "", "$HOME"}), "'a b' 'it'\\''s' '' '$HOME'");
 }
 

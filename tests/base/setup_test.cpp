@@ -16,7 +16,8 @@ mkdir -p "${nvcc%/*}" "home/model-$(sha256sum "${SETUP%/*}/requirements-model.tx
 printf '#!/bin/sh\n' >"$nvcc" && chmod +x "$nvcc"
 "$SETUP")sh";
 
-constexpr const char* kOthers[] = {"downloads/a", "pip/a", "a.partial/b", "a.partial.tmp/b", "a.new/b", "setup.log", "setup.lock"};
+constexpr const char* kOthers[] = {"downloads/a", "pip/a",     "a.partial/b", "a.partial.tmp/b",
+                                   "a.new/b",     "setup.log", "setup.lock"};
 
 TEST(SetUp, LeavesWhatOthersKeepInItsFolder) {
   const TemporaryFolder folder;
@@ -24,7 +25,9 @@ TEST(SetUp, LeavesWhatOthersKeepInItsFolder) {
     write_file(folder / "home" / name, "mine");
   }
   folder.write("run.sh", kRun);
-  const ShellResult result = shell("cd '" + folder.path().string() + "' && SETUP='" LAIT_SOURCE_DIR "/cmake/setup.sh' sh run.sh", folder.path());
+  const ShellResult result = shell(
+      "cd '" + folder.path().string() + "' && SETUP='" LAIT_SOURCE_DIR "/cmake/setup.sh' sh run.sh",
+      folder.path());
   EXPECT_EQ(result.code, 0) << result.out << result.err;
   for (const char* name : kOthers) {
     const auto path = folder / "home" / name;

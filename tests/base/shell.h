@@ -18,7 +18,8 @@ struct ShellResult {
 // Keeps what is printed in files of `folder` meanwhile.
 inline ShellResult shell(const std::string& command, const std::filesystem::path& folder) {
   const std::filesystem::path out = folder / "stdout", err = folder / "stderr";
-  const int status = std::system(("{ " + command + "; } >'" + out.string() + "' 2>'" + err.string() + "'").c_str());
+  const int status = std::system(
+      ("{ " + command + "; } >'" + out.string() + "' 2>'" + err.string() + "'").c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
 }
 

@@ -21,7 +21,8 @@ namespace lait {
 class SmallDisk {
  public:
   explicit SmallDisk(size_t kib) {
-    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0;
+    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0,
+                       ("size=" + std::to_string(kib) + "k").c_str()) == 0;
     std::signal(SIGXFSZ, SIG_IGN);
   }
   ~SmallDisk() {
@@ -44,7 +45,8 @@ class SmallDisk {
       }
       filler.close();
       const auto size = std::filesystem::file_size(folder_ / kFiller);
-      std::filesystem::resize_file(folder_ / kFiller, size > leave_kib * 1024 ? size - leave_kib * 1024 : 0);
+      std::filesystem::resize_file(folder_ / kFiller,
+                                   size > leave_kib * 1024 ? size - leave_kib * 1024 : 0);
     } else {
       limit(leave_kib * 1024);
     }
@@ -82,7 +84,9 @@ class NoPowers {
   NoPowers& operator=(const NoPowers&) = delete;
 
   // In front of a program's command line: it starts without them, as an ordinary user's does.
-  static std::string command() { return ::geteuid() == 0 ? "setpriv --inh-caps=-all --bounding-set=-all " : ""; }
+  static std::string command() {
+    return ::geteuid() == 0 ? "setpriv --inh-caps=-all --bounding-set=-all " : "";
+  }
 
  private:
   __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -92,7 +96,9 @@ class NoPowers {
 // Folders below `path` that nothing can be made in, until it ends.
 class ReadOnly {
  public:
-  explicit ReadOnly(const std::filesystem::path& path) : path_(path) { set(std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec); }
+  explicit ReadOnly(const std::filesystem::path& path) : path_(path) {
+    set(std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  }
   ~ReadOnly() { set(std::filesystem::perms::owner_all); }
 
  private:
@@ -112,7 +118,8 @@ inline std::map<std::string, std::string> contents(const std::filesystem::path& 
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
     std::ifstream in(entry.path(), std::ios::binary);
-    out[std::filesystem::relative(entry.path(), folder).string()] = std::string(std::istreambuf_iterator<char>(in), {});
+    out[std::filesystem::relative(entry.path(), folder).string()] =
+        std::string(std::istreambuf_iterator<char>(in), {});
   }
   return out;
 }

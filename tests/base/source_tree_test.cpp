@@ -26,17 +26,25 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait/ops", {"lait/ops", "kernels"}},
     {"lait/cuda", {"lait/cuda", "lait/ops", "kernels"}},
     {"lait/data", {"lait/data", "lait/text", "lait/config", "lait", "kernels"}},
-    {"lait/model", {"lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
-    {"eval", {"eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
-    {"train", {"train", "eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}}};
+    {"lait/model",
+     {"lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait", "kernels"}},
+    {"eval",
+     {"eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait",
+      "kernels"}},
+    {"train",
+     {"train", "eval", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config", "lait",
+      "kernels"}}};
 
 // What is built without LibTorch, and runs where there is none.
-const std::set<std::string> kWithoutLibTorch = {"kernels", "lait", "lait/config", "lait/text", "lait/data"};
+const std::set<std::string> kWithoutLibTorch = {"kernels", "lait", "lait/config", "lait/text",
+                                                "lait/data"};
 
 // A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing alone.
 constexpr int kMostLines = 300, kMostLinesOfAKernel = 500;
 
-std::string folder_of(const std::string& path) { return fs::path(path).parent_path().generic_string(); }
+std::string folder_of(const std::string& path) {
+  return fs::path(path).parent_path().generic_string();
+}
 
 template <class Body>
 void for_each_source(const Body& body) {
@@ -44,7 +52,8 @@ void for_each_source(const Body& body) {
   for (const char* top : {"kernels", "lait", "eval", "train"}) {
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / top)) {
       const std::string extension = entry.path().extension();
-      if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh") continue;
+      if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh")
+        continue;
       body(fs::relative(entry.path(), kRoot).generic_string());
       ++count;
     }
@@ -64,8 +73,10 @@ TEST(SourceTree, ArrowsGoOneWay) {
       std::smatch match;
       if (!std::regex_search(line, match, include)) continue;
       if (match[1] == "lait/git_hash.h") continue;  // made by the build
-      EXPECT_TRUE(allowed->second.contains(folder_of(match[1]))) << file << ':' << number << " includes " << match[1];
-      EXPECT_TRUE(fs::exists(kRoot / match[1].str())) << file << ':' << number << ": " << match[1] << " is not in the tree";
+      EXPECT_TRUE(allowed->second.contains(folder_of(match[1])))
+          << file << ':' << number << " includes " << match[1];
+      EXPECT_TRUE(fs::exists(kRoot / match[1].str()))
+          << file << ':' << number << ": " << match[1] << " is not in the tree";
     }
   });
 }
@@ -114,7 +125,8 @@ TEST(SourceTree, EachFolderSaysItsPurposeInOneFile) {
     std::getline(in, line);
     files[folder] += line.starts_with("// " + folder + "/: ");
   });
-  for (const auto& [folder, count] : files) EXPECT_EQ(count, 1) << folder << ": files that begin with \"// " << folder << "/: …\"";
+  for (const auto& [folder, count] : files)
+    EXPECT_EQ(count, 1) << folder << ": files that begin with \"// " << folder << "/: …\"";
 }
 
 }  // namespace

@@ -26,7 +26,9 @@ class Terminal : public testing::Test {
 TEST_F(Terminal, ColumnsSayTheWidth) { EXPECT_EQ(width_with("72"), 72u); }
 
 TEST_F(Terminal, ColumnsThatNoTerminalHasAreNotBelieved) {
-  for (const char* columns : {"", "0", "-3", "72x", " 72", "wide", "10000", "99999999999999999999999"}) EXPECT_EQ(width_with(columns), std::nullopt) << columns;
+  for (const char* columns :
+       {"", "0", "-3", "72x", " 72", "wide", "10000", "99999999999999999999999"})
+    EXPECT_EQ(width_with(columns), std::nullopt) << columns;
 }
 
 TEST_F(Terminal, APipeHasNoWidth) {

@@ -26,14 +26,16 @@ class FindTest : public testing::Test {
     fs::remove_all(dir_);
     fs::create_directories(dir_ / "here");
     fs::current_path(dir_ / "here");
-    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"}) unsetenv(name);
+    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"})
+      unsetenv(name);
     setenv("HF_HOME", (dir_ / "hf").c_str(), 1);
   }
   void TearDown() override {
     fs::current_path(before_);
     fs::remove_all(dir_);
   }
-  fs::path cache_model(const std::string& folder, const std::string& revision, bool with_ref = true) {
+  fs::path cache_model(const std::string& folder, const std::string& revision,
+                       bool with_ref = true) {
     const fs::path model = dir_ / "hf" / "hub" / folder, snapshot = model / "snapshots" / revision;
     write_file(snapshot / "config.json", "{}");
     if (with_ref) write_file(model / "refs" / "main", revision + "\n");
@@ -66,7 +68,9 @@ TEST_F(FindTest, ConfigHereComesFirst) {
 }
 
 TEST_F(FindTest, ConfigErrorsListTheShipped) {
-  EXPECT_THAT(config_error("dmeo.yaml"), StartsWith("--config dmeo.yaml: no such file here, nor among the shipped configs {boolq_split4.yaml, demo.yaml, mnli_split4.yaml, "));
+  EXPECT_THAT(config_error("dmeo.yaml"),
+              StartsWith("--config dmeo.yaml: no such file here, nor among the shipped configs "
+                         "{boolq_split4.yaml, demo.yaml, mnli_split4.yaml, "));
   EXPECT_THAT(config_error("dmeo.yaml"), HasSubstr(" (did you mean demo.yaml?)"));
   EXPECT_EQ(config_error("x/y.yaml"), "--config x/y.yaml: no such file");
   EXPECT_THAT(config_error(".."), HasSubstr("expected a YAML file, got a folder"));
@@ -74,7 +78,9 @@ TEST_F(FindTest, ConfigErrorsListTheShipped) {
 }
 
 TEST_F(FindTest, ShippedConfigsAreReadable) {
-  for (const char* name : {"MNLI_DIR", "SICK_DIR", "BOOLQ_DIR", "VITAMINC_DIR", "RTE_DIR", "STSB_DIR"}) setenv(name, "/data", 1);
+  for (const char* name :
+       {"MNLI_DIR", "SICK_DIR", "BOOLQ_DIR", "VITAMINC_DIR", "RTE_DIR", "STSB_DIR"})
+    setenv(name, "/data", 1);
   const auto configs = list_configs();
   ASSERT_GE(configs.size(), 7u);
   for (const ShippedConfig& config : configs) {
@@ -90,9 +96,12 @@ TEST_F(FindTest, ModelDirectory) {
   write_file("m/config.json", "{}");
   EXPECT_EQ(find_model("m"), "m");
   fs::create_directories("empty");
-  EXPECT_EQ(model_error("empty"), "model.path: empty: expected a Hugging Face directory with config.json, got a folder without it");
+  EXPECT_EQ(model_error("empty"),
+            "model.path: empty: expected a Hugging Face directory with config.json, got a folder "
+            "without it");
   EXPECT_THAT(model_error("m/config.json"), HasSubstr("got a file"));
-  EXPECT_THAT(model_error("/no/such/folder"), HasSubstr("model.path: /no/such/folder: no such directory"));
+  EXPECT_THAT(model_error("/no/such/folder"),
+              HasSubstr("model.path: /no/such/folder: no such directory"));
   EXPECT_THAT(model_error("~/m"), HasSubstr("write ${HOME}"));
 }
 
@@ -105,10 +114,12 @@ TEST_F(FindTest, ModelOfTheBuild) {
 }
 
 TEST_F(FindTest, ModelInTheCache) {
-  const fs::path bert = cache_model("models--bert-base-uncased", "abc"), t5 = cache_model("models--google-t5--t5-base", "def");
+  const fs::path bert = cache_model("models--bert-base-uncased", "abc"),
+                 t5 = cache_model("models--google-t5--t5-base", "def");
   EXPECT_EQ(find_model("bert-base-uncased"), bert);
   EXPECT_EQ(find_model("google-t5/t5-base"), t5);
-  EXPECT_THAT(model_error("t5-base"), HasSubstr("fetch it with: hf download t5-base (did you mean google-t5/t5-base?)"));
+  EXPECT_THAT(model_error("t5-base"),
+              HasSubstr("fetch it with: hf download t5-base (did you mean google-t5/t5-base?)"));
   // The second revision lies beside the one that main names.
   cache_model("models--bert-base-uncased", "newer", /*with_ref=*/false);
   EXPECT_EQ(find_model("bert-base-uncased"), bert);
@@ -123,10 +134,13 @@ TEST_F(FindTest, ModelInTheCache) {
 }
 
 TEST_F(FindTest, ModelMissingOrBroken) {
-  EXPECT_EQ(model_error("bert-base-uncased"), "model.path: bert-base-uncased: neither a directory nor a model in the local Hugging Face cache (" +
-                                                  (dir_ / "hf" / "hub").string() + "); fetch it with: hf download bert-base-uncased");
+  EXPECT_EQ(model_error("bert-base-uncased"),
+            "model.path: bert-base-uncased: neither a directory nor a model in the local Hugging "
+            "Face cache (" +
+                (dir_ / "hf" / "hub").string() + "); fetch it with: hf download bert-base-uncased");
   fs::remove(cache_model("models--half", "abc") / "config.json");
-  EXPECT_THAT(model_error("half"), HasSubstr("has no config.json; fetch the model again: hf download half"));
+  EXPECT_THAT(model_error("half"),
+              HasSubstr("has no config.json; fetch the model again: hf download half"));
   cache_model("models--evil", "abc");
   write_file(dir_ / "hf" / "hub" / "models--evil" / "refs" / "main", "../../../here");
   EXPECT_THAT(model_error("evil"), HasSubstr("hf download evil"));

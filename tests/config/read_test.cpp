@@ -53,7 +53,8 @@ training:
                                 "a.yaml", {});
   EXPECT_EQ(c.task, "mnli");
   EXPECT_EQ(c.model.path, "bert-base-uncased");
-  EXPECT_THAT(c.model.schedule, ElementsAre(Stage{2, Scope::kSegment}, Stage{3, Scope::kGroup}, Stage{1, Scope::kExample}));
+  EXPECT_THAT(c.model.schedule, ElementsAre(Stage{2, Scope::kSegment}, Stage{3, Scope::kGroup},
+                                            Stage{1, Scope::kExample}));
   EXPECT_EQ(c.model.pooling, Pooling::kSegments);
   EXPECT_EQ(c.model.hidden_dropout, 0.0);
   EXPECT_FALSE(c.model.attention_dropout);
@@ -83,99 +84,139 @@ training:
 dta: {}
 )",
                      {"training.threads=many", "nonsense"}),
-            "a.yaml:4: model.segment_format: expected one of {auto, standalone, pair}, got 'piar' (did you mean pair?)\n"
+            "a.yaml:4: model.segment_format: expected one of {auto, standalone, pair}, got 'piar' "
+            "(did you mean pair?)\n"
             "a.yaml:5: model.hidden_dropout: expected a number of at least 0 and below 1, got '1'\n"
             "a.yaml:7: unknown key training.learing_rate (did you mean learning_rate?)\n"
-            "a.yaml:8: training.batch_size: expected a whole number of at least 1 and at most 1e12, got '3.0'\n"
+            "a.yaml:8: training.batch_size: expected a whole number of at least 1 and at most "
+            "1e12, got '3.0'\n"
             "a.yaml:10: training.steps: excludes training.epochs; leave one of them out\n"
             "a.yaml:11: training.seed: expected a whole number of at least 0, got '7'\n"
             "a.yaml:12: unknown key dta (did you mean data?)\n"
-            "--set training.threads=many: training.threads: expected a whole number of at least 0 and at most 4096, got 'many'\n"
+            "--set training.threads=many: training.threads: expected a whole number of at least 0 "
+            "and at most 4096, got 'many'\n"
             "--set nonsense: expected key=value, e.g. --set training.seed=2");
 }
 
 TEST(ReadConfig, MissingKeys) {
   EXPECT_EQ(error_of(""), "a.yaml: the key task is missing\na.yaml: the key model.path is missing");
   EXPECT_EQ(error_of("task: ''\nmodel: {path: }\n"),
-            "a.yaml:1: task: expected a name, got an empty text\na.yaml:2: model.path: expected text, got nothing");
+            "a.yaml:1: task: expected a name, got an empty text\na.yaml:2: model.path: expected "
+            "text, got nothing");
 }
 
 TEST(ReadConfig, UnknownKeys) {
-  EXPECT_THAT(override_error("learning_rate=1"), HasSubstr("unknown key learning_rate (did you mean training.learning_rate?)"));
-  EXPECT_THAT(override_error("data.batch_sise=1"), HasSubstr("unknown key data.batch_sise (did you mean training.batch_size?)"));
-  EXPECT_THAT(override_error("output.zzzzzz=1"), HasSubstr("unknown key output.zzzzzz; known in output are dir, keep"));
+  EXPECT_THAT(override_error("learning_rate=1"),
+              HasSubstr("unknown key learning_rate (did you mean training.learning_rate?)"));
+  EXPECT_THAT(override_error("data.batch_sise=1"),
+              HasSubstr("unknown key data.batch_sise (did you mean training.batch_size?)"));
+  EXPECT_THAT(override_error("output.zzzzzz=1"),
+              HasSubstr("unknown key output.zzzzzz; known in output are dir, keep"));
   EXPECT_THAT(override_error("model.path.x=1"), HasSubstr("unknown key model.path.x"));
   // Neighbours swapped are one mistake, not two.
-  EXPECT_THAT(override_error("output.idr=1"), HasSubstr("unknown key output.idr (did you mean dir?)"));
+  EXPECT_THAT(override_error("output.idr=1"),
+              HasSubstr("unknown key output.idr (did you mean dir?)"));
 }
 
 TEST(ReadConfig, RepeatedKeys) {
-  EXPECT_EQ(error_of("task: sick\nmodel: {path: m}\ntraining:\n  seed: 1\n  threads: 2\n  seed: 2\ntask: mnli\n"),
+  EXPECT_EQ(error_of("task: sick\nmodel: {path: m}\ntraining:\n  seed: 1\n  threads: 2\n  seed: "
+                     "2\ntask: mnli\n"),
             "a.yaml:6: the key training.seed stands twice, first in line 4; leave one out\n"
             "a.yaml:7: the key task stands twice, first in line 1; leave one out");
 }
 
 TEST(ReadConfig, NumbersAreStrict) {
-  for (const char* text : {"3.0", "1e3", "'3'", "+3", "0x10", "1_000", "010", "3 4", "true", "~", "[3]", "{a: 3}", "0", "-1", "99999999999999999999"}) {
+  for (const char* text : {"3.0", "1e3", "'3'", "+3", "0x10", "1_000", "010", "3 4", "true", "~",
+                           "[3]", "{a: 3}", "0", "-1", "99999999999999999999"}) {
     EXPECT_THAT(override_error(std::string("training.batch_size=") + text),
                 HasSubstr("training.batch_size: expected a whole number of at least 1"))
         << text;
   }
-  for (const char* text : {"-1e-9", "nan", ".nan", "inf", ".inf", "1e999", "1e-4x", "'0.1'", "1,5", "yes", "~", "[0.1]"}) {
+  for (const char* text : {"-1e-9", "nan", ".nan", "inf", ".inf", "1e999", "1e-4x", "'0.1'", "1,5",
+                           "yes", "~", "[0.1]"}) {
     EXPECT_THAT(override_error(std::string("training.learning_rate=") + text),
                 HasSubstr("training.learning_rate: expected a number of at least 0"))
         << text;
   }
   EXPECT_EQ(override_error("training.learning_rate=3"), "");
-  EXPECT_THAT(override_error("training.epsilon=0"), HasSubstr("expected a number above 0, got '0'"));
-  EXPECT_THAT(override_error("training.epochs=0"), HasSubstr("expected a number above 0 and at most 1e6, got '0'"));
-  EXPECT_THAT(override_error("model.independent_layers=-1"), HasSubstr("of at least 0 and at most 256, got '-1'"));
-  EXPECT_THAT(override_error("data.max_segment_tokens=2"), HasSubstr("expected 0 (the model's limit) or at least 3"));
+  EXPECT_THAT(override_error("training.epsilon=0"),
+              HasSubstr("expected a number above 0, got '0'"));
+  EXPECT_THAT(override_error("training.epochs=0"),
+              HasSubstr("expected a number above 0 and at most 1e6, got '0'"));
+  EXPECT_THAT(override_error("model.independent_layers=-1"),
+              HasSubstr("of at least 0 and at most 256, got '-1'"));
+  EXPECT_THAT(override_error("data.max_segment_tokens=2"),
+              HasSubstr("expected 0 (the model's limit) or at least 3"));
   EXPECT_EQ(override_error("data.max_segment_tokens=3"), "");
 }
 
 TEST(ReadConfig, TypesOfTextAndLists) {
   EXPECT_THAT(override_error("output.dir=[a]"), HasSubstr("output.dir: expected text, got a list"));
-  EXPECT_THAT(override_error("data.train={a: b}"), HasSubstr("data.train: expected a file or a list of files, got a mapping"));
-  EXPECT_THAT(override_error("training=3"), HasSubstr("training: expected a mapping of keys, got '3'"));
-  EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("a.yaml:1: expected a mapping with the keys task, model, data, training, output, got a list"));
+  EXPECT_THAT(override_error("data.train={a: b}"),
+              HasSubstr("data.train: expected a file or a list of files, got a mapping"));
+  EXPECT_THAT(override_error("training=3"),
+              HasSubstr("training: expected a mapping of keys, got '3'"));
+  EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("a.yaml:1: expected a mapping with the keys task, "
+                                                "model, data, training, output, got a list"));
   EXPECT_THAT(error_of(std::string(kBase) + "data:\n  train:\n    - a\n    - [b]\n    - ''\n"),
               HasSubstr("a.yaml:7: data.train: expected a list of file names, got a list\n"
                         "a.yaml:8: data.train: expected a list of file names, got ''"));
-  EXPECT_THAT(error_of(std::string(kBase) + "? [a, b]\n: c\n"), HasSubstr("a.yaml:4: expected a key, got a list"));
+  EXPECT_THAT(error_of(std::string(kBase) + "? [a, b]\n: c\n"),
+              HasSubstr("a.yaml:4: expected a key, got a list"));
 }
 
 TEST(ReadConfig, Stages) {
   const std::string base = "task: sick\nmodel:\n  path: m\n  schedule:\n";
-  EXPECT_EQ(error_of(base + "    - {num_layers: 0, scope: segmnt}\n    - {num_layer: 2, scope: example, scope: group}\n    - 4\n"),
-            "a.yaml:5: model.schedule.num_layers: expected a whole number of at least 1 and at most 256, got '0'\n"
-            "a.yaml:5: model.schedule.scope: expected one of {segment, group, example}, got 'segmnt' (did you mean segment?)\n"
-            "a.yaml:6: model.schedule: unknown key 'num_layer' in a stage (did you mean num_layers?)\n"
-            "a.yaml:6: model.schedule: the key scope stands twice in a stage; leave one out\n"
-            "a.yaml:6: model.schedule: a stage without num_layers; expected a list of stages {num_layers: N, scope: segment|group|example}\n"
-            "a.yaml:7: model.schedule: expected a list of stages {num_layers: N, scope: segment|group|example}, got '4'");
-  EXPECT_THAT(override_error("model.schedule=[]"), HasSubstr("model.schedule: expected a list of stages"));
-  EXPECT_THAT(override_error("model.schedule=[{num_layers: 1, scope: example}, {num_layers: 1, scope: group}]"),
-              HasSubstr("scopes may only widen (segment, group, example), got group after example"));
+  EXPECT_EQ(
+      error_of(base + "    - {num_layers: 0, scope: segmnt}\n    - {num_layer: 2, scope: example, "
+                      "scope: group}\n    - 4\n"),
+      "a.yaml:5: model.schedule.num_layers: expected a whole number of at least 1 and at most 256, "
+      "got '0'\n"
+      "a.yaml:5: model.schedule.scope: expected one of {segment, group, example}, got 'segmnt' "
+      "(did you mean segment?)\n"
+      "a.yaml:6: model.schedule: unknown key 'num_layer' in a stage (did you mean num_layers?)\n"
+      "a.yaml:6: model.schedule: the key scope stands twice in a stage; leave one out\n"
+      "a.yaml:6: model.schedule: a stage without num_layers; expected a list of stages "
+      "{num_layers: N, scope: segment|group|example}\n"
+      "a.yaml:7: model.schedule: expected a list of stages {num_layers: N, scope: "
+      "segment|group|example}, got '4'");
+  EXPECT_THAT(override_error("model.schedule=[]"),
+              HasSubstr("model.schedule: expected a list of stages"));
+  EXPECT_THAT(
+      override_error(
+          "model.schedule=[{num_layers: 1, scope: example}, {num_layers: 1, scope: group}]"),
+      HasSubstr("scopes may only widen (segment, group, example), got group after example"));
 }
 
 TEST(ReadConfig, Conflicts) {
-  EXPECT_THAT(error_of(std::string(kBase) + "  independent_layers: 0\n  schedule: [{num_layers: 6, scope: example}]\n"),
-              HasSubstr("a.yaml:5: model.schedule: excludes model.independent_layers; leave one of them out"));
-  const std::string pair = "model.segment_format: pair is the stock layout, for independent_layers: 0 only; use auto or standalone";
-  EXPECT_THAT(error_of(std::string(kBase) + "  independent_layers: 1\n  segment_format: pair\n"), HasSubstr("a.yaml:5: " + pair));
-  EXPECT_THAT(error_of(kBase, {"model.segment_format=pair", "model.schedule=[{num_layers: 1, scope: group}]"}), HasSubstr(pair));
+  EXPECT_THAT(
+      error_of(std::string(kBase) +
+               "  independent_layers: 0\n  schedule: [{num_layers: 6, scope: example}]\n"),
+      HasSubstr(
+          "a.yaml:5: model.schedule: excludes model.independent_layers; leave one of them out"));
+  const std::string pair =
+      "model.segment_format: pair is the stock layout, for independent_layers: 0 only; use auto or "
+      "standalone";
+  EXPECT_THAT(error_of(std::string(kBase) + "  independent_layers: 1\n  segment_format: pair\n"),
+              HasSubstr("a.yaml:5: " + pair));
+  EXPECT_THAT(error_of(kBase, {"model.segment_format=pair",
+                               "model.schedule=[{num_layers: 1, scope: group}]"}),
+              HasSubstr(pair));
   EXPECT_EQ(error_of(kBase, {"model.segment_format=pair", "model.independent_layers=0"}), "");
-  EXPECT_EQ(error_of(kBase, {"model.segment_format=pair", "model.schedule=[{num_layers: 6, scope: example}]"}), "");
+  EXPECT_EQ(error_of(kBase, {"model.segment_format=pair",
+                             "model.schedule=[{num_layers: 6, scope: example}]"}),
+            "");
   EXPECT_EQ(error_of("task: sikc\nmodel: {path: m}\n", {}, {"sick", "mnli"}),
             "a.yaml:1: task: expected one of {sick, mnli}, got 'sikc' (did you mean sick?)");
 }
 
 TEST(ReadConfig, Overrides) {
-  const std::string text = std::string(kBase) + "  independent_layers: 2\ntraining: {epochs: 2, seed: 3}\n";
-  const Config c = parse_config(text, "a.yaml",
-                                {"training.seed=4", "training.seed=5", "data.train=[a, b]", "training.steps=10",
-                                 "model.schedule=[{num_layers: 6, scope: segment}]", "output={dir: x, keep: 2}"});
+  const std::string text =
+      std::string(kBase) + "  independent_layers: 2\ntraining: {epochs: 2, seed: 3}\n";
+  const Config c = parse_config(
+      text, "a.yaml",
+      {"training.seed=4", "training.seed=5", "data.train=[a, b]", "training.steps=10",
+       "model.schedule=[{num_layers: 6, scope: segment}]", "output={dir: x, keep: 2}"});
   EXPECT_EQ(c.training.seed, 5u);  // the last one
   EXPECT_THAT(c.data.train, ElementsAre("a", "b"));
   EXPECT_FALSE(c.training.epochs);  // steps took its place
@@ -185,7 +226,8 @@ TEST(ReadConfig, Overrides) {
   EXPECT_EQ(c.output.dir, "x");
   EXPECT_EQ(c.output.keep, 2);
   // Unset, which takes no other's place.
-  const Config unset = parse_config(text, "a.yaml", {"model.independent_layers=", "training.steps=~"});
+  const Config unset =
+      parse_config(text, "a.yaml", {"model.independent_layers=", "training.steps=~"});
   EXPECT_FALSE(unset.model.independent_layers);
   EXPECT_EQ(unset.training.epochs, 2.0);
   EXPECT_THAT(error_of(text, {"training.steps=10", "training.epochs=1"}),
@@ -195,7 +237,8 @@ TEST(ReadConfig, Overrides) {
 }
 
 TEST(ReadConfig, TextOverrideIsTakenAsItIs) {
-  for (const char* text : {"plain", "a: b", "x #y", "[1]", "null", "~", "${HOME}", "$${x}", "", "a\nb\"\\", "3", "-", "@x", "été"}) {
+  for (const char* text : {"plain", "a: b", "x #y", "[1]", "null", "~", "${HOME}", "$${x}", "",
+                           "a\nb\"\\", "3", "-", "@x", "été"}) {
     EXPECT_EQ(parse_config(kBase, "a.yaml", {text_override("output.dir", text)}).output.dir, text);
   }
 }
@@ -203,23 +246,31 @@ TEST(ReadConfig, TextOverrideIsTakenAsItIs) {
 TEST(ReadConfig, EnvironmentVariables) {
   setenv("LAIT_TEST_DIR", "/data/x", 1);
   unsetenv("LAIT_TEST_UNSET");
-  const Config c = parse_config(kBase, "a.yaml",
-                                {"data.train=['${LAIT_TEST_DIR}/a', 'b${LAIT_TEST_DIR}${LAIT_TEST_DIR}']", "output.dir=\"$${LAIT_TEST_DIR}$x\""});
+  const Config c =
+      parse_config(kBase, "a.yaml",
+                   {"data.train=['${LAIT_TEST_DIR}/a', 'b${LAIT_TEST_DIR}${LAIT_TEST_DIR}']",
+                    "output.dir=\"$${LAIT_TEST_DIR}$x\""});
   EXPECT_THAT(c.data.train, ElementsAre("/data/x/a", "b/data/x/data/x"));
   EXPECT_EQ(c.output.dir, "${LAIT_TEST_DIR}$x");
-  EXPECT_THAT(error_of(std::string(kBase) + "data:\n  train:\n  - a\n  - ${LAIT_TEST_UNSET}/b\n"),
-              HasSubstr("a.yaml:7: data.train: the environment variable LAIT_TEST_UNSET in '${LAIT_TEST_UNSET}/b' is not set; set it, or give the value with --set data.train=…"));
+  EXPECT_THAT(
+      error_of(std::string(kBase) + "data:\n  train:\n  - a\n  - ${LAIT_TEST_UNSET}/b\n"),
+      HasSubstr(
+          "a.yaml:7: data.train: the environment variable LAIT_TEST_UNSET in "
+          "'${LAIT_TEST_UNSET}/b' is not set; set it, or give the value with --set data.train=…"));
   // What an override replaces is not looked at.
-  EXPECT_EQ(error_of(std::string(kBase) + "data: {train: '${LAIT_TEST_UNSET}'}\n", {"data.train=x"}), "");
+  EXPECT_EQ(
+      error_of(std::string(kBase) + "data: {train: '${LAIT_TEST_UNSET}'}\n", {"data.train=x"}), "");
   for (const char* text : {"${LAIT_TEST_DIR", "${}", "${a b}", "${1}"}) {
-    EXPECT_THAT(error_of(kBase, {"output.dir='" + std::string(text) + "'"}), HasSubstr("output.dir: expected ${VARIABLE} in '" + std::string(text)));
+    EXPECT_THAT(error_of(kBase, {"output.dir='" + std::string(text) + "'"}),
+                HasSubstr("output.dir: expected ${VARIABLE} in '" + std::string(text)));
   }
   setenv("LAIT_TEST_DIR", "\xFF", 1);
   EXPECT_THAT(override_error("output.dir=${LAIT_TEST_DIR}"), HasSubstr("is no text in UTF-8"));
 }
 
 TEST(ReadConfig, LongValuesAndLineBreaksAreShortenedInMessages) {
-  EXPECT_THAT(override_error("training.seed='a\\n" + std::string(1000, 'x') + "'"), testing::Not(HasSubstr(std::string(100, 'x'))));
+  EXPECT_THAT(override_error("training.seed='a\\n" + std::string(1000, 'x') + "'"),
+              testing::Not(HasSubstr(std::string(100, 'x'))));
   EXPECT_THAT(override_error("training.seed=\"a\\nb\""), HasSubstr("got 'a b'"));
 }
 

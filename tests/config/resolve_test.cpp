@@ -37,11 +37,14 @@ std::string schedule_error(const ModelConfig& model) {
 }
 
 TEST(ResolveSchedule, IndependentLayers) {
-  EXPECT_THAT(resolve_schedule(independent(std::nullopt), kLayers), ElementsAre(Stage{6, Scope::kExample}));
+  EXPECT_THAT(resolve_schedule(independent(std::nullopt), kLayers),
+              ElementsAre(Stage{6, Scope::kExample}));
   EXPECT_THAT(resolve_schedule(independent(0), kLayers), ElementsAre(Stage{6, Scope::kExample}));
-  EXPECT_THAT(resolve_schedule(independent(4), kLayers), ElementsAre(Stage{4, Scope::kSegment}, Stage{2, Scope::kExample}));
+  EXPECT_THAT(resolve_schedule(independent(4), kLayers),
+              ElementsAre(Stage{4, Scope::kSegment}, Stage{2, Scope::kExample}));
   EXPECT_THAT(resolve_schedule(independent(6), kLayers), ElementsAre(Stage{6, Scope::kSegment}));
-  EXPECT_EQ(schedule_error(independent(7)), "model.independent_layers: expected 0 to 6, the model's number of layers, got 7");
+  EXPECT_EQ(schedule_error(independent(7)),
+            "model.independent_layers: expected 0 to 6, the model's number of layers, got 7");
   EXPECT_THAT(schedule_error(independent(-1)), HasSubstr("expected 0 to 6"));
 }
 
@@ -50,16 +53,19 @@ TEST(ResolveSchedule, Stages) {
   EXPECT_EQ(resolve_schedule(scheduled(stages), kLayers), stages);
   EXPECT_EQ(schedule_error(scheduled({{2, Scope::kSegment}, {3, Scope::kExample}})),
             "model.schedule: expected stages of 6 layers together, the model's number, got 5");
-  EXPECT_EQ(schedule_error(scheduled({{3, Scope::kExample}, {3, Scope::kSegment}})),
-            "model.schedule: scopes may only widen (segment, group, example), got segment after example");
-  EXPECT_THAT(schedule_error(scheduled({{6, Scope::kExample}, {0, Scope::kExample}})), HasSubstr("at least 1 layer, got 0"));
+  EXPECT_EQ(
+      schedule_error(scheduled({{3, Scope::kExample}, {3, Scope::kSegment}})),
+      "model.schedule: scopes may only widen (segment, group, example), got segment after example");
+  EXPECT_THAT(schedule_error(scheduled({{6, Scope::kExample}, {0, Scope::kExample}})),
+              HasSubstr("at least 1 layer, got 0"));
   ModelConfig both = scheduled({{6, Scope::kExample}});
   both.independent_layers = 0;
   EXPECT_THAT(schedule_error(both), HasSubstr("excludes model.independent_layers"));
 }
 
 TEST(ResolveSegmentFormat, PairIsForTheStockLayoutOnly) {
-  const std::vector<Stage> stock{{6, Scope::kExample}}, split{{4, Scope::kSegment}, {2, Scope::kExample}}, dual{{6, Scope::kSegment}};
+  const std::vector<Stage> stock{{6, Scope::kExample}},
+      split{{4, Scope::kSegment}, {2, Scope::kExample}}, dual{{6, Scope::kSegment}};
   ModelConfig model;
   EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kPair);
   EXPECT_EQ(resolve_segment_format(model, split), SegmentFormat::kStandalone);
@@ -68,16 +74,20 @@ TEST(ResolveSegmentFormat, PairIsForTheStockLayoutOnly) {
   EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kStandalone);
   model.segment_format = SegmentFormat::kPair;
   EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kPair);
-  EXPECT_THAT(error_of([&] { resolve_segment_format(model, split); }), HasSubstr("model.segment_format: pair is the stock layout"));
+  EXPECT_THAT(error_of([&] { resolve_segment_format(model, split); }),
+              HasSubstr("model.segment_format: pair is the stock layout"));
 }
 
 TEST(CheckPooling, ClsNeedsALayerOfExampleScope) {
-  const std::vector<Stage> split{{5, Scope::kSegment}, {1, Scope::kExample}}, dual{{6, Scope::kSegment}}, groups{{6, Scope::kGroup}};
+  const std::vector<Stage> split{{5, Scope::kSegment}, {1, Scope::kExample}},
+      dual{{6, Scope::kSegment}}, groups{{6, Scope::kGroup}};
   EXPECT_EQ(error_of([&] { check_pooling(Pooling::kCls, split, true); }), "");
   EXPECT_EQ(error_of([&] { check_pooling(Pooling::kCls, dual, false); }), "");
   EXPECT_EQ(error_of([&] { check_pooling(Pooling::kClsSegments, dual, true); }), "");
-  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, dual, true); }), HasSubstr("model.pooling: cls without a layer of example scope"));
-  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, groups, true); }), HasSubstr("use cls_segments or segments"));
+  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, dual, true); }),
+              HasSubstr("model.pooling: cls without a layer of example scope"));
+  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, groups, true); }),
+              HasSubstr("use cls_segments or segments"));
 }
 
 }  // namespace

@@ -34,22 +34,31 @@ class RandomFields {
     const double min = std::isfinite(limits.min) ? limits.min : 0;
     const uint64_t bits = (uint64_t{random_()} << 32 | random_()) >> draw(64);
     value = static_cast<T>(bits);
-    if (std::isfinite(limits.max)) value = static_cast<T>(min) + static_cast<T>(bits % static_cast<uint64_t>(limits.max - min + 1));
+    if (std::isfinite(limits.max))
+      value =
+          static_cast<T>(min) + static_cast<T>(bits % static_cast<uint64_t>(limits.max - min + 1));
   }
   void fill(double& value, const Limits& limits) {
     do {
-      value = draw(4) == 0 ? draw(2) : std::ldexp(std::uniform_real_distribution<double>(0, 1)(random_), static_cast<int>(draw(80)) - 60);
+      value = draw(4) == 0 ? draw(2)
+                           : std::ldexp(std::uniform_real_distribution<double>(0, 1)(random_),
+                                        static_cast<int>(draw(80)) - 60);
     } while (!within(value, limits));
   }
   template <class E>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void fill(E& value, const Limits&) {
     value = names_of<E>()[draw(static_cast<uint32_t>(names_of<E>().size()))].second;
   }
   void fill(std::string& value, const Limits&) {
-    static const char* const kPieces[] = {"a", "Z", "/", ".", "..", "-", " ", "#", " #", ": ", ":", "'", "\"", "\\", "\n", "\t", "\r",
-                                          "$", "${", "$${", "}", "{", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@", "`", "~", "null",
-                                          "true", "0", "1e5", ".5", "é", "漢", "😀", "\x7f", "\x01", "?", "=", "\xC2\x85", "\xE2\x80\xA8", "\xEF\xBB\xBF"};
+    static const char* const kPieces[] = {
+        "a",           "Z",  "/",    ".",    "..", "-",   " ",        "#",
+        " #",          ": ", ":",    "'",    "\"", "\\",  "\n",       "\t",
+        "\r",          "$",  "${",   "$${",  "}",  "{",   "[",        "]",
+        ",",           "&",  "*",    "!",    "|",  ">",   "%",        "@",
+        "`",           "~",  "null", "true", "0",  "1e5", ".5",       "é",
+        "漢",          "😀",  "\x7f", "\x01", "?",  "=",   "\xC2\x85", "\xE2\x80\xA8",
+        "\xEF\xBB\xBF"};
     value.clear();
     for (uint32_t n = 1 + draw(6); n > 0; --n) value += kPieces[draw(std::size(kPieces))];
   }
@@ -94,7 +103,9 @@ TEST(WriteConfig, ReadsBackToTheSame) {
     const std::string text = write_config(config);
     try {
       const Config back = parse_config(text, "written.yaml", {});
-      ASSERT_EQ(config, back) << "seed " << seed << "\n" << text << "\nread back:\n" << write_config(back);
+      ASSERT_EQ(config, back) << "seed " << seed << "\n"
+                              << text << "\nread back:\n"
+                              << write_config(back);
     } catch (const std::exception& error) {
       FAIL() << "seed " << seed << ": " << error.what() << "\n" << text;
     }
@@ -110,7 +121,8 @@ TEST(WriteConfig, Text) {
   c.data.test = {"x", "y"};
   c.training.epochs = 3;
   const std::string text = write_config(c);
-  EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  independent_layers: 3\n  segment_format: auto\n  pooling: cls_segments\n"));
+  EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  independent_layers: "
+                              "3\n  segment_format: auto\n  pooling: cls_segments\n"));
   EXPECT_THAT(text, HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, y]\n"));
   EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));
   EXPECT_THAT(text, HasSubstr("  learning_rate: 5e-5\n"));
@@ -134,9 +146,12 @@ TEST(WriteConfig, NumbersReadBackToTheSameBits) {
 
 TEST(ConfigReference, NamesEveryKey) {
   const std::string text = config_reference();
-  for (const std::string& name : field_names()) EXPECT_THAT("\n" + text, HasSubstr("\n" + name + ": "));
-  EXPECT_THAT(text, HasSubstr("\nmodel.hidden_dropout: instead of the checkpoint's; a number of at least 0 and below 1\n"));
-  EXPECT_THAT(text, HasSubstr("\ntraining.precision: auto: bf16 where the hardware multiplies it, else fp32; one of {auto, bf16, fp32} (default auto)\n"));
+  for (const std::string& name : field_names())
+    EXPECT_THAT("\n" + text, HasSubstr("\n" + name + ": "));
+  EXPECT_THAT(text, HasSubstr("\nmodel.hidden_dropout: instead of the checkpoint's; a number of at "
+                              "least 0 and below 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ntraining.precision: auto: bf16 where the hardware multiplies it, "
+                              "else fp32; one of {auto, bf16, fp32} (default auto)\n"));
 }
 
 }  // namespace

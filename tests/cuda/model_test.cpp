@@ -33,22 +33,26 @@ struct Case {
   SegmentFormat format;
   Pooling pooling;
 };
-constexpr Case kCases[] = {{"stock", 0, SegmentFormat::kPair, Pooling::kCls},
-                           {"split", 2, SegmentFormat::kStandalone, Pooling::kClsSegments},
-                           {"last layer joins", 3, SegmentFormat::kStandalone, Pooling::kClsSegments},
-                           {"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments},
-                           {"mean", 1, SegmentFormat::kStandalone, Pooling::kMean}};
+constexpr Case kCases[] = {
+    {"stock", 0, SegmentFormat::kPair, Pooling::kCls},
+    {"split", 2, SegmentFormat::kStandalone, Pooling::kClsSegments},
+    {"last layer joins", 3, SegmentFormat::kStandalone, Pooling::kClsSegments},
+    {"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments},
+    {"mean", 1, SegmentFormat::kStandalone, Pooling::kMean}};
 
 TEST_P(ModelOnCuda, LogitsAreTheCpus) {
   for (const Case& c : kCases) {
     const SmallBert small;
     const ModelSpec spec = small.spec(c.independent_layers, c.format, c.pooling);
-    const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/5, /*num_examples=*/40));
+    const Dataset dataset =
+        small.dataset(spec, small.random_examples(/*seed=*/5, /*num_examples=*/40));
     Model model = small.model(spec, GetParam());
     const at::Tensor cpu = *run_model(model, dataset);
     model->move_to(at::Device(at::kCUDA, 0));
     const at::Tensor cuda = *run_model(model, dataset);
-    EXPECT_LE((cpu - cuda).abs().max().item<double>(), tolerance(GetParam()) * cpu.abs().max().item<double>()) << c.name;
+    EXPECT_LE((cpu - cuda).abs().max().item<double>(),
+              tolerance(GetParam()) * cpu.abs().max().item<double>())
+        << c.name;
   }
 }
 
@@ -58,7 +62,8 @@ TEST_P(ModelOnCuda, TrainingLosesAsOnTheCpu) {
     for (const at::Device device : {at::Device(at::kCPU), at::Device(at::kCUDA, 0)}) {
       const SmallBert small({.dropout = 0.1});  // the masks are the same
       const ModelSpec spec = small.spec(c.independent_layers, c.format, c.pooling);
-      const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/6, /*num_examples=*/16));
+      const Dataset dataset =
+          small.dataset(spec, small.random_examples(/*seed=*/6, /*num_examples=*/16));
       Model model = small.model(spec, GetParam());
       model->move_to(device);
       TrainingConfig config;
@@ -70,19 +75,23 @@ TEST_P(ModelOnCuda, TrainingLosesAsOnTheCpu) {
       auto& of_device = losses.emplace_back();
       for (int64_t step = 0; step < 10; ++step) {
         std::vector<DeviceBatch> batches;
-        batches.push_back(to_device(pack(dataset, all, model->pack_plan()), device, /*regression=*/false));
+        batches.push_back(
+            to_device(pack(dataset, all, model->pack_plan()), device, /*regression=*/false));
         of_device.push_back(train.run(batches, step).item<double>());
       }
     }
     for (size_t i = 0; i < losses[0].size(); ++i) {
-      EXPECT_NEAR(losses[1][i], losses[0][i], tolerance(GetParam()) * losses[0][i]) << c.name << " step " << i;
+      EXPECT_NEAR(losses[1][i], losses[0][i], tolerance(GetParam()) * losses[0][i])
+          << c.name << " step " << i;
     }
     EXPECT_LT(losses[1].back(), losses[1].front()) << c.name;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, ModelOnCuda, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& info) { return info.param == at::kFloat ? "fp32" : "bf16"; });
+                         [](const auto& info) {
+                           return info.param == at::kFloat ? "fp32" : "bf16";
+                         });
 
 }  // namespace
 }  // namespace lait

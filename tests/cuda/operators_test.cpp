@@ -39,10 +39,12 @@ Tensor to_cuda(const Tensor& host) {
 Tensor ints(const std::vector<int32_t>& values) { return at::tensor(values, at::kInt); }
 
 ops::AttentionUnits on_cuda(const ops::AttentionUnits& host, int64_t head_dim) {
-  auto moved = [](const std::optional<Tensor>& t) { return t ? std::optional(to_cuda(*t)) : std::nullopt; };
+  auto moved = [](const std::optional<Tensor>& t) {
+    return t ? std::optional(to_cuda(*t)) : std::nullopt;
+  };
   const auto work = ops::attention_work(host.q_offsets, host.k_offsets, head_dim);
-  return {to_cuda(host.q_offsets), to_cuda(host.k_offsets), moved(host.q_positions), moved(host.unit_ids),
-          to_cuda(std::get<0>(work)), std::get<1>(work)};
+  return {to_cuda(host.q_offsets), to_cuda(host.k_offsets),    moved(host.q_positions),
+          moved(host.unit_ids),    to_cuda(std::get<0>(work)), std::get<1>(work)};
 }
 
 struct AttentionCase {
@@ -55,10 +57,12 @@ struct AttentionCase {
 // Out and the gradients of q, k, v (of the one tensor where they are slices of it).
 std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool cuda) {
   constexpr int64_t kHeads = 3, kDim = 32;
-  const int64_t queries = c.q_offsets.back() + 3, keys = c.k_offsets.back() + 3;  // dead rows behind
+  const int64_t queries = c.q_offsets.back() + 3,
+                keys = c.k_offsets.back() + 3;  // dead rows behind
   ops::AttentionUnits units{ints(c.q_offsets), ints(c.k_offsets), std::nullopt, std::nullopt};
   std::vector<int32_t> ids;
-  for (size_t g = 0; g + 1 < c.q_offsets.size(); ++g) ids.push_back(static_cast<int32_t>(17 * g + 5));
+  for (size_t g = 0; g + 1 < c.q_offsets.size(); ++g)
+    ids.push_back(static_cast<int32_t>(17 * g + 5));
   units.unit_ids = ints(ids);
   if (cuda) units = on_cuda(units, kDim);
   auto make = [&](at::IntArrayRef sizes, int64_t seed) {
@@ -75,28 +79,32 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, 2, kHeads, kDim}, 2)};
     out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, 0.17, dropout);
   } else {
-    leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2), make({keys, kHeads, kDim}, 3)};
+    leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2),
+              make({keys, kHeads, kDim}, 3)};
     out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, 0.17, dropout);
   }
   const Tensor dout = random_tensor(out.sizes(), dtype, 4);
   std::vector<Tensor> results{out.detach()};
-  for (const Tensor& g : torch::autograd::grad({out}, leaves, {cuda ? to_cuda(dout) : dout})) results.push_back(g);
+  for (const Tensor& g : torch::autograd::grad({out}, leaves, {cuda ? to_cuda(dout) : dout}))
+    results.push_back(g);
   for (Tensor& t : results) t = t.cpu().to(at::kFloat);
   return results;
 }
 
 TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
-  const std::vector<AttentionCase> cases = {{"self", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f},
-                                            {"dropout", {0, 17, 40}, {0, 17, 40}, AttentionCase::kQkvPacked, 0.25f},
-                                            {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, AttentionCase::kKvPacked, 0.1f},
-                                            {"one long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.f}};
+  const std::vector<AttentionCase> cases = {
+      {"self", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f},
+      {"dropout", {0, 17, 40}, {0, 17, 40}, AttentionCase::kQkvPacked, 0.25f},
+      {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, AttentionCase::kKvPacked, 0.1f},
+      {"one long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.f}};
   for (const AttentionCase& c : cases) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(testing::Message() << c.name << " " << dtype);
       const auto cpu = attention(c, dtype, false), cuda = attention(c, dtype, true);
       ASSERT_EQ(cuda.size(), cpu.size());
       for (size_t i = 0; i < cpu.size(); ++i) {
-        const double largest = cpu[i].abs().max().item<double>(), off = (cuda[i] - cpu[i]).abs().max().item<double>();
+        const double largest = cpu[i].abs().max().item<double>(),
+                     off = (cuda[i] - cpu[i]).abs().max().item<double>();
         EXPECT_LE(off, largest * (dtype == at::kFloat ? 2e-6 : 1.6e-2)) << "result " << i;
         EXPECT_GT(largest, 0);
       }
@@ -118,7 +126,9 @@ TEST_F(OperatorsOnCuda, AttentionSaysWhatIsMissing) {
   EXPECT_EQ(text(units), "");
   ops::AttentionUnits without = units;
   without.work.reset();
-  EXPECT_EQ(text(without), "segment_attention: CUDA needs the work list: pass work and work_blocks as lait::attention_work gives them");
+  EXPECT_EQ(text(without),
+            "segment_attention: CUDA needs the work list: pass work and work_blocks as "
+            "lait::attention_work gives them");
   without = units;
   without.work_blocks[0] += 1;
   EXPECT_EQ(text(without), "segment_attention: work must have 16 elements, got 8");
@@ -128,21 +138,26 @@ TEST_F(OperatorsOnCuda, AttentionSaysWhatIsMissing) {
 }
 
 TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
-  const Tensor unit_ids = ints({3, 3, 3, 9, 9, 1, 1, 1, 1}), positions = ints({0, 1, 2, 0, 1, 0, 1, 2, 3});
-  const Tensor offsets = ints({0, 3, 3, 5, 8}), inverse_offsets = ints({0, 2, 2, 3, 6, 9}), inverse = ints({4, 1, 0, 2, 3, 8, 5, 7, 6});
+  const Tensor unit_ids = ints({3, 3, 3, 9, 9, 1, 1, 1, 1}),
+               positions = ints({0, 1, 2, 0, 1, 0, 1, 2, 3});
+  const Tensor offsets = ints({0, 3, 3, 5, 8}), inverse_offsets = ints({0, 2, 2, 3, 6, 9}),
+               inverse = ints({4, 1, 0, 2, 3, 8, 5, 7, 6});
   const kernels::Dropout dropout{0.3f, 5, 6, 1, kernels::Site::kFfnOutput};
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     std::vector<std::vector<Tensor>> both;
     for (const bool cuda : {false, true}) {
       auto moved = [&](const Tensor& t) { return cuda ? to_cuda(t) : t; };
-      auto random = [&](at::IntArrayRef sizes, int64_t seed) { return moved(random_tensor(sizes, dtype, seed)); };
+      auto random = [&](at::IntArrayRef sizes, int64_t seed) {
+        return moved(random_tensor(sizes, dtype, seed));
+      };
       std::vector<Tensor> results;
       auto add = [&](const Tensor& out, const std::vector<Tensor>& inputs) {
         results.push_back(out.detach());
         const Tensor dout = moved(random_tensor(out.sizes(), out.scalar_type(), 9));
         for (const Tensor& g : torch::autograd::grad({out}, inputs, {dout})) results.push_back(g);
       };
-      const Tensor x = random({9, 64}, 1).requires_grad_(true), residual = random({9, 64}, 2).requires_grad_(true);
+      const Tensor x = random({9, 64}, 1).requires_grad_(true),
+                   residual = random({9, 64}, 2).requires_grad_(true);
       add(ops::dropout_add(x, residual, moved(unit_ids), moved(positions), dropout), {x, residual});
       add(ops::unit_mean(x, moved(offsets)), {x});
       // The gather itself is LibTorch's; its gradient is ours.
@@ -154,7 +169,8 @@ TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
       both.push_back(results);
     }
     ASSERT_EQ(both[0].size(), 6u);
-    for (size_t i = 0; i < both[0].size(); ++i) EXPECT_TRUE(at::equal(both[0][i], both[1][i])) << dtype << " result " << i;
+    for (size_t i = 0; i < both[0].size(); ++i)
+      EXPECT_TRUE(at::equal(both[0][i], both[1][i])) << dtype << " result " << i;
   }
 }
 
@@ -168,7 +184,8 @@ TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
   int found = 0;
   for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
     const auto op = c10::Dispatcher::singleton().findSchema(name);
-    if (name.getNamespace() != "lait" || !op || !op->hasKernelForDispatchKey(c10::DispatchKey::CPU)) continue;
+    if (name.getNamespace() != "lait" || !op || !op->hasKernelForDispatchKey(c10::DispatchKey::CPU))
+      continue;
     if (name.name == "lait::attention_work") continue;  // makes the work list, on the host
     ++found;
     EXPECT_TRUE(op->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name.name;
@@ -180,15 +197,18 @@ TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
 TEST_F(OperatorsOnCuda, BatchOnTheDevice) {
   const SmallBert small;
   const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
-  const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/6));
+  const Dataset dataset =
+      small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/6));
   PackPlan plan = spec.pack_plan();
   plan.cuda_head_dim = 32;
   const PackedBatch packed = pack(dataset, std::vector<int64_t>{0, 1, 2, 3, 4, 5}, plan);
-  const DeviceBatch host = to_device(packed, at::kCPU, false), device = to_device(packed, at::Device(at::kCUDA, 0), false);
+  const DeviceBatch host = to_device(packed, at::kCPU, false),
+                    device = to_device(packed, at::Device(at::kCUDA, 0), false);
   EXPECT_TRUE(at::equal(device.ints.cpu(), host.ints));
   EXPECT_TRUE(at::equal(device.labels.cpu(), host.labels));
   const Level& level = packed.levels[0];
-  const auto units = on_cuda({host.view(level.offsets), host.view(level.offsets), std::nullopt, std::nullopt}, 32);
+  const auto units =
+      on_cuda({host.view(level.offsets), host.view(level.offsets), std::nullopt, std::nullopt}, 32);
   EXPECT_TRUE(at::equal(device.view(level.work.tiles).cpu(), units.work->cpu()));
   EXPECT_EQ(level.work.blocks, units.work_blocks);
 }

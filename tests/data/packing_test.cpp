@@ -23,7 +23,8 @@ std::vector<Example> random_examples(std::mt19937& random, int count) {
     Example example;
     const int segments = 1 + below(4);
     for (int s = 0; s < segments; ++s) {
-      example.segments.push_back(std::string(static_cast<size_t>(below(6)), static_cast<char>('a' + below(3))));
+      example.segments.push_back(
+          std::string(static_cast<size_t>(below(6)), static_cast<char>('a' + below(3))));
       example.groups.push_back(s == 0 ? 0 : example.groups.back() + below(2));
     }
     example.label = below(2);
@@ -43,7 +44,8 @@ std::vector<int32_t> traced_tokens(const PackedBatch& batch, size_t level, int32
   std::vector<int32_t> tokens;
   for (int32_t r = offsets[unit]; r < offsets[unit + 1]; ++r) {
     int32_t row = r;
-    for (size_t l = level; l > 0; --l) row = values(batch, batch.levels[l].from_previous.index)[row];
+    for (size_t l = level; l > 0; --l)
+      row = values(batch, batch.levels[l].from_previous.index)[row];
     tokens.push_back(ids[row]);
   }
   return tokens;
@@ -73,7 +75,8 @@ TEST(Packing, EveryLevelHoldsTheTokensOfItsExamplesInOrder) {
 }
 
 TEST(Packing, ADistinctSequenceIsPackedOnce) {
-  const std::vector<Example> examples{{.segments = {"aa", "b"}}, {.segments = {"aa", "c"}}, {.segments = {"b", "aa"}}};
+  const std::vector<Example> examples{
+      {.segments = {"aa", "b"}}, {.segments = {"aa", "c"}}, {.segments = {"b", "aa"}}};
   const Dataset dataset(examples, LettersTokenizer(), {});
   PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kExample}});
   const std::vector<int64_t> all{0, 1, 2};
@@ -85,7 +88,8 @@ TEST(Packing, ADistinctSequenceIsPackedOnce) {
 TEST(Packing, RowsAreRoundedUpAndDeadRowsBelongToNoUnit) {
   const std::vector<Example> examples{{.segments = {"a", "bb"}}};
   const Dataset dataset(examples, LettersTokenizer(), {});
-  const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kSegment}, {2, Scope::kExample}}));
+  const PackedBatch batch =
+      pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kSegment}, {2, Scope::kExample}}));
   for (const Level& level : batch.levels) {
     EXPECT_EQ(level.num_rows, kRowMultiple);
     EXPECT_EQ(level.live_rows, 7);
@@ -95,7 +99,8 @@ TEST(Packing, RowsAreRoundedUpAndDeadRowsBelongToNoUnit) {
 }
 
 void expect_inverse(const PackedBatch& batch, const Gather& gather, int64_t live) {
-  const auto index = values(batch, gather.index), offsets = values(batch, gather.inverse_offsets), inverse = values(batch, gather.inverse);
+  const auto index = values(batch, gather.index), offsets = values(batch, gather.inverse_offsets),
+             inverse = values(batch, gather.inverse);
   ASSERT_EQ(static_cast<int64_t>(inverse.size()), live);
   std::vector<int> seen(live, 0);
   for (size_t s = 0; s + 1 < offsets.size(); ++s) {
@@ -131,9 +136,12 @@ TEST(Packing, FirstRowsStartBeforeAJoinInTheLastLayerOnly) {
   const std::vector<Example> examples{{.segments = {"a", "bb"}}, {.segments = {"bb", "a"}}};
   const Dataset dataset(examples, LettersTokenizer(), {});
   const std::vector<int64_t> all{0, 1};
-  const PackedBatch joins = pack(dataset, all, plan_of({{5, Scope::kSegment}, {1, Scope::kExample}}));
-  EXPECT_EQ(values(joins, joins.first_rows.gather.index)[1], 3);  // the second distinct segment's first row
-  const PackedBatch later = pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
+  const PackedBatch joins =
+      pack(dataset, all, plan_of({{5, Scope::kSegment}, {1, Scope::kExample}}));
+  EXPECT_EQ(values(joins, joins.first_rows.gather.index)[1],
+            3);  // the second distinct segment's first row
+  const PackedBatch later =
+      pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
   EXPECT_EQ(values(later, later.first_rows.gather.index)[1], 7);  // the second example's first row
 }
 
@@ -144,23 +152,30 @@ TEST(Packing, WorkListsAreMadeWhereAskedFor) {
   PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}});
   const std::vector<int64_t> indices{3, 0, 6, 6, 2};
   const PackedBatch without = pack(dataset, indices, plan);
-  for (const Level& level : without.levels) EXPECT_TRUE(level.work.blocks.empty() && level.work.tiles.size == 0);
+  for (const Level& level : without.levels)
+    EXPECT_TRUE(level.work.blocks.empty() && level.work.tiles.size == 0);
   plan.cuda_head_dim = 64;
   const PackedBatch batch = pack(dataset, indices, plan);
-  auto expect_work = [&](const Work& work, const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
-    const auto list = kernels::make_work_list(q_offsets.data(), k_offsets.data(), static_cast<int64_t>(q_offsets.size()) - 1, 64);
+  auto expect_work = [&](const Work& work, const std::vector<int32_t>& q_offsets,
+                         const std::vector<int32_t>& k_offsets) {
+    const auto list = kernels::make_work_list(q_offsets.data(), k_offsets.data(),
+                                              static_cast<int64_t>(q_offsets.size()) - 1, 64);
     EXPECT_EQ(values(batch, work.tiles), list.tiles);
     EXPECT_EQ(work.blocks, list.counts());
   };
-  for (const Level& level : batch.levels) expect_work(level.work, values(batch, level.offsets), values(batch, level.offsets));
+  for (const Level& level : batch.levels)
+    expect_work(level.work, values(batch, level.offsets), values(batch, level.offsets));
   ASSERT_GT(batch.first_rows.num_rows, 0);
-  expect_work(batch.first_rows.work, values(batch, batch.first_rows.q_offsets), values(batch, batch.levels.back().offsets));
+  expect_work(batch.first_rows.work, values(batch, batch.first_rows.q_offsets),
+              values(batch, batch.levels.back().offsets));
 }
 
 TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
   const std::vector<Example> examples{{.segments = {"a", "bb", "c"}}};
   const Dataset dataset(examples, LettersTokenizer(), {.format = SegmentFormat::kPair});
-  PackPlan plan{.stages = {{2, Scope::kExample}}, .format = SegmentFormat::kPair, .pooling = Pooling::kSegments};
+  PackPlan plan{.stages = {{2, Scope::kExample}},
+                .format = SegmentFormat::kPair,
+                .pooling = Pooling::kSegments};
   const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan);
   auto types = values(batch, batch.token_types);
   types.resize(7);
@@ -175,22 +190,30 @@ TEST(Packing, GroupStageNeedsGroups) {
     pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kGroup}, {1, Scope::kExample}}));
     FAIL() << "expected an error";
   } catch (const std::exception& error) {
-    EXPECT_STREQ(error.what(), "model.schedule has a group stage, but example 1 has no groups; give its groups or use the scopes segment and example");
+    EXPECT_STREQ(error.what(),
+                 "model.schedule has a group stage, but example 1 has no groups; give its groups "
+                 "or use the scopes segment and example");
   }
 }
 
 TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
-  const std::vector<Example> examples{{.segments = {"aaaaaaaaaa", "bb"}}, {.segments = {"aaaaaaaaaa", "bbbbbbbbb"}}, {.segments = {"a", "b"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {.format = SegmentFormat::kPair, .max_tokens = 10});
+  const std::vector<Example> examples{{.segments = {"aaaaaaaaaa", "bb"}},
+                                      {.segments = {"aaaaaaaaaa", "bbbbbbbbb"}},
+                                      {.segments = {"a", "b"}}};
+  const Dataset dataset(examples, LettersTokenizer(),
+                        {.format = SegmentFormat::kPair, .max_tokens = 10});
   EXPECT_EQ(dataset.length(0), 10);
   EXPECT_EQ(dataset.first_segment_length(0), 7);  // 5 of a, all of b
-  EXPECT_EQ(dataset.first_segment_length(1), 6);  // both cut: Hugging Face gives the odd token to the longer one
+  EXPECT_EQ(dataset.first_segment_length(1),
+            6);  // both cut: Hugging Face gives the odd token to the longer one
   EXPECT_EQ(dataset.num_truncated(), 2);
 }
 
 TEST(Dataset, TheFewestTokensAreEnoughForBothFormats) {
-  const std::vector<Example> examples{{.segments = {"aaa", "bb"}}, {.segments = {"", "bb"}}, {.segments = {"a"}}};
-  const Dataset pairs(examples, LettersTokenizer(), {.format = SegmentFormat::kPair, .max_tokens = kFewestTokens});
+  const std::vector<Example> examples{
+      {.segments = {"aaa", "bb"}}, {.segments = {"", "bb"}}, {.segments = {"a"}}};
+  const Dataset pairs(examples, LettersTokenizer(),
+                      {.format = SegmentFormat::kPair, .max_tokens = kFewestTokens});
   for (int32_t s = 0; s < pairs.num_sequences(); ++s) EXPECT_EQ(pairs.length(s), kFewestTokens);
   const Dataset segments(examples, LettersTokenizer(), {.max_tokens = kFewestTokens});
   EXPECT_EQ(segments.length(segments.example(0).sequences[1]), kFewestTokens);
@@ -202,8 +225,10 @@ TEST(Dataset, OverflowErrorNamesTheExample) {
     Dataset(examples, LettersTokenizer(), {.max_tokens = 8, .on_overflow = OnOverflow::kError});
     FAIL() << "expected an error";
   } catch (const std::exception& error) {
-    EXPECT_STREQ(error.what(), "example 'x7': expected at most 8 tokens, got 12; shorten it, raise data.max_segment_tokens, or set data.on_overflow: truncate "
-                               "(of a checkpoint: in its lait.yaml)");
+    EXPECT_STREQ(error.what(),
+                 "example 'x7': expected at most 8 tokens, got 12; shorten it, raise "
+                 "data.max_segment_tokens, or set data.on_overflow: truncate "
+                 "(of a checkpoint: in its lait.yaml)");
   }
 }
 

@@ -23,7 +23,8 @@ class Tasks : public testing::Test {
     write_file(folder_ / name, text);
     return (folder_ / name).string();
   }
-  std::vector<Example> read(const std::string& task, const std::string& file, const ReadOptions& options = {}) {
+  std::vector<Example> read(const std::string& task, const std::string& file,
+                            const ReadOptions& options = {}) {
     std::vector<Example> out;
     counts_ = {};
     find_task(task).read(file, options, out, counts_);
@@ -45,8 +46,12 @@ class Tasks : public testing::Test {
 };
 
 TEST_F(Tasks, SickTakesQuotesAsText) {
-  const auto examples = read("sick", write("s", "\xEF\xBB\xBFpair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\r\n"
-                                                "7\tA \"man\tis\" here\t4.5\tNEUTRAL\r\n8\ta\tb\t1\tCONTRADICTION"));
+  const auto examples = read(
+      "sick",
+      write(
+          "s",
+          "\xEF\xBB\xBFpair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\r\n"
+          "7\tA \"man\tis\" here\t4.5\tNEUTRAL\r\n8\ta\tb\t1\tCONTRADICTION"));
   ASSERT_EQ(examples.size(), 2u);
   EXPECT_THAT(examples[0].segments, ElementsAre("A \"man", "is\" here"));
   EXPECT_EQ(examples[0].label, 1);
@@ -55,26 +60,40 @@ TEST_F(Tasks, SickTakesQuotesAsText) {
 }
 
 TEST_F(Tasks, TheCompleteSickIsReadToo) {
-  const auto examples = read("sick", write("s", "pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\n1\ta\tb\tENTAILMENT\t5\n"));
+  const auto examples = read("sick", write("s",
+                                           "pair_ID\tsentence_A\tsentence_B\tentailment_"
+                                           "label\trelatedness_score\n1\ta\tb\tENTAILMENT\t5\n"));
   ASSERT_EQ(examples.size(), 1u);
   EXPECT_EQ(examples[0].label, 0);
 }
 
 TEST_F(Tasks, BlankLinesBeforeTheFirstOneAreNoHeader) {
-  EXPECT_EQ(read("mnli", write("n", "\n \n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n")).size(), 1u);
-  expect_error("mnli", "\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n{\"premise\": \"p\"}\n", ":3: expected the field \"hypothesis\", got none");
+  EXPECT_EQ(
+      read("mnli", write("n", "\n \n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n"))
+          .size(),
+      1u);
+  expect_error(
+      "mnli", "\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0}\n{\"premise\": \"p\"}\n",
+      ":3: expected the field \"hypothesis\", got none");
 }
 
 TEST_F(Tasks, BytesThatAreNoUtf8AreKeptInTabSeparatedFiles) {  // the tokenizer makes U+FFFD of them
-  const auto examples = read("sick", write("s", std::string("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\xFF\tb") + '\0' + "c\tNEUTRAL\n"));
+  const auto examples = read(
+      "sick",
+      write("s", std::string("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\xFF\tb") +
+                     '\0' + "c\tNEUTRAL\n"));
   ASSERT_EQ(examples.size(), 1u);
   EXPECT_THAT(examples[0].segments, ElementsAre("a\xFF", std::string("b\0c", 3)));
 }
 
 TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
-  for (const std::string& text : {std::string("{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"neutral\"}\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": -1}\n"),
-                                  std::string("{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"neutral\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"),
-                                  std::string("index\tsentence1\tsentence2\tgold_label\n0\tp\th\tneutral\n1\tp\th\t-\n")}) {
+  for (const std::string& text :
+       {std::string("{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": "
+                    "\"neutral\"}\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": -1}\n"),
+        std::string(
+            "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": "
+            "\"neutral\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"),
+        std::string("index\tsentence1\tsentence2\tgold_label\n0\tp\th\tneutral\n1\tp\th\t-\n")}) {
     const auto examples = read("mnli", write("n", text));
     ASSERT_EQ(examples.size(), 1u) << text;
     EXPECT_THAT(examples[0].segments, ElementsAre("p", "h"));
@@ -84,22 +103,28 @@ TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
 }
 
 TEST_F(Tasks, RteReadsGluesTableAndJsonLines) {
-  for (const std::string& text : {std::string("index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n"),
-                                  std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": \"not_entailment\", \"idx\": 0}\n"),
-                                  std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": 1}\n")}) {
+  for (const std::string& text :
+       {std::string("index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n"),
+        std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": "
+                    "\"not_entailment\", \"idx\": 0}\n"),
+        std::string("{\"premise\": \"p \\\"x\", \"hypothesis\": \"h\", \"label\": 1}\n")}) {
     const auto examples = read("rte", write("r", text));
     ASSERT_EQ(examples.size(), 1u);
     EXPECT_THAT(examples[0].segments, ElementsAre("p \"x", "h"));
     EXPECT_EQ(examples[0].label, 1);
   }
-  expect_error("rte", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 2}\n", "expected a label index from 0 to 1, got 2");
+  expect_error("rte", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 2}\n",
+               "expected a label index from 0 to 1, got 2");
 }
 
 TEST_F(Tasks, BoolQTakesTheAnswerInEveryFormThatIsAbout) {
-  const auto examples = read("boolq", write("b", "{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": \"p\"}\n"
-                                                 "{\"question\": \"q\", \"passage\": \"p\", \"label\": false, \"idx\": 7}\n"
-                                                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"True\"}\n"
-                                                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": 0}\n"));
+  const auto examples =
+      read("boolq",
+           write("b",
+                 "{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": \"p\"}\n"
+                 "{\"question\": \"q\", \"passage\": \"p\", \"label\": false, \"idx\": 7}\n"
+                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"True\"}\n"
+                 "{\"question\": \"q\", \"passage\": \"p\", \"answer\": 0}\n"));
   ASSERT_EQ(examples.size(), 4u);
   EXPECT_THAT(examples[0].segments, ElementsAre("q", "p"));
   EXPECT_EQ(examples[0].label, 1);
@@ -107,39 +132,57 @@ TEST_F(Tasks, BoolQTakesTheAnswerInEveryFormThatIsAbout) {
   EXPECT_EQ(examples[1].id, "7");
   EXPECT_EQ(examples[2].label, 1);
   EXPECT_EQ(examples[3].label, 0);
-  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"maybe\"}\n", ":1: expected true or false in the field \"answer\", got 'maybe'");
-  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\"}\n", ":1: expected the field \"answer\", got none");
+  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"maybe\"}\n",
+               ":1: expected true or false in the field \"answer\", got 'maybe'");
+  expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\"}\n",
+               ":1: expected the field \"answer\", got none");
 }
 
 TEST_F(Tasks, VitaminCReadsClaimAndEvidence) {
-  const auto examples = read("vitaminc", write("v", "{\"unique_id\": \"a_1\", \"label\": \"NOT ENOUGH INFO\", \"claim\": \"c\", \"evidence\": \"e\"}\n"));
+  const auto examples = read("vitaminc", write("v",
+                                               "{\"unique_id\": \"a_1\", \"label\": \"NOT ENOUGH "
+                                               "INFO\", \"claim\": \"c\", \"evidence\": \"e\"}\n"));
   ASSERT_EQ(examples.size(), 1u);
   EXPECT_THAT(examples[0].segments, ElementsAre("c", "e"));
   EXPECT_EQ(examples[0].label, 2);
   EXPECT_EQ(examples[0].id, "a_1");
-  expect_error("vitaminc", "{\"label\": \"SUPPORTS\", \"claim\": \"c\"}\n", ":1: expected the field \"evidence\", got none");
-  expect_error("vitaminc", "{\"label\": \"supports\", \"claim\": \"c\", \"evidence\": \"e\"}\n", "expected a label of {SUPPORTS, REFUTES, NOT ENOUGH INFO}, got 'supports'");
+  expect_error("vitaminc", "{\"label\": \"SUPPORTS\", \"claim\": \"c\"}\n",
+               ":1: expected the field \"evidence\", got none");
+  expect_error("vitaminc", "{\"label\": \"supports\", \"claim\": \"c\", \"evidence\": \"e\"}\n",
+               "expected a label of {SUPPORTS, REFUTES, NOT ENOUGH INFO}, got 'supports'");
 }
 
 TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
-  const auto glue = read("stsb", write("g", "index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n"));
+  const auto glue = read(
+      "stsb",
+      write("g", "index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n"));
   ASSERT_EQ(glue.size(), 1u);
   EXPECT_THAT(glue[0].segments, ElementsAre("A \"man", "B"));
   EXPECT_EQ(glue[0].label, 2.6);
   EXPECT_EQ(glue[0].id, "3");
-  const auto original = read("stsb", write("o", "captions\tMSRvid\t2012test\t0001\t5.000\tA\tB\nnews\theadlines\t2013\t0002\t0\tC\tD\tsource\tsource\n"));
+  const auto original =
+      read("stsb", write("o",
+                         "captions\tMSRvid\t2012test\t0001\t5."
+                         "000\tA\tB\nnews\theadlines\t2013\t0002\t0\tC\tD\tsource\tsource\n"));
   ASSERT_EQ(original.size(), 2u);
   EXPECT_THAT(original[1].segments, ElementsAre("C", "D"));
   EXPECT_EQ(original[0].label, 5);
-  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t5.1\n", ":2: expected a score from 0 to 5, got '5.1'");
-  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\tnan\n", ":2: expected a score from 0 to 5, got 'nan'");
-  expect_error("stsb", "a\tb\tc\td\t1\te\tf\na\tb\n", ":2: expected 7 to 9 tab-separated columns, got 2");
+  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t5.1\n",
+               ":2: expected a score from 0 to 5, got '5.1'");
+  expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\tnan\n",
+               ":2: expected a score from 0 to 5, got 'nan'");
+  expect_error("stsb", "a\tb\tc\td\t1\te\tf\na\tb\n",
+               ":2: expected 7 to 9 tab-separated columns, got 2");
   expect_error("stsb", "a\tb\n", ":1: expected a tab-separated header with the column sentence1");
 }
 
 TEST_F(Tasks, JsonlTakesAnyNumberOfSegmentsGroupsIdsAndLabels) {
-  const auto examples = read("jsonl", write("j", R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": true, "id": 5})" "\n\n"
-                                                 R"({"segments": ["d"], "label": 2, "id": "x"})" "\n"));
+  const auto examples = read(
+      "jsonl",
+      write("j", R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": true, "id": 5})"
+                 "\n\n"
+                 R"({"segments": ["d"], "label": 2, "id": "x"})"
+                 "\n"));
   ASSERT_EQ(examples.size(), 2u);
   EXPECT_THAT(examples[0].groups, ElementsAre(0, 0, 1));
   EXPECT_EQ(examples[0].label_text, "true");
@@ -148,7 +191,8 @@ TEST_F(Tasks, JsonlTakesAnyNumberOfSegmentsGroupsIdsAndLabels) {
 }
 
 TEST_F(Tasks, GzipIsReadDirectly) {
-  const std::string path = (folder_ / "j.jsonl.gz").string(), text = "{\"segments\": [\"a\"], \"label\": 1}\n";
+  const std::string path = (folder_ / "j.jsonl.gz").string(),
+                    text = "{\"segments\": [\"a\"], \"label\": 1}\n";
   gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
   gzclose(file);
@@ -157,39 +201,68 @@ TEST_F(Tasks, GzipIsReadDirectly) {
 
 TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
   expect_error("sick", "", "expected examples, got an empty file");
-  expect_error("sick", "pair_ID\tsentence_A\n", ":1: expected a tab-separated header with the column sentence_B");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n", ":3: expected 4 tab-separated columns, got 3; mend the line or set data.skip_bad_lines");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tMAYBE\n", ":2: expected a label of {ENTAILMENT, NEUTRAL, CONTRADICTION}, got 'MAYBE'");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n", ":1: expected text in the field \"hypothesis\", got number");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\"}\n", ":1: expected the field \"label\", got none");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 3}\n", "expected a label index from 0 to 2, got 3");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"\"}\n", ":1: expected a label of {entailment, neutral, contradiction}, got ''");
-  expect_error("snli", "sentence1\tsentence2\tgold_label\np\th\t\n", ":2: expected a label of {entailment, neutral, contradiction}, got ''");
-  expect_error("jsonl", "{\"segments\": [], \"label\": 1}\n", ":1: expected \"segments\": a list of at least one text");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1}\n{\"segments\": [\"a\"], \"lable\": 1}\n", ":2: expected the fields segments, label, groups and id, got 'lable'");
-  expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n", "each the one before or one more");
+  expect_error("sick", "pair_ID\tsentence_A\n",
+               ":1: expected a tab-separated header with the column sentence_B");
+  expect_error(
+      "sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n",
+      ":3: expected 4 tab-separated columns, got 3; mend the line or set data.skip_bad_lines");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tMAYBE\n",
+               ":2: expected a label of {ENTAILMENT, NEUTRAL, CONTRADICTION}, got 'MAYBE'");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n",
+               ":1: expected text in the field \"hypothesis\", got number");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\"}\n",
+               ":1: expected the field \"label\", got none");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 3}\n",
+               "expected a label index from 0 to 2, got 3");
+  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"\"}\n",
+               ":1: expected a label of {entailment, neutral, contradiction}, got ''");
+  expect_error("snli", "sentence1\tsentence2\tgold_label\np\th\t\n",
+               ":2: expected a label of {entailment, neutral, contradiction}, got ''");
+  expect_error("jsonl", "{\"segments\": [], \"label\": 1}\n",
+               ":1: expected \"segments\": a list of at least one text");
+  expect_error("jsonl",
+               "{\"segments\": [\"a\"], \"label\": 1}\n{\"segments\": [\"a\"], \"lable\": 1}\n",
+               ":2: expected the fields segments, label, groups and id, got 'lable'");
+  expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n",
+               "each the one before or one more");
   expect_error("jsonl", "[1]\n", ":1: expected a JSON object, got '[1]'");
-  expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n", "expected JSON of at most 64 levels, got more");
-  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n", ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n", "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n", ":1: expected a JSON object, got '");
-  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n", ":1: expected JSON, got a NUL byte at byte 32");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n", ":1: expected each key once, got 'label' twice");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n", ":1: expected JSON, got a number that is too large");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n", ":1: expected the field \"label\", got none or an empty one");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n", ":1: expected text or a number in the field \"label\", got array");
-  expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n", ":1: expected texts in \"segments\", got number");
+  expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n",
+               "expected JSON of at most 64 levels, got more");
+  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n",
+               ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n",
+               "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n",
+               ":1: expected a JSON object, got '");
+  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n",
+               ":1: expected JSON, got a NUL byte at byte 32");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n",
+               ":1: expected each key once, got 'label' twice");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n",
+               ":1: expected JSON, got a number that is too large");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n",
+               ":1: expected the field \"label\", got none or an empty one");
+  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n",
+               ":1: expected text or a number in the field \"label\", got array");
+  expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n",
+               ":1: expected texts in \"segments\", got number");
   expect_error("jsonl", "\n\n", ": expected examples, got none");
   expect_error("mnli", "\n\n", ": expected examples, got an empty file");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n", ": expected examples, got none");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n", ":1: expected a tab-separated header with the column sentence_A once");
-  expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n", ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
-  expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n", ":1: expected 2 segments, got 1");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",
+               ": expected examples, got none");
+  expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n",
+               ":1: expected a tab-separated header with the column sentence_A once");
+  expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n",
+               ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
+  expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n",
+               ":1: expected 2 segments, got 1");
   try {
     find_task("snil");
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, jsonl}, got 'snil' (did you mean snli?)");
+    EXPECT_STREQ(error.what(),
+                 "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, "
+                 "jsonl}, got 'snil' (did you mean snli?)");
   }
 }
 
@@ -201,12 +274,17 @@ TEST_F(Tasks, BadLinesAreToleratedUpToTheBudgetAndCounted) {
     read("jsonl", file, {.skip_bad_lines = 1});
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_EQ(std::string(error.what()), file + ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise data.skip_bad_lines (now used up)");
+    EXPECT_EQ(std::string(error.what()),
+              file +
+                  ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise "
+                  "data.skip_bad_lines (now used up)");
   }
 }
 
 TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
-  auto train = read("jsonl", write("t", "{\"segments\": [\"a\"], \"label\": \"no\"}\n{\"segments\": [\"a\"], \"label\": \"maybe\"}\n"));
+  auto train = read("jsonl", write("t",
+                                   "{\"segments\": [\"a\"], \"label\": \"no\"}\n{\"segments\": "
+                                   "[\"a\"], \"label\": \"maybe\"}\n"));
   const auto labels = label_set(train);
   EXPECT_THAT(labels, ElementsAre("maybe", "no"));
   assign_labels(train, labels);
@@ -216,7 +294,8 @@ TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
     assign_labels(other, labels);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "example 1: expected one of the training data's labels {maybe, no}, got 'yes'");
+    EXPECT_STREQ(error.what(),
+                 "example 1: expected one of the training data's labels {maybe, no}, got 'yes'");
   }
   EXPECT_THROW(assign_scores(other), UserError);
   auto scores = read("jsonl", write("s", "{\"segments\": [\"a\"], \"label\": 2.5}\n"));

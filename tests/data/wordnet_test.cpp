@@ -19,7 +19,8 @@ namespace {
 class Wordnet : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists("/usr/share/wordnet/data.noun")) GTEST_SKIP() << "no WordNet (apt-get install wordnet-base)";
+    if (!std::filesystem::exists("/usr/share/wordnet/data.noun"))
+      GTEST_SKIP() << "no WordNet (apt-get install wordnet-base)";
   }
 };
 
@@ -63,7 +64,8 @@ TEST_F(Wordnet, SplitsShareNoHypernymSubtree) {
   for (size_t s = 0; s < nouns.size(); ++s) index[nouns[s].offset] = static_cast<int32_t>(s);
   std::vector<size_t> below(nouns.size());  // by first hypernym, itself included
   for (size_t s = 0; s < nouns.size(); ++s) {
-    for (auto up = static_cast<int32_t>(s); up >= 0; up = nouns[static_cast<size_t>(up)].parent()) ++below[static_cast<size_t>(up)];
+    for (auto up = static_cast<int32_t>(s); up >= 0; up = nouns[static_cast<size_t>(up)].parent())
+      ++below[static_cast<size_t>(up)];
   }
   const WordnetSplits splits = make_wordnet_examples({.seed = 3});
   std::map<int32_t, int> split_of;
@@ -82,7 +84,8 @@ TEST_F(Wordnet, SplitsShareNoHypernymSubtree) {
         open.insert(open.end(), synset.hypernyms.begin(), synset.hypernyms.end());
         if (below[static_cast<size_t>(s)] > kMaxBranch) continue;
         ++checked;
-        EXPECT_EQ(split_of.try_emplace(s, split).first->second, split) << synset.lemmas[0] << " is above synsets of two splits, e.g. " << e.id;
+        EXPECT_EQ(split_of.try_emplace(s, split).first->second, split)
+            << synset.lemmas[0] << " is above synsets of two splits, e.g. " << e.id;
       }
     }
     ++split;
@@ -111,13 +114,18 @@ TEST(WordnetDatabase, AMissingOrForeignOneIsNamed) {
   } catch (const UserError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("apt-get install wordnet-base"));
   }
-  for (const auto& [text, message] : {
-           std::pair{"00001740 03 n 01 entity 0 zzz | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
-           {"00001740 03 n 00 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
-           {"00001740 03 n ffffffffffffffff entity 0 000 | that which is\n", "data.noun:2: expected a line of WordNet's data.noun"},
-           {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n", "synset '00001740' points to '00000009', which is not there"},
-           {"00000001 03 n 01 hen 0 001 @ 00000002 n 0000 | of an egg\n00000002 03 n 01 egg 0 001 @ 00000001 n 0000 | of a hen\n",
-            "expected hypernyms that lead up, got a circle above synset '00000001'"}}) {
+  for (const auto& [text, message] :
+       {std::pair{"00001740 03 n 01 entity 0 zzz | that which is\n",
+                  "data.noun:2: expected a line of WordNet's data.noun"},
+        {"00001740 03 n 00 000 | that which is\n",
+         "data.noun:2: expected a line of WordNet's data.noun"},
+        {"00001740 03 n ffffffffffffffff entity 0 000 | that which is\n",
+         "data.noun:2: expected a line of WordNet's data.noun"},
+        {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n",
+         "synset '00001740' points to '00000009', which is not there"},
+        {"00000001 03 n 01 hen 0 001 @ 00000002 n 0000 | of an egg\n00000002 03 n 01 egg 0 001 @ "
+         "00000001 n 0000 | of a hen\n",
+         "expected hypernyms that lead up, got a circle above synset '00000001'"}}) {
     write_file(folder / "data.noun", std::string("  1 licence\n") + text);
     try {
       make_wordnet_examples({.database = folder / ""});

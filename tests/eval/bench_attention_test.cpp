@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "eval/bench.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "tests/base/temporary_folder.h"
@@ -26,6 +27,22 @@ AttentionBench small(const TemporaryFolder& folder, const std::string& lengths) 
   return bench;
 }
 
+TEST(Bench, WhatIsComparedTakesTurns) {
+  std::string order;
+  const auto timings =
+      measure_in_turn({[&] { order += 'a'; }, [&] { order += 'b'; }}, /*max_milliseconds=*/0, 3);
+  EXPECT_EQ(order, "abababab");  // the first turn warms up
+  ASSERT_EQ(timings.size(), 2);
+  EXPECT_EQ(timings[1].repeats.size(), 3);
+}
+
+// A slow time on the machine that meets both in a turn changes nothing.
+TEST(Bench, RatiosAreTakenTurnByTurn) {
+  const Timing ours{.median = 2, .repeats = {1, 2, 40}}, peer{.median = 6, .repeats = {3, 6, 120}};
+  EXPECT_DOUBLE_EQ(times_faster(ours, peer), 3);
+  EXPECT_DOUBLE_EQ(times_faster({.repeats = {1, 1, 1}}, {.repeats = {2, 50, 3}}), 3);
+}
+
 TEST(BenchAttention, WritesARowForEachImplementation) {
   const TemporaryFolder folder;
   EXPECT_EQ(bench_attention(small(folder, "# tokens\ntiny 5 7\ntiny 3 2\ntiny 4 4\n")), 0);
@@ -38,11 +55,18 @@ TEST(BenchAttention, WritesARowForEachImplementation) {
     EXPECT_GE(row.at("repeats"), 3);
     if (row.at("impl") == "lait") {
       EXPECT_GT(row.at("ratio_to").at("padded"), 0.0);
+      EXPECT_GT(row.at("ratio_to").at("gemm"), 0.0);
     }
   }
-  EXPECT_EQ(impls, (std::map<std::string, int>{{"tiny segments lait", 2}, {"tiny segments padded", 2}, {"tiny segments loop", 2},
-                                               {"tiny segments blocks", 2}, {"tiny examples lait", 2}, {"tiny examples padded", 2},
-                                               {"tiny examples loop", 2}, {"uniform 512 lait", 2}, {"uniform 512 padded", 2},
+  EXPECT_EQ(impls, (std::map<std::string, int>{{"tiny segments lait", 2},
+                                               {"tiny segments padded", 2},
+                                               {"tiny segments loop", 2},
+                                               {"tiny segments blocks", 2},
+                                               {"tiny examples lait", 2},
+                                               {"tiny examples padded", 2},
+                                               {"tiny examples loop", 2},
+                                               {"uniform 512 lait", 2},
+                                               {"uniform 512 padded", 2},
                                                {"uniform 512 loop", 2}}));
 }
 
@@ -56,8 +80,10 @@ TEST(BenchAttention, RefusesWhatItCannotRead) {
     }
     return "no error";
   };
-  EXPECT_THAT(error_of(""), testing::HasSubstr("lengths.txt: expected lines \"name n1 n2\", it has none"));
-  EXPECT_THAT(error_of("tiny 5\n"), testing::HasSubstr("lengths.txt:1: expected \"name n1 n2\", got \"tiny 5\""));
+  EXPECT_THAT(error_of(""),
+              testing::HasSubstr("lengths.txt: expected lines \"name n1 n2\", it has none"));
+  EXPECT_THAT(error_of("tiny 5\n"),
+              testing::HasSubstr("lengths.txt:1: expected \"name n1 n2\", got \"tiny 5\""));
   EXPECT_THAT(error_of("tiny 5 0\n"), testing::HasSubstr("lengths.txt:1: expected"));
 }
 

@@ -17,7 +17,8 @@ class BenchTokenizer : public testing::Test {
  protected:
   void SetUp() override {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    dir_ = std::filesystem::temp_directory_path() / ("lait_" + std::to_string(getpid()) + "_" + info->name());
+    dir_ = std::filesystem::temp_directory_path() /
+           ("lait_" + std::to_string(getpid()) + "_" + info->name());
     write_file(dir_ / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nhello\n##s\n");
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }

@@ -18,7 +18,8 @@ Dataset make_dataset(const std::vector<Example>& examples, SegmentFormat format)
   return Dataset(examples, tokenizer, {.format = format});
 }
 
-void expect_flops(const Flops& got, double score_context, double attention, double encoder, const std::string& what) {
+void expect_flops(const Flops& got, double score_context, double attention, double encoder,
+                  const std::string& what) {
   EXPECT_EQ(got.score_context, score_context) << what;
   EXPECT_EQ(got.attention, attention) << what;
   EXPECT_EQ(got.encoder, encoder) << what;
@@ -27,14 +28,17 @@ void expect_flops(const Flops& got, double score_context, double attention, doub
 // Segments of 3 and 5 tokens, three layers, the first split, one row read in the last. C = 8, I = 32:
 //   a pair 4 C = 32, a projected row 2 C^2 = 128, an FFN row 4 C I = 1024.
 TEST(Flops, ByHand) {
-  const Dataset dataset = make_dataset({make_example({text_of("a", 3), text_of("b", 5)})}, SegmentFormat::kStandalone);
+  const Dataset dataset =
+      make_dataset({make_example({text_of("a", 3), text_of("b", 5)})}, SegmentFormat::kStandalone);
   const PackPlan plan{.stages = {{1, Scope::kSegment}, {2, Scope::kExample}}};
   const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
   // Full: 3 layers of 64 pairs, 8 rows.
-  expect_flops(counts.full, 3 * 64 * 32, 3 * (64 * 32 + 32 * 128), 3 * (64 * 32 + 32 * 128 + 8 * 1024), "full");
+  expect_flops(counts.full, 3 * 64 * 32, 3 * (64 * 32 + 32 * 128),
+               3 * (64 * 32 + 32 * 128 + 8 * 1024), "full");
   // Layer 0: 9 + 25 pairs; layer 1: 64; layer 2: one row asks 8. Projected rows: 32, 32, and 8 + 8 + 1 + 1.
   const double pairs = 34 + 64 + 8, projected = 32 + 32 + 18, ffn = 8 + 8 + 1;
-  expect_flops(counts.lait, pairs * 32, pairs * 32 + projected * 128, pairs * 32 + projected * 128 + ffn * 1024, "lait");
+  expect_flops(counts.lait, pairs * 32, pairs * 32 + projected * 128,
+               pairs * 32 + projected * 128 + ffn * 1024, "lait");
   // Cached: layer 0 gone, of layer 1's projections only the output's (8 rows) left.
   const double cached_pairs = 64 + 8, cached_projected = 8 + 18, cached_ffn = 8 + 1;
   expect_flops(counts.lait_cached, cached_pairs * 32, cached_pairs * 32 + cached_projected * 128,
@@ -43,7 +47,8 @@ TEST(Flops, ByHand) {
 
 TEST(Flops, StockModelWithoutPruningIsFull) {
   for (const SegmentFormat format : {SegmentFormat::kPair, SegmentFormat::kStandalone}) {
-    const Dataset dataset = make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, format);
+    const Dataset dataset =
+        make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, format);
     const PackPlan plan{.stages = {{2, Scope::kExample}}, .format = format};
     const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
     EXPECT_EQ(counts.lait.encoder, counts.full.encoder);
@@ -52,19 +57,24 @@ TEST(Flops, StockModelWithoutPruningIsFull) {
 }
 
 TEST(Flops, DualEncoderFromTheCacheIsFree) {
-  const Dataset dataset = make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
+  const Dataset dataset =
+      make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
   const PackPlan plan{.stages = {{2, Scope::kSegment}}, .pooling = Pooling::kSegments};
   EXPECT_EQ(example_flops(dataset, 0, plan, kWidths).lait_cached.encoder, 0);
 }
 
 TEST(Flops, OneJointLayerFromTheCacheIsOneAttentionRow) {
-  const Dataset dataset = make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
+  const Dataset dataset =
+      make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
   const PackPlan plan{.stages = {{2, Scope::kSegment}, {1, Scope::kExample}}};
-  expect_flops(example_flops(dataset, 0, plan, kWidths).lait_cached, 11 * 32, 11 * 32 + 128, 11 * 32 + 128 + 1024, "one row");
+  expect_flops(example_flops(dataset, 0, plan, kWidths).lait_cached, 11 * 32, 11 * 32 + 128,
+               11 * 32 + 128 + 1024, "one row");
 }
 
 TEST(Flops, MeanOverTheDataSet) {
-  const Dataset dataset = make_dataset({make_example({text_of("a", 4)}), make_example({text_of("b", 8)})}, SegmentFormat::kStandalone);
+  const Dataset dataset =
+      make_dataset({make_example({text_of("a", 4)}), make_example({text_of("b", 8)})},
+                   SegmentFormat::kStandalone);
   const PackPlan plan{.stages = {{1, Scope::kExample}}};
   EXPECT_EQ(mean_flops(dataset, plan, kWidths).full.score_context, (16 + 64) / 2 * 32);
 }
@@ -86,9 +96,11 @@ std::vector<Token> tokens_of(const Dataset& dataset, const PackPlan& plan) {
     const int group_number = example.groups.empty() ? 0 : example.groups[s];
     std::vector<int32_t> members;
     for (size_t o = 0; o < example.sequences.size(); ++o) {
-      if ((example.groups.empty() ? 0 : example.groups[o]) == group_number) members.push_back(example.sequences[o]);
+      if ((example.groups.empty() ? 0 : example.groups[o]) == group_number)
+        members.push_back(example.sequences[o]);
     }
-    const bool first_of_group = s == 0 || example.groups.empty() ? s == 0 : example.groups[s] != example.groups[s - 1];
+    const bool first_of_group =
+        s == 0 || example.groups.empty() ? s == 0 : example.groups[s] != example.groups[s - 1];
     const bool duplicate_segment = !seen_segments.insert(example.sequences[s]).second;
     const auto [found, is_new] = groups.try_emplace(members, group_number);
     for (int64_t t = 0; t < dataset.length(example.sequences[s]); ++t) {
@@ -106,13 +118,18 @@ Flops count_by_loops(const Dataset& dataset, const PackPlan& plan, Execution exe
   for (const Stage& stage : plan.stages) scopes.insert(scopes.end(), stage.num_layers, stage.scope);
   const std::vector<Token> tokens = tokens_of(dataset, plan);
   const auto num_layers = static_cast<int>(scopes.size());
-  const bool some_joint_after_split = scopes.front() != Scope::kExample && scopes.back() == Scope::kExample && !pair;
-  const bool first_only = plan.pooling == Pooling::kCls || (plan.pooling == Pooling::kClsSegments && some_joint_after_split);
+  const bool some_joint_after_split =
+      scopes.front() != Scope::kExample && scopes.back() == Scope::kExample && !pair;
+  const bool first_only = plan.pooling == Pooling::kCls ||
+                          (plan.pooling == Pooling::kClsSegments && some_joint_after_split);
   Flops total;
   for (int l = 0; l < num_layers; ++l) {
     const int scope = execution == Execution::kFull || pair ? 2 : static_cast<int>(scopes[l]);
-    const int scope_before = execution == Execution::kFull || pair ? 2 : l == 0 ? 0 : static_cast<int>(scopes[l - 1]);
-    const bool cacheable = execution == Execution::kLaitCached && !pair && scopes.front() == Scope::kSegment;
+    const int scope_before = execution == Execution::kFull || pair ? 2
+                             : l == 0                              ? 0
+                                      : static_cast<int>(scopes[l - 1]);
+    const bool cacheable =
+        execution == Execution::kLaitCached && !pair && scopes.front() == Scope::kSegment;
     if (cacheable && scopes[l] == Scope::kSegment) continue;
     const bool projections_cached = cacheable && scopes[l - 1] == Scope::kSegment;
     const bool read_first = execution != Execution::kFull && first_only && l + 1 == num_layers;
@@ -138,12 +155,16 @@ Flops count_by_loops(const Dataset& dataset, const PackPlan& plan, Execution exe
 TEST(Flops, EqualASecondCount) {
   for (uint32_t seed = 0; seed < 300; ++seed) {
     std::mt19937 random(seed);
-    auto draw = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    auto draw = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
     Example example;
     const int num_segments = draw(1, 5);
     for (int s = 0, group = 0; s < num_segments; ++s) {
       const int name = draw(0, 2);
-      example.segments.push_back(text_of(std::to_string(name) + "s", 3 + 2 * name));  // "s" + … : GCC 12 warns falsely of a copy that is too long
+      example.segments.push_back(
+          text_of(std::to_string(name) + "s",
+                  3 + 2 * name));  // "s" + … : GCC 12 warns falsely of a copy that is too long
       if (s > 0) group += draw(0, 1);
       example.groups.push_back(group);
     }
@@ -153,15 +174,19 @@ TEST(Flops, EqualASecondCount) {
       plan.format = SegmentFormat::kPair;
       plan.stages = {{draw(1, 3), Scope::kExample}};
     } else {
-      plan.stages = {{draw(0, 2), Scope::kSegment}, {draw(0, 2), Scope::kGroup}, {draw(0, 2), Scope::kExample}};
-      if (plan.stages[0].num_layers + plan.stages[1].num_layers + plan.stages[2].num_layers == 0) plan.stages[2].num_layers = 1;
+      plan.stages = {{draw(0, 2), Scope::kSegment},
+                     {draw(0, 2), Scope::kGroup},
+                     {draw(0, 2), Scope::kExample}};
+      if (plan.stages[0].num_layers + plan.stages[1].num_layers + plan.stages[2].num_layers == 0)
+        plan.stages[2].num_layers = 1;
     }
     const Dataset dataset = make_dataset({example}, plan.format);
     const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
     const std::string what = "seed " + std::to_string(seed);
     auto expect_equal = [&](const Flops& got, Execution execution, const char* name) {
       const Flops expected = count_by_loops(dataset, plan, execution);
-      expect_flops(got, expected.score_context, expected.attention, expected.encoder, what + ", " + name);
+      expect_flops(got, expected.score_context, expected.attention, expected.encoder,
+                   what + ", " + name);
     };
     expect_equal(counts.full, Execution::kFull, "full");
     expect_equal(counts.lait, Execution::kLait, "lait");

@@ -26,19 +26,28 @@ std::vector<Outcome> zip(const std::vector<double>& predicted, const std::vector
   return out;
 }
 
-double value(const std::string& metric, const std::vector<Outcome>& outcomes) { return find_metric(metric).value(outcomes); }
+double value(const std::string& metric, const std::vector<Outcome>& outcomes) {
+  return find_metric(metric).value(outcomes);
+}
 
-TEST(Metrics, Accuracy) { EXPECT_DOUBLE_EQ(value("accuracy", zip({0, 1, 2, 1}, {0, 1, 1, 1})), 0.75); }
+TEST(Metrics, Accuracy) {
+  EXPECT_DOUBLE_EQ(value("accuracy", zip({0, 1, 2, 1}, {0, 1, 1, 1})), 0.75);
+}
 
-TEST(Metrics, F1OfClassOne) { EXPECT_DOUBLE_EQ(value("f1", zip({0, 0, 1, 1, 1}, {0, 1, 0, 1, 1})), 2.0 / 3); }
+TEST(Metrics, F1OfClassOne) {
+  EXPECT_DOUBLE_EQ(value("f1", zip({0, 0, 1, 1, 1}, {0, 1, 0, 1, 1})), 2.0 / 3);
+}
 
 TEST(Metrics, F1WithoutPositivesIsZero) { EXPECT_EQ(value("f1", zip({0, 0}, {0, 0})), 0); }
 
 TEST(Metrics, MacroF1AsScikitLearn) {  // f1_score(..., average="macro") of its own documentation
-  EXPECT_NEAR(value("macro_f1", zip({0, 2, 1, 0, 0, 1}, {0, 1, 2, 0, 1, 2})), 0.26666666666666666, 1e-15);
+  EXPECT_NEAR(value("macro_f1", zip({0, 2, 1, 0, 0, 1}, {0, 1, 2, 0, 1, 2})), 0.26666666666666666,
+              1e-15);
 }
 
-TEST(Metrics, MeanSquaredError) { EXPECT_DOUBLE_EQ(value("mse", zip({2.5, 0, 2, 8}, {3, -0.5, 2, 7})), 0.375); }
+TEST(Metrics, MeanSquaredError) {
+  EXPECT_DOUBLE_EQ(value("mse", zip({2.5, 0, 2, 8}, {3, -0.5, 2, 7})), 0.375);
+}
 
 TEST(Metrics, PearsonAsScipy) {
   const auto outcomes = zip({1, 2, 3, 4, 5, 6, 7}, {10, 9, 2.5, 6, 4, 3, 2});
@@ -68,7 +77,8 @@ TEST(Metrics, UnknownNameIsAnError) {
     find_metric("acuracy");
     FAIL() << "expected an error";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("expected a metric among accuracy, f1, macro_f1, mse, pearson, spearman, got 'acuracy'"));
+    EXPECT_THAT(error.what(), HasSubstr("expected a metric among accuracy, f1, macro_f1, mse, "
+                                        "pearson, spearman, got 'acuracy'"));
   }
 }
 
@@ -85,31 +95,38 @@ TEST(Metrics, OutcomesTakeTheFirstLargestClassAndNeedLabels) {
     make_outcomes(tensor, Dataset(unlabelled, tokenizer, {}), "test");
     FAIL() << "expected an error";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), StartsWith("test: example 2: evaluation needs a label among the model's 3, got none"));
+    EXPECT_THAT(
+        error.what(),
+        StartsWith("test: example 2: evaluation needs a label among the model's 3, got none"));
   }
 }
 
 TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                  kInfinity = std::numeric_limits<float>::infinity();
   const WordTokenizer tokenizer;
-  const std::vector<Example> examples{make_example({"a"}, 0), make_example({"b"}, 0), make_example({"c"}, 0)};
+  const std::vector<Example> examples{make_example({"a"}, 0), make_example({"b"}, 0),
+                                      make_example({"c"}, 0)};
   const Dataset dataset(examples, tokenizer, {});
   for (const int64_t width : {int64_t{2}, int64_t{1}}) {  // classes, a regression's score
     std::vector<float> logits(static_cast<size_t>(3 * width), 0.5f);
     logits.front() = kNan;
     logits.back() = -kInfinity;
     try {
-      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset, "trial");
+      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset,
+                      "trial");
       FAIL() << "expected an error";
     } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), StartsWith("trial: expected finite logits, got NaN or infinity for 2 of 3 examples: the training diverged or the model's "
-                                          "weights are damaged; lower training.learning_rate"));
+      EXPECT_THAT(error.what(), StartsWith("trial: expected finite logits, got NaN or infinity for "
+                                           "2 of 3 examples: the training diverged or the model's "
+                                           "weights are damaged; lower training.learning_rate"));
     }
   }
 }
 
 TEST(Intervals, WilsonAsPublished) {
-  const Interval eight_of_ten = wilson(8, 10);  // statsmodels.proportion_confint(8, 10, method="wilson")
+  const Interval eight_of_ten =
+      wilson(8, 10);  // statsmodels.proportion_confint(8, 10, method="wilson")
   EXPECT_NEAR(eight_of_ten.low, 0.4901625, 1e-6);
   EXPECT_NEAR(eight_of_ten.high, 0.9433178, 1e-6);
   const Interval all = wilson(20, 20);
@@ -144,7 +161,8 @@ TEST(Intervals, BootstrapIsReproducible) {
     const double label = noise(random);
     outcomes.push_back({label + noise(random), label});
   }
-  const Interval a = metric_interval(find_metric("pearson"), outcomes), b = metric_interval(find_metric("pearson"), outcomes);
+  const Interval a = metric_interval(find_metric("pearson"), outcomes),
+                 b = metric_interval(find_metric("pearson"), outcomes);
   EXPECT_EQ(a.low, b.low);
   EXPECT_EQ(a.high, b.high);
   EXPECT_LT(a.low, a.value);
@@ -168,32 +186,42 @@ TEST(Intervals, CoverTheTruth) {
   constexpr uint32_t kSeed = 11;
   std::normal_distribution<double> noise;
   std::bernoulli_distribution right(0.85);
-  EXPECT_THAT(coverage(0.85, kSeed, [&](std::mt19937& random) {
-    std::vector<Outcome> outcomes(150, Outcome{0, 1});
-    for (Outcome& o : outcomes) o.predicted = right(random);
-    return metric_interval(find_metric("accuracy"), outcomes);
-  }), DoubleNear(0.95, 0.05)) << "accuracy, seed " << kSeed;
-  EXPECT_THAT(coverage(0.25, kSeed, [&](std::mt19937& random) {
-    std::vector<Outcome> outcomes(100);
-    for (Outcome& o : outcomes) o.predicted = 0.5 * noise(random);
-    return metric_interval(find_metric("mse"), outcomes);
-  }), DoubleNear(0.95, 0.06)) << "mse, seed " << kSeed;
+  EXPECT_THAT(coverage(0.85, kSeed,
+                       [&](std::mt19937& random) {
+                         std::vector<Outcome> outcomes(150, Outcome{0, 1});
+                         for (Outcome& o : outcomes) o.predicted = right(random);
+                         return metric_interval(find_metric("accuracy"), outcomes);
+                       }),
+              DoubleNear(0.95, 0.05))
+      << "accuracy, seed " << kSeed;
+  EXPECT_THAT(coverage(0.25, kSeed,
+                       [&](std::mt19937& random) {
+                         std::vector<Outcome> outcomes(100);
+                         for (Outcome& o : outcomes) o.predicted = 0.5 * noise(random);
+                         return metric_interval(find_metric("mse"), outcomes);
+                       }),
+              DoubleNear(0.95, 0.06))
+      << "mse, seed " << kSeed;
 }
 
 TEST(Intervals, PairedDifferencesCoverTheTruth) {
   constexpr uint32_t kSeed = 12;
   std::uniform_real_distribution<double> uniform(0, 1);
   for (const std::string metric : {"accuracy", "macro_f1"}) {
-    EXPECT_THAT(coverage(0.05, kSeed, [&](std::mt19937& random) {
-      // Both right 0.75, only a 0.125, only b 0.075, none 0.05, over balanced labels: accuracies differ by 0.05.
-      std::vector<Outcome> a, b;
-      for (int i = 0; i < 200; ++i) {
-        const double u = uniform(random), label = i % 2;
-        a.push_back({u < 0.875 ? label : 1 - label, label});
-        b.push_back({u < 0.75 || (u >= 0.875 && u < 0.95) ? label : 1 - label, label});
-      }
-      return paired_difference(find_metric(metric), a, b);
-    }), DoubleNear(0.95, 0.05)) << metric << ", seed " << kSeed;
+    EXPECT_THAT(
+        coverage(0.05, kSeed,
+                 [&](std::mt19937& random) {
+                   // Both right 0.75, only a 0.125, only b 0.075, none 0.05, over balanced labels: accuracies differ by 0.05.
+                   std::vector<Outcome> a, b;
+                   for (int i = 0; i < 200; ++i) {
+                     const double u = uniform(random), label = i % 2;
+                     a.push_back({u < 0.875 ? label : 1 - label, label});
+                     b.push_back({u < 0.75 || (u >= 0.875 && u < 0.95) ? label : 1 - label, label});
+                   }
+                   return paired_difference(find_metric(metric), a, b);
+                 }),
+        DoubleNear(0.95, 0.05))
+        << metric << ", seed " << kSeed;
   }
 }
 

@@ -37,13 +37,17 @@ TEST(RunModel, RowsAreTheDataSetsWhateverTheBatch) {
     const at::Tensor all = *run_model(model, dataset);
     ASSERT_EQ(all.sizes(), (std::vector<int64_t>{20, 3}));
     for (const int64_t batch_size : {1, 7}) {
-      EXPECT_TRUE(at::equal(all, *run_model(model, dataset, {.batch_size = batch_size, .should_stop = {}, .on_progress = {}})))
+      EXPECT_TRUE(at::equal(
+          all, *run_model(model, dataset,
+                          {.batch_size = batch_size, .should_stop = {}, .on_progress = {}})))
           << "P " << p << ", batch " << batch_size << ", seed " << kSeed;
     }
     const std::vector<int64_t> one{17};
     at::NoGradGuard no_grad;
-    const DeviceBatch alone = to_device(pack(dataset, one, spec.pack_plan()), at::kCPU, /*regression=*/false);
-    EXPECT_TRUE(at::equal(all[17], model->forward(alone, {})[0])) << "P " << p << ", seed " << kSeed;
+    const DeviceBatch alone =
+        to_device(pack(dataset, one, spec.pack_plan()), at::kCPU, /*regression=*/false);
+    EXPECT_TRUE(at::equal(all[17], model->forward(alone, {})[0]))
+        << "P " << p << ", seed " << kSeed;
   }
 }
 
@@ -54,7 +58,10 @@ TEST(RunModel, StopsBetweenBatchesAndTellsProgress) {
   const Dataset dataset = bert.dataset(spec, bert.random_examples(1, 10));
   std::vector<int64_t> done;
   int asked = 0;
-  EXPECT_FALSE(run_model(model, dataset, {.batch_size = 4, .should_stop = [&] { return ++asked > 2; }, .on_progress = [&](int64_t n) { done.push_back(n); }}));
+  EXPECT_FALSE(run_model(model, dataset,
+                         {.batch_size = 4,
+                          .should_stop = [&] { return ++asked > 2; },
+                          .on_progress = [&](int64_t n) { done.push_back(n); }}));
   EXPECT_THAT(done, testing::ElementsAre(4, 8));
 }
 
@@ -67,7 +74,8 @@ TEST(Predictor, LoadGivesTheSavedModelsLogits) {
   examples[0].segments = {"am bn co", "dp"};
   examples[1].segments = {"am", "zzz unknown"};
   examples[2].segments = {"", "am am"};
-  EXPECT_TRUE(at::equal(*run_model(model, predictor.tokenize(examples)), *predictor.logits(examples, {})));
+  EXPECT_TRUE(
+      at::equal(*run_model(model, predictor.tokenize(examples)), *predictor.logits(examples, {})));
 }
 
 TEST(Predictor, LoadAtIsTheCheckpointOfThatSchedule) {
@@ -86,14 +94,17 @@ TEST(Predictor, LoadAtIsTheCheckpointOfThatSchedule) {
 
 TEST(Predictor, LoadAtRefusesWhatCannotBe) {
   TemporaryFolder folder;
-  const auto standalone = write_checkpoint(folder / "s", {.independent_layers = 2, .pooling = Pooling::kCls});
+  const auto standalone =
+      write_checkpoint(folder / "s", {.independent_layers = 2, .pooling = Pooling::kCls});
   const auto pair = write_checkpoint(folder / "p", {.format = SegmentFormat::kPair});
   auto load_at = [](const std::filesystem::path& dir, int64_t p) {
     return error_of([&] { Predictor::load_at(dir, p, Precision::kFp32, DeviceKind::kCpu); });
   };
-  EXPECT_THAT(load_at(standalone, 5), HasSubstr("expected --independent-layers from 0 to 4 (the model's layers), got 5"));
+  EXPECT_THAT(load_at(standalone, 5),
+              HasSubstr("expected --independent-layers from 0 to 4 (the model's layers), got 5"));
   EXPECT_THAT(load_at(standalone, 4), HasSubstr("with pooling cls at P = 4"));
-  EXPECT_THAT(load_at(pair, 2), HasSubstr("needs a checkpoint of segment_format standalone, got pair"));
+  EXPECT_THAT(load_at(pair, 2),
+              HasSubstr("needs a checkpoint of segment_format standalone, got pair"));
 }
 
 // A count of what really runs: the row-wise products and attention calls that LibTorch sees, of sixteen examples of
@@ -116,14 +127,17 @@ std::unique_ptr<at::ObserverContext> count_begin(const at::RecordFunction& call)
     const at::Tensor x = inputs[0].toTensor(), weight = inputs[1].toTensor();
     executed.linear += 2.0 * static_cast<double>(x.size(0)) * static_cast<double>(weight.numel());
   } else {
-    const at::Tensor q = inputs[0].toTensor(), q_offsets = inputs[3].toTensor(), k_offsets = inputs[4].toTensor();
+    const at::Tensor q = inputs[0].toTensor(), q_offsets = inputs[3].toTensor(),
+                     k_offsets = inputs[4].toTensor();
     const auto pairs = (at::diff(q_offsets) * at::diff(k_offsets)).sum().item<int64_t>();
     executed.attention += 4.0 * static_cast<double>(q.size(1) * q.size(2) * pairs);
   }
   return nullptr;
 }
 
-void count_end(const at::RecordFunction& call, at::ObserverContext*) { executed.depth -= is_counted(call); }
+void count_end(const at::RecordFunction& call, at::ObserverContext*) {
+  executed.depth -= is_counted(call);
+}
 
 TEST(Flops, EqualWhatTheOperatorsExecute) {
   constexpr uint32_t kSeed = 9;
@@ -131,19 +145,23 @@ TEST(Flops, EqualWhatTheOperatorsExecute) {
   const SmallBert bert(sizes);
   std::mt19937 random(kSeed);
   std::vector<Example> examples(16);
-  for (Example& example : examples) example.segments = {bert.random_text(random, 14), bert.random_text(random, 30)};
+  for (Example& example : examples)
+    example.segments = {bert.random_text(random, 14), bert.random_text(random, 30)};
   for (int64_t p = 0; p <= kTinyLayers; ++p) {
     const ModelSpec spec = bert.spec(p, SegmentFormat::kStandalone, Pooling::kClsSegments);
     Model model = bert.model(spec, at::kFloat);
     const Dataset dataset = bert.dataset(spec, examples);
     executed = {};
-    const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_begin, count_end).needsInputs(true));
+    const auto handle = at::addThreadLocalCallback(
+        at::RecordFunctionCallback(count_begin, count_end).needsInputs(true));
     run_model(model, dataset);
     at::removeCallback(handle);
-    const Flops flops = mean_flops(dataset, spec.pack_plan(), {sizes.hidden, sizes.intermediate}).lait;
+    const Flops flops =
+        mean_flops(dataset, spec.pack_plan(), {sizes.hidden, sizes.intermediate}).lait;
     const double head = 2.0 * 16 * static_cast<double>(model->classifier->weight.numel());
     EXPECT_EQ(executed.attention, 16 * flops.score_context) << "P " << p << ", seed " << kSeed;
-    EXPECT_EQ(executed.linear - head, 16 * (flops.encoder - flops.score_context)) << "P " << p << ", seed " << kSeed;
+    EXPECT_EQ(executed.linear - head, 16 * (flops.encoder - flops.score_context))
+        << "P " << p << ", seed " << kSeed;
   }
 }
 
@@ -157,8 +175,11 @@ TEST(Evaluation, NamesTheCheckpointWhoseLogitsAreNotFinite) {
     model->refresh_shadows();
   }
   const Dataset dataset = bert.dataset(spec, bert.random_examples(2, 3));
-  EXPECT_THAT(error_of([&] { evaluate(model, dataset, {"accuracy"}, {"runs/a", "jsonl", "test"}, {}); }),
-              testing::StartsWith("runs/a, test: expected finite logits, got NaN or infinity for 3 of 3 examples"));
+  EXPECT_THAT(error_of([&] {
+                evaluate(model, dataset, {"accuracy"}, {"runs/a", "jsonl", "test"}, {});
+              }),
+              testing::StartsWith(
+                  "runs/a, test: expected finite logits, got NaN or infinity for 3 of 3 examples"));
 }
 
 TEST(Evaluation, RowHasEverything) {
@@ -166,12 +187,15 @@ TEST(Evaluation, RowHasEverything) {
   const ModelSpec spec = bert.spec(3, SegmentFormat::kStandalone, Pooling::kClsSegments);
   Model model = bert.model(spec, at::kFloat);
   const Dataset dataset = bert.dataset(spec, bert.random_examples(2, 30));
-  const Evaluation row = *evaluate(model, dataset, {"accuracy", "macro_f1"}, {"dir", "jsonl", "test"}, {});
+  const Evaluation row =
+      *evaluate(model, dataset, {"accuracy", "macro_f1"}, {"dir", "jsonl", "test"}, {});
   EXPECT_EQ(row.examples, 30);
   EXPECT_EQ(row.independent_layers, 3);
   EXPECT_EQ(row.precision, "fp32");
   ASSERT_EQ(row.metrics.size(), 2u);
-  EXPECT_EQ(row.metrics[0].interval.value, compute_metrics({"accuracy"}, *run_model(model, dataset), dataset, "test").at("accuracy"));
+  EXPECT_EQ(
+      row.metrics[0].interval.value,
+      compute_metrics({"accuracy"}, *run_model(model, dataset), dataset, "test").at("accuracy"));
   EXPECT_GT(row.examples_per_s, 0);
   EXPECT_LT(row.flops.lait_cached.encoder, row.flops.lait.encoder);
   EXPECT_LT(row.flops.lait.encoder, row.flops.full.encoder);

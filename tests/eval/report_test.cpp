@@ -10,8 +10,8 @@
 
 #include "eval/plot.h"
 #include "eval/table.h"
-#include "lait/wrap.h"
 #include "lait/files.h"
+#include "lait/wrap.h"
 
 namespace lait {
 namespace {
@@ -30,7 +30,8 @@ Evaluation make_row(const std::string& checkpoint, int64_t independent_layers, i
   row.independent_layers = independent_layers;
   row.precision = "fp32";
   for (int i = 0; i < kExamples; ++i) row.outcomes.push_back({i < right ? 1. : 0., 1.});
-  for (const char* metric : {"accuracy", "macro_f1"}) row.metrics.push_back({metric, metric_interval(find_metric(metric), row.outcomes)});
+  for (const char* metric : {"accuracy", "macro_f1"})
+    row.metrics.push_back({metric, metric_interval(find_metric(metric), row.outcomes)});
   row.examples = kExamples;
   row.sequences = 2 * kExamples;
   const double share = 1 - static_cast<double>(independent_layers) / 12;
@@ -42,7 +43,8 @@ Evaluation make_row(const std::string& checkpoint, int64_t independent_layers, i
 }
 
 std::vector<Evaluation> make_rows() {
-  std::vector<Evaluation> rows{make_row("runs/a, \"quoted\"/best", 0, 180), make_row("runs/sick_split3/best", 3, 170),
+  std::vector<Evaluation> rows{make_row("runs/a, \"quoted\"/best", 0, 180),
+                               make_row("runs/sick_split3/best", 3, 170),
                                make_row("runs/sick_split5/best", 5, 168)};
   rows[1].truncated_sequences = 7;
   compare_to_p0(rows);
@@ -51,7 +53,9 @@ std::vector<Evaluation> make_rows() {
 
 class ReportFiles : public testing::Test {
  protected:
-  ReportFiles() : dir_(fs::temp_directory_path() / ("lait_report_" + std::to_string(getpid()))) { fs::remove_all(dir_); }
+  ReportFiles() : dir_(fs::temp_directory_path() / ("lait_report_" + std::to_string(getpid()))) {
+    fs::remove_all(dir_);
+  }
   ~ReportFiles() override { fs::remove_all(dir_); }
   fs::path dir_;
 };
@@ -74,7 +78,8 @@ TEST_F(ReportFiles, JsonReadBack) {
     EXPECT_EQ(row.at("flops").at("attention").at("full"), 9.0e7);
     EXPECT_EQ(row.at("flops").at("score_context").at("lait"), rows[i].flops.lait.score_context);
     EXPECT_EQ(row.at("flops").at("encoder").at("lait_cached"), rows[i].flops.lait_cached.encoder);
-    EXPECT_DOUBLE_EQ(row.at("ratio_to_full").at("encoder").at("lait"), rows[i].flops.lait.encoder / 2.5e8);
+    EXPECT_DOUBLE_EQ(row.at("ratio_to_full").at("encoder").at("lait"),
+                     rows[i].flops.lait.encoder / 2.5e8);
     EXPECT_EQ(row.at("examples_per_s"), 812.5);
     EXPECT_EQ(row.contains("difference_to_p0"), i > 0);
   }
@@ -104,7 +109,10 @@ TEST_F(ReportFiles, CsvHasAsManyCellsInEveryLine) {
     EXPECT_EQ(commas, columns) << line;
   }
   EXPECT_EQ(num_lines, 6);  // rows times metrics
-  EXPECT_THAT(csv, HasSubstr("\"runs/a, \"\"quoted\"\"/best\",sick,test,0,standalone,cls_segments,fp32,accuracy,0.9,"));
+  EXPECT_THAT(
+      csv,
+      HasSubstr("\"runs/a, "
+                "\"\"quoted\"\"/best\",sick,test,0,standalone,cls_segments,fp32,accuracy,0.9,"));
 }
 
 TEST_F(ReportFiles, MarkdownNamesDefinitionsAndTruncation) {
@@ -136,13 +144,15 @@ TEST(ReportText, FitsATerminalAndIsPlain) {
 TEST(ReportText, BecomesListsOnANarrowTerminal) {
   const std::string text = report_text(make_rows(), /*width=*/40);
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), 45u) << line;  // a heading and an interval
-  EXPECT_THAT(text, HasSubstr("\nsick_split3\n  P                  3\n  accuracy % [95 %]  85.0 ["));
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_LE(display_width(line), 45u) << line;  // a heading and an interval
+  EXPECT_THAT(text,
+              HasSubstr("\nsick_split3\n  P                  3\n  accuracy % [95 %]  85.0 ["));
 }
 
 TEST(Comparison, TakesTheBestRowOfTheSameExamples) {
-  std::vector<Evaluation> rows{make_row("weak", 0, 150), make_row("strong", 0, 180), make_row("split", 3, 170),
-                               make_row("other", 3, 170)};
+  std::vector<Evaluation> rows{make_row("weak", 0, 150), make_row("strong", 0, 180),
+                               make_row("split", 3, 170), make_row("other", 3, 170)};
   rows[3].outcomes.pop_back();
   compare_to_p0(rows);
   EXPECT_EQ(rows[2].difference_to_p0->reference, "strong");
@@ -152,11 +162,14 @@ TEST(Comparison, TakesTheBestRowOfTheSameExamples) {
 }
 
 TEST_F(ReportFiles, PlotDrawsEveryPoint) {
-  if (std::system("command -v gnuplot > /dev/null") != 0) GTEST_SKIP() << "gnuplot is not installed";
+  if (std::system("command -v gnuplot > /dev/null") != 0)
+    GTEST_SKIP() << "gnuplot is not installed";
   const auto rows = make_rows();
   ASSERT_EQ(write_report(rows, dir_), "");
   const std::string svg = read_file(dir_ / kPlotFile);
-  for (const char* text : {"P = 0", "P = 3", "P = 5", "accuracy, %", "sick, test (200 examples, bars: 95 % intervals)", "standalone, cls_segments", "</svg>"}) {
+  for (const char* text :
+       {"P = 0", "P = 3", "P = 5", "accuracy, %", "sick, test (200 examples, bars: 95 % intervals)",
+        "standalone, cls_segments", "</svg>"}) {
     EXPECT_THAT(svg, HasSubstr(text));
   }
   int files = 0;
@@ -169,7 +182,9 @@ TEST_F(ReportFiles, MissingGnuplotIsSaidAndTheRestIsWritten) {
   setenv("PATH", "/nonexistent", 1);
   const std::string problem = write_report(make_rows(), dir_);
   setenv("PATH", path.c_str(), 1);
-  EXPECT_THAT(problem, HasSubstr("gnuplot is not installed; install it (Debian: apt-get install gnuplot-nox)"));
+  EXPECT_THAT(
+      problem,
+      HasSubstr("gnuplot is not installed; install it (Debian: apt-get install gnuplot-nox)"));
   EXPECT_TRUE(fs::exists(dir_ / "report.json"));
   EXPECT_TRUE(fs::exists(dir_ / "report.csv"));
   EXPECT_THAT(read_file(dir_ / "report.md"), Not(HasSubstr(kPlotFile)));
@@ -178,7 +193,8 @@ TEST_F(ReportFiles, MissingGnuplotIsSaidAndTheRestIsWritten) {
 TEST(TableFormat, AlignsByColumnsOfText) {
   const Table table{.header = {"name", "n"}, .rows = {{"é", "10"}, {"abcdef", "7"}}};
   EXPECT_EQ(format_plain(table), "name     n\né       10\nabcdef   7\n");
-  EXPECT_EQ(format_markdown(table), "| name   |  n |\n|--------|---:|\n| é      | 10 |\n| abcdef |  7 |\n");
+  EXPECT_EQ(format_markdown(table),
+            "| name   |  n |\n|--------|---:|\n| é      | 10 |\n| abcdef |  7 |\n");
   EXPECT_EQ(keep_end("abcdef", 4), "…def");
   EXPECT_EQ(keep_end("ééé", 2), "…é");
 }

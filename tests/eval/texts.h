@@ -12,7 +12,8 @@ class WordTokenizer : public Tokenizer {
  public:
   void encode(std::string_view text, std::vector<int32_t>& out) const override {
     std::istringstream words{std::string(text)};
-    for (std::string word; words >> word;) out.push_back(ids_.try_emplace(word, static_cast<int32_t>(10 + ids_.size())).first->second);
+    for (std::string word; words >> word;)
+      out.push_back(ids_.try_emplace(word, static_cast<int32_t>(10 + ids_.size())).first->second);
   }
   int32_t cls_id() const override { return 1; }
   int32_t sep_id() const override { return 2; }

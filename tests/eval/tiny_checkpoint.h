@@ -27,10 +27,13 @@ struct TinyOptions {
   double classifier_bias = 0;
 };
 
-inline std::string tiny_word(uint32_t i) { return {static_cast<char>('a' + i / 12 % 12), static_cast<char>('m' + i % 12)}; }
+inline std::string tiny_word(uint32_t i) {
+  return {static_cast<char>('a' + i / 12 % 12), static_cast<char>('m' + i % 12)};
+}
 
 // Writes a checkpoint as lait-train does; returns its folder.
-inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir, const TinyOptions& options = {}) {
+inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
+                                              const TinyOptions& options = {}) {
   const SmallBert bert;
   ModelSpec spec = bert.spec(options.independent_layers, options.format, options.pooling);
   std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
@@ -49,7 +52,8 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir, 
   for (uint32_t i = 0; i < 144; ++i) vocabulary += tiny_word(i) + "\n";
   for (int i = 149; i < 200; ++i) vocabulary += "[unused" + std::to_string(i) + "]\n";
   write_file(dir / "vocab.txt", vocabulary);
-  write_file(dir / "tokenizer_config.json", R"({"do_lower_case": true, "tokenizer_class": "BertTokenizer"})");
+  write_file(dir / "tokenizer_config.json",
+             R"({"do_lower_case": true, "tokenizer_class": "BertTokenizer"})");
   return dir;
 }
 
@@ -61,7 +65,8 @@ inline std::vector<nlohmann::ordered_json> tiny_lines(uint32_t seed, int count) 
     nlohmann::ordered_json line{{"segments", nlohmann::json::array()}};
     for (int s = 0; s < 2; ++s) {
       std::string text;
-      for (uint32_t words = random() % 12; words > 0; --words) text += tiny_word(random() % 144) + " ";
+      for (uint32_t words = random() % 12; words > 0; --words)
+        text += tiny_word(random() % 144) + " ";
       line["segments"].push_back(text);
     }
     line["label"] = kTinyLabels[random() % 3];
@@ -79,7 +84,8 @@ inline std::string to_text(const std::vector<nlohmann::ordered_json>& lines) {
 }
 
 // A run directory: best/ and config.yaml naming its test data.
-inline std::filesystem::path write_run(const std::filesystem::path& dir, const TinyOptions& options, const DataFiles& validation, const DataFiles& test) {
+inline std::filesystem::path write_run(const std::filesystem::path& dir, const TinyOptions& options,
+                                       const DataFiles& validation, const DataFiles& test) {
   write_checkpoint(dir / "best", options);
   Config config;
   config.task = options.task;

@@ -16,25 +16,48 @@ namespace lait {
 namespace {
 
 const std::map<std::string, std::vector<std::string>> kFiles{
-    {"wordnet", {R"({"segments": ["a dog", "it is a kind of animal"], "label": "supported", "id": "1-2"})" "\n"}},
-    {"sick", {"pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n7\tA \"man\tis\" here\t4.5\tNEUTRAL\n8\ta\tb\t1\tENTAILMENT\n"}},
-    {"mnli", {"{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 1}\n{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"neutral\"}\n",
-              "index\tsentence1\tsentence2\tgold_label\n0\tp\th\tneutral\n1\tp\th\t-\n"}},
-    {"snli", {"{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"neutral\", \"pairID\": \"1\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"}},
-    {"rte", {"index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0, \"idx\": 3}\n"}},
-    {"boolq", {"{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": \"p\"}\n{\"question\": \"q\", \"passage\": \"p\", \"label\": \"False\", \"idx\": 7}\n"}},
-    {"vitaminc", {"{\"unique_id\": \"a_1\", \"label\": \"NOT ENOUGH INFO\", \"claim\": \"c\", \"evidence\": \"e\"}\n"}},
-    {"stsb", {"index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n", "captions\tMSRvid\t2012test\t0001\t5.000\tA\tB\n"}},
-    {"jsonl", {R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": 1, "id": 5})" "\n" R"({"segments": ["d"], "label": "2.5"})" "\n"}}};
+    {"wordnet",
+     {R"({"segments": ["a dog", "it is a kind of animal"], "label": "supported", "id": "1-2"})"
+      "\n"}},
+    {"sick",
+     {"pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n7\tA \"man\tis\" "
+      "here\t4.5\tNEUTRAL\n8\ta\tb\t1\tENTAILMENT\n"}},
+    {"mnli",
+     {"{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 1}\n{\"premise\": \"p\", "
+      "\"hypothesis\": \"h\", \"label\": \"neutral\"}\n",
+      "index\tsentence1\tsentence2\tgold_label\n0\tp\th\tneutral\n1\tp\th\t-\n"}},
+    {"snli",
+     {"{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"neutral\", \"pairID\": "
+      "\"1\"}\n{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"-\"}\n"}},
+    {"rte",
+     {"index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n",
+      "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0, \"idx\": 3}\n"}},
+    {"boolq",
+     {"{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": "
+      "\"p\"}\n{\"question\": \"q\", \"passage\": \"p\", \"label\": \"False\", \"idx\": 7}\n"}},
+    {"vitaminc",
+     {"{\"unique_id\": \"a_1\", \"label\": \"NOT ENOUGH INFO\", \"claim\": \"c\", \"evidence\": "
+      "\"e\"}\n"}},
+    {"stsb",
+     {"index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n",
+      "captions\tMSRvid\t2012test\t0001\t5.000\tA\tB\n"}},
+    {"jsonl",
+     {R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": 1, "id": 5})"
+      "\n"
+      R"({"segments": ["d"], "label": "2.5"})"
+      "\n"}}};
 
 // What a task's reader gives must be usable: segments, labels in range.
 void check(const Task& task, std::vector<Example>& examples) {
   for (const Example& example : examples) {
     if (example.segments.empty()) throw std::logic_error("an example without segments");
-    if (!task.segment_names().empty() && example.segments.size() != task.segment_names().size()) throw std::logic_error("segments are missing");
-    if (!example.groups.empty() && example.groups.size() != example.segments.size()) throw std::logic_error("groups are missing");
+    if (!task.segment_names().empty() && example.segments.size() != task.segment_names().size())
+      throw std::logic_error("segments are missing");
+    if (!example.groups.empty() && example.groups.size() != example.segments.size())
+      throw std::logic_error("groups are missing");
     const double labels = task.regression() ? 5.1 : static_cast<double>(task.labels().size());
-    if (!task.open_labels() && !(example.label >= 0 && example.label < labels)) throw std::logic_error("a label out of range");
+    if (!task.open_labels() && !(example.label >= 0 && example.label < labels))
+      throw std::logic_error("a label out of range");
   }
   if (task.open_labels()) {
     assign_labels(examples, label_set(examples));
@@ -43,7 +66,8 @@ void check(const Task& task, std::vector<Example>& examples) {
 }
 
 TEST(Fuzz, EveryTaskHasATarget) {
-  for (const std::string& name : task_names()) EXPECT_TRUE(kFiles.contains(name)) << name << ": add a small valid file to kFiles";
+  for (const std::string& name : task_names())
+    EXPECT_TRUE(kFiles.contains(name)) << name << ": add a small valid file to kFiles";
 }
 
 class TaskFuzz : public testing::TestWithParam<std::string> {};
@@ -51,11 +75,14 @@ class TaskFuzz : public testing::TestWithParam<std::string> {};
 TEST_P(TaskFuzz, Files) {
   const Task& task = find_task(GetParam());
   const TemporaryFolder folder;
-  const Mutator mutator(kFiles.at(GetParam()), {"\"label\": ", "\"segments\": [", "\"groups\": [", "\"id\": ", "\t\t", "\n\n", "{}", "[]", "\"\"", "-", "label", "sentence1", "5.000"});
+  const Mutator mutator(kFiles.at(GetParam()),
+                        {"\"label\": ", "\"segments\": [", "\"groups\": [", "\"id\": ", "\t\t",
+                         "\n\n", "{}", "[]", "\"\"", "-", "label", "sentence1", "5.000"});
   fuzz(mutator, [&](const std::string& bytes) {
     std::vector<Example> examples;
     ReadCounts counts;
-    task.read(folder.write("data", bytes), {.skip_bad_lines = static_cast<int64_t>(bytes.size() % 3 == 0)}, examples, counts);
+    task.read(folder.write("data", bytes),
+              {.skip_bad_lines = static_cast<int64_t>(bytes.size() % 3 == 0)}, examples, counts);
     if (counts.examples != std::ssize(examples)) throw std::logic_error("examples are not counted");
     check(task, examples);
   });
@@ -106,16 +133,27 @@ TEST_P(TaskFuzz, HostileLinesAreNamed) {
   };
   const std::string& content = kFiles.at(GetParam())[0];
   const std::string where = (folder / "bad").string();
-  EXPECT_EQ(error_of(content + std::string(100'000'000, 'x')), where + ":" + std::to_string(1 + std::ranges::count(content, '\n')) + ": expected lines of at most 16777216 bytes, got a longer one");
+  EXPECT_EQ(error_of(content + std::string(100'000'000, 'x')),
+            where + ":" + std::to_string(1 + std::ranges::count(content, '\n')) +
+                ": expected lines of at most 16777216 bytes, got a longer one");
   EXPECT_THAT(error_of("\x1b[31m\x7f\n"), testing::StartsWith(where));
   if (content[0] != '{') return;
-  for (const char* text : {R"({"a": "\ud800"})", R"({"a": "\udc00\ud800"})", "{\"a\": \"\xED\xA0\x80\"}", R"({"a": 1e999})", R"({"a": 1, "a": 2})", "{\"a\": \"\x01\"}", "{'a': 1}", "{\"a\": 1}}", "{\"a\": NaN}", "nothing"}) {
-    EXPECT_THAT(error_of(content + text + "\n" + content), testing::StartsWith(where + ":" + std::to_string(1 + std::ranges::count(content, '\n')) + ": expected ")) << text;
+  for (const char* text :
+       {R"({"a": "\ud800"})", R"({"a": "\udc00\ud800"})", "{\"a\": \"\xED\xA0\x80\"}",
+        R"({"a": 1e999})", R"({"a": 1, "a": 2})", "{\"a\": \"\x01\"}", "{'a': 1}", "{\"a\": 1}}",
+        "{\"a\": NaN}", "nothing"}) {
+    EXPECT_THAT(
+        error_of(content + text + "\n" + content),
+        testing::StartsWith(where + ":" + std::to_string(1 + std::ranges::count(content, '\n')) +
+                            ": expected "))
+        << text;
   }
-  EXPECT_THAT(error_of(std::string(64, ' ') + R"({"a": )" + std::string(10'000'000, '[')), testing::HasSubstr("expected JSON of at most 64 levels, got more"));
+  EXPECT_THAT(error_of(std::string(64, ' ') + R"({"a": )" + std::string(10'000'000, '[')),
+              testing::HasSubstr("expected JSON of at most 64 levels, got more"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, TaskFuzz, testing::ValuesIn(task_names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Tasks, TaskFuzz, testing::ValuesIn(task_names()),
+                         [](const auto& info) { return info.param; });
 
 TEST(Fuzz, GzipLines) {
   const TemporaryFolder folder;
@@ -131,16 +169,17 @@ TEST(Fuzz, GzipLines) {
     seeds.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
   seeds.push_back(seeds[0] + seeds[1]);  // members one after the other are one file
-  fuzz(Mutator(seeds, {"\x1f\x8b", "\x1f\x8b\x08", std::string(8, '\0')}), [&](const std::string& bytes) {
-    const auto path = folder.write("a.gz", bytes);
-    if (bytes.size() % 2 == 0) {  // damage under a checksum that is right
-      gzFile file = gzopen(path.c_str(), "wb");
-      gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
-      gzclose(file);
-    }
-    LineReader reader(path);
-    while (reader.next()) continue;
-  });
+  fuzz(Mutator(seeds, {"\x1f\x8b", "\x1f\x8b\x08", std::string(8, '\0')}),
+       [&](const std::string& bytes) {
+         const auto path = folder.write("a.gz", bytes);
+         if (bytes.size() % 2 == 0) {  // damage under a checksum that is right
+           gzFile file = gzopen(path.c_str(), "wb");
+           gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+           gzclose(file);
+         }
+         LineReader reader(path);
+         while (reader.next()) continue;
+       });
 }
 
 TEST(Fuzz, WordNetNouns) {
@@ -148,13 +187,16 @@ TEST(Fuzz, WordNetNouns) {
   const char* const kNouns =
       "  1 This software and database is being provided to you\n"
       "00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is perceived\n"
-      "00001930 03 n 01 physical_entity 0 002 @ 00001740 n 0000 ~ 00002137 n 0000 | an entity that has physical existence; \"x\"\n"
-      "00002137 03 n 02 abstraction 0 abstract_entity 0 001 @ 00001930 n 0000 | a general concept formed by extracting\n";
-  fuzz(Mutator({kNouns}, {" @ ", " @i ", " ~ ", "00001740", "00002137", " | ", " n 0000", "ff"}), [&](const std::string& bytes) {
-    folder.write("data.noun", bytes);
-    read_nouns(folder.path());
-    make_wordnet_examples({.database = folder.path()});
-  });
+      "00001930 03 n 01 physical_entity 0 002 @ 00001740 n 0000 ~ 00002137 n 0000 | an entity that "
+      "has physical existence; \"x\"\n"
+      "00002137 03 n 02 abstraction 0 abstract_entity 0 001 @ 00001930 n 0000 | a general concept "
+      "formed by extracting\n";
+  fuzz(Mutator({kNouns}, {" @ ", " @i ", " ~ ", "00001740", "00002137", " | ", " n 0000", "ff"}),
+       [&](const std::string& bytes) {
+         folder.write("data.noun", bytes);
+         read_nouns(folder.path());
+         make_wordnet_examples({.database = folder.path()});
+       });
 }
 
 }  // namespace

@@ -30,10 +30,49 @@ inline uint32_t fuzz_inputs() {
 class Mutator {
  public:
   // `words` are pieces of the format; pieces that spoil many formats come with them.
-  Mutator(std::vector<std::string> seeds, std::vector<std::string> words) : seeds_(std::move(seeds)), words_(std::move(words)) {
-    for (const char* word : {"{", "}", "[", "]", ":", ",", "\"", "'", "\\", "\n", "\r\n", "\t", " ", "-", "#", "0", "-1", "1e999", "18446744073709551616",
-                             "9223372036854775807", "nan", "null", "true", "\\ud800", "\\udc00\\ud800", "\\u0000", "\xEF\xBB\xBF", "\xFF", "\xED\xA0\x80",
-                             "\xC3", "\xF4\x90\x80\x80", "\xE2\x80\xAE", "&a ", "*a", "<<: ", "---\n", "!!binary ", "${HOME}", "${", "/dev/zero", "../"}) {
+  Mutator(std::vector<std::string> seeds, std::vector<std::string> words)
+      : seeds_(std::move(seeds)), words_(std::move(words)) {
+    for (const char* word : {"{",
+                             "}",
+                             "[",
+                             "]",
+                             ":",
+                             ",",
+                             "\"",
+                             "'",
+                             "\\",
+                             "\n",
+                             "\r\n",
+                             "\t",
+                             " ",
+                             "-",
+                             "#",
+                             "0",
+                             "-1",
+                             "1e999",
+                             "18446744073709551616",
+                             "9223372036854775807",
+                             "nan",
+                             "null",
+                             "true",
+                             "\\ud800",
+                             "\\udc00\\ud800",
+                             "\\u0000",
+                             "\xEF\xBB\xBF",
+                             "\xFF",
+                             "\xED\xA0\x80",
+                             "\xC3",
+                             "\xF4\x90\x80\x80",
+                             "\xE2\x80\xAE",
+                             "&a ",
+                             "*a",
+                             "<<: ",
+                             "---\n",
+                             "!!binary ",
+                             "${HOME}",
+                             "${",
+                             "/dev/zero",
+                             "../"}) {
       words_.emplace_back(word);
     }
     words_.emplace_back(1, '\0');
@@ -47,18 +86,33 @@ class Mutator {
   }
 
  private:
-  static const std::string& pick(const std::vector<std::string>& list, std::mt19937& random) { return list[random() % list.size()]; }
+  static const std::string& pick(const std::vector<std::string>& list, std::mt19937& random) {
+    return list[random() % list.size()];
+  }
 
   void edit(std::string& text, std::mt19937& random) const {
     constexpr size_t kMostBytes = size_t{1} << 18;
-    const size_t at = random() % (text.size() + 1), length = std::min<size_t>(random() % 40, text.size() - at);
+    const size_t at = random() % (text.size() + 1),
+                 length = std::min<size_t>(random() % 40, text.size() - at);
     switch (random() % 9) {
-      case 0: if (at < text.size()) text[at] = static_cast<char>(random()); break;
-      case 1: if (at < text.size()) text[at] = static_cast<char>(text[at] ^ (1 << random() % 8)); break;
-      case 2: text.erase(at, length); break;
-      case 3: text.resize(at); break;
-      case 4: text.insert(at, text.substr(random() % (text.size() + 1), random() % 200)); break;
-      case 5: text.insert(at, pick(words_, random)); break;
+      case 0:
+        if (at < text.size()) text[at] = static_cast<char>(random());
+        break;
+      case 1:
+        if (at < text.size()) text[at] = static_cast<char>(text[at] ^ (1 << random() % 8));
+        break;
+      case 2:
+        text.erase(at, length);
+        break;
+      case 3:
+        text.resize(at);
+        break;
+      case 4:
+        text.insert(at, text.substr(random() % (text.size() + 1), random() % 200));
+        break;
+      case 5:
+        text.insert(at, pick(words_, random));
+        break;
       case 6: {  // many of one: deep nesting, long numbers, long lines
         const std::string word = random() % 2 ? pick(words_, random) : text.substr(at, length);
         const size_t times = size_t{1} << random() % 16;
@@ -74,7 +128,10 @@ class Mutator {
       }
       default: {  // another number where there is one
         const size_t digit = text.find_first_of("0123456789", at);
-        if (digit != text.npos) text.replace(digit, std::min(text.find_first_not_of("0123456789", digit), text.size()) - digit, std::to_string(random() % 3 ? random() % 100 : random() * 4294967296u));
+        if (digit != text.npos)
+          text.replace(digit,
+                       std::min(text.find_first_not_of("0123456789", digit), text.size()) - digit,
+                       std::to_string(random() % 3 ? random() % 100 : random() * 4294967296u));
       }
     }
   }
@@ -84,10 +141,12 @@ class Mutator {
 
 // Why a text is no message, or "". Several mistakes may stand in a line each where `lines` says so.
 inline std::string spoilt_message(const std::string& text, bool lines) {
-  if (text.empty() || text.front() == '\n' || text.back() == '\n' || text.find("\n\n") != text.npos) return "an empty line";
+  if (text.empty() || text.front() == '\n' || text.back() == '\n' || text.find("\n\n") != text.npos)
+    return "an empty line";
   for (const char c : text) {
     const auto u = static_cast<unsigned char>(c);
-    if ((u < 0x20 && !(lines && c == '\n')) || u == 0x7F) return "the control character " + std::to_string(u);
+    if ((u < 0x20 && !(lines && c == '\n')) || u == 0x7F)
+      return "the control character " + std::to_string(u);
   }
   return text.size() > 16384 ? "of " + std::to_string(text.size()) + " bytes" : "";
 }
@@ -104,7 +163,8 @@ struct FuzzOptions {
 };
 
 // Calls read(input) for every input. At least one must be taken and one refused: else the target tests nothing.
-inline void fuzz(const Mutator& mutator, const std::function<void(const std::string&)>& read, const FuzzOptions& options = {}) {
+inline void fuzz(const Mutator& mutator, const std::function<void(const std::string&)>& read,
+                 const FuzzOptions& options = {}) {
 #ifdef __SANITIZE_ADDRESS__
   constexpr long kMostKib = 1024 * 1024;  // freed memory is kept for a while to find uses of it
 #else
@@ -123,7 +183,9 @@ inline void fuzz(const Mutator& mutator, const std::function<void(const std::str
     } catch (const UserError& error) {
       ++refused;
       problem = spoilt_message(error.what(), options.message_may_have_lines);
-      if (!problem.empty()) problem = "a message with " + problem + ": " + testing::PrintToString(std::string(error.what()).substr(0, 400));
+      if (!problem.empty())
+        problem = "a message with " + problem + ": " +
+                  testing::PrintToString(std::string(error.what()).substr(0, 400));
     } catch (const std::exception& error) {
       problem = std::string("an exception of another type: ") + error.what();
     } catch (...) {
@@ -131,7 +193,8 @@ inline void fuzz(const Mutator& mutator, const std::function<void(const std::str
     }
     const double seconds = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
     if (seconds > kMostSeconds) problem += " it took " + std::to_string(seconds) + " s";
-    ASSERT_EQ(problem, "") << "seed " << seed << ", input of " << input.size() << " bytes: " << testing::PrintToString(input.substr(0, 400));
+    ASSERT_EQ(problem, "") << "seed " << seed << ", input of " << input.size()
+                           << " bytes: " << testing::PrintToString(input.substr(0, 400));
   }
   EXPECT_LT(peak_kib() - before, kMostKib) << "memory grew too much";
   EXPECT_GT(taken, 0u);

@@ -7,7 +7,8 @@
 namespace lait {
 namespace {
 
-const char* const kVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncaf\xC3\xA9\n\xE4\xB8\xAD\n.\n";
+const char* const kVocab =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncaf\xC3\xA9\n\xE4\xB8\xAD\n.\n";
 const char* const kTokenizer =
     R"({"version": "1.0", "truncation": {"max_length": 4}, "added_tokens": [{"id": 0, "content": "[PAD]", "special": true}, {"id": 12, "content": "<E>", "single_word": true, "normalized": true}],)"
     R"( "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},)"
@@ -15,18 +16,22 @@ const char* const kTokenizer =
     R"( "max_input_chars_per_word": 100, "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "hello": 5, "##s": 6}}})";
 const char* const kConfig =
     R"({"do_lower_case": true, "strip_accents": null, "tokenize_chinese_chars": true, "cls_token": "[CLS]", "sep_token": {"content": "[SEP]"}, "added_tokens_decoder": {"7": {"content": "<F>", "special": true}}})";
-const char* const kText = "Hello hellos, caf\xC3\xA9 \xE4\xB8\xAD\xE4\xB8\xAD [SEP] <E>x e\xCC\x81\xCC\xA3 \xF0\x9F\x98\x80.";
+const char* const kText =
+    "Hello hellos, caf\xC3\xA9 \xE4\xB8\xAD\xE4\xB8\xAD [SEP] <E>x e\xCC\x81\xCC\xA3 "
+    "\xF0\x9F\x98\x80.";
 
 void encode_and_check(const Tokenizer& tokenizer, const std::string& text) {
   std::vector<int32_t> ids;
   tokenizer.encode(text, ids);
   for (const int32_t id : ids) {
-    if (id < 0 || id >= tokenizer.vocab_size()) throw std::logic_error("the id " + std::to_string(id) + " is out of the vocabulary");
+    if (id < 0 || id >= tokenizer.vocab_size())
+      throw std::logic_error("the id " + std::to_string(id) + " is out of the vocabulary");
   }
 }
 
 // One file of a tokenizer mutated, the others whole.
-void fuzz_file(const std::string& name, const std::string& content, const std::vector<std::pair<std::string, std::string>>& others,
+void fuzz_file(const std::string& name, const std::string& content,
+               const std::vector<std::pair<std::string, std::string>>& others,
                const std::vector<std::string>& words) {
   const TemporaryFolder folder;
   for (const auto& [other, text] : others) folder.write(other, text);
@@ -39,20 +44,26 @@ void fuzz_file(const std::string& name, const std::string& content, const std::v
 TEST(Fuzz, VocabTxt) { fuzz_file("vocab.txt", kVocab, {}, {"[CLS]\n", "##", "\n\n"}); }
 
 TEST(Fuzz, TokenizerJson) {
-  fuzz_file("tokenizer.json", kTokenizer, {}, {"\"vocab\": ", "\"added_tokens\": ", "\"id\": ", "\"content\": ", "\"type\": ", "\"\"", "{}", "[]", "##"});
+  fuzz_file("tokenizer.json", kTokenizer, {},
+            {"\"vocab\": ", "\"added_tokens\": ", "\"id\": ", "\"content\": ", "\"type\": ", "\"\"",
+             "{}", "[]", "##"});
 }
 
 TEST(Fuzz, TokenizerConfig) {
-  fuzz_file("tokenizer_config.json", kConfig, {{"vocab.txt", kVocab}}, {"\"cls_token\": ", "\"content\": ", "\"added_tokens_decoder\": ", "\"9\": ", "{}", "[]"});
+  fuzz_file(
+      "tokenizer_config.json", kConfig, {{"vocab.txt", kVocab}},
+      {"\"cls_token\": ", "\"content\": ", "\"added_tokens_decoder\": ", "\"9\": ", "{}", "[]"});
 }
 
 TEST(Fuzz, TextToTokenize) {
   const TemporaryFolder folder;
   folder.write("tokenizer.json", kTokenizer);
   const auto tokenizer = load_tokenizer(folder.path());
-  fuzz(Mutator({kText, "plain words only"}, {"[CLS]", "<E>", "\xCC\x81", "\xEA\xB0\x80", "\xF0\x9F\x98\x80", "##s", "\xC2\xA0", "\xE2\x80\x8B"}), [&](const std::string& text) {
-    encode_and_check(*tokenizer, text);
-  }, {.takes_everything = true});
+  fuzz(
+      Mutator({kText, "plain words only"}, {"[CLS]", "<E>", "\xCC\x81", "\xEA\xB0\x80",
+                                            "\xF0\x9F\x98\x80", "##s", "\xC2\xA0", "\xE2\x80\x8B"}),
+      [&](const std::string& text) { encode_and_check(*tokenizer, text); },
+      {.takes_everything = true});
 }
 
 }  // namespace

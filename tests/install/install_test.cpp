@@ -26,13 +26,16 @@ class Install : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
-    const Result result = shell("cmake --install '" LAIT_BUILD_DIR "' --prefix '" + prefix().string() + "'");
+    const Result result =
+        shell("cmake --install '" LAIT_BUILD_DIR "' --prefix '" + prefix().string() + "'");
     ASSERT_EQ(result.code, 0) << result.out;
   }
   static void TearDownTestSuite() { delete folder_; }
 
   static fs::path prefix() { return *folder_ / "prefix"; }
-  static Result shell(const std::string& command) { return lait::shell("{ " + command + "; } 2>&1", folder_->path()); }
+  static Result shell(const std::string& command) {
+    return lait::shell("{ " + command + "; } 2>&1", folder_->path());
+  }
   static std::vector<fs::path> files() {
     std::vector<fs::path> out;
     for (const auto& entry : fs::recursive_directory_iterator(prefix())) {
@@ -47,10 +50,12 @@ class Install : public testing::Test {
 TemporaryFolder* Install::folder_ = nullptr;
 
 TEST_F(Install, NothingNamesTheSourceOrBuildFolder) {
-  if (!oracle::sanitizer().empty()) GTEST_SKIP() << "a sanitizer's reports need debug information, which names the sources";
+  if (!oracle::sanitizer().empty())
+    GTEST_SKIP() << "a sanitizer's reports need debug information, which names the sources";
   EXPECT_TRUE(fs::exists(prefix() / "lib" / "liblait_ops.so"));
   for (const fs::path& file : files()) {
-    if (file.filename() == "liblait_cuda.so") continue;  // the device code's line tables (for profilers) name their sources
+    if (file.filename() == "liblait_cuda.so")
+      continue;  // the device code's line tables (for profilers) name their sources
     const MappedFile bytes(file);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     for (const char* folder : {LAIT_SOURCE_DIR "/", LAIT_BUILD_DIR}) {
@@ -81,24 +86,29 @@ TEST_F(Install, ProgramsFindTheirConfigsAndModel) {
   EXPECT_EQ(configs.code, 0) << configs.out;
   EXPECT_THAT(configs.out, HasSubstr("demo.yaml"));
   const Result dry = shell(train + "--config demo.yaml --dry-run --set data.train=/nothing.jsonl");
-  EXPECT_THAT(dry.out, HasSubstr("config: " + (prefix() / "share/lait/configs/demo.yaml").string()));
-  EXPECT_THAT(dry.out, HasSubstr("/nothing.jsonl: ")) << "the model comes before the data, so it was found";
+  EXPECT_THAT(dry.out,
+              HasSubstr("config: " + (prefix() / "share/lait/configs/demo.yaml").string()));
+  EXPECT_THAT(dry.out, HasSubstr("/nothing.jsonl: "))
+      << "the model comes before the data, so it was found";
 }
 
 // Twelve lines: tests/install/outside.
 TEST_F(Install, AProjectOutsideScoresAnExample) {
   const fs::path checkpoint = write_checkpoint(*folder_ / "checkpoint", {.independent_layers = 2});
   const std::string expected = Predictor::load(checkpoint).predict({"am bn", "co"}).label;
-  const std::string source = LAIT_SOURCE_DIR "/tests/install/outside", build = (*folder_ / "outside").string();
+  const std::string source = LAIT_SOURCE_DIR "/tests/install/outside",
+                    build = (*folder_ / "outside").string();
   int lines = 0;
   for (const char* file : {"CMakeLists.txt", "score.cpp"}) {
     LineReader reader(fs::path(source) / file);
     while (const auto line = reader.next()) lines += !line->empty();
   }
   EXPECT_LE(lines, 12);
-  const std::string flags = oracle::sanitizer().empty() ? "" : "CXXFLAGS=-fsanitize=address,undefined ";
-  const Result built = shell(flags + "cmake -S '" + source + "' -B '" + build + "' -DCMAKE_PREFIX_PATH='" + prefix().string() +
-                             "' && cmake --build '" + build + "'");
+  const std::string flags =
+      oracle::sanitizer().empty() ? "" : "CXXFLAGS=-fsanitize=address,undefined ";
+  const Result built =
+      shell(flags + "cmake -S '" + source + "' -B '" + build + "' -DCMAKE_PREFIX_PATH='" +
+            prefix().string() + "' && cmake --build '" + build + "'");
   ASSERT_EQ(built.code, 0) << built.out;
   const Result scored = shell("'" + build + "/score' '" + checkpoint.string() + "' 'am bn' co");
   EXPECT_EQ(scored.code, 0);
@@ -106,8 +116,10 @@ TEST_F(Install, AProjectOutsideScoresAnExample) {
 }
 
 TEST_F(Install, APackageWithoutLibTorchSaysSo) {
-  const Result result = shell("cmake -S '" LAIT_SOURCE_DIR "/tests/install/outside' -B '" + (*folder_ / "without").string() +
-                              "' -DLAIT_LIBTORCH=/nowhere -DCMAKE_PREFIX_PATH='" + prefix().string() + "'");
+  const Result result =
+      shell("cmake -S '" LAIT_SOURCE_DIR "/tests/install/outside' -B '" +
+            (*folder_ / "without").string() + "' -DLAIT_LIBTORCH=/nowhere -DCMAKE_PREFIX_PATH='" +
+            prefix().string() + "'");
   EXPECT_NE(result.code, 0);
   EXPECT_THAT(result.out, HasSubstr("'/nowhere'"));
   EXPECT_THAT(result.out, HasSubstr("-DLAIT_LIBTORCH=PREFIX"));
@@ -115,8 +127,10 @@ TEST_F(Install, APackageWithoutLibTorchSaysSo) {
 
 TEST_F(Install, PythonLoadsTheOperators) {
   LAIT_SKIP_WITHOUT_ORACLE();
-  const Result result = shell(oracle::sanitizer() + "PYTHONDONTWRITEBYTECODE=1 '" + oracle::python().string() + "' '" LAIT_SOURCE_DIR "/tests/install/load_ops.py' '" +
-                              (prefix() / "lib" / "liblait_ops.so").string() + "'");
+  const Result result =
+      shell(oracle::sanitizer() + "PYTHONDONTWRITEBYTECODE=1 '" + oracle::python().string() +
+            "' '" LAIT_SOURCE_DIR "/tests/install/load_ops.py' '" +
+            (prefix() / "lib" / "liblait_ops.so").string() + "'");
   EXPECT_EQ(result.code, 0) << result.out;
   EXPECT_THAT(result.out, HasSubstr("largest difference"));
 }

@@ -53,7 +53,8 @@ class DeviceCall {
     element_ = p.dtype == DType::kFloat32 ? 4 : 2;
     const HostWorkList list = make_work_list(h.q_offsets, h.k_offsets, h.num_units, h.head_dim);
     p.work.tiles = copy(list.tiles.data(), static_cast<int64_t>(list.tiles.size()));
-    for (int part = 0; part < kWorkParts; ++part) std::ranges::copy(list.blocks[part], p.work.blocks[part]);
+    for (int part = 0; part < kWorkParts; ++part)
+      std::ranges::copy(list.blocks[part], p.work.blocks[part]);
     p.q_offsets = copy(h.q_offsets, h.num_units + 1);
     p.k_offsets = copy(h.k_offsets, h.num_units + 1);
     p.q_positions = copy(h.q_positions, h.num_q_rows);

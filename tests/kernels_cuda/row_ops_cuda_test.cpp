@@ -1,10 +1,9 @@
 // The row operations on CUDA against their siblings on the CPU: the same bits.
-#include "kernels/row_ops.h"
-
 #include <cstring>
 #include <random>
 
 #include "kernels/bf16.h"
+#include "kernels/row_ops.h"
 #include "tests/kernels/attention_case.h"
 #include "tests/kernels_cuda/device_run.h"
 
@@ -35,7 +34,8 @@ std::vector<char> random_bytes(int64_t size, DType dtype, uint64_t seed) {
 template <class T>
 class OnDevice {
  public:
-  explicit OnDevice(const std::vector<T>& host, size_t shift = 0) : host_(host), shift_(shift), bytes_(host.size() * sizeof(T) + shift) {
+  explicit OnDevice(const std::vector<T>& host, size_t shift = 0)
+      : host_(host), shift_(shift), bytes_(host.size() * sizeof(T) + shift) {
     check(cudaMemcpy(data(), host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice));
   }
   T* data() const { return reinterpret_cast<T*>(static_cast<char*>(bytes_.data()) + shift_); }
@@ -67,8 +67,10 @@ TEST_F(RowOpsOnCuda, DropoutAddEqualsTheCpu) {
       for (float probability : {0.f, 0.1f, 0.5f}) {
         for (bool with_residual : {true, false}) {
           for (size_t shift : {0, 4}) {  // a tensor that does not begin at a multiple of 16 bytes
-            SCOPED_TRACE(::testing::Message() << static_cast<int>(dtype) << " width " << width << " p " << probability << " shift " << shift);
-            const auto x = random_bytes(kRows * width, dtype, 1), residual = random_bytes(kRows * width, dtype, 2);
+            SCOPED_TRACE(::testing::Message() << static_cast<int>(dtype) << " width " << width
+                                              << " p " << probability << " shift " << shift);
+            const auto x = random_bytes(kRows * width, dtype, 1),
+                       residual = random_bytes(kRows * width, dtype, 2);
             std::vector<char> expected(x.size());
             DropoutAddParams p;
             p.dtype = dtype;
@@ -86,7 +88,8 @@ TEST_F(RowOpsOnCuda, DropoutAddEqualsTheCpu) {
             p.x = device_x.data();
             if (with_residual) p.residual = device_residual.data();
             p.out = out.data();
-            if (probability > 0) p.unit_ids = device_units.data(), p.positions = device_positions.data();
+            if (probability > 0)
+              p.unit_ids = device_units.data(), p.positions = device_positions.data();
             cuda::dropout_add(p);
             EXPECT_EQ(out.fetch(), expected);
             p.out = device_x.data();  // out may be x
@@ -106,7 +109,13 @@ TEST_F(RowOpsOnCuda, GatherAdjointEqualsTheCpu) {
     for (int64_t width : kWidths) {
       const auto in = random_bytes(9 * width, dtype, 3);
       std::vector<char> expected(in.size() / 9 * 5);
-      GatherAdjointParams p{.dtype = dtype, .num_out_rows = 5, .width = width, .in = in.data(), .out = expected.data(), .inverse_offsets = offsets.data(), .inverse = inverse.data()};
+      GatherAdjointParams p{.dtype = dtype,
+                            .num_out_rows = 5,
+                            .width = width,
+                            .in = in.data(),
+                            .out = expected.data(),
+                            .inverse_offsets = offsets.data(),
+                            .inverse = inverse.data()};
       cpu::gather_adjoint(p);
       const OnDevice device_in(in), out(std::vector<char>(expected.size(), char{-1}));
       p.in = device_in.data();
@@ -121,14 +130,21 @@ TEST_F(RowOpsOnCuda, GatherAdjointEqualsTheCpu) {
 
 TEST_F(RowOpsOnCuda, UnitMeanEqualsTheCpu) {
   constexpr int64_t kRows = 40, kUnits = 6;
-  const std::vector<int32_t> offsets = {2, 2, 5, 6, 6, 37, 37};  // empty units, dead rows before and behind
+  const std::vector<int32_t> offsets = {2, 2,  5, 6,
+                                        6, 37, 37};  // empty units, dead rows before and behind
   const OnDevice device_offsets(offsets);
   for (DType dtype : kDTypes) {
     for (int64_t width : kWidths) {
       SCOPED_TRACE(::testing::Message() << static_cast<int>(dtype) << " width " << width);
       const auto in = random_bytes(kRows * width, dtype, 4);
       std::vector<char> mean(static_cast<size_t>(kUnits * width) * 4);
-      UnitMeanParams p{.dtype = dtype, .num_units = kUnits, .num_rows = kRows, .width = width, .in = in.data(), .out = mean.data(), .offsets = offsets.data()};
+      UnitMeanParams p{.dtype = dtype,
+                       .num_units = kUnits,
+                       .num_rows = kRows,
+                       .width = width,
+                       .in = in.data(),
+                       .out = mean.data(),
+                       .offsets = offsets.data()};
       cpu::unit_mean_forward(p);
       const OnDevice device_in(in), device_mean(std::vector<char>(mean.size(), char{-1}));
       p.in = device_in.data();
@@ -163,11 +179,14 @@ TEST_F(RowOpsOnCuda, RefusesWhatItCannotDo) {
     return "";
   };
   DropoutAddParams dropout{.dtype = DType::kFloat64, .num_rows = 1, .width = 4};
-  EXPECT_EQ(text([&] { cuda::dropout_add(dropout); }), "dropout_add: on CUDA takes float and bfloat16, got double");
+  EXPECT_EQ(text([&] { cuda::dropout_add(dropout); }),
+            "dropout_add: on CUDA takes float and bfloat16, got double");
   dropout.dropout.p = 1.5f;
-  EXPECT_EQ(text([&] { cuda::dropout_add(dropout); }), "dropout_add: dropout.p must be in [0, 1), got 1.500000");
-  EXPECT_EQ(text([] { cuda::unit_mean_forward({.dtype = DType::kFloat64, .num_units = 1, .width = 4}); }),
-            "unit_mean: on CUDA takes float and bfloat16, got double");
+  EXPECT_EQ(text([&] { cuda::dropout_add(dropout); }),
+            "dropout_add: dropout.p must be in [0, 1), got 1.500000");
+  EXPECT_EQ(
+      text([] { cuda::unit_mean_forward({.dtype = DType::kFloat64, .num_units = 1, .width = 4}); }),
+      "unit_mean: on CUDA takes float and bfloat16, got double");
 }
 
 }  // namespace

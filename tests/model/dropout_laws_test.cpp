@@ -9,7 +9,13 @@
 namespace lait {
 namespace {
 
-constexpr SmallBertOptions kShape = {.layers = 4, .hidden = 128, .heads = 4, .intermediate = 256, .vocab = 300, .positions = 256, .dropout = 0.1};
+constexpr SmallBertOptions kShape = {.layers = 4,
+                                     .hidden = 128,
+                                     .heads = 4,
+                                     .intermediate = 256,
+                                     .vocab = 300,
+                                     .positions = 256,
+                                     .dropout = 0.1};
 constexpr int64_t kExamples = 8;
 
 struct Pass {
@@ -21,17 +27,20 @@ struct Packing {
   bool share = true, prune = true;
 };
 
-Pass run(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices, const Randomness& randomness, const Packing& packing = {}) {
+Pass run(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
+         const Randomness& randomness, const Packing& packing = {}) {
   PackPlan plan = model->spec.pack_plan();
   plan.share_segments = packing.share;
   plan.prune_rows = packing.prune;
   const DeviceBatch batch = to_device(pack(dataset, indices, plan), at::kCPU, /*regression=*/false);
   model->zero_grad();
-  const at::Tensor logits = model->classifier->forward(model->bert->forward(batch, plan, randomness), batch, *model->bert, randomness);
+  const at::Tensor logits = model->classifier->forward(
+      model->bert->forward(batch, plan, randomness), batch, *model->bert, randomness);
   compute_loss(logits, batch, model->spec, /*label_smoothing=*/0).backward();
   Pass out{logits.detach(), {}};
   for (const auto& named : model->named_parameters()) {
-    if (named.value().grad().defined()) out.gradients.emplace_back(named.key(), named.value().grad().clone());
+    if (named.value().grad().defined())
+      out.gradients.emplace_back(named.key(), named.value().grad().clone());
   }
   return out;
 }
@@ -57,7 +66,8 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
     const auto& [c, dtype] = GetParam();
     const ModelSpec spec = small_.spec(c.stages, SegmentFormat::kStandalone, c.pooling);
     model_ = small_.model(spec, dtype);
-    dataset_ = std::make_unique<Dataset>(small_.dataset(spec, small_.random_examples(/*seed=*/3, kExamples)));
+    dataset_ = std::make_unique<Dataset>(
+        small_.dataset(spec, small_.random_examples(/*seed=*/3, kExamples)));
     std::iota(all_.begin(), all_.end(), 0);
   }
 
@@ -67,7 +77,8 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
     double worst = 0;
     ASSERT_EQ(a.gradients.size(), b.gradients.size());
     double largest = 0;
-    for (const auto& [name, gradient] : b.gradients) largest = std::max(largest, gradient.norm().item<double>());
+    for (const auto& [name, gradient] : b.gradients)
+      largest = std::max(largest, gradient.norm().item<double>());
     for (size_t i = 0; i < a.gradients.size(); ++i) {
       const auto& [name, gradient] = b.gradients[i];
       ASSERT_TRUE(at::isfinite(gradient).all().item<bool>()) << name;
@@ -87,13 +98,15 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
 };
 
 TEST_P(DropoutLawsTest, SharingEqualsNotSharing) {
-  const Pass shared = run(model_, *dataset_, all_, randomness_, {.share = true}), apart = run(model_, *dataset_, all_, randomness_, {.share = false});
+  const Pass shared = run(model_, *dataset_, all_, randomness_, {.share = true}),
+             apart = run(model_, *dataset_, all_, randomness_, {.share = false});
   EXPECT_TRUE(at::equal(shared.logits, apart.logits)) << (shared.logits - apart.logits).abs().max();
   expect_close(shared, apart);
 }
 
 TEST_P(DropoutLawsTest, ReadingFewerRowsEqualsAll) {
-  const Pass few = run(model_, *dataset_, all_, randomness_, {.prune = true}), all = run(model_, *dataset_, all_, randomness_, {.prune = false});
+  const Pass few = run(model_, *dataset_, all_, randomness_, {.prune = true}),
+             all = run(model_, *dataset_, all_, randomness_, {.prune = false});
   EXPECT_TRUE(at::equal(few.logits, all.logits)) << (few.logits - all.logits).abs().max();
   expect_close(few, all);
 }
@@ -101,21 +114,26 @@ TEST_P(DropoutLawsTest, ReadingFewerRowsEqualsAll) {
 TEST_P(DropoutLawsTest, BatchCompositionAndOrderChangeNoBit) {
   const Pass whole = run(model_, *dataset_, all_, randomness_);
   const std::vector<int64_t> other = {6, 1, 3};
-  EXPECT_TRUE(at::equal(run(model_, *dataset_, other, randomness_).logits, whole.logits.index_select(0, at::tensor(other))));
-  for (int64_t i : all_) EXPECT_TRUE(at::equal(run(model_, *dataset_, {i}, randomness_).logits[0], whole.logits[i])) << "example " << i << " alone";
+  EXPECT_TRUE(at::equal(run(model_, *dataset_, other, randomness_).logits,
+                        whole.logits.index_select(0, at::tensor(other))));
+  for (int64_t i : all_)
+    EXPECT_TRUE(at::equal(run(model_, *dataset_, {i}, randomness_).logits[0], whole.logits[i]))
+        << "example " << i << " alone";
 }
 
 TEST_P(DropoutLawsTest, MicroBatchesGiveTheSameGradients) {
   const Pass whole = run(model_, *dataset_, all_, randomness_);
   Pass sum = run(model_, *dataset_, {0, 1, 2, 3}, randomness_);
   const Pass second = run(model_, *dataset_, {4, 5, 6, 7}, randomness_);
-  for (size_t i = 0; i < sum.gradients.size(); ++i) sum.gradients[i].second.add_(second.gradients[i].second).div_(2);
+  for (size_t i = 0; i < sum.gradients.size(); ++i)
+    sum.gradients[i].second.add_(second.gradients[i].second).div_(2);
   expect_close(sum, whole);
 }
 
 TEST_P(DropoutLawsTest, StepAndSeedChangeTheMask) {
   const Pass here = run(model_, *dataset_, all_, randomness_);
-  EXPECT_TRUE(at::equal(run(model_, *dataset_, all_, randomness_).logits, here.logits)) << "the same step twice";
+  EXPECT_TRUE(at::equal(run(model_, *dataset_, all_, randomness_).logits, here.logits))
+      << "the same step twice";
   Randomness next = randomness_, seeded = randomness_, off = randomness_;
   next.step += 1;
   seeded.seed ^= uint64_t{1} << 40;
@@ -125,7 +143,8 @@ TEST_P(DropoutLawsTest, StepAndSeedChangeTheMask) {
     EXPECT_GT((other.logits - here.logits).abs().max().item<double>(), 1e-2);
     double largest = 0;
     for (size_t i = 0; i < here.gradients.size(); ++i) {
-      largest = std::max(largest, relative_difference(other.gradients[i].second, here.gradients[i].second));
+      largest = std::max(largest,
+                         relative_difference(other.gradients[i].second, here.gradients[i].second));
     }
     EXPECT_GT(largest, 3 * tolerance(std::get<1>(GetParam())));
   }
@@ -168,9 +187,11 @@ std::vector<DropoutCase> dropout_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, DropoutLawsTest,
-                         testing::Combine(testing::ValuesIn(dropout_cases()), testing::Values(at::kFloat, at::kBFloat16)),
+                         testing::Combine(testing::ValuesIn(dropout_cases()),
+                                          testing::Values(at::kFloat, at::kBFloat16)),
                          [](const auto& info) {
-                           return std::string(std::get<0>(info.param).name) + (std::get<1>(info.param) == at::kFloat ? "_fp32" : "_bf16");
+                           return std::string(std::get<0>(info.param).name) +
+                                  (std::get<1>(info.param) == at::kFloat ? "_fp32" : "_bf16");
                          });
 
 }  // namespace

@@ -12,7 +12,8 @@
 namespace lait {
 namespace {
 
-constexpr SmallBertOptions kShape = {.layers = 4, .hidden = 384, .heads = 12, .intermediate = 1536, .vocab = 500, .positions = 256};
+constexpr SmallBertOptions kShape = {
+    .layers = 4, .hidden = 384, .heads = 12, .intermediate = 1536, .vocab = 500, .positions = 256};
 
 struct LawCase {
   const char* name;
@@ -24,7 +25,9 @@ struct LawCase {
 std::vector<LawCase> law_cases() {
   using enum Scope;
   using enum Pooling;
-  const auto split = [](int64_t p) { return std::vector<Stage>{{p, kSegment}, {kShape.layers - p, kExample}}; };
+  const auto split = [](int64_t p) {
+    return std::vector<Stage>{{p, kSegment}, {kShape.layers - p, kExample}};
+  };
   constexpr SegmentFormat kAlone = SegmentFormat::kStandalone, kTogether = SegmentFormat::kPair;
   return {{"pair_cls", split(0), kTogether, kCls},
           {"pair_cls_segments", split(0), kTogether, kClsSegments},
@@ -47,7 +50,8 @@ struct Packing {
 };
 
 // (examples of indices, outputs)
-at::Tensor logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices, const Packing& packing = {}) {
+at::Tensor logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
+                  const Packing& packing = {}) {
   PackPlan plan = model->spec.pack_plan();
   plan.share_segments = packing.share;
   plan.prune_rows = packing.prune;
@@ -56,12 +60,14 @@ at::Tensor logits(Model& model, const Dataset& dataset, const std::vector<int64_
 }
 
 // The final states of the rows of one example, in the order of its segments.
-at::Tensor rows_of(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices, size_t which) {
+at::Tensor rows_of(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
+                   size_t which) {
   PackPlan plan = model->spec.pack_plan();
   plan.pooling = Pooling::kMean;  // reads every row
   const DeviceBatch batch = to_device(pack(dataset, indices, plan), at::kCPU, /*regression=*/false);
   at::Tensor rows = model->bert->forward(batch, plan, {}).rows;
-  if (batch.packed.levels.back().scope != Scope::kExample) rows = gather(rows, batch, batch.packed.pool.all_rows);
+  if (batch.packed.levels.back().scope != Scope::kExample)
+    rows = gather(rows, batch, batch.packed.pool.all_rows);
   int64_t begin = 0;
   for (size_t i = 0; i < which; ++i) begin += dataset.example_length(indices[i]);
   return rows.narrow(0, begin, dataset.example_length(indices[which]));
@@ -73,9 +79,12 @@ std::vector<int64_t> iota(int64_t size) {
   return out;
 }
 
-double difference(const at::Tensor& a, const at::Tensor& b) { return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>(); }
+double difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
 
-#define EXPECT_SAME_BITS(a, b) EXPECT_TRUE(at::equal(a, b)) << "largest difference " << difference(a, b) << " "
+#define EXPECT_SAME_BITS(a, b) \
+  EXPECT_TRUE(at::equal(a, b)) << "largest difference " << difference(a, b) << " "
 
 class LawsTest : public testing::TestWithParam<std::tuple<LawCase, at::ScalarType>> {
  protected:
@@ -96,7 +105,8 @@ TEST_P(LawsTest, BatchCompositionAndOrderChangeNoBit) {
   ASSERT_TRUE(at::isfinite(whole).all().item<bool>());
   ASSERT_GT(difference(whole, whole.roll(1, 0)), 1e-3) << "the examples must differ";
   for (int64_t i = 0; i < kExamples; ++i) {
-    EXPECT_SAME_BITS(logits(model, dataset, {i})[0], whole[i]) << "example " << i << " alone, seed " << seed;
+    EXPECT_SAME_BITS(logits(model, dataset, {i})[0], whole[i])
+        << "example " << i << " alone, seed " << seed;
   }
   std::mt19937 random(seed);
   for (int round = 0; round < 3; ++round) {
@@ -105,7 +115,8 @@ TEST_P(LawsTest, BatchCompositionAndOrderChangeNoBit) {
     indices.resize(1 + random() % kExamples);
     indices.push_back(indices.front());  // twice in a batch
     const at::Tensor some = logits(model, dataset, indices);
-    EXPECT_SAME_BITS(some, whole.index_select(0, at::tensor(indices))) << "batch " << testing::PrintToString(indices) << ", seed " << seed;
+    EXPECT_SAME_BITS(some, whole.index_select(0, at::tensor(indices)))
+        << "batch " << testing::PrintToString(indices) << ", seed " << seed;
   }
 }
 
@@ -113,12 +124,14 @@ TEST_P(LawsTest, SharingSegmentsChangesNoBit) {
   constexpr int64_t kExamples = 10;
   Model model = this->model();
   const Dataset dataset = small_.dataset(spec(), small_.random_examples(/*seed=*/5, kExamples));
-  EXPECT_SAME_BITS(logits(model, dataset, iota(kExamples), {.share = true}), logits(model, dataset, iota(kExamples), {.share = false}));
+  EXPECT_SAME_BITS(logits(model, dataset, iota(kExamples), {.share = true}),
+                   logits(model, dataset, iota(kExamples), {.share = false}));
   if (law().format == SegmentFormat::kPair) return;
   PackPlan plan = spec().pack_plan();
   const int64_t shared = pack(dataset, iota(kExamples), plan).levels[0].num_units;
   plan.share_segments = false;
-  EXPECT_LT(shared, pack(dataset, iota(kExamples), plan).levels[0].num_units) << "the data must share segments";
+  EXPECT_LT(shared, pack(dataset, iota(kExamples), plan).levels[0].num_units)
+      << "the data must share segments";
 }
 
 TEST_P(LawsTest, ReadingFewerRowsChangesNoBit) {
@@ -126,19 +139,23 @@ TEST_P(LawsTest, ReadingFewerRowsChangesNoBit) {
   Model model = this->model();
   for (const uint32_t seed : {7u, 8u}) {
     const Dataset dataset = small_.dataset(spec(), small_.random_examples(seed, kExamples));
-    EXPECT_SAME_BITS(logits(model, dataset, iota(kExamples), {.prune = true}), logits(model, dataset, iota(kExamples), {.prune = false}))
+    EXPECT_SAME_BITS(logits(model, dataset, iota(kExamples), {.prune = true}),
+                     logits(model, dataset, iota(kExamples), {.prune = false}))
         << "seed " << seed;
   }
   const Dataset dataset = small_.dataset(spec(), small_.random_examples(/*seed=*/7, kExamples));
   const PackedBatch packed = pack(dataset, iota(kExamples), spec().pack_plan());
-  const bool reads_few = law().pooling == Pooling::kCls || (law().pooling == Pooling::kClsSegments && law().stages[0].num_layers > 0);
+  const bool reads_few = law().pooling == Pooling::kCls ||
+                         (law().pooling == Pooling::kClsSegments && law().stages[0].num_layers > 0);
   EXPECT_EQ(packed.first_rows.num_rows > 0, reads_few);
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, LawsTest,
-                         testing::Combine(testing::ValuesIn(law_cases()), testing::Values(at::kFloat, at::kBFloat16)),
+                         testing::Combine(testing::ValuesIn(law_cases()),
+                                          testing::Values(at::kFloat, at::kBFloat16)),
                          [](const auto& info) {
-                           return std::string(std::get<0>(info.param).name) + (std::get<1>(info.param) == at::kFloat ? "_fp32" : "_bf16");
+                           return std::string(std::get<0>(info.param).name) +
+                                  (std::get<1>(info.param) == at::kFloat ? "_fp32" : "_bf16");
                          });
 
 class SegmentLawsTest : public testing::TestWithParam<at::ScalarType> {
@@ -147,7 +164,9 @@ class SegmentLawsTest : public testing::TestWithParam<at::ScalarType> {
   Model first_layers(int64_t p) const {
     SmallBertOptions shape = kShape;
     shape.layers = p;
-    return SmallBert(shape).model(small_.spec(std::vector<Stage>{{p, Scope::kSegment}}, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
+    return SmallBert(shape).model(small_.spec(std::vector<Stage>{{p, Scope::kSegment}},
+                                              SegmentFormat::kStandalone, Pooling::kMean),
+                                  GetParam());
   }
 
   at::NoGradGuard no_grad_;
@@ -160,16 +179,21 @@ TEST_P(SegmentLawsTest, ChangingOneSegmentLeavesTheOthersBits) {
     Model model = first_layers(p);
     for (int round = 0; round < 3; ++round) {
       std::vector<Example> examples = small_.random_examples(/*seed=*/20 + round, 6);
-      const size_t which = random() % examples.size(), changed = random() % examples[which].segments.size();
+      const size_t which = random() % examples.size(),
+                   changed = random() % examples[which].segments.size();
       const Dataset before = small_.dataset(model->spec, examples);
       examples[which].segments[changed] = small_.random_text(random, 1 + random() % 60);
       const Dataset after = small_.dataset(model->spec, examples);
-      const at::Tensor old_rows = rows_of(model, before, iota(6), which), new_rows = rows_of(model, after, iota(6), which);
+      const at::Tensor old_rows = rows_of(model, before, iota(6), which),
+                       new_rows = rows_of(model, after, iota(6), which);
       int64_t old_begin = 0, new_begin = 0;
       for (size_t s = 0; s < examples[which].segments.size(); ++s) {
-        const int64_t old_size = before.length(before.example(which).sequences[s]), new_size = after.length(after.example(which).sequences[s]);
+        const int64_t old_size = before.length(before.example(which).sequences[s]),
+                      new_size = after.length(after.example(which).sequences[s]);
         if (s != changed) {
-          EXPECT_SAME_BITS(old_rows.narrow(0, old_begin, old_size), new_rows.narrow(0, new_begin, new_size)) << "P " << p << ", segment " << s;
+          EXPECT_SAME_BITS(old_rows.narrow(0, old_begin, old_size),
+                           new_rows.narrow(0, new_begin, new_size))
+              << "P " << p << ", segment " << s;
         }
         old_begin += old_size;
         new_begin += new_size;
@@ -180,13 +204,16 @@ TEST_P(SegmentLawsTest, ChangingOneSegmentLeavesTheOthersBits) {
 
 // In a joint layer the other segments do change: the law above is not true of everything.
 TEST_P(SegmentLawsTest, JointLayersSeeTheOtherSegments) {
-  Model model = small_.model(small_.spec(3, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
+  Model model =
+      small_.model(small_.spec(3, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
   std::mt19937 random(12);
   std::vector<Example> examples(1);
   examples[0].segments = {small_.random_text(random, 20), small_.random_text(random, 20)};
-  const at::Tensor before = rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
+  const at::Tensor before =
+      rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
   examples[0].segments[1] = small_.random_text(random, 20);
-  const at::Tensor after = rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
+  const at::Tensor after =
+      rows_of(model, small_.dataset(model->spec, examples), {0}, 0).narrow(0, 0, 22);
   EXPECT_GT(difference(before, after), 1e-3);
 }
 
@@ -207,7 +234,8 @@ TEST_P(SegmentLawsTest, AllLayersIndependentEqualsEachSegmentAlone) {
 
 // The states that enter the first joint layer, as the cls_segments means see them, are the segment's own.
 TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
-  Model model = small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
+  Model model =
+      small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
   Model alone = first_layers(2);
   const Dataset dataset = small_.dataset(model->spec, small_.random_examples(/*seed=*/41, 6));
   const PackPlan plan = model->spec.pack_plan();
@@ -215,7 +243,8 @@ TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
   const at::Tensor means = model->bert->forward(batch, plan, {}).segment_means;
   const at::Tensor first = gather(means, batch, batch.packed.pool.first_segment);
   for (size_t e = 0; e < 6; ++e) {
-    const at::Tensor rows = rows_of(alone, dataset, iota(6), e).narrow(0, 0, dataset.length(dataset.example(e).sequences[0]));
+    const at::Tensor rows = rows_of(alone, dataset, iota(6), e)
+                                .narrow(0, 0, dataset.length(dataset.example(e).sequences[0]));
     EXPECT_LE(difference(first[e], rows.to(at::kFloat).mean(0)), 1e-5) << "example " << e;
   }
 }
@@ -224,14 +253,20 @@ TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
 TEST_P(SegmentLawsTest, OneGroupEqualsTheExample) {
   std::vector<Example> examples = small_.random_examples(/*seed=*/51, 8);
   for (Example& example : examples) std::ranges::fill(example.groups, 0);
-  Model by_group = small_.model(small_.spec({{1, Scope::kSegment}, {3, Scope::kGroup}}, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
-  Model by_example = small_.model(small_.spec({{1, Scope::kSegment}, {3, Scope::kExample}}, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
+  Model by_group = small_.model(small_.spec({{1, Scope::kSegment}, {3, Scope::kGroup}},
+                                            SegmentFormat::kStandalone, Pooling::kMean),
+                                GetParam());
+  Model by_example = small_.model(small_.spec({{1, Scope::kSegment}, {3, Scope::kExample}},
+                                              SegmentFormat::kStandalone, Pooling::kMean),
+                                  GetParam());
   const Dataset dataset = small_.dataset(by_group->spec, examples);
   EXPECT_SAME_BITS(logits(by_group, dataset, iota(8)), logits(by_example, dataset, iota(8)));
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, SegmentLawsTest, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& info) { return info.param == at::kFloat ? "fp32" : "bf16"; });
+                         [](const auto& info) {
+                           return info.param == at::kFloat ? "fp32" : "bf16";
+                         });
 
 }  // namespace
 }  // namespace lait

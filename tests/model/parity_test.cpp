@@ -21,12 +21,28 @@ using nlohmann::json;
 
 constexpr double kTolerance = 1e-4;
 constexpr double kReloadTolerance = 1e-5;
-constexpr const char* kCases[] = {"pair_cls", "pair", "p0", "p1", "p2", "p3", "p4", "p5", "p6", "single", "tuples_pair",
-                                  "segment_group_example", "group_example", "segment_example", "segment_group"};
+constexpr const char* kCases[] = {"pair_cls",
+                                  "pair",
+                                  "p0",
+                                  "p1",
+                                  "p2",
+                                  "p3",
+                                  "p4",
+                                  "p5",
+                                  "p6",
+                                  "single",
+                                  "tuples_pair",
+                                  "segment_group_example",
+                                  "group_example",
+                                  "segment_example",
+                                  "segment_group"};
 
-const std::map<std::string, Pooling> kPoolings = {{"cls", Pooling::kCls}, {"mean", Pooling::kMean},
-                                                  {"segments", Pooling::kSegments}, {"cls_segments", Pooling::kClsSegments}};
-const std::map<std::string, Scope> kScopes = {{"segment", Scope::kSegment}, {"group", Scope::kGroup}, {"example", Scope::kExample}};
+const std::map<std::string, Pooling> kPoolings = {{"cls", Pooling::kCls},
+                                                  {"mean", Pooling::kMean},
+                                                  {"segments", Pooling::kSegments},
+                                                  {"cls_segments", Pooling::kClsSegments}};
+const std::map<std::string, Scope> kScopes = {
+    {"segment", Scope::kSegment}, {"group", Scope::kGroup}, {"example", Scope::kExample}};
 
 struct Oracle {
   fs::path dir = oracle::outputs("model");
@@ -56,7 +72,8 @@ struct Oracle {
 
 ModelSpec spec_of(const json& c, Pooling pooling) {
   ModelSpec spec;
-  for (const json& stage : c.at("schedule")) spec.stages.push_back({stage[0], kScopes.at(stage[1])});
+  for (const json& stage : c.at("schedule"))
+    spec.stages.push_back({stage[0], kScopes.at(stage[1])});
   spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
   spec.pooling = pooling;
   spec.head = Head::kClassifier;
@@ -70,23 +87,28 @@ ModelSpec spec_of(const json& c, Pooling pooling) {
 Model make_model(const ModelSpec& spec, const std::string& pooling, at::ScalarType dtype) {
   const Oracle& oracle = Oracle::get();
   Model model = load_pretrained(oracle.dir / "head", spec, {}, dtype, /*seed=*/1);
-  const at::Tensor &weight = oracle.tensors.at("head." + pooling + ".weight"), &bias = oracle.tensors.at("head." + pooling + ".bias");
+  const at::Tensor &weight = oracle.tensors.at("head." + pooling + ".weight"),
+                   &bias = oracle.tensors.at("head." + pooling + ".bias");
   if (pooling != "cls") {
     at::NoGradGuard no_grad;
     model->classifier->weight.copy_(weight);
     model->classifier->bias.copy_(bias);
     model->refresh_shadows();
   }
-  EXPECT_TRUE(at::equal(model->classifier->weight, weight) && at::equal(model->classifier->bias, bias)) << pooling;
+  EXPECT_TRUE(at::equal(model->classifier->weight, weight) &&
+              at::equal(model->classifier->bias, bias))
+      << pooling;
   return model;
 }
 
 // The final states of each example's rows, one tensor an example.
-std::vector<at::Tensor> rows_of_examples(const at::Tensor& rows, const DeviceBatch& batch, const Dataset& dataset,
+std::vector<at::Tensor> rows_of_examples(const at::Tensor& rows, const DeviceBatch& batch,
+                                         const Dataset& dataset,
                                          const std::vector<int64_t>& indices) {
   const PackedBatch& packed = batch.packed;
   at::Tensor all = rows;
-  if (packed.levels.back().scope != Scope::kExample) all = gather(rows, batch, packed.pool.all_rows);
+  if (packed.levels.back().scope != Scope::kExample)
+    all = gather(rows, batch, packed.pool.all_rows);
   std::vector<at::Tensor> out;
   int64_t begin = 0;
   for (int64_t i : indices) {
@@ -105,8 +127,10 @@ TEST_P(ParityTest, LogitsAndLastHiddenStates) {
   const std::string name = GetParam();
   const json& c = oracle.find(name);
   const auto tokenizer = load_tokenizer(oracle.dir / "head");
-  const at::Tensor lengths = oracle.tensors.at(name + ".lengths"), hidden = oracle.tensors.at(name + ".hidden");
-  const auto expected_rows = hidden.split_with_sizes(std::vector<int64_t>(lengths.data_ptr<int64_t>(), lengths.data_ptr<int64_t>() + lengths.numel()));
+  const at::Tensor lengths = oracle.tensors.at(name + ".lengths"),
+                   hidden = oracle.tensors.at(name + ".hidden");
+  const auto expected_rows = hidden.split_with_sizes(std::vector<int64_t>(
+      lengths.data_ptr<int64_t>(), lengths.data_ptr<int64_t>() + lengths.numel()));
   bool hidden_checked = false;
   for (const std::string pooling : c.at("poolings")) {
     const ModelSpec spec = spec_of(c, kPoolings.at(pooling));
@@ -116,19 +140,24 @@ TEST_P(ParityTest, LogitsAndLastHiddenStates) {
     const at::Tensor expected = oracle.tensors.at(name + "." + pooling + ".logits");
     double worst_logit = 0, worst_row = 0;
     for (const std::vector<int64_t>& indices : batches_by_length(dataset, 16, BatchBy::kExamples)) {
-      const DeviceBatch batch = to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
+      const DeviceBatch batch =
+          to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
       const at::Tensor logits = model->forward(batch, {});
       for (size_t b = 0; b < indices.size(); ++b) {
-        worst_logit = std::max(worst_logit, oracle::max_difference(logits[b], expected[indices[b]]));
+        worst_logit =
+            std::max(worst_logit, oracle::max_difference(logits[b], expected[indices[b]]));
       }
       if (hidden_checked) continue;
       PackPlan all_rows = spec.pack_plan();
       all_rows.prune_rows = false;
       all_rows.pooling = Pooling::kMean;  // reads every row
-      const DeviceBatch whole = to_device(pack(dataset, indices, all_rows), at::kCPU, /*regression=*/false);
-      const auto rows = rows_of_examples(model->bert->forward(whole, all_rows, {}).rows, whole, dataset, indices);
+      const DeviceBatch whole =
+          to_device(pack(dataset, indices, all_rows), at::kCPU, /*regression=*/false);
+      const auto rows =
+          rows_of_examples(model->bert->forward(whole, all_rows, {}).rows, whole, dataset, indices);
       for (size_t b = 0; b < indices.size(); ++b) {
-        ASSERT_EQ(rows[b].size(0), expected_rows[indices[b]].size(0)) << "tokens of example " << indices[b];
+        ASSERT_EQ(rows[b].size(0), expected_rows[indices[b]].size(0))
+            << "tokens of example " << indices[b];
         worst_row = std::max(worst_row, oracle::max_difference(rows[b], expected_rows[indices[b]]));
       }
     }
@@ -140,7 +169,8 @@ TEST_P(ParityTest, LogitsAndLastHiddenStates) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(MiniLm, ParityTest, testing::ValuesIn(kCases), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(MiniLm, ParityTest, testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(Parity, EveryCaseOfTheOracleIsTested) {
   LAIT_SKIP_WITHOUT_ORACLE();
@@ -156,8 +186,11 @@ TEST(Parity, SchedulesDiffer) {
   const auto& tensors = Oracle::get().tensors;
   for (int p = 0; p < 6; ++p) {
     const std::string here = "p" + std::to_string(p), next = "p" + std::to_string(p + 1);
-    EXPECT_GT(oracle::max_difference(tensors.at(here + ".mean.logits"), tensors.at(next + ".mean.logits")), 100 * kTolerance);
-    EXPECT_GT(oracle::max_difference(tensors.at(here + ".hidden"), tensors.at(next + ".hidden")), 100 * kTolerance);
+    EXPECT_GT(oracle::max_difference(tensors.at(here + ".mean.logits"),
+                                     tensors.at(next + ".mean.logits")),
+              100 * kTolerance);
+    EXPECT_GT(oracle::max_difference(tensors.at(here + ".hidden"), tensors.at(next + ".hidden")),
+              100 * kTolerance);
   }
 }
 
@@ -169,14 +202,17 @@ TEST(Parity, Bf16StaysNear) {
   const json& c = oracle.find("p3");
   const ModelSpec spec = spec_of(c, Pooling::kClsSegments);
   Model model = make_model(spec, "cls_segments", at::kBFloat16);
-  const Dataset dataset(oracle.examples(c.at("set")), *load_tokenizer(oracle.dir / "head"), spec.tokenize_options());
+  const Dataset dataset(oracle.examples(c.at("set")), *load_tokenizer(oracle.dir / "head"),
+                        spec.tokenize_options());
   const at::Tensor expected = oracle.tensors.at("p3.cls_segments.logits");
   const double scale = expected.abs().max().item<double>();
   double worst = 0;
   for (const std::vector<int64_t>& indices : batches_by_length(dataset, 16, BatchBy::kExamples)) {
-    const DeviceBatch batch = to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
+    const DeviceBatch batch =
+        to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
     const at::Tensor logits = model->forward(batch, {});
-    for (size_t b = 0; b < indices.size(); ++b) worst = std::max(worst, oracle::max_difference(logits[b], expected[indices[b]]));
+    for (size_t b = 0; b < indices.size(); ++b)
+      worst = std::max(worst, oracle::max_difference(logits[b], expected[indices[b]]));
   }
   RecordProperty("worst_relative", std::to_string(worst / scale));
   EXPECT_LE(worst, 0.05 * scale);
@@ -194,18 +230,23 @@ TEST(Parity, TransformersReadsOurCheckpoint) {
   fs::create_directories(dir);
   save_checkpoint(make_model(spec, "cls", at::kFloat), dir);
   load_tokenizer(oracle.dir / "head")->save(dir);
-  oracle::run("model_reload.py", "'" + dir.string() + "' '" + (oracle.dir / "cases.json").string() + "' '" +
-                                     (dir / "logits.safetensors").string() + "' " + std::to_string(kExamples),
+  oracle::run("model_reload.py",
+              "'" + dir.string() + "' '" + (oracle.dir / "cases.json").string() + "' '" +
+                  (dir / "logits.safetensors").string() + "' " + std::to_string(kExamples),
               dir / "log.txt");
   const at::Tensor reloaded = oracle::read_tensors(dir / "logits.safetensors").at("logits");
-  EXPECT_LE(oracle::max_difference(reloaded, oracle.tensors.at("pair_cls.cls.logits").narrow(0, 0, kExamples)), kReloadTolerance);
+  EXPECT_LE(oracle::max_difference(
+                reloaded, oracle.tensors.at("pair_cls.cls.logits").narrow(0, 0, kExamples)),
+            kReloadTolerance);
   const json config = oracle::read_json(dir / "config.json");
-  EXPECT_EQ(config.at("id2label"), (json{{"0", "entailment"}, {"1", "neutral"}, {"2", "contradiction"}}));
+  EXPECT_EQ(config.at("id2label"),
+            (json{{"0", "entailment"}, {"1", "neutral"}, {"2", "contradiction"}}));
   EXPECT_EQ(config.at("architectures"), json::array({"BertForSequenceClassification"}));
 
   Model again = load_checkpoint(dir, at::kFloat);
   for (const auto& parameter : make_model(spec, "cls", at::kFloat)->named_parameters()) {
-    EXPECT_TRUE(at::equal(parameter.value(), again->named_parameters()[parameter.key()])) << parameter.key();
+    EXPECT_TRUE(at::equal(parameter.value(), again->named_parameters()[parameter.key()]))
+        << parameter.key();
   }
   EXPECT_EQ(again->spec.labels, spec.labels);
   EXPECT_EQ(again->spec.stages, spec.stages);

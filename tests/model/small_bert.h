@@ -60,7 +60,9 @@ class SmallBert {
     return spec;
   }
   ModelSpec spec(int64_t independent_layers, SegmentFormat format, Pooling pooling) const {
-    return spec({{independent_layers, Scope::kSegment}, {options_.layers - independent_layers, Scope::kExample}}, format, pooling);
+    return spec({{independent_layers, Scope::kSegment},
+                 {options_.layers - independent_layers, Scope::kExample}},
+                format, pooling);
   }
 
   Model model(const ModelSpec& spec, at::ScalarType dtype) const {
@@ -79,10 +81,12 @@ class SmallBert {
     for (auto& named : model->named_parameters()) {
       at::Tensor& parameter = named.value();
       uint64_t seed = 1469598103934665603u;
-      for (const char c : named.key()) seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211u;
+      for (const char c : named.key())
+        seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211u;
       auto generator = at::detail::createCPUGenerator(seed);
       const bool matrix = parameter.dim() == 2;
-      parameter.normal_(0, matrix ? 1 / std::sqrt(static_cast<double>(parameter.size(1))) : 0.1, generator);
+      parameter.normal_(0, matrix ? 1 / std::sqrt(static_cast<double>(parameter.size(1))) : 0.1,
+                        generator);
       if (named.key().ends_with("LayerNorm.weight")) parameter.add_(1);
     }
     model->refresh_shadows();
@@ -90,7 +94,8 @@ class SmallBert {
   }
 
   Dataset dataset(const ModelSpec& spec, const std::vector<Example>& examples) const {
-    return Dataset(examples, IdTokenizer(static_cast<int32_t>(options_.vocab)), spec.tokenize_options());
+    return Dataset(examples, IdTokenizer(static_cast<int32_t>(options_.vocab)),
+                   spec.tokenize_options());
   }
 
   // `length` tokens, special ones not counted.
@@ -107,7 +112,8 @@ class SmallBert {
   std::vector<Example> random_examples(uint32_t seed, int64_t num_examples) const {
     std::mt19937 random(seed);
     std::vector<std::string> pool;
-    for (int64_t i = 0; i < num_examples; ++i) pool.push_back(random_text(random, i == 0 ? 0 : static_cast<int64_t>(random() % 60)));
+    for (int64_t i = 0; i < num_examples; ++i)
+      pool.push_back(random_text(random, i == 0 ? 0 : static_cast<int64_t>(random() % 60)));
     std::vector<Example> out;
     for (int64_t e = 0; e < num_examples; ++e) {
       Example example;

@@ -22,7 +22,8 @@ double seconds(clockid_t clock) {
 
 // The share of the processor time of `run` that other threads than the calling one spend.
 double others_share(const std::function<void()>& run) {
-  const double process = seconds(CLOCK_PROCESS_CPUTIME_ID), thread = seconds(CLOCK_THREAD_CPUTIME_ID);
+  const double process = seconds(CLOCK_PROCESS_CPUTIME_ID),
+               thread = seconds(CLOCK_THREAD_CPUTIME_ID);
   for (int i = 0; i < 20; ++i) run();
   const double all = seconds(CLOCK_PROCESS_CPUTIME_ID) - process;
   return 1 - (seconds(CLOCK_THREAD_CPUTIME_ID) - thread) / all;
@@ -33,7 +34,13 @@ TEST(OperatorThreads, ShareTheWork) {
   at::set_num_threads(4);
   const at::Tensor offsets = at::arange(0, (kUnits + 1) * kRows, kRows, at::kInt);
   const at::Tensor x = at::ones({kUnits * kRows, kHeads, kHeadDim}), rows = x.flatten(1);
-  EXPECT_GT(others_share([&] { ops::segment_attention(x, x, x, {.q_offsets = offsets, .k_offsets = offsets, .q_positions = {}, .unit_ids = {}}, 1, {}); }), 0.5);
+  EXPECT_GT(others_share([&] {
+              ops::segment_attention(
+                  x, x, x,
+                  {.q_offsets = offsets, .k_offsets = offsets, .q_positions = {}, .unit_ids = {}},
+                  1, {});
+            }),
+            0.5);
   EXPECT_GT(others_share([&] { ops::unit_mean(rows, offsets); }), 0.5);
   at::set_num_threads(before);
 }

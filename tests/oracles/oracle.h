@@ -33,9 +33,11 @@ inline fs::path python() {
 // Why the oracles cannot run here; empty: they can.
 inline std::string missing() {
   if (!fs::exists(python())) {
-    return "no Python at " + python().string() + "; `make test` makes it, or set LAIT_TEST_PYTHON to one with transformers";
+    return "no Python at " + python().string() +
+           "; `make test` makes it, or set LAIT_TEST_PYTHON to one with transformers";
   }
-  if (!fs::exists(kMiniLm / "model.safetensors")) return "no model at " + kMiniLm.string() + "; `make` fetches it";
+  if (!fs::exists(kMiniLm / "model.safetensors"))
+    return "no model at " + kMiniLm.string() + "; `make` fetches it";
   return "";
 }
 
@@ -60,10 +62,13 @@ inline std::string sanitizer() {
 
 // Runs a script quietly; throws with what it printed.
 inline void run(const std::string& script, const std::string& arguments, const fs::path& log) {
-  const std::string command = sanitizer() + "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
-                              python().string() + "' '" + (kScripts / script).string() + "' " + arguments + " > '" +
-                              log.string() + "' 2>&1";
-  if (std::system(command.c_str()) != 0) throw std::runtime_error(command + " failed:\n" + read_file(log));
+  const std::string command = sanitizer() +
+                              "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "
+                              "HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
+                              python().string() + "' '" + (kScripts / script).string() + "' " +
+                              arguments + " > '" + log.string() + "' 2>&1";
+  if (std::system(command.c_str()) != 0)
+    throw std::runtime_error(command + " failed:\n" + read_file(log));
 }
 
 // The folder of what `kind`_parity.py wrote ("model", "train"), made anew where it is stale. Processes take turns.
@@ -71,7 +76,8 @@ inline fs::path outputs(const std::string& kind) {
   const fs::path dir = fs::path(LAIT_BUILD_DIR) / "oracles" / kind, done = dir / "cases.json";
   fs::create_directories(dir);
   const int lock = ::open((dir / "lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-  if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + dir.string());
+  if (lock < 0 || ::flock(lock, LOCK_EX) != 0)
+    throw std::runtime_error("cannot lock " + dir.string());
   bool stale = !fs::exists(done);
   for (const auto& entry : fs::directory_iterator(kScripts)) {
     const std::string name = entry.path().filename();
@@ -87,7 +93,9 @@ inline fs::path outputs(const std::string& kind) {
   return dir;
 }
 
-inline nlohmann::json read_json(const fs::path& path) { return nlohmann::json::parse(read_file(path)); }
+inline nlohmann::json read_json(const fs::path& path) {
+  return nlohmann::json::parse(read_file(path));
+}
 
 // A safetensors file of float and int64 tensors, copied; written apart from the library's reader, which is under test.
 inline std::map<std::string, at::Tensor> read_tensors(const fs::path& path) {
@@ -101,8 +109,10 @@ inline std::map<std::string, at::Tensor> read_tensors(const fs::path& path) {
     const auto sizes = entry.at("shape").get<std::vector<int64_t>>();
     at::Tensor tensor = at::empty(sizes, entry.at("dtype") == "F32" ? at::kFloat : at::kLong);
     const auto range = entry.at("data_offsets").get<std::vector<size_t>>();
-    if (range[1] - range[0] != tensor.nbytes()) throw std::runtime_error(path.string() + ": unexpected dtype of " + name);
-    std::memcpy(tensor.mutable_data_ptr(), bytes.data() + 8 + header_size + range[0], tensor.nbytes());
+    if (range[1] - range[0] != tensor.nbytes())
+      throw std::runtime_error(path.string() + ": unexpected dtype of " + name);
+    std::memcpy(tensor.mutable_data_ptr(), bytes.data() + 8 + header_size + range[0],
+                tensor.nbytes());
     out[name] = tensor;
   }
   return out;
@@ -110,7 +120,9 @@ inline std::map<std::string, at::Tensor> read_tensors(const fs::path& path) {
 
 // The largest absolute difference; NaN and infinity count as far off.
 inline double max_difference(const at::Tensor& a, const at::Tensor& b) {
-  if (a.sizes() != b.sizes()) throw std::runtime_error("shapes differ: " + std::to_string(a.numel()) + " and " + std::to_string(b.numel()) + " elements");
+  if (a.sizes() != b.sizes())
+    throw std::runtime_error("shapes differ: " + std::to_string(a.numel()) + " and " +
+                             std::to_string(b.numel()) + " elements");
   if (a.numel() == 0) return 0;
   if (!at::isfinite(a).all().item<bool>()) return INFINITY;
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();

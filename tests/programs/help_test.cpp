@@ -31,7 +31,8 @@ std::string output_of(const std::string& command) {
 
 Names matches(const std::string& text, const std::regex& pattern) {
   Names out;
-  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) out.insert((*it)[1]);
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it)
+    out.insert((*it)[1]);
   return out;
 }
 
@@ -39,7 +40,8 @@ std::string section(const std::string& page, const std::string& title) {
   const size_t begin = page.find("\n" + title + "\n");
   if (begin == std::string::npos) return "";
   const size_t end = page.find("\n\n", begin + 1);
-  return page.substr(begin + title.size() + 2, end == std::string::npos ? end : end - begin - title.size() - 1);
+  return page.substr(begin + title.size() + 2,
+                     end == std::string::npos ? end : end - begin - title.size() - 1);
 }
 
 struct Page {
@@ -52,7 +54,8 @@ std::map<std::string, Page> pages() {
   std::map<std::string, Page> out;
   auto read = [&](const std::string& name) -> const Page& {
     Page page{output_of("./" + name + " --help"), {}, {}};
-    page.options = matches(section(page.text, "OPTIONS"), std::regex(R"((?:^|\n)  (?:-[a-z], )?(--[a-z][a-z-]*))"));
+    page.options = matches(section(page.text, "OPTIONS"),
+                           std::regex(R"((?:^|\n)  (?:-[a-z], )?(--[a-z][a-z-]*))"));
     page.commands = matches(section(page.text, "COMMANDS"), std::regex(R"((?:^|\n)  ([a-z]+) )"));
     return out[name] = page;
   };
@@ -89,7 +92,8 @@ TEST(Help, PagesHaveTheSameSections) {
 
 TEST(Help, ParagraphsAreAsWideAsTheTerminal) {
   const auto longest_line = [](const std::string& columns) {
-    std::istringstream lines(section(output_of("COLUMNS=" + columns + " ./lait-train --help"), "DESCRIPTION"));
+    std::istringstream lines(
+        section(output_of("COLUMNS=" + columns + " ./lait-train --help"), "DESCRIPTION"));
     size_t longest = 0;
     for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
     return longest;
@@ -104,7 +108,8 @@ TEST(Help, SynopsesNameTheOptionsAndNoOthers) {
     if (!page.commands.empty()) continue;
     Names expected = page.options;
     for (const char* everywhere : {"--help", "--version"}) expected.erase(everywhere);
-    EXPECT_EQ(matches(section(page.text, "SYNOPSIS"), std::regex(R"((--[a-z][a-z-]*))")), expected) << name;
+    EXPECT_EQ(matches(section(page.text, "SYNOPSIS"), std::regex(R"((--[a-z][a-z-]*))")), expected)
+        << name;
   }
 }
 
@@ -128,9 +133,13 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
     std::string name = (*it)[1];
     const std::string arguments = (*it)[2];
     ASSERT_TRUE(all.contains(name)) << name;
-    if (const std::string command = arguments.substr(0, arguments.find(' ')); all.at(name).commands.contains(command)) name += " " + command;
-    for (const std::string& option : matches(arguments, std::regex(R"((?:^|\s)(--[a-z][a-z-]*))"))) {
-      EXPECT_TRUE(all.at(name).options.contains(option)) << (*it)[0] << ": " << name << " has no " << option;
+    if (const std::string command = arguments.substr(0, arguments.find(' '));
+        all.at(name).commands.contains(command))
+      name += " " + command;
+    for (const std::string& option :
+         matches(arguments, std::regex(R"((?:^|\s)(--[a-z][a-z-]*))"))) {
+      EXPECT_TRUE(all.at(name).options.contains(option))
+          << (*it)[0] << ": " << name << " has no " << option;
       ++checked;
     }
   }
@@ -139,8 +148,11 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
 
 TEST(Help, BashCompletesTheOptionsOfEveryPage) {
   for (const auto& [name, page] : pages()) {
-    const std::string out = output_of("bash -c 'source \"" LAIT_SOURCE_DIR "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" + name +
-                                      " --); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"; complete -p " +
+    const std::string out = output_of("bash -c 'source \"" LAIT_SOURCE_DIR
+                                      "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
+                                      name +
+                                      " --); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo "
+                                      "\"${COMPREPLY[*]}\"; complete -p " +
                                       name.substr(0, name.find(' ')) + " >/dev/null'");
     std::istringstream words(out);
     EXPECT_EQ(Names(std::istream_iterator<std::string>(words), {}), page.options) << name;

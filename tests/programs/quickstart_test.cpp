@@ -48,7 +48,8 @@ std::vector<Block> read_blocks(const fs::path& page) {
 std::string press_ctrl_c(const std::string& commands) {
   static const std::regex kPressed(R"((lait-train .*--output (\S+).*)# press Ctrl-C\n)");
   return std::regex_replace(commands, kPressed,
-                            "$1 & run=$$!; until grep -qs validation $2/metrics.jsonl; do kill -0 $$run || break; sleep 0.05; done; "
+                            "$1 & run=$$!; until grep -qs validation $2/metrics.jsonl; do kill -0 "
+                            "$$run || break; sleep 0.05; done; "
                             "kill -INT $$run; wait $$run || true\n");
 }
 
@@ -56,10 +57,13 @@ std::string press_ctrl_c(const std::string& commands) {
 // and in which precision, what was predicted, which validation was the best.
 std::string without_results(const std::string& line) {
   static const std::regex kPrediction(R"re("label":"[^"]*")re"), kBest(R"(  \(best so far\))");
-  static const std::regex kNumber(R"(bf16|fp32|cuda:[0-9]+|cpu|[-+]?[0-9]+([.:][0-9]+)*(e-?[0-9]+)?)"), kSpaces("[ -]+");
+  static const std::regex kNumber(
+      R"(bf16|fp32|cuda:[0-9]+|cpu|[-+]?[0-9]+([.:][0-9]+)*(e-?[0-9]+)?)"),
+      kSpaces("[ -]+");
   std::string text = line;
   if (text.starts_with("{\"id\"")) text = std::regex_replace(text, kPrediction, "\"label\":#");
-  for (const auto& [pattern, replacement] : {std::pair{&kBest, ""}, {&kNumber, "#"}, {&kSpaces, " "}}) {
+  for (const auto& [pattern, replacement] :
+       {std::pair{&kBest, ""}, {&kNumber, "#"}, {&kSpaces, " "}}) {
     text = std::regex_replace(text, *pattern, replacement);
   }
   return text.substr(0, text.find_last_not_of(' ') + 1);
@@ -72,11 +76,14 @@ TEST(Quickstart, EveryLineDoesWhatThePageShows) {
   fs::create_directories(folder / "clone");
   fs::create_directories(folder / "home");
   fs::create_directory_symlink(LAIT_BUILD_DIR, folder / "clone" / "build");
-  std::string script = "cd '" + (folder / "clone").string() + "'; export HOME='" + (folder / "home").string() + "'; unset COLUMNS\n";
+  std::string script = "cd '" + (folder / "clone").string() + "'; export HOME='" +
+                       (folder / "home").string() + "'; unset COLUMNS\n";
   for (size_t b = 0; b < blocks.size(); ++b) {
     const std::string name = (folder / ("block" + std::to_string(b))).string();
-    write_file(name + ".sh", press_ctrl_c(std::regex_replace(blocks[b].commands, std::regex("epochs: 5,"), "epochs: 1,")));
-    script += ". '" + name + ".sh' >'" + name + ".out' 2>&1 </dev/null; echo $? >'" + name + ".code'\n";
+    write_file(name + ".sh", press_ctrl_c(std::regex_replace(
+                                 blocks[b].commands, std::regex("epochs: 5,"), "epochs: 1,")));
+    script +=
+        ". '" + name + ".sh' >'" + name + ".out' 2>&1 </dev/null; echo $? >'" + name + ".code'\n";
   }
   write_file(folder / "all.sh", script);
   ASSERT_EQ(std::system(("bash '" + (folder / "all.sh").string() + "'").c_str()), 0);
@@ -85,14 +92,17 @@ TEST(Quickstart, EveryLineDoesWhatThePageShows) {
   for (size_t b = 0; b < blocks.size(); ++b) {
     const std::string name = (folder / ("block" + std::to_string(b))).string();
     const std::string out = read_file(name + ".out");
-    EXPECT_EQ(read_file(name + ".code"), "0\n") << "docs/quickstart.md:" << blocks[b].line << "\n" << out;
+    EXPECT_EQ(read_file(name + ".code"), "0\n") << "docs/quickstart.md:" << blocks[b].line << "\n"
+                                                << out;
     std::string printed = "\n";
     std::istringstream lines(out);
     for (std::string line; std::getline(lines, line);) printed += without_results(line) + "\n";
     for (const std::string& line : blocks[b].shown) {
       if (line.starts_with("plot: ") && std::system("command -v gnuplot >/dev/null") != 0) continue;
       EXPECT_NE(printed.find("\n" + without_results(line) + "\n"), std::string::npos)
-          << "docs/quickstart.md:" << blocks[b].line << ": the commands did not print\n  " << line << "\nbut\n" << out;
+          << "docs/quickstart.md:" << blocks[b].line << ": the commands did not print\n  " << line
+          << "\nbut\n"
+          << out;
       ++compared;
     }
   }

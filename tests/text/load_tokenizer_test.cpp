@@ -16,13 +16,17 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr const char* kLowerVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncafe\ncaf\u00E9\n\u4E2D\n";
-constexpr const char* kMixedVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nHello\ncafe\ncaf\u00E9\n";
+constexpr const char* kLowerVocab =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncafe\ncaf\u00E9\n\u4E2D\n";
+constexpr const char* kMixedVocab =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nHello\ncafe\ncaf\u00E9\n";
 
-std::string tokenizer_json(const std::string& normalizer = R"({"type": "BertNormalizer", "lowercase": true})",
-                           const std::string& added = "[]", const std::string& model_extra = "") {
-  return R"({"truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 128}}, "added_tokens": )" + added +
-         R"(, "normalizer": )" + normalizer + R"(, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": )" +
+std::string tokenizer_json(
+    const std::string& normalizer = R"({"type": "BertNormalizer", "lowercase": true})",
+    const std::string& added = "[]", const std::string& model_extra = "") {
+  return R"({"truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 128}}, "added_tokens": )" +
+         added + R"(, "normalizer": )" + normalizer +
+         R"(, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": )" +
          R"({"type": "WordPiece", "unk_token": "[UNK]", )" + model_extra +
          R"("vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 7, "Hello": 8, "cafe": 9}}})";
 }
@@ -31,7 +35,8 @@ class LoadTokenizer : public testing::Test {
  protected:
   void SetUp() override {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    dir_ = std::filesystem::temp_directory_path() / ("lait_" + std::to_string(getpid()) + "_" + info->name());
+    dir_ = std::filesystem::temp_directory_path() /
+           ("lait_" + std::to_string(getpid()) + "_" + info->name());
     std::filesystem::create_directories(dir_);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
@@ -62,7 +67,8 @@ TEST_F(LoadTokenizer, VocabTxt) {
   EXPECT_EQ(tokenizer->cls_id(), 2);
   EXPECT_EQ(tokenizer->sep_id(), 3);
   EXPECT_EQ(tokenizer->vocab_size(), 10);
-  EXPECT_THAT(encode("HELLOs caf\u00E9"), ElementsAre(5, 6, 7)) << "no capitals in it: lower-cased, accents stripped";
+  EXPECT_THAT(encode("HELLOs caf\u00E9"), ElementsAre(5, 6, 7))
+      << "no capitals in it: lower-cased, accents stripped";
 }
 
 TEST_F(LoadTokenizer, VocabTxtWithOtherLineEnds) {
@@ -95,7 +101,8 @@ TEST_F(LoadTokenizer, ChineseCharactersMayStayTogether) {
 
 TEST_F(LoadTokenizer, TokenizerJson) {
   put("tokenizer.json", tokenizer_json());
-  EXPECT_THAT(encode("Hello caf\u00E9 hello"), ElementsAre(7, 9, 7)) << "its truncation is not taken";
+  EXPECT_THAT(encode("Hello caf\u00E9 hello"), ElementsAre(7, 9, 7))
+      << "its truncation is not taken";
   put("tokenizer.json", tokenizer_json(R"({"type": "BertNormalizer", "lowercase": false})"));
   EXPECT_THAT(encode("Hello"), ElementsAre(8));
   put("tokenizer.json", tokenizer_json(R"({"type": "BertNormalizer", "lowercase": true})", "[]",
@@ -109,13 +116,15 @@ TEST_F(LoadTokenizer, AddedTokens) {
                                        R"([{"id": 12, "content": "<Entity>", "special": true}])"));
   EXPECT_THAT(encode("hello<Entity>hello"), ElementsAre(7, 12, 7));
   EXPECT_EQ(load_tokenizer(dir_)->vocab_size(), 13);
-  put("tokenizer_config.json", R"({"added_tokens_decoder": {"13": {"content": "<Two>", "special": true}}})");
+  put("tokenizer_config.json",
+      R"({"added_tokens_decoder": {"13": {"content": "<Two>", "special": true}}})");
   EXPECT_THAT(encode("<Two><Entity>"), ElementsAre(13, 12));
 }
 
 TEST_F(LoadTokenizer, NamesOfSpecialTokens) {
   put("vocab.txt", "<pad>\n<unk>\n<s>\n</s>\nhello\n");
-  put("special_tokens_map.json", R"({"cls_token": "<s>", "sep_token": {"content": "</s>", "lstrip": false}})");
+  put("special_tokens_map.json",
+      R"({"cls_token": "<s>", "sep_token": {"content": "</s>", "lstrip": false}})");
   put("tokenizer_config.json", R"({"unk_token": "<unk>", "pad_token": {"content": "<pad>"}})");
   const auto tokenizer = load_tokenizer(dir_);
   EXPECT_EQ(tokenizer->cls_id(), 2);
@@ -129,20 +138,24 @@ TEST_F(LoadTokenizer, SaveGivesTheSameTokenizer) {
   load_tokenizer(dir_)->save(dir_ / "copy");
   EXPECT_EQ(read_file(dir_ / "copy" / "vocab.txt"), kMixedVocab);
   EXPECT_TRUE(std::filesystem::exists(dir_ / "copy" / "special_tokens_map.json"));
-  EXPECT_THAT(read_file(dir_ / "copy" / "tokenizer_config.json"), HasSubstr(R"("do_lower_case": false)"))
+  EXPECT_THAT(read_file(dir_ / "copy" / "tokenizer_config.json"),
+              HasSubstr(R"("do_lower_case": false)"))
       << "transformers would lower-case without it";
   EXPECT_THAT(encode_from(dir_ / "copy", "Hello"), ElementsAre(6));
   put("tokenizer_config.json", R"({"model_max_length": 512})");
   load_tokenizer(dir_)->save(dir_ / "second");
-  EXPECT_THAT(read_file(dir_ / "second" / "tokenizer_config.json"),
-              AllOf(HasSubstr(R"("do_lower_case": false)"), HasSubstr(R"("model_max_length": 512)")));
+  EXPECT_THAT(
+      read_file(dir_ / "second" / "tokenizer_config.json"),
+      AllOf(HasSubstr(R"("do_lower_case": false)"), HasSubstr(R"("model_max_length": 512)")));
   put("tokenizer_config.json", R"({"do_lower_case":false})");
   load_tokenizer(dir_)->save(dir_ / "third");
-  EXPECT_EQ(read_file(dir_ / "third" / "tokenizer_config.json"), R"({"do_lower_case":false})") << "copied as it is";
+  EXPECT_EQ(read_file(dir_ / "third" / "tokenizer_config.json"), R"({"do_lower_case":false})")
+      << "copied as it is";
 }
 
 TEST_F(LoadTokenizer, MissingFiles) {
-  EXPECT_THAT(error(), AllOf(HasSubstr(dir_.string() + ": expected vocab.txt or tokenizer.json, found neither")));
+  EXPECT_THAT(error(), AllOf(HasSubstr(dir_.string() +
+                                       ": expected vocab.txt or tokenizer.json, found neither")));
   dir_ /= "no_such_folder";
   EXPECT_EQ(error(), dir_.string() + ": expected a model directory");
   dir_ = dir_.parent_path();
@@ -163,21 +176,29 @@ TEST_F(LoadTokenizer, MalformedTokenizerJson) {
     put("tokenizer.json", content);
     return error();
   };
-  EXPECT_THAT(error_of("{\"model\": "), HasSubstr(where + ": expected JSON, got something else at byte 11"));
+  EXPECT_THAT(error_of("{\"model\": "),
+              HasSubstr(where + ": expected JSON, got something else at byte 11"));
   EXPECT_THAT(error_of("[]"), HasSubstr(where + ": the file: expected an object, got []"));
-  EXPECT_THAT(error_of("{}"), HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
-  EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 0}}})"), HasSubstr("got type BPE"));
-  EXPECT_THAT(error_of(R"({"model": {"vocab": [["a", 0]]}})"), HasSubstr(where + ": vocab: expected an object"));
+  EXPECT_THAT(error_of("{}"),
+              HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
+  EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 0}}})"),
+              HasSubstr("got type BPE"));
+  EXPECT_THAT(error_of(R"({"model": {"vocab": [["a", 0]]}})"),
+              HasSubstr(where + ": vocab: expected an object"));
   EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": -1}}})"),
               HasSubstr(where + ": model.vocab.a: expected an id of 0 or more, got -1"));
-  EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": 99999999999}}})"), HasSubstr("expected an id of 0 or more"));
+  EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": 99999999999}}})"),
+              HasSubstr("expected an id of 0 or more"));
   EXPECT_THAT(error_of(tokenizer_json(R"({"type": "NFC"})")),
               HasSubstr(where + ": normalizer.type: expected BertNormalizer, got NFC"));
   EXPECT_THAT(error_of(tokenizer_json(R"({"lowercase": 1})")),
               HasSubstr(where + ": lowercase: expected true or false, got 1"));
-  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"content": "x"}])")), HasSubstr("expected an id in each object"));
-  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"id": 3}])")), HasSubstr("expected a content in each object"));
-  EXPECT_THAT(error_of(tokenizer_json("{}", "7")), HasSubstr(where + ": added_tokens: expected a list, got 7"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"content": "x"}])")),
+              HasSubstr("expected an id in each object"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", R"([{"id": 3}])")),
+              HasSubstr("expected a content in each object"));
+  EXPECT_THAT(error_of(tokenizer_json("{}", "7")),
+              HasSubstr(where + ": added_tokens: expected a list, got 7"));
 }
 
 // Files made to harm: deep, long, repeated; each is refused before much memory is taken.
@@ -190,7 +211,8 @@ TEST_F(LoadTokenizer, BombsAreRefused) {
   put("tokenizer.json", std::string("{}\0{}", 5));
   EXPECT_THAT(error(), HasSubstr(where + ": expected JSON, got a NUL byte"));
   std::string added = "[";
-  for (int i = 0; i <= 10000; ++i) added += (i ? "," : "") + std::string(R"({"id": 0, "content": ")") + std::to_string(i) + "x\"}";
+  for (int i = 0; i <= 10000; ++i)
+    added += (i ? "," : "") + std::string(R"({"id": 0, "content": ")") + std::to_string(i) + "x\"}";
   put("tokenizer.json", tokenizer_json("{}", added + "]"));
   EXPECT_THAT(error(), HasSubstr("expected at most 10000 added tokens, got more"));
   put("tokenizer.json", std::string((32 << 20) + 1, ' '));
@@ -212,7 +234,8 @@ TEST_F(LoadTokenizer, MessagesStayOnOneLine) {
 TEST_F(LoadTokenizer, MalformedConfig) {
   put("vocab.txt", kLowerVocab);
   put("tokenizer_config.json", R"({"do_lower_case": "yes"})");
-  EXPECT_EQ(error(), path("tokenizer_config.json") + ": do_lower_case: expected true or false, got \"yes\"");
+  EXPECT_EQ(error(),
+            path("tokenizer_config.json") + ": do_lower_case: expected true or false, got \"yes\"");
   put("tokenizer_config.json", R"({"cls_token": 3})");
   EXPECT_EQ(error(), path("tokenizer_config.json") + ": cls_token: expected a token, got 3");
   put("tokenizer_config.json", R"({"cls_token": "<cls>"})");

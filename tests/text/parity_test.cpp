@@ -50,7 +50,8 @@ TEST_P(TokenizerParity, EqualsBertTokenizerFast) {
   const auto dir = tokenizer_oracle::folder();
   const auto texts_path = dir / (std::string(group) + ".texts");
   if (!std::filesystem::exists(texts_path)) {
-    GTEST_SKIP() << (std::string(group) == "data" ? "LAIT_TEST_DATA is not set" : "no WordNet in /usr/share/wordnet");
+    GTEST_SKIP() << (std::string(group) == "data" ? "LAIT_TEST_DATA is not set"
+                                                  : "no WordNet in /usr/share/wordnet");
   }
   const auto tokenizer = load_tokenizer(dir / kind);
   const Records texts(texts_path, 1), expected(dir / (std::string(group) + "." + kind), 2);
@@ -66,18 +67,20 @@ TEST_P(TokenizerParity, EqualsBertTokenizerFast) {
     ++failures;
     const auto at = static_cast<size_t>(
         std::mismatch(ids.begin(), ids.end(), wanted.begin(), wanted.end()).first - ids.begin());
-    ADD_FAILURE() << "text " << i << " of " << group << ": " << quoted(texts.bytes(i)) << "\nfirst difference at token "
-                  << at << ": expected …" << window(wanted, at) << ", got …" << window(ids, at);
+    ADD_FAILURE() << "text " << i << " of " << group << ": " << quoted(texts.bytes(i))
+                  << "\nfirst difference at token " << at << ": expected …" << window(wanted, at)
+                  << ", got …" << window(ids, at);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Groups, TokenizerParity,
-                         testing::Values(Case{"hostile", "uncased", 100}, Case{"hostile", "cased", 100},
-                                         Case{"code_points", "uncased", 8688}, Case{"code_points", "cased", 8688},
-                                         Case{"random", "uncased", 18'000}, Case{"random", "cased", 18'000},
-                                         Case{"glosses", "uncased", 100'000}, Case{"glosses", "cased", 100'000},
-                                         Case{"data", "uncased", 1}, Case{"data", "cased", 1}),
-                         [](const auto& info) { return std::string(info.param.group) + "_" + info.param.kind; });
+INSTANTIATE_TEST_SUITE_P(
+    Groups, TokenizerParity,
+    testing::Values(Case{"hostile", "uncased", 100}, Case{"hostile", "cased", 100},
+                    Case{"code_points", "uncased", 8688}, Case{"code_points", "cased", 8688},
+                    Case{"random", "uncased", 18'000}, Case{"random", "cased", 18'000},
+                    Case{"glosses", "uncased", 100'000}, Case{"glosses", "cased", 100'000},
+                    Case{"data", "uncased", 1}, Case{"data", "cased", 1}),
+    [](const auto& info) { return std::string(info.param.group) + "_" + info.param.kind; });
 
 struct NormalizerCase {
   const char* name;
@@ -88,7 +91,8 @@ class NormalizerParity : public testing::TestWithParam<NormalizerCase> {};
 
 TEST_P(NormalizerParity, EqualsBertNormalizerForEveryCodePoint) {
   LAIT_SKIP_WITHOUT_TOKENIZER_ORACLE();
-  const Records records(tokenizer_oracle::folder() / (std::string("normalizer.") + GetParam().name), 1);
+  const Records records(tokenizer_oracle::folder() / (std::string("normalizer.") + GetParam().name),
+                        1);
   ASSERT_EQ(records.size(), size_t{2 * (0x110000 - 0x800) / 256});
   const BertNormalizer normalizer(GetParam().options);
   int failures = 0;
@@ -99,19 +103,20 @@ TEST_P(NormalizerParity, EqualsBertNormalizerForEveryCodePoint) {
     if (normalized == wanted) continue;
     ++failures;
     const auto at = static_cast<size_t>(
-        std::mismatch(normalized.begin(), normalized.end(), wanted.begin(), wanted.end()).first - normalized.begin());
-    ADD_FAILURE() << "block " << i / 2 << ": expected …" << quoted(wanted.substr(at < 4 ? 0 : at - 4, 12)) << ", got …"
+        std::mismatch(normalized.begin(), normalized.end(), wanted.begin(), wanted.end()).first -
+        normalized.begin());
+    ADD_FAILURE() << "block " << i / 2 << ": expected …"
+                  << quoted(wanted.substr(at < 4 ? 0 : at - 4, 12)) << ", got …"
                   << quoted(std::string_view(normalized).substr(at < 4 ? 0 : at - 4, 12));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Options, NormalizerParity,
-    testing::Values(NormalizerCase{"uncased", {true, true, true, true}},
-                    NormalizerCase{"cased", {true, true, false, false}},
-                    NormalizerCase{"strip", {false, false, true, false}},
-                    NormalizerCase{"lower", {false, false, false, true}}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Options, NormalizerParity,
+                         testing::Values(NormalizerCase{"uncased", {true, true, true, true}},
+                                         NormalizerCase{"cased", {true, true, false, false}},
+                                         NormalizerCase{"strip", {false, false, true, false}},
+                                         NormalizerCase{"lower", {false, false, false, true}}),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace lait

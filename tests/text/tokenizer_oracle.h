@@ -21,7 +21,8 @@ namespace lait::tokenizer_oracle {
 
 namespace fs = std::filesystem;
 
-inline const fs::path kScript = fs::path(LAIT_SOURCE_DIR) / "tests" / "oracles" / "tokenizer_parity.py";
+inline const fs::path kScript =
+    fs::path(LAIT_SOURCE_DIR) / "tests" / "oracles" / "tokenizer_parity.py";
 inline const fs::path kMiniLm = fs::path(LAIT_BUILD_DIR) / "models" / "all-MiniLM-L6-v2";
 
 inline std::string environment(const char* name) {
@@ -37,10 +38,12 @@ inline fs::path python() {
 // Why the oracle cannot run here; empty: it can.
 inline std::string missing() {
   if (!fs::exists(python())) {
-    return "no Python at " + python().string() + "; `make test` makes it, or set LAIT_TEST_PYTHON to one with "
+    return "no Python at " + python().string() +
+           "; `make test` makes it, or set LAIT_TEST_PYTHON to one with "
            "transformers and tokenizers";
   }
-  if (!fs::exists(kMiniLm / "tokenizer.json")) return "no model at " + kMiniLm.string() + "; `make` fetches it";
+  if (!fs::exists(kMiniLm / "tokenizer.json"))
+    return "no model at " + kMiniLm.string() + "; `make` fetches it";
   return "";
 }
 
@@ -54,14 +57,17 @@ inline fs::path folder() {
   const fs::path dir = fs::path(LAIT_BUILD_DIR) / "oracles" / "tokenizer", done = dir / "done";
   fs::create_directories(dir);
   const int lock = ::open((dir / "lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-  if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + dir.string());
+  if (lock < 0 || ::flock(lock, LOCK_EX) != 0)
+    throw std::runtime_error("cannot lock " + dir.string());
   const std::string data = environment("LAIT_TEST_DATA");
   const std::string made_from = data.empty() ? "" : fs::canonical(data).string();
-  if (!fs::exists(done) || fs::last_write_time(done) < fs::last_write_time(kScript) || read_file(done) != made_from) {
+  if (!fs::exists(done) || fs::last_write_time(done) < fs::last_write_time(kScript) ||
+      read_file(done) != made_from) {
     fs::remove(done);
     const fs::path log = dir / "log.txt";
     std::string command = "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONDONTWRITEBYTECODE=1";
-    for (const std::string& argument : {python().string(), kScript.string(), kMiniLm.string(), dir.string(), made_from}) {
+    for (const std::string& argument :
+         {python().string(), kScript.string(), kMiniLm.string(), dir.string(), made_from}) {
       if (!argument.empty()) command += " '" + argument + "'";
     }
     command += " > '" + log.string() + "' 2>&1";
@@ -80,10 +86,12 @@ class Records {
   Records(const fs::path& path, size_t item_size) : bytes_(read_file(path)) {
     for (size_t at = 0; at < bytes_.size();) {
       uint32_t count = 0;
-      if (bytes_.size() - at < sizeof(count)) throw std::runtime_error(path.string() + ": cut short");
+      if (bytes_.size() - at < sizeof(count))
+        throw std::runtime_error(path.string() + ": cut short");
       std::memcpy(&count, bytes_.data() + at, sizeof(count));
       at += sizeof(count);
-      if (bytes_.size() - at < count * item_size) throw std::runtime_error(path.string() + ": cut short");
+      if (bytes_.size() - at < count * item_size)
+        throw std::runtime_error(path.string() + ": cut short");
       records_.emplace_back(bytes_.data() + at, count * item_size);
       at += count * item_size;
     }

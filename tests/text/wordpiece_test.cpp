@@ -18,7 +18,8 @@ using testing::IsEmpty;
 
 std::vector<Vocabulary::Entry> numbered(std::vector<std::string> tokens) {
   std::vector<Vocabulary::Entry> entries;
-  for (std::string& token : tokens) entries.emplace_back(std::move(token), static_cast<int32_t>(entries.size()));
+  for (std::string& token : tokens)
+    entries.emplace_back(std::move(token), static_cast<int32_t>(entries.size()));
   return entries;
 }
 
@@ -76,7 +77,8 @@ TEST(Vocabulary, EqualsPlainSearch) {
     const std::string text = word(12);
     Vocabulary::Match expected{Vocabulary::kAbsent, 0};
     for (size_t length = 1; length <= text.size(); ++length) {
-      if (const auto found = plain.find(text.substr(0, length)); found != plain.end()) expected = {found->second, length};
+      if (const auto found = plain.find(text.substr(0, length)); found != plain.end())
+        expected = {found->second, length};
     }
     const auto match = vocabulary.longest_match(Vocabulary::kRoot, text);
     EXPECT_EQ(match.id, expected.id) << "seed " << seed << ", case " << i;
@@ -85,9 +87,11 @@ TEST(Vocabulary, EqualsPlainSearch) {
 }
 
 TEST(WordPiece, CutsGreedily) {
-  const WordPiece tokenizer(spec_with({"un", "##aff", "##able", "##affable", "runn", "##ing", ",", "a", "##b"}));
+  const WordPiece tokenizer(
+      spec_with({"un", "##aff", "##able", "##affable", "runn", "##ing", ",", "a", "##b"}));
   EXPECT_THAT(encode(tokenizer, "unaffable"), ElementsAre(5, 8));
-  EXPECT_THAT(encode(tokenizer, "unaffab"), ElementsAre(1)) << "a word that does not come out is one [UNK]";
+  EXPECT_THAT(encode(tokenizer, "unaffab"), ElementsAre(1))
+      << "a word that does not come out is one [UNK]";
   EXPECT_THAT(encode(tokenizer, "Running, un"), ElementsAre(9, 10, 11, 5));
   EXPECT_THAT(encode(tokenizer, " \t\n"), IsEmpty());
   EXPECT_THAT(encode(tokenizer, ""), IsEmpty());
@@ -111,7 +115,8 @@ TEST(WordPiece, WordsLongerThanAHundredCharactersAreUnknown) {
   cased.normalizer.lowercase = cased.normalizer.strip_accents = false;
   EXPECT_EQ(encode(tokenizer, repeated("a", 100)).size(), 100u);
   EXPECT_THAT(encode(tokenizer, repeated("a", 101)), ElementsAre(1));
-  EXPECT_EQ(encode(WordPiece(cased), repeated("\u00FC", 100)).size(), 100u) << "characters count, not bytes";
+  EXPECT_EQ(encode(WordPiece(cased), repeated("\u00FC", 100)).size(), 100u)
+      << "characters count, not bytes";
   EXPECT_THAT(encode(tokenizer, repeated("a", 100'000) + " a"), ElementsAre(1, 7));
 }
 
@@ -129,7 +134,8 @@ TEST(WordPiece, AddedTokens) {
                        {.content = "ab", .id = 22, .single_word = true},
                        {.content = "NEW", .id = 23, .normalized = true}};
   const WordPiece tokenizer(spec);
-  EXPECT_THAT(encode(tokenizer, "a<e>x<e>longx"), ElementsAre(5, 20, 6, 21, 6)) << "the longest wins";
+  EXPECT_THAT(encode(tokenizer, "a<e>x<e>longx"), ElementsAre(5, 20, 6, 21, 6))
+      << "the longest wins";
   EXPECT_THAT(encode(tokenizer, "ab xab ab"), ElementsAre(22, 1, 22)) << "single words only";
   EXPECT_THAT(encode(tokenizer, "xNewx"), ElementsAre(6, 23, 6)) << "found in the normalised text";
   EXPECT_EQ(tokenizer.vocab_size(), 24);
@@ -170,7 +176,10 @@ std::string normalized(std::string_view text, const BertNormalizerOptions& optio
 }
 
 TEST(BertNormalizer, CleansText) {
-  EXPECT_EQ(normalized(std::string_view("a\0b\x01\x7F" "c", 6)), "abc");
+  EXPECT_EQ(normalized(std::string_view("a\0b\x01\x7F"
+                                        "c",
+                                        6)),
+            "abc");
   EXPECT_EQ(normalized("a\tb\u00A0c\u2003d\r\n"), "a b c d  ");
   EXPECT_EQ(normalized("a\uFFFDb\u200B\uE000c"), "abc");
   EXPECT_EQ(normalized("\u4E2Dx\U00020000"), " \u4E2D x \U00020000 ");
@@ -181,14 +190,16 @@ TEST(BertNormalizer, LowersEachCharacter) {
   EXPECT_EQ(normalized("\u0130"), "i");
   EXPECT_EQ(normalized("\u0130", {.strip_accents = false}), "i\u0307");
   EXPECT_EQ(normalized("\u00C9t\u00E9 \u1EC7"), "ete e");
-  EXPECT_EQ(normalized("\uA7DC \U00010D50", {.strip_accents = false}), "\u019B \U00010D70") << "Unicode 16";
+  EXPECT_EQ(normalized("\uA7DC \U00010D50", {.strip_accents = false}), "\u019B \U00010D70")
+      << "Unicode 16";
   EXPECT_EQ(normalized("\u00C9", {.strip_accents = false, .lowercase = false}), "\u00C9");
 }
 
 TEST(BertNormalizer, OrdersMarksThatStay) {
   // U+302E (class 224) and U+1D165 (216) are spacing marks: they stay and are sorted.
   EXPECT_EQ(normalized("a\u302E\U0001D165"), "a\U0001D165\u302E");
-  EXPECT_EQ(normalized("a\u302E\x01\U0001D165"), "a\U0001D165\u302E") << "a dropped character does not part them";
+  EXPECT_EQ(normalized("a\u302E\x01\U0001D165"), "a\U0001D165\u302E")
+      << "a dropped character does not part them";
   EXPECT_EQ(normalized("a\u302Eb\U0001D165"), "a\u302Eb\U0001D165");
 }
 
@@ -196,14 +207,23 @@ TEST(BertNormalizer, OrdersMarksThatStay) {
 TEST(BertNormalizer, InvalidUtf8BecomesReplacementCharacters) {
   const BertNormalizerOptions plain{false, false, false, false};
   const std::string r = "\uFFFD";
-  EXPECT_EQ(normalized("a\xFF" "b", plain), "a" + r + "b");
-  EXPECT_EQ(normalized("\xE2\x82" "a", plain), r + "a");
+  EXPECT_EQ(normalized("a\xFF"
+                       "b",
+                       plain),
+            "a" + r + "b");
+  EXPECT_EQ(normalized("\xE2\x82"
+                       "a",
+                       plain),
+            r + "a");
   EXPECT_EQ(normalized("\xF0\x9F\x98", plain), r);
   EXPECT_EQ(normalized("\xC0\x80", plain), r + r);
   EXPECT_EQ(normalized("\xED\xA0\x80", plain), r + r + r) << "a surrogate";
   EXPECT_EQ(normalized("\xF4\x90\x80\x80", plain), r + r + r + r) << "above U+10FFFF";
   EXPECT_EQ(normalized("\xC3", plain), r);
-  EXPECT_EQ(normalized("a\xFF" "b"), "ab") << "clean_text removes it";
+  EXPECT_EQ(normalized("a\xFF"
+                       "b"),
+            "ab")
+      << "clean_text removes it";
 }
 
 }  // namespace

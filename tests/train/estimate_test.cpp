@@ -28,7 +28,8 @@ class TensorBytes {
  private:
   struct Report : c10::MemoryReportingInfoBase {
     int64_t live = 0, peak = 0;
-    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {  // negative: freed
+    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t,
+                           c10::Device) override {  // negative: freed
       live += bytes;
       peak = std::max(peak, live);
     }
@@ -49,7 +50,8 @@ std::vector<Example> examples_of(const SmallBert& bert, int64_t count) {
   std::mt19937 random(1);
   std::vector<Example> out(static_cast<size_t>(count));
   for (Example& example : out) {
-    for (int s = 0; s < 2; ++s) example.segments.push_back(bert.random_text(random, 10 + random() % 50));
+    for (int s = 0; s < 2; ++s)
+      example.segments.push_back(bert.random_text(random, 10 + random() % 50));
     example.label = static_cast<double>(random() % 3);
   }
   return out;
@@ -61,7 +63,8 @@ void run_steps(Model model, const Dataset& dataset, const TrainingConfig& config
   for (int64_t s = 0; s < steps; ++s) {
     std::vector<DeviceBatch> micro_batches;
     for (int64_t i = 0; i < config.accumulation; ++i) {
-      const auto& batch = batches[static_cast<size_t>(s * config.accumulation + i) % batches.size()];
+      const auto& batch =
+          batches[static_cast<size_t>(s * config.accumulation + i) % batches.size()];
       micro_batches.push_back(to_device(pack(dataset, batch, model->pack_plan()), at::kCPU, false));
     }
     step.run(micro_batches, s).item<float>();
@@ -75,8 +78,15 @@ class EstimateMemory : public testing::TestWithParam<Case> {
     config_.batch_size = GetParam().examples;
     config_.accumulation = GetParam().accumulation;
   }
-  SmallBert bert_{{.layers = 4, .hidden = 256, .heads = 8, .intermediate = 1024, .vocab = GetParam().vocab, .positions = 128, .dropout = 0.1}};
-  ModelSpec spec_ = bert_.spec(GetParam().independent_layers, SegmentFormat::kStandalone, GetParam().pooling);
+  SmallBert bert_{{.layers = 4,
+                   .hidden = 256,
+                   .heads = 8,
+                   .intermediate = 1024,
+                   .vocab = GetParam().vocab,
+                   .positions = 128,
+                   .dropout = 0.1}};
+  ModelSpec spec_ =
+      bert_.spec(GetParam().independent_layers, SegmentFormat::kStandalone, GetParam().pooling);
   Dataset dataset_ = bert_.dataset(spec_, examples_of(bert_, GetParam().examples));
   TrainingConfig config_;
 };
@@ -86,14 +96,18 @@ TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   const Model model = bert_.model(spec_, GetParam().dtype);
   const auto examples = epoch_batches(dataset_, config_, 0);
   ASSERT_EQ(examples.size(), 1u);
-  const DeviceBatch batch = to_device(pack(dataset_, examples[0], model->pack_plan()), at::kCPU, false);
+  const DeviceBatch batch =
+      to_device(pack(dataset_, examples[0], model->pack_plan()), at::kCPU, false);
   Model trained = model;
-  const auto loss = [&] { return compute_loss(trained->forward(batch, {.training = true}), batch, spec_, 0); };
+  const auto loss = [&] {
+    return compute_loss(trained->forward(batch, {.training = true}), batch, spec_, 0);
+  };
   loss();  // what is made once and kept is made now
   const TensorBytes bytes;
   const at::Tensor kept = loss();
   const auto estimated = static_cast<double>(estimate_memory(model, dataset_, config_).activations);
-  EXPECT_NEAR(estimated / static_cast<double>(bytes.live()), 1, 0.01) << "left " << bytes.live() << " bytes, estimated " << estimated;
+  EXPECT_NEAR(estimated / static_cast<double>(bytes.live()), 1, 0.01)
+      << "left " << bytes.live() << " bytes, estimated " << estimated;
 }
 
 TEST_P(EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
@@ -102,8 +116,9 @@ TEST_P(EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
   run_steps(model, dataset_, config_, 2);
   const MemoryEstimate estimate = estimate_memory(model, dataset_, config_);
   EXPECT_NEAR(static_cast<double>(estimate.total()) / static_cast<double>(bytes.peak()), 1, 0.1)
-      << "at most " << bytes.peak() << " bytes, estimated " << estimate.total() << ": weights " << estimate.weights << ", moments "
-      << estimate.moments << ", backward " << estimate.backward << " of gradients " << estimate.gradients << " and activations " << estimate.activations;
+      << "at most " << bytes.peak() << " bytes, estimated " << estimate.total() << ": weights "
+      << estimate.weights << ", moments " << estimate.moments << ", backward " << estimate.backward
+      << " of gradients " << estimate.gradients << " and activations " << estimate.activations;
 }
 
 TEST_P(EstimateMemory, WeightsAreTheModelsTensors) {
@@ -113,14 +128,15 @@ TEST_P(EstimateMemory, WeightsAreTheModelsTensors) {
   EXPECT_NEAR(estimated / static_cast<double>(bytes.live()), 1, 0.001);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, EstimateMemory,
-                         testing::Values(Case{"weights", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments},
-                                         Case{"activations", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments},
-                                         Case{"stock", at::kFloat, 8000, 0, 24, 1, Pooling::kMean},
-                                         Case{"split", at::kFloat, 8000, 4, 24, 1, Pooling::kSegments},
-                                         Case{"accumulation", at::kFloat, 8000, 3, 16, 2, Pooling::kCls},
-                                         Case{"bf16", at::kBFloat16, 8000, 2, 32, 1, Pooling::kClsSegments}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, EstimateMemory,
+    testing::Values(Case{"weights", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments},
+                    Case{"activations", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments},
+                    Case{"stock", at::kFloat, 8000, 0, 24, 1, Pooling::kMean},
+                    Case{"split", at::kFloat, 8000, 4, 24, 1, Pooling::kSegments},
+                    Case{"accumulation", at::kFloat, 8000, 3, 16, 2, Pooling::kCls},
+                    Case{"bf16", at::kBFloat16, 8000, 2, 32, 1, Pooling::kClsSegments}),
+    [](const auto& info) { return info.param.name; });
 
 double seconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -131,7 +147,12 @@ double seconds_since(std::chrono::steady_clock::time_point began) {
 TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
   constexpr int64_t kSteps = 20;
   constexpr double kFactor = 2.5;
-  const SmallBert bert({.layers = 4, .hidden = 128, .heads = 4, .intermediate = 512, .vocab = 2000, .positions = 128});
+  const SmallBert bert({.layers = 4,
+                        .hidden = 128,
+                        .heads = 4,
+                        .intermediate = 512,
+                        .vocab = 2000,
+                        .positions = 128});
   const ModelSpec spec = bert.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
   RunInputs inputs;
   inputs.config.training.steps = kSteps;
@@ -140,7 +161,9 @@ TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
   inputs.config.training.evaluate_every = 8;
   inputs.train.dataset.emplace(bert.dataset(spec, examples_of(bert, 8 * 4 * kSteps)));
   inputs.validation.dataset.emplace(bert.dataset(spec, examples_of(bert, 192)));
-  const auto within = [](double estimated, double taken) { return estimated > taken / kFactor && estimated < taken * kFactor; };
+  const auto within = [](double estimated, double taken) {
+    return estimated > taken / kFactor && estimated < taken * kFactor;
+  };
   std::string seen;
   for (int attempt = 0; attempt < 6; ++attempt) {
     const TimeEstimate estimate = measure_time(bert.model(spec, at::kFloat), inputs);
@@ -149,11 +172,15 @@ TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
     run_steps(model, *inputs.train.dataset, inputs.config.training, kSteps);
     const double training = seconds_since(began);
     began = std::chrono::steady_clock::now();
-    for (int64_t e = 0; e < estimate.evaluations + 1; ++e) run_model(model, *inputs.validation.dataset);
+    for (int64_t e = 0; e < estimate.evaluations + 1; ++e)
+      run_model(model, *inputs.validation.dataset);
     const double evaluation = seconds_since(began);
-    seen += std::to_string(estimate.training_seconds) + " for " + std::to_string(training) + " s of steps, " +
-            std::to_string(estimate.evaluation_seconds) + " for " + std::to_string(evaluation) + " s of evaluations; ";
-    if (within(estimate.training_seconds, training) && within(estimate.evaluation_seconds, evaluation)) return;
+    seen += std::to_string(estimate.training_seconds) + " for " + std::to_string(training) +
+            " s of steps, " + std::to_string(estimate.evaluation_seconds) + " for " +
+            std::to_string(evaluation) + " s of evaluations; ";
+    if (within(estimate.training_seconds, training) &&
+        within(estimate.evaluation_seconds, evaluation))
+      return;
   }
   FAIL() << seen;
 }

@@ -25,7 +25,9 @@ class StepGuard {
   StepGuard() {
     current_ = this;
     handle_ = at::addGlobalCallback(
-        at::RecordFunctionCallback(&StepGuard::enter, &StepGuard::leave).needsInputs(true).scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+        at::RecordFunctionCallback(&StepGuard::enter, &StepGuard::leave)
+            .needsInputs(true)
+            .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
   }
   ~StepGuard() {
     at::removeCallback(handle_);
@@ -54,17 +56,29 @@ class StepGuard {
   struct Excuse : at::ObserverContext {};
   // The update's CPU kernel reads the number of updates, which lies on the host there (the CUDA kernel does not); the gradient
   // of a change of dtype names the device that it is on.
-  static inline const std::set<std::string> kExcusesWhatItCalls = {"aten::_fused_adamw_", "ToCopyBackward0"};
+  static inline const std::set<std::string> kExcusesWhatItCalls = {"aten::_fused_adamw_",
+                                                                   "ToCopyBackward0"};
   static inline thread_local int excused_ = 0;
 
   void see(const at::RecordFunction& fn) {
     const std::string name = fn.name();
     operators.insert(name);
-    static const std::set<std::string> kReadsValues = {
-        "aten::item",          "aten::_local_scalar_dense", "aten::is_nonzero",      "aten::equal",
-        "aten::allclose",      "aten::nonzero",             "aten::nonzero_static",  "aten::argwhere",
-        "aten::masked_select", "aten::_unique",             "aten::_unique2",        "aten::unique_dim",
-        "aten::bincount",      "aten::unique_consecutive",  "aten::unique_dim_consecutive", "aten::repeat_interleave"};
+    static const std::set<std::string> kReadsValues = {"aten::item",
+                                                       "aten::_local_scalar_dense",
+                                                       "aten::is_nonzero",
+                                                       "aten::equal",
+                                                       "aten::allclose",
+                                                       "aten::nonzero",
+                                                       "aten::nonzero_static",
+                                                       "aten::argwhere",
+                                                       "aten::masked_select",
+                                                       "aten::_unique",
+                                                       "aten::_unique2",
+                                                       "aten::unique_dim",
+                                                       "aten::bincount",
+                                                       "aten::unique_consecutive",
+                                                       "aten::unique_dim_consecutive",
+                                                       "aten::repeat_interleave"};
     if (kReadsValues.contains(name)) offences.insert(name + " reads values on the host");
     const auto schema = fn.operator_schema();
     if (!schema) return;
@@ -81,7 +95,8 @@ class StepGuard {
       }
       if (value.isList() && name == "aten::index") {
         for (const c10::IValue& index : value.toListRef()) {
-          if (index.isTensor() && index.toTensor().defined() && index.toTensor().scalar_type() == at::kBool) {
+          if (index.isTensor() && index.toTensor().defined() &&
+              index.toTensor().scalar_type() == at::kBool) {
             offences.insert(name + " by a mask reads values on the host");
           }
         }
@@ -126,11 +141,14 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
   spec.head = c.head;
   if (c.head == Head::kRegression) spec.labels.clear();
   Model model = small.model(spec, c.dtype);
-  const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/8));
+  const Dataset dataset =
+      small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/8));
   TrainStep train(model, training_config(), 4);
   std::vector<DeviceBatch> batches;
-  for (const std::vector<int64_t>& indices : {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{4, 5, 6, 7}}) {
-    batches.push_back(to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, c.head == Head::kRegression));
+  for (const std::vector<int64_t>& indices :
+       {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{4, 5, 6, 7}}) {
+    batches.push_back(
+        to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, c.head == Head::kRegression));
   }
   at::Tensor loss;
   {
@@ -138,19 +156,27 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
     for (int64_t step = 0; step < 2; ++step) loss = train.run(batches, step);
     EXPECT_THAT(guard.offences, testing::IsEmpty());
     // It did look: forward, backward and update were seen.
-    EXPECT_THAT(guard.operators, testing::IsSupersetOf({"lait::segment_attention", "lait::segment_attention_backward", "aten::_fused_adamw_"}));
+    EXPECT_THAT(guard.operators,
+                testing::IsSupersetOf({"lait::segment_attention",
+                                       "lait::segment_attention_backward", "aten::_fused_adamw_"}));
   }
   EXPECT_TRUE(std::isfinite(loss.item<double>()));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Schedules, NoSyncTest,
-    testing::Values(StepCase{"stock", 0, SegmentFormat::kPair, Pooling::kCls, Head::kClassifier, at::kFloat},
-                    StepCase{"split", 2, SegmentFormat::kStandalone, Pooling::kClsSegments, Head::kClassifier, at::kFloat},
-                    StepCase{"split_bf16", 2, SegmentFormat::kStandalone, Pooling::kClsSegments, Head::kClassifier, at::kBFloat16},
-                    StepCase{"last_layer_joins", 3, SegmentFormat::kStandalone, Pooling::kClsSegments, Head::kClassifier, at::kFloat},
-                    StepCase{"mean_regression", 1, SegmentFormat::kStandalone, Pooling::kMean, Head::kRegression, at::kFloat},
-                    StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments, Head::kRegression, at::kBFloat16}),
+    testing::Values(StepCase{"stock", 0, SegmentFormat::kPair, Pooling::kCls, Head::kClassifier,
+                             at::kFloat},
+                    StepCase{"split", 2, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                             Head::kClassifier, at::kFloat},
+                    StepCase{"split_bf16", 2, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                             Head::kClassifier, at::kBFloat16},
+                    StepCase{"last_layer_joins", 3, SegmentFormat::kStandalone,
+                             Pooling::kClsSegments, Head::kClassifier, at::kFloat},
+                    StepCase{"mean_regression", 1, SegmentFormat::kStandalone, Pooling::kMean,
+                             Head::kRegression, at::kFloat},
+                    StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments,
+                             Head::kRegression, at::kBFloat16}),
     [](const auto& info) { return std::string(info.param.name); });
 
 // The guard sees each thing that it forbids.
@@ -163,19 +189,27 @@ TEST(StepGuardTest, SeesWhatItForbids) {
   };
   using testing::Contains;
   using testing::IsEmpty;
-  EXPECT_THAT(offences([&] { x.sum().item<float>(); }), Contains("aten::item reads values on the host"));
+  EXPECT_THAT(offences([&] { x.sum().item<float>(); }),
+              Contains("aten::item reads values on the host"));
   EXPECT_THAT(offences([&] { x.nonzero(); }), Contains("aten::nonzero reads values on the host"));
-  EXPECT_THAT(offences([&] { x.masked_select(x > 0); }), Contains("aten::masked_select reads values on the host"));
-  EXPECT_THAT(offences([&] { at::_unique2(x); }), Contains("aten::_unique2 reads values on the host"));
-  EXPECT_THAT(offences([&] { x.index({x > 0}); }), Contains("aten::index by a mask reads values on the host"));
+  EXPECT_THAT(offences([&] { x.masked_select(x > 0); }),
+              Contains("aten::masked_select reads values on the host"));
+  EXPECT_THAT(offences([&] { at::_unique2(x); }),
+              Contains("aten::_unique2 reads values on the host"));
+  EXPECT_THAT(offences([&] { x.index({x > 0}); }),
+              Contains("aten::index by a mask reads values on the host"));
   EXPECT_THAT(offences([&] { at::zeros({4}); }), Contains("aten::zeros without a device"));
-  EXPECT_THAT(offences([&] { at::zeros({4}, at::kFloat); }), Contains("aten::zeros without a device"));
+  EXPECT_THAT(offences([&] { at::zeros({4}, at::kFloat); }),
+              Contains("aten::zeros without a device"));
   EXPECT_THAT(offences([&] { at::arange(4); }), Contains("aten::arange without a device"));
   EXPECT_THAT(offences([&] { at::full({4}, 1.0); }), Contains("aten::full without a device"));
   EXPECT_THAT(offences([&] { at::empty({4}); }), Contains("aten::empty without a device"));
   EXPECT_THAT(offences([&] { x.to(at::Device(at::kMeta)); }), Contains("aten::to to a device"));
-  EXPECT_THAT(offences([&] { at::empty({4}, x.options().device(at::kMeta)).copy_(x); }), Contains("aten::copy_ between devices"));
-  EXPECT_THAT(offences([&] { at::zeros({4}, x.options()) + at::zeros_like(x).to(at::kDouble) * 2.0; }), IsEmpty());
+  EXPECT_THAT(offences([&] { at::empty({4}, x.options().device(at::kMeta)).copy_(x); }),
+              Contains("aten::copy_ between devices"));
+  EXPECT_THAT(
+      offences([&] { at::zeros({4}, x.options()) + at::zeros_like(x).to(at::kDouble) * 2.0; }),
+      IsEmpty());
 }
 
 // A step in which somebody looks at the loss does not pass.
@@ -183,10 +217,12 @@ TEST(StepGuardTest, SeesAnItemInAStep) {
   SmallBert small({.dropout = 0.1});
   const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
   Model model = small.model(spec, at::kFloat);
-  const Dataset dataset = small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/4));
+  const Dataset dataset =
+      small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/4));
   const std::vector<int64_t> indices{0, 1, 2, 3};
   std::vector<DeviceBatch> batches;
-  batches.push_back(to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false));
+  batches.push_back(
+      to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false));
   TrainStep train(model, training_config(), 4);
   StepGuard guard;
   (void)train.run(batches, 0).item<double>();

@@ -43,7 +43,8 @@ double largest_relative(const std::vector<double>& a, const std::vector<double>&
 }
 
 // The losses of our ten steps. `micro_batches` cuts each batch into that many (gradient accumulation).
-std::vector<double> our_losses(const std::filesystem::path& dir, const json& c, const TrainingConfig& config, int64_t micro_batches) {
+std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
+                               const TrainingConfig& config, int64_t micro_batches) {
   ModelSpec spec;
   const int64_t p = c.at("independent_layers");
   spec.stages = {{p, Scope::kSegment}, {kLayers - p, Scope::kExample}};
@@ -77,7 +78,8 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c, 
     const int64_t size = static_cast<int64_t>(indices.size()) / micro_batches;
     for (int64_t m = 0; m < micro_batches; ++m) {
       const std::span part(indices.data() + m * size, size);
-      parts.push_back(to_device(pack(dataset, part, spec.pack_plan()), at::kCPU, /*regression=*/false));
+      parts.push_back(
+          to_device(pack(dataset, part, spec.pack_plan()), at::kCPU, /*regression=*/false));
     }
     losses.push_back(train.run(parts, static_cast<int64_t>(losses.size())).item<double>());
   }
@@ -101,8 +103,11 @@ TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
     ASSERT_EQ(ours.size(), expected.size());
     const double off = largest_relative(ours, expected);
     RecordProperty("largest_relative", std::to_string(off));
-    EXPECT_LE(off, kTolerance) << "ours " << testing::PrintToString(ours) << "\nPyTorch's " << testing::PrintToString(expected);
-    EXPECT_LE(largest_relative(our_losses(dir, c, config, /*micro_batches=*/2), expected), kTolerance) << "accumulated over two micro-batches";
+    EXPECT_LE(off, kTolerance) << "ours " << testing::PrintToString(ours) << "\nPyTorch's "
+                               << testing::PrintToString(expected);
+    EXPECT_LE(largest_relative(our_losses(dir, c, config, /*micro_batches=*/2), expected),
+              kTolerance)
+        << "accumulated over two micro-batches";
     for (const auto& [name, losses] : c.at("mutants").items()) {
       EXPECT_GT(largest_relative(losses.get<std::vector<double>>(), ours), 3 * kTolerance)
           << "the tolerance does not see the broken rule " << name;

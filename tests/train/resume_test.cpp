@@ -16,20 +16,27 @@ class Resume : public TinyRun {
  protected:
   void SetUp() override { write_inputs(96, 20, 0, "steps: 20, log_every: 1"); }
   std::string train(const std::string& run, const std::string& more = "") {
-    return program("lait-train") + " --config " + path("a.yaml") + " --output " + path(run) + " " + more;
+    return program("lait-train") + " --config " + path("a.yaml") + " --output " + path(run) + " " +
+           more;
   }
   // Trains until a line of that step is in the log, and kills.
   std::string killed_at(int step, const std::string& command, const std::string& run) {
-    return command + " & pid=$!; while ! grep -q '\"step\":" + std::to_string(step) + ",' " + path(run + "/metrics.jsonl") +
+    return command + " & pid=$!; while ! grep -q '\"step\":" + std::to_string(step) + ",' " +
+           path(run + "/metrics.jsonl") +
            " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.005; done; kill -9 $pid; wait $pid";
   }
 };
 
 // Dropout is drawn anew for the steps that are done again; the stop is inside an epoch, and behind the last checkpoint.
 TEST_F(Resume, GoesOnBitForBit) {
-  const std::string dropout = "--set model.hidden_dropout=0.1 --set model.attention_dropout=0.1 --set model.classifier_dropout=0.1 ";
-  const std::string often = "--set training.steps=200 --set training.checkpoint_every=7 --set training.evaluate_every=7 ";
-  for (const std::string more : {"", "--set training.precision=bf16", "--set training.accumulation=2", "--set training.batch_by=tokens --set training.batch_size=150"}) {
+  const std::string dropout =
+      "--set model.hidden_dropout=0.1 --set model.attention_dropout=0.1 --set "
+      "model.classifier_dropout=0.1 ";
+  const std::string often =
+      "--set training.steps=200 --set training.checkpoint_every=7 --set training.evaluate_every=7 ";
+  for (const std::string more :
+       {"", "--set training.precision=bf16", "--set training.accumulation=2",
+        "--set training.batch_by=tokens --set training.batch_size=150"}) {
     SCOPED_TRACE(more);
     fs::remove_all(folder_ / "whole");
     fs::remove_all(folder_ / "cut");
@@ -38,7 +45,9 @@ TEST_F(Resume, GoesOnBitForBit) {
     const ShellResult resumed = shell(train("cut", dropout + often + more + " --resume"));
     ASSERT_EQ(resumed.code, 0) << resumed.err;
     EXPECT_THAT(resumed.err, testing::ContainsRegex("resumed at step [1-9]"));
-    for (const char* file : {"checkpoints/step-200/model/model.safetensors", "checkpoints/step-200/optimizer.safetensors", "best/model.safetensors"}) {
+    for (const char* file :
+         {"checkpoints/step-200/model/model.safetensors",
+          "checkpoints/step-200/optimizer.safetensors", "best/model.safetensors"}) {
       EXPECT_EQ(read_file(folder_ / "whole" / file), read_file(folder_ / "cut" / file)) << file;
     }
   }
@@ -55,16 +64,24 @@ TEST_F(Resume, RefusesWhatIsAnotherRunAndChangesNothing) {
     after[".lock"] = before.at(".lock");
     EXPECT_EQ(after, before) << more;
   };
-  expect_refusal("--set training.seed=2 --set training.learning_rate=2e-3", "begun with training.learning_rate, training.seed of other values");
-  expect_refusal("--set model.independent_layers=3", "begun with model.independent_layers of other values");
+  expect_refusal("--set training.seed=2 --set training.learning_rate=2e-3",
+                 "begun with training.learning_rate, training.seed of other values");
+  expect_refusal("--set model.independent_layers=3",
+                 "begun with model.independent_layers of other values");
   expect_refusal("--set training.steps=40", "begun with training.steps of other values");
   expect_refusal("--set training.precision=bf16", "begun with training.precision of other values");
   write_file(folder_ / "other.jsonl", to_text(tiny_lines(3, 96)));
-  expect_refusal("--set data.train=" + path("other.jsonl"), "data.train is not the data that the run was begun with");
+  expect_refusal("--set data.train=" + path("other.jsonl"),
+                 "data.train is not the data that the run was begun with");
   expect_refusal("--set data.validation=" + path("other.jsonl"), "data.validation is not the data");
   // What no result depends on may change, and so may a file's place.
   fs::copy_file(folder_ / "train.jsonl", folder_ / "moved.jsonl");
-  EXPECT_EQ(shell(train("run", "--resume --set output.keep=3 --set training.log_every=5 --set training.threads=2 --set data.train=" + path("moved.jsonl"))).code, 0);
+  EXPECT_EQ(shell(train("run",
+                        "--resume --set output.keep=3 --set training.log_every=5 --set "
+                        "training.threads=2 --set data.train=" +
+                            path("moved.jsonl")))
+                .code,
+            0);
 }
 
 TEST_F(Resume, AutomaticPrecisionOfAnotherMachineIsRefused) {
@@ -76,7 +93,8 @@ TEST_F(Resume, AutomaticPrecisionOfAnotherMachineIsRefused) {
   write_file(state, json.dump());
   const ShellResult result = shell(train("run", "--set training.precision=auto --resume"));
   EXPECT_EQ(result.code, 2);
-  EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would go on in " + here + " (training.precision)"));
+  EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would go on in " + here +
+                                    " (training.precision)"));
 }
 
 TEST_F(Resume, ASweepKeepsWhatWasFinishedWithTheSameConfigOnly) {
@@ -85,12 +103,17 @@ TEST_F(Resume, ASweepKeepsWhatWasFinishedWithTheSameConfigOnly) {
   EXPECT_EQ(shell(train("s", sweep + "--resume")).code, 0);
   const ShellResult changed = shell(train("s", sweep + "--resume --set training.weight_decay=0.1"));
   EXPECT_EQ(changed.code, 2);
-  EXPECT_THAT(changed.err, HasSubstr("training.seed=1: finished already, but with training.weight_decay of other values"));
+  EXPECT_THAT(
+      changed.err,
+      HasSubstr(
+          "training.seed=1: finished already, but with training.weight_decay of other values"));
 }
 
 // A rate that throws the weights away between two lines of the log: what was saved before stays the newest.
 TEST_F(Resume, ALostModelIsNotSaved) {
-  const std::string rate = "--set training.learning_rate=1e38 --set training.warmup=0 --set training.max_grad_norm=0 --set training.log_every=1000 ";
+  const std::string rate =
+      "--set training.learning_rate=1e38 --set training.warmup=0 --set training.max_grad_norm=0 "
+      "--set training.log_every=1000 ";
   const ShellResult lost = shell(train("run", rate + "--set training.checkpoint_every=2"));
   EXPECT_EQ(lost.code, 2) << lost.err;
   EXPECT_THAT(lost.err, HasSubstr("lower training.learning_rate"));
@@ -100,12 +123,16 @@ TEST_F(Resume, ALostModelIsNotSaved) {
 
 // `lait-train … 2>&1 | head -1`: the reader goes, the run stays.
 TEST_F(Resume, NobodyReadingTheProgressStopsNoRun) {
-  const ShellResult result = shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
+  const ShellResult result =
+      shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(read_file(folder_ / "code"), "0\n");
   EXPECT_TRUE(fs::exists(folder_ / "run/report.json"));
   // lait-eval has its report written before it prints.
-  EXPECT_EQ(shell(program("lait-eval") + " --checkpoint " + path("run") + " --split validation --report " + path("report") + " | true").code, 0);
+  EXPECT_EQ(shell(program("lait-eval") + " --checkpoint " + path("run") +
+                  " --split validation --report " + path("report") + " | true")
+                .code,
+            0);
   EXPECT_TRUE(fs::exists(folder_ / "report/report.json"));
 }
 

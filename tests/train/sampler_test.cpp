@@ -56,7 +56,8 @@ TEST(Sampler, BatchesHoldSimilarLengths) {
   double spread = 0;
   const auto batches = epoch_batches(dataset, config, 0);
   for (const auto& batch : batches) {
-    const auto [low, high] = std::ranges::minmax(batch, {}, [&](int64_t i) { return dataset.example_length(i); });
+    const auto [low, high] =
+        std::ranges::minmax(batch, {}, [&](int64_t i) { return dataset.example_length(i); });
     spread += static_cast<double>(dataset.example_length(high) - dataset.example_length(low));
   }
   EXPECT_LT(spread / static_cast<double>(batches.size()), 5);  // of 50
@@ -73,8 +74,10 @@ TEST(Schedule, RisesLinearlyThenFallsToZero) {
 
 TEST(Sweep, ReadsListsAndRanges) {
   EXPECT_EQ(parse_sweep("training.seed=1..3").values, (std::vector<std::string>{"1", "2", "3"}));
-  EXPECT_EQ(parse_sweep("model.pooling=cls,mean").values, (std::vector<std::string>{"cls", "mean"}));
-  for (const char* bad : {"", "=1", "a=", "a=1,,2", "a=1,1", "a=2..1", "a=x..3"}) EXPECT_THROW(parse_sweep(bad), std::runtime_error) << bad;
+  EXPECT_EQ(parse_sweep("model.pooling=cls,mean").values,
+            (std::vector<std::string>{"cls", "mean"}));
+  for (const char* bad : {"", "=1", "a=", "a=1,,2", "a=1,1", "a=2..1", "a=x..3"})
+    EXPECT_THROW(parse_sweep(bad), std::runtime_error) << bad;
 }
 
 }  // namespace

@@ -18,13 +18,17 @@ class TinyRun : public testing::Test {
     write_checkpoint(folder_ / "model");
     write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, train)));
     write_file(folder_ / "validation.jsonl", to_text(tiny_lines(2, validation)));
-    std::string data = "train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl");
+    std::string data =
+        "train: " + path("train.jsonl") + ", validation: " + path("validation.jsonl");
     if (test > 0) {
       write_file(folder_ / "test.jsonl", to_text(tiny_lines(3, test)));
       data += ", test: " + path("test.jsonl");
     }
-    write_file(folder_ / "a.yaml", "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\ndata: {" + data +
-                                       "}\ntraining: {batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, " + training + "}\n");
+    write_file(
+        folder_ / "a.yaml",
+        "task: jsonl\nmodel: {path: " + path("model") + ", independent_layers: 2}\ndata: {" + data +
+            "}\ntraining: {batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, " +
+            training + "}\n");
   }
   std::string path(const std::string& name) { return (folder_ / name).string(); }
   static std::string program(const std::string& name) { return LAIT_BUILD_DIR "/bin/" + name; }

@@ -28,13 +28,15 @@ class Trouble : public TinyRun {
     std::FILE* pipe = ::popen(("{ " + command + "; } 2>&1").c_str(), "r");
     Result result{-1, ""};
     char buffer[4096];
-    while (const size_t got = std::fread(buffer, 1, sizeof(buffer), pipe)) result.text.append(buffer, got);
+    while (const size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
+      result.text.append(buffer, got);
     const int status = ::pclose(pipe);
     if (WIFEXITED(status)) result.code = WEXITSTATUS(status);
     return result;
   }
   std::string train(const fs::path& run, const std::string& more = "") {
-    return program("lait-train") + " --config '" + path("a.yaml") + "' --output '" + run.string() + "' " + more;
+    return program("lait-train") + " --config '" + path("a.yaml") + "' --output '" + run.string() +
+           "' " + more;
   }
   static std::string last_line(const std::string& text) {
     const size_t end = text.find_last_not_of('\n');
@@ -57,7 +59,8 @@ TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
   write_file(run / "config.yaml", config);
   fs::remove(run / "report.json");
   const auto saved = contents(run / "checkpoints/step-4");
-  for (const size_t leave : {0, 4, 64, 600, 1200}) {  // KiB: config.yaml, the log, best/, weights, moments
+  for (const size_t leave :
+       {0, 4, 64, 600, 1200}) {  // KiB: config.yaml, the log, best/, weights, moments
     disk.fill(leave);
     result = shell(train(run, "--resume"));
     disk.free();
@@ -66,7 +69,8 @@ TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
     EXPECT_THAT(message, HasSubstr("lait-train: " + run.string())) << leave;
     EXPECT_THAT(message, HasSubstr("cannot write: " + disk.reason())) << leave;
     ASSERT_EQ(contents(run / "checkpoints/step-4"), saved) << leave;
-    for (const auto& entry : fs::recursive_directory_iterator(run)) EXPECT_NE(entry.path().extension(), ".writing") << entry.path();
+    for (const auto& entry : fs::recursive_directory_iterator(run))
+      EXPECT_NE(entry.path().extension(), ".writing") << entry.path();
   }
   EXPECT_THAT(result.text, HasSubstr("step-4 is whole: go on with --resume"));
   result = shell(train(run, "--resume"));
@@ -84,8 +88,11 @@ TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
   SmallDisk disk(1024);
   const std::string checkpoint = path("model"), data = path("validation.jsonl");
   write_file(folder_ / "in.jsonl", to_text(tiny_lines(3, 2000)));
-  const std::string eval = program("lait-eval") + " --checkpoint " + checkpoint + " --data " + data + " --report '" + (disk / "report").string() + "'";
-  const std::string predict = program("lait-predict") + " --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output '" + (disk / "p.jsonl").string() + "'";
+  const std::string eval = program("lait-eval") + " --checkpoint " + checkpoint + " --data " +
+                           data + " --report '" + (disk / "report").string() + "'";
+  const std::string predict = program("lait-predict") + " --checkpoint " + checkpoint +
+                              " --input " + path("in.jsonl") + " --output '" +
+                              (disk / "p.jsonl").string() + "'";
   ASSERT_EQ(shell(eval).code, 0);
   ASSERT_EQ(shell(predict).code, 0);
   const auto before = contents(disk.path());
@@ -99,7 +106,8 @@ TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
   }
   disk.free();
   EXPECT_EQ(contents(disk.path()), before);
-  const Result direct = shell(program("lait-predict") + " --checkpoint " + checkpoint + " --input " + path("in.jsonl") + " --output /dev/full");
+  const Result direct = shell(program("lait-predict") + " --checkpoint " + checkpoint +
+                              " --input " + path("in.jsonl") + " --output /dev/full");
   EXPECT_EQ(direct.code, 2);
   EXPECT_THAT(direct.text, HasSubstr("/dev/full: cannot write: No space left on device"));
 }
@@ -121,39 +129,61 @@ TEST_F(Trouble, LostPermission) {
 
 TEST_F(Trouble, ARunDirectoryThatVanishes) {
   const std::string run = path("run");
-  const Result result = shell(train(run, "--set training.epochs=2000 --set training.evaluate_every=1000000 --set training.checkpoint_every=1000000") +
-                              " & pid=$!; while ! [ -s " + run + "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; mv " + run + " " + run + ".moved; wait $pid");
+  const Result result =
+      shell(train(run,
+                  "--set training.epochs=2000 --set training.evaluate_every=1000000 --set "
+                  "training.checkpoint_every=1000000") +
+            " & pid=$!; while ! [ -s " + run +
+            "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; mv " + run + " " +
+            run + ".moved; wait $pid");
   EXPECT_EQ(result.code, 2) << result.text;
-  EXPECT_THAT(last_line(result.text), HasSubstr("lait-train: " + run + "/metrics.jsonl: cannot write: No such file or directory; the folder is gone"));
+  EXPECT_THAT(
+      last_line(result.text),
+      HasSubstr("lait-train: " + run +
+                "/metrics.jsonl: cannot write: No such file or directory; the folder is gone"));
   EXPECT_FALSE(fs::exists(run));
 }
 
 // While a run trains, no other touches its folder; the lock of one that was killed is in nobody's way.
 TEST_F(Trouble, TheSecondRunInAFolderIsRefused) {
-  const std::string run = path("run"), slow = "--set training.epochs=4000 ";  // still there when the second one comes
+  const std::string run = path("run"),
+                    slow = "--set training.epochs=4000 ";  // still there when the second one comes
   for (const char* how : {"", "--resume", "--overwrite"}) {
-    const Result second = shell("rm -rf " + run + "; " + train(run, slow) + " >/dev/null 2>&1 & pid=$!; while ! [ -s " + run +
-                                "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; " + train(run, how) + "; code=$?; cat " + run + "/.lock; kill -9 $pid; wait $pid; exit $code");
+    const Result second = shell(
+        "rm -rf " + run + "; " + train(run, slow) + " >/dev/null 2>&1 & pid=$!; while ! [ -s " +
+        run + "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; " + train(run, how) +
+        "; code=$?; cat " + run + "/.lock; kill -9 $pid; wait $pid; exit $code");
     EXPECT_EQ(second.code, 2) << second.text;
     const std::string owner = read_file(folder_ / "run/.lock");
     EXPECT_THAT(owner, testing::MatchesRegex("pid [0-9]+ on .+"));
-    EXPECT_THAT(second.text, HasSubstr(run + ": another process is training into this folder (" + owner + "); wait for it or stop it")) << how;
+    EXPECT_THAT(second.text, HasSubstr(run + ": another process is training into this folder (" +
+                                       owner + "); wait for it or stop it"))
+        << how;
   }
-  EXPECT_EQ(shell(train(run, "--overwrite --set training.steps=1")).code, 0) << "the lock of a process that was killed";
+  EXPECT_EQ(shell(train(run, "--overwrite --set training.steps=1")).code, 0)
+      << "the lock of a process that was killed";
 }
 
 // kill -9 can leave an unfinished folder, half a line and lines of steps that no checkpoint knows; none is in the way.
 TEST_F(Trouble, AResumeAfterKill9EndsAsIfNothingHadBeen) {
-  const std::string run = path("run"), more = "--set training.epochs=100 --set training.evaluate_every=50 --set training.checkpoint_every=50 ";
+  const std::string run = path("run"),
+                    more =
+                        "--set training.epochs=100 --set training.evaluate_every=50 --set "
+                        "training.checkpoint_every=50 ";
   ASSERT_EQ(shell(train(folder_ / "undisturbed", more)).code, 0);
-  const Result killed = shell(train(run, more) + " & pid=$!; while ! grep -q '\"step\":120' " + run + "/metrics.jsonl 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.01; done; kill -9 $pid; wait $pid");
+  const Result killed =
+      shell(train(run, more) + " & pid=$!; while ! grep -q '\"step\":120' " + run +
+            "/metrics.jsonl 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.01; done; kill -9 "
+            "$pid; wait $pid");
   ASSERT_EQ(killed.code, 137) << killed.text;
   fs::create_directories(folder_ / "run/best.writing");
   std::ofstream(folder_ / "run/metrics.jsonl", std::ios::app) << R"({"step": 999, "spl)";
   const Result resumed = shell(train(run, more + "--resume"));
   ASSERT_EQ(resumed.code, 0) << resumed.text;
   EXPECT_THAT(resumed.text, HasSubstr("resumed at step "));
-  for (const char* file : {"checkpoints/step-400/model/model.safetensors", "checkpoints/step-400/optimizer.safetensors", "best/model.safetensors"}) {
+  for (const char* file :
+       {"checkpoints/step-400/model/model.safetensors",
+        "checkpoints/step-400/optimizer.safetensors", "best/model.safetensors"}) {
     EXPECT_EQ(read_file(folder_ / "run" / file), read_file(folder_ / "undisturbed" / file)) << file;
   }
   EXPECT_FALSE(fs::exists(folder_ / "run/best.writing"));
@@ -171,7 +201,10 @@ TEST_F(Trouble, AResumeAfterKill9EndsAsIfNothingHadBeen) {
 
 TEST_F(Trouble, KilledBeforeItsFirstCheckpointItBeginsAnew) {
   const std::string run = path("run");
-  const Result killed = shell(train(run, "--set training.steps=4000 --set training.checkpoint_every=100000") + " & pid=$!; while ! [ -s " + run + "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; kill -9 $pid; wait $pid");
+  const Result killed = shell(
+      train(run, "--set training.steps=4000 --set training.checkpoint_every=100000") +
+      " & pid=$!; while ! [ -s " + run +
+      "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; kill -9 $pid; wait $pid");
   ASSERT_EQ(killed.code, 137) << killed.text;
   ASSERT_EQ(shell(train(run, "--resume")).code, 0);
   ASSERT_EQ(shell(train(folder_ / "whole")).code, 0);
@@ -208,31 +241,38 @@ TEST_F(Trouble, DamagedCheckpointsAreNamed) {
   state["total_steps"] = 17;
   expect("state.json", state.dump(), "the run is of 17 steps, config and data now make 16");
   expect("optimizer.safetensors", "short", "expected at least 8 bytes");
-  expect("model/model.safetensors", read_file(checkpoint / "model/model.safetensors").substr(0, 1000), "model.safetensors");
+  expect("model/model.safetensors",
+         read_file(checkpoint / "model/model.safetensors").substr(0, 1000), "model.safetensors");
 }
 
 // A lait.yaml, a tokenizer or a config.json of another model beside the weights.
 TEST_F(Trouble, FilesThatDoNotBelongTogether) {
-  auto expect = [&](const std::string& file, const std::string& from, const std::string& to, const std::string& message) {
+  auto expect = [&](const std::string& file, const std::string& from, const std::string& to,
+                    const std::string& message) {
     const std::string whole = read_file(folder_ / "model" / file);
     std::string changed = whole;
     ASSERT_NE(changed.find(from), std::string::npos) << file << " has no " << from;
     changed.replace(changed.find(from), from.size(), to);
     write_file(folder_ / "model" / file, changed);
-    const Result result = shell("echo '{\"segments\": [\"am\", \"bn\"]}' | " + program("lait-predict") + " --input - --checkpoint " + path("model"));
+    const Result result =
+        shell("echo '{\"segments\": [\"am\", \"bn\"]}' | " + program("lait-predict") +
+              " --input - --checkpoint " + path("model"));
     EXPECT_EQ(result.code, 2) << result.text;
     EXPECT_THAT(result.text, HasSubstr(message));
     EXPECT_THAT(result.text, Not(HasSubstr("Exception raised")));
     write_file(folder_ / "model" / file, whole);
   };
   expect("lait.yaml", "num_layers: 4", "num_layers: 3", "expected a schedule of 4 layers, got 3");
-  expect("lait.yaml", "max_segment_tokens: 256", "max_segment_tokens: 257", "max_segment_tokens: expected at most the model's 256 positions, got 257");
+  expect("lait.yaml", "max_segment_tokens: 256", "max_segment_tokens: 257",
+         "max_segment_tokens: expected at most the model's 256 positions, got 257");
   expect("lait.yaml", "- refutes", "- refutes\n  - more", "classifier.weight (expected [4,");
   expect("lait.yaml", "- refutes", "- neutral", "expected each label once");
   expect("lait.yaml", "labels:", "labels: &a", "an anchor (&name)");
   expect("lait.yaml", "pooling: cls_segments", "pooling: cls", "classifier.weight (expected");
-  expect("config.json", "\"intermediate_size\": 128", "\"intermediate_size\": 200000", "expected weights of about");
-  expect("config.json", "\"vocab_size\": 200", "\"vocab_size\": 100", "expected a tokenizer of at most 100 tokens (vocab_size of config.json), got 200");
+  expect("config.json", "\"intermediate_size\": 128", "\"intermediate_size\": 200000",
+         "expected weights of about");
+  expect("config.json", "\"vocab_size\": 200", "\"vocab_size\": 100",
+         "expected a tokenizer of at most 100 tokens (vocab_size of config.json), got 200");
 }
 
 }  // namespace

@@ -25,46 +25,69 @@ struct Writer {
 
 const std::string kText(40000, 't');
 
-void save_in_run(const fs::path& dir, int version, void (*save)(const RunDirectory& run, const std::function<void(const fs::path&)>& fill)) {
+void save_in_run(const fs::path& dir, int version,
+                 void (*save)(const RunDirectory& run,
+                              const std::function<void(const fs::path&)>& fill)) {
   if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
   const RunDirectory run(dir, IfExists::kResume);
-  save(run, [&](const fs::path& folder) { write_file(folder / "weights", kText + std::to_string(version)); });
+  save(run, [&](const fs::path& folder) {
+    write_file(folder / "weights", kText + std::to_string(version));
+  });
 }
 
 const Writer kWriters[] = {
-    {"WriteFile", [](const fs::path& dir, int version) { write_file(dir / "deep/file", kText + std::to_string(version)); }},
-    {"WriteFiles", [](const fs::path& dir, int version) {
+    {"WriteFile",
+     [](const fs::path& dir, int version) {
+       write_file(dir / "deep/file", kText + std::to_string(version));
+     }},
+    {"WriteFiles",
+     [](const fs::path& dir, int version) {
        const std::string text = kText + std::to_string(version), small = std::to_string(version);
        write_files({{dir / "small", small}, {dir / "large", text}});
      }},
-    {"Safetensors", [](const fs::path& dir, int version) { write_safetensors(dir / "a.safetensors", {{"x", at::full({10000}, version)}}); }},
-    {"Checkpoint", [](const fs::path& dir, int version) { write_checkpoint(dir / "checkpoint", {.independent_layers = version}); }},
-    {"WordNet", [](const fs::path& dir, int version) {
+    {"Safetensors",
+     [](const fs::path& dir, int version) {
+       write_safetensors(dir / "a.safetensors", {{"x", at::full({10000}, version)}});
+     }},
+    {"Checkpoint",
+     [](const fs::path& dir, int version) {
+       write_checkpoint(dir / "checkpoint", {.independent_layers = version});
+     }},
+    {"WordNet",
+     [](const fs::path& dir, int version) {
        WordnetSplits splits;
        splits.train = {{kText, "it is a kind of thing", version == 1, "1", true, true}};
        splits.validation = splits.test = splits.train;
        write_wordnet_examples(splits, dir / "wordnet");
      }},
-    {"Report", [](const fs::path& dir, int version) {
+    {"Report",
+     [](const fs::path& dir, int version) {
        Evaluation row;
        row.names = {std::string(4000, 'c'), "sick", "test"};
        row.independent_layers = version;
        row.metrics = {{"accuracy", {0.5, 0.4, 0.6}}};
        write_report(std::vector<Evaluation>(10, row), dir / "report");
      }},
-    {"RunConfig", [](const fs::path& dir, int version) {
+    {"RunConfig",
+     [](const fs::path& dir, int version) {
        if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
        RunDirectory(dir, IfExists::kResume).write_config(kText + std::to_string(version));
      }},
-    {"RunMetrics", [](const fs::path& dir, int version) {
+    {"RunMetrics",
+     [](const fs::path& dir, int version) {
        if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
        RunDirectory(dir, IfExists::kResume).append_metrics({{"step", version}, {"text", kText}});
      }},
-    {"RunCheckpoint", [](const fs::path& dir, int version) {
-       save_in_run(dir, version, [](const RunDirectory& run, const auto& fill) { run.save_checkpoint(20, 1, fill); });
+    {"RunCheckpoint",
+     [](const fs::path& dir, int version) {
+       save_in_run(dir, version, [](const RunDirectory& run, const auto& fill) {
+         run.save_checkpoint(20, 1, fill);
+       });
      }},
-    {"RunBest", [](const fs::path& dir, int version) {
-       save_in_run(dir, version, [](const RunDirectory& run, const auto& fill) { run.save_best(fill); });
+    {"RunBest",
+     [](const fs::path& dir, int version) {
+       save_in_run(dir, version,
+                   [](const RunDirectory& run, const auto& fill) { run.save_best(fill); });
      }},
 };
 
@@ -112,7 +135,8 @@ TEST_P(Writers, LostPermission) {
     const ReadOnly read_only(dir);
     const NoPowers no_powers;
     const std::string message = write_error(GetParam(), dir, 2);
-    if (std::string(GetParam().name) == "RunMetrics") return;  // its file is there and may be appended to
+    if (std::string(GetParam().name) == "RunMetrics")
+      return;  // its file is there and may be appended to
     EXPECT_THAT(message, HasSubstr(dir.string()));
     EXPECT_THAT(message, HasSubstr("Permission denied; give yourself the permission"));
   }
@@ -121,7 +145,8 @@ TEST_P(Writers, LostPermission) {
   EXPECT_NE(state_of(dir), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Writers, testing::ValuesIn(kWriters), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, Writers, testing::ValuesIn(kWriters),
+                         [](const auto& info) { return info.param.name; });
 
 // A run directory that is removed under a run is not made anew: what was in it is not there any more.
 TEST(RunDirectory, ThatVanishesIsAnError) {
@@ -130,7 +155,11 @@ TEST(RunDirectory, ThatVanishesIsAnError) {
   run.write_config("a run");
   fs::remove_all(folder / "run");
   auto fill = [](const fs::path& dir) { write_file(dir / "weights", "w"); };
-  const std::vector<std::function<void()>> writes{[&] { run.append_metrics({{"step", 1}}); }, [&] { run.save_checkpoint(1, 1, fill); }, [&] { run.save_best(fill); }};
+  const std::vector<std::function<void()>> writes{[&] {
+                                                    run.append_metrics({{"step", 1}});
+                                                  },
+                                                  [&] { run.save_checkpoint(1, 1, fill); },
+                                                  [&] { run.save_best(fill); }};
   for (const auto& write : writes) {
     try {
       write();

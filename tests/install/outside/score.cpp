@@ -1,4 +1,5 @@
 #include <eval/predictor.h>
+
 #include <iostream>
 
 int main(int argc, char** argv) {
