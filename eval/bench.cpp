@@ -39,8 +39,9 @@ std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& ru
   double total = 0;
   for (size_t turn = 0; turn < min_repeats || (total < most && turn < kMaxRepeats); ++turn) {
     for (size_t i = 0; i < runs.size(); ++i) {
-      timings[i].repeats.push_back(milliseconds(runs[i]));
-      total += timings[i].repeats.back();
+      const size_t next = (turn + i) % runs.size();
+      timings[next].repeats.push_back(milliseconds(runs[next]));
+      total += timings[next].repeats.back();
     }
   }
   for (Timing& timing : timings) {

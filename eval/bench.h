@@ -15,8 +15,8 @@ struct Timing {  // milliseconds
 // Runs once to warm up, then at least `min_repeats` times and until `max_milliseconds` are spent, at most 50 times.
 Timing measure(const std::function<void()>& run, double max_milliseconds = 2000,
                size_t min_repeats = 5);
-// The same for several things that are compared: they take turns, so that what changes on the machine meets all of them.
-// `max_milliseconds` is each one's share.
+// The same for several things that are compared: they take turns, so that what changes on the machine meets all of them, and
+// another one begins each turn. `max_milliseconds` for each of them, in one pot.
 std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& runs,
                                     double max_milliseconds, size_t min_repeats);
 // How many times faster `ours` is than `peer`, the median over their turns.

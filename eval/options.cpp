@@ -29,7 +29,7 @@ E parse(const std::string& text) {
 
 void ModelOptions::add_to(CLI::App& app) {
   app.add_option("--precision", precision_name,
-                 "what is computed in; auto: bf16 where the hardware has it")
+                 "what is computed in; auto: bf16 where it is multiplied faster")
       ->check(CLI::IsMember(names<Precision>()))
       ->capture_default_str();
   app.add_option("--device", device_name, "where to run")

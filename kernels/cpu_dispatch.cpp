@@ -71,7 +71,10 @@ bool supported(Isa isa) {
   return false;
 }
 
-bool fast_bf16_products() { return supported(Isa::kAvx512Bf16) && !__builtin_cpu_is("intel"); }
+bool fast_bf16_products() {
+  return supported(Isa::kAvx512Bf16) &&
+         (!__builtin_cpu_is("intel") || __builtin_cpu_is("cooperlake"));
+}
 
 Isa choose_isa(const char* forced) {
   constexpr Isa kAll[] = {Isa::kAvx512Bf16, Isa::kAvx512, Isa::kAvx2, Isa::kGeneric};

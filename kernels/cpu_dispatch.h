@@ -9,9 +9,9 @@ namespace lait::kernels::cpu {
 
 enum class Isa { kGeneric, kAvx2, kAvx512, kAvx512Bf16 };
 bool supported(Isa isa);  // by this CPU
-// Whether this CPU has AVX-512-BF16 and gains by it. Intel's cores do not: Emerald Rapids starts 0.5 vdpbf16ps a cycle, and
-// 2 multiply-adds of floats, which are twice as many FLOPs (measured; its fast bfloat16 is AMX). AMD's Zen 4 starts one of
-// either (by its documents).
+// Whether this CPU has AVX-512-BF16 and gains by it. Measured: Emerald Rapids starts 0.5 vdpbf16ps a cycle, and 2
+// multiply-adds of floats, which are twice as many FLOPs (its fast bfloat16 is AMX); so it is taken to be with Intel's
+// other CPUs that have AMX. By their documents Zen 4 and Cooper Lake gain.
 bool fast_bf16_products();
 // The set of that name; null or empty: the best for this CPU. Throws std::invalid_argument on another name, or on a set that
 // the CPU lacks.

@@ -5,6 +5,7 @@
 //   dV += P' dO     dK += dS' Q     dQ = dS K                                     (' transposed)
 // The rows of P are summed again: divided by that, they lose the rounding of lse. Where bfloat16 is
 // multiplied in pairs, P and dS are rounded to it. Equals reference::segment_attention_backward.
+#include "kernels/segment_attention_prefetch.h"
 #include "kernels/segment_attention_scores.h"
 
 namespace lait::kernels::cpu::LAIT_ISA {
@@ -110,7 +111,8 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     }
     return;
   }
-  prefetch_next_unit<T>(p, t);
+  if (!bias_grad)
+    prefetch_next_unit<T>(p, t);  // else the next task is this head's of the next unit
   Diagonals diagonals(p, t);
   Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
@@ -144,7 +146,7 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     }
     multiply_keys<O>(t, rows, dim, q, kt, b.scores);
     multiply_keys<O>(t, rows, dim, dout, vt, b.ds);
-    prefetch_next_head<T>(p, t, begin, rows);
+    if (!bias_grad) prefetch_next_head<T>(p, t, begin, rows);
     softmax_backward(p, t, diagonals, lse, b);
     auto add_transposed = [&](const float* a, const Scalar* down, float* to) {
       const Product<O> product{t.n,       dim / kVector,   (rows + O::kDepth - 1) / O::kDepth,

@@ -10,6 +10,7 @@
 // Every element is summed in the order of keys or dims, whatever the blocks of queries. Where
 // bfloat16 is multiplied in pairs, P is rounded to it before its row is divided by its sum. Equals
 // reference::segment_attention_forward.
+#include "kernels/segment_attention_prefetch.h"
 #include "kernels/segment_attention_scores.h"
 
 namespace lait::kernels::cpu::LAIT_ISA {
@@ -18,10 +19,11 @@ namespace {
 constexpr int64_t kFewQueries = 4;  // so few do not repay a copy of the values
 
 // What is taken from a row's scores before their exponentials, which must not overflow: the first key's where no other is
-// much larger, so that most rows need no maximum; else the maximum; 0 where that is minus infinity. `most`: the scores'
-// maximum, lane by lane.
+// much larger, so that most rows need not look for their maximum; else that; 0 where it is minus infinity. `most`: the
+// scores' maximum, lane by lane.
 float reference_score(float first, Vec most) {
-  constexpr float kNear = 60;  // e^60 times 2^31 keys is finite
+  // A difference of scores is rounded at its own size, so that of 8 costs the largest weight four more ulp than one of 0.
+  constexpr float kNear = 8;
   static_assert(kNear <= kMostExponent);
   if (all_at_most(most - first, kNear)) return first;
   const float max = max_of_lanes(most);

@@ -147,10 +147,19 @@ inline Vec sum_lanes(Vec* rows) {
     return rows[0];
   }
 }
+// Lane i of the result is lane i ^ S of v.
+template <int S, int... kLane>
+inline Vec swapped(Vec v, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(v, v, (kLane ^ S)...);
+}
+template <int S = kVector / 2>
 inline float max_of_lanes(Vec v) {
-  float max = v[0];
-  for (int i = 1; i < kVector; ++i) max = v[i] > max ? v[i] : max;
-  return max;
+  if constexpr (S > 0) {
+    return max_of_lanes<S / 2>(
+        maximum(v, swapped<S>(v, std::make_integer_sequence<int, kVector>{})));
+  } else {
+    return v[0];
+  }
 }
 
 // Whether every lane is at most `limit`; a NaN is not.

@@ -88,7 +88,7 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
 }
 
 // What a layer's backward holds beside what is saved, at its widest: in the FFN's second product, where the norm's input is
-// freed already, the gradients of its rows and of GELU's output, and the weight's. In bf16 without hardware for it (ops.h) the
+// freed already, the gradients of its rows and of GELU's output, and the weight's. In bf16 multiplied in float (ops.h) the
 // product's operands and result are there in float, too.
 int64_t working_bytes(int64_t rows, const Model& model) {
   const int64_t width = model->config.hidden_size, inner = model->config.intermediate_size;

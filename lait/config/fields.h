@@ -71,7 +71,7 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.label_smoothing", c.training.label_smoothing, kBelowOne,
           "of the cross entropy");
   v.field("training.precision", c.training.precision, kAny,
-          "auto: bf16 where the hardware multiplies it, else fp32");
+          "auto: bf16 where it is multiplied faster than fp32, else fp32");
   v.field("training.device", c.training.device, kAny, "auto, cpu or cuda");
   v.field("training.threads", c.training.threads, Limits{.min = 0, .max = 4096}, "0: all cores");
   v.field("training.seed", c.training.seed, Limits{.min = 0}, "of everything random");

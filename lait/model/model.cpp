@@ -6,8 +6,10 @@
 #include <ATen/ops/nll_loss.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
+#include "kernels/cpu_dispatch.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/model/checkpoint_tensors.h"
@@ -15,6 +17,20 @@
 
 namespace lait {
 namespace fs = std::filesystem;
+namespace {
+
+// The row law (lait/ops/linear.cpp) on Intel's CPUs: where there are few rows MKL splits the depth of a product among threads,
+// and a row's sum gets another order than in a large batch. Its strict mode does not, and is as fast; AMD's CPUs lack it and
+// do not need it. MKL reads the variable at its first product, so a program that has models sets it before its main.
+[[maybe_unused]] const bool kStrictProducts = [] {
+  using namespace kernels::cpu;
+  __builtin_cpu_init();
+  if (!__builtin_cpu_is("intel") || !supported(Isa::kAvx2)) return false;
+  const char* mode = supported(Isa::kAvx512) ? "AVX512,STRICT" : "AVX2,STRICT";
+  return setenv("MKL_CBWR", mode, /*overwrite=*/0) == 0;
+}();
+
+}  // namespace
 
 PackPlan ModelSpec::pack_plan() const {
   return {.stages = stages, .format = format, .pooling = pooling};

@@ -1,15 +1,13 @@
 // y = x W^T + b on float leaves and their shadows in the compute dtype: the one product of the model.
 //
-// Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN's bf16 and, in its
-// strict mode, MKL). Where a CPU does not multiply bf16 faster than float, the bf16 product runs in float on the bf16 values
+// Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN's bf16 without AMX and
+// for MKL, on Intel's CPUs in its strict mode: lait/model/model.cpp). Where a CPU does not multiply bf16 faster than float, the bf16 product runs in float on the bf16 values
 // and rounds once, as the hardware path does.
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
-
-#include <cstdlib>
 
 #include "kernels/cpu_dispatch.h"
 #include "kernels/row_multiple.h"
@@ -22,16 +20,6 @@ using at::Tensor;
 using kernels::kRowMultiple;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// On Intel's CPUs MKL splits the depth of a product among threads where there are few rows, and a row's sum has another
-// order than in a large batch. Its strict mode (which AMD's CPUs lack and do not need) does not, and is as fast. MKL reads
-// the variable at its first product, so it is set when this library is loaded.
-[[maybe_unused]] const bool kStrictProducts = [] {
-  __builtin_cpu_init();
-  if (!__builtin_cpu_is("intel")) return false;
-  return setenv("MKL_CBWR", __builtin_cpu_supports("avx512f") ? "AVX512,STRICT" : "AVX2,STRICT",
-                /*overwrite=*/0) == 0;
-}();
 
 // Whether the product must be done in float and rounded.
 bool in_float(const Tensor& x) {

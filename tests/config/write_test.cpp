@@ -150,8 +150,9 @@ TEST(ConfigReference, NamesEveryKey) {
     EXPECT_THAT("\n" + text, HasSubstr("\n" + name + ": "));
   EXPECT_THAT(text, HasSubstr("\nmodel.hidden_dropout: instead of the checkpoint's; a number of at "
                               "least 0 and below 1\n"));
-  EXPECT_THAT(text, HasSubstr("\ntraining.precision: auto: bf16 where the hardware multiplies it, "
-                              "else fp32; one of {auto, bf16, fp32} (default auto)\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\ntraining.precision: auto: bf16 where it is multiplied faster than fp32, "
+                        "else fp32; one of {auto, bf16, fp32} (default auto)\n"));
 }
 
 }  // namespace

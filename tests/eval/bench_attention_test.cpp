@@ -31,16 +31,19 @@ TEST(Bench, WhatIsComparedTakesTurns) {
   std::string order;
   const auto timings =
       measure_in_turn({[&] { order += 'a'; }, [&] { order += 'b'; }}, /*max_milliseconds=*/0, 3);
-  EXPECT_EQ(order, "abababab");  // the first turn warms up
+  EXPECT_EQ(order,
+            "ab"
+            "ab"
+            "ba"
+            "ab");  // the first turn warms up
   ASSERT_EQ(timings.size(), 2);
   EXPECT_EQ(timings[1].repeats.size(), 3);
 }
 
 // A slow time on the machine that meets both in a turn changes nothing.
 TEST(Bench, RatiosAreTakenTurnByTurn) {
-  const Timing ours{.median = 2, .repeats = {1, 2, 40}}, peer{.median = 6, .repeats = {3, 6, 120}};
+  const Timing ours{.median = 10, .repeats = {1, 10, 10}}, peer{.median = 3, .repeats = {3, 30, 3}};
   EXPECT_DOUBLE_EQ(times_faster(ours, peer), 3);
-  EXPECT_DOUBLE_EQ(times_faster({.repeats = {1, 1, 1}}, {.repeats = {2, 50, 3}}), 3);
 }
 
 TEST(BenchAttention, WritesARowForEachImplementation) {
@@ -55,7 +58,7 @@ TEST(BenchAttention, WritesARowForEachImplementation) {
     EXPECT_GE(row.at("repeats"), 3);
     if (row.at("impl") == "lait") {
       EXPECT_GT(row.at("ratio_to").at("padded"), 0.0);
-      EXPECT_GT(row.at("ratio_to").at("gemm"), 0.0);
+      EXPECT_GT(row.at("of_gemm"), 0.0);
     }
   }
   EXPECT_EQ(impls, (std::map<std::string, int>{{"tiny segments lait", 2},

@@ -39,6 +39,13 @@ TEST(Bf16Pairs, DenormalNumbersAreZeros) {
   EXPECT_EQ(add_products(0, 0x1p-86f, 0x1p-40f, 0, 0), 0x1p-126f);
 }
 
+// 133 * 205 = 27265 units of 2^-152, below the smallest normal float: half an ulp of the sum and one unit, which a product
+// rounded by itself would lose.
+TEST(Bf16Pairs, ProductsAreNotRounded) {
+  EXPECT_EQ(add_products(0x1p-121f, 0, 0, 133 * 0x1p-76f, 205 * 0x1p-76f),
+            0x1p-121f + (27265 / 256 + 1) * 0x1p-144f);
+}
+
 TEST(Bf16Pairs, RoundsToNearestEven) {
   auto round = [](float x) { return round_to_bf16(broadcast(x))[5]; };
   EXPECT_EQ(round(1 + 0x1p-8f), bits_of(1));

@@ -90,6 +90,11 @@ inline void expect_close(const Problem& p, const Result& got, const Result& exac
                ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) /
                                             8),  // of all queries, of either sign
                mean_error);
+  EXPECT_LE(largest_error("dbias", got.dbias, exact.dbias),
+            4 * largest_error("dbias", peer.dbias, exact.dbias) +
+                ulp(std::max(largest_dp, largest(exact.dbias)), accumulator(dtype)) +
+                ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) / 8))
+      << "a single bucket";
 }
 
 }  // namespace lait::kernels::testing

@@ -66,6 +66,15 @@ inline void expect_place_changes_no_bit(const Problem& p, uint64_t seed, const F
   const Reordered r = reorder(p, seed, static_cast<int>(seed % 5));
   const Result original = run(p, forward, backward), moved = run(r.problem, forward, backward);
   expect_same_units("out", r, p, moved.out, original.out, true);
+  for (size_t i = 0; i < r.order.size(); ++i) {
+    const int64_t u = static_cast<int64_t>(r.order[i]), m = p.q_offsets[u + 1] - p.q_offsets[u];
+    for (int64_t h = 0; h < p.heads; ++h) {
+      const auto from = original.lse.begin() + h * p.q_rows + p.q_offsets[u];
+      EXPECT_TRUE(std::equal(from, from + m,
+                             moved.lse.begin() + h * r.problem.q_rows + r.problem.q_offsets[i]))
+          << "lse of unit " << u;
+    }
+  }
   expect_same_units("dq", r, p, moved.dq, original.dq, true);
   expect_same_units("dk", r, p, moved.dk, original.dk, false);
   expect_same_units("dv", r, p, moved.dv, original.dv, false);

@@ -63,10 +63,11 @@ TEST_P(SegmentAttentionLaws, ThreadsChangeNoBit) {
 // Asking only for the first row of each unit gives the bits that asking for all rows gives there.
 TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
   for (const IsaKernels& isa : supported_isas()) {
-    for (float dropout : {0.f, 0.2f}) {
-      SCOPED_TRACE(::testing::Message() << isa.name << " dropout " << dropout << " seed " << kSeed);
+    for (const auto& [bias, dropout] : {std::pair{false, 0.f}, {true, 0.f}, {true, 0.2f}}) {
+      SCOPED_TRACE(::testing::Message()
+                   << isa.name << " bias " << bias << " dropout " << dropout << " seed " << kSeed);
       const Problem all = make_problem(GetParam(), 2, 64, {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}},
-                                       {.name = "all", .bias = true, .dropout = dropout}, kSeed);
+                                       {.name = "all", .bias = bias, .dropout = dropout}, kSeed);
       Problem first = all;
       const int64_t width = all.heads * all.dim;
       first.q.clear();

@@ -34,8 +34,33 @@ INSTANTIATE_TEST_SUITE_P(, SegmentAttention, rungs(), rung_name);
 TEST(SegmentAttentionExtremes, LargeScores) {
   for (DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     SCOPED_TRACE(name(dtype));
-    Problem p = make_problem(dtype, 1, 32, {"one", {40}}, variants()[0], kSeed);
+    Problem p = make_problem(dtype, 1, 32, {"some", {3, 12, 40, 100}}, variants()[0], kSeed);
     for (double& x : p.q) x = rounded(x * 60, dtype);
+    check_all_isas(p);
+  }
+}
+
+// The first key's score far below all others, or far above: it is what softmax compares the others with.
+TEST(SegmentAttentionExtremes, FirstKeyUnlikeTheOthers) {
+  for (DType dtype : {DType::kFloat32, DType::kBfloat16}) {
+    for (double score : {-50., -7., 7., 50.}) {
+      SCOPED_TRACE(::testing::Message() << name(dtype) << " score " << score);
+      Problem p = make_problem(dtype, 1, 32, {"some", {3, 12, 40, 100}}, variants()[0], kSeed);
+      for (size_t row = 0; row < static_cast<size_t>(p.q_rows); ++row)
+        p.q[row * 32] = rounded(4, dtype);
+      for (size_t u = 0; u + 1 < p.k_offsets.size(); ++u)
+        p.k[static_cast<size_t>(p.k_offsets[u]) * 32] =
+            rounded(score / (4 * static_cast<double>(p.scale)), dtype);
+      check_all_isas(p);
+    }
+  }
+}
+
+TEST(SegmentAttentionExtremes, ScaleMayBeNegativeOrZero) {
+  for (float scale : {-0.2f, 0.f}) {
+    SCOPED_TRACE(scale);
+    Problem p = make_problem(DType::kFloat32, 1, 32, {"some", {3, 12, 100}}, variants()[0], kSeed);
+    p.scale = scale;
     check_all_isas(p);
   }
 }
