@@ -43,7 +43,8 @@ int bench_tokenizer(const std::filesystem::path& model_dir, const std::filesyste
               static_cast<double>(num_bytes) / 1e6, num_tokens);
   std::printf(
       "lait  %.1f MB/s  %.2f million tokens/s  (median of %zu; %.2f ms, p10 %.2f, p90 %.2f)\n",
-      megabytes_per_s, tokens_per_s / 1e6, timing.repeats, timing.median, timing.p10, timing.p90);
+      megabytes_per_s, tokens_per_s / 1e6, timing.repeats.size(), timing.median, timing.p10,
+      timing.p90);
   nlohmann::json row = bench_row("tokenizer", text_file.filename().string(), "lait", timing);
   row.update({{"lines", lines.size()},
               {"bytes", num_bytes},

@@ -169,7 +169,8 @@ std::string panel_script(const PlotPanel& panel, size_t index, double top, doubl
          "segments'\n";
 }
 
-// A file in memory, so that a full disk cannot cut what gnuplot reads and writes.
+// A file in memory, so that a full disk cannot cut what gnuplot reads and writes. Throws std::runtime_error where there is
+// none to be had (a limit on the size of files counts for it, too).
 class MemoryFile {
  public:
   explicit MemoryFile(const std::string& content = "")
@@ -213,7 +214,10 @@ Plot run_gnuplot(const std::string& script) {
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return {.svg = "", .problem = "gnuplot failed: " + messages.content()};
-  return {.svg = output.content(), .problem = ""};
+  std::string svg = output.content();
+  if (svg.find("</svg>") == std::string::npos)
+    return {.svg = "", .problem = "gnuplot's picture was cut short: " + messages.content()};
+  return {.svg = std::move(svg), .problem = ""};
 }
 
 }  // namespace
@@ -257,6 +261,12 @@ std::string plot_script(const std::vector<PlotPanel>& panels) {
   return out + "unset multiplot\n";
 }
 
-Plot draw_plot(const std::vector<PlotPanel>& panels) { return run_gnuplot(plot_script(panels)); }
+Plot draw_plot(const std::vector<PlotPanel>& panels) {
+  try {
+    return run_gnuplot(plot_script(panels));
+  } catch (const std::runtime_error& error) {
+    return {.svg = "", .problem = error.what()};
+  }
+}
 
 }  // namespace lait
