@@ -11,18 +11,20 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tests/base/temporary_folder.h"
 
 namespace lait {
 
-// A tmpfs of its own where this process may mount one; else a folder, and filling it limits the size of files instead
-// (the same path through the program, with another reason).
+// A tmpfs of its own where this process may mount one; else, or where that is wanted, a folder, and filling it limits the
+// size of files instead (the same path through the program, with another reason).
 class SmallDisk {
  public:
-  explicit SmallDisk(size_t kib) {
-    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0,
-                       ("size=" + std::to_string(kib) + "k").c_str()) == 0;
+  enum class Kind { kTmpfs, kLimit };
+  explicit SmallDisk(size_t kib, Kind kind = Kind::kTmpfs) {
+    mounted_ = kind == Kind::kTmpfs && ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0,
+                                               ("size=" + std::to_string(kib) + "k").c_str()) == 0;
     std::signal(SIGXFSZ, SIG_IGN);
   }
   ~SmallDisk() {
@@ -54,6 +56,10 @@ class SmallDisk {
   void free() {
     std::filesystem::remove(folder_ / kFiller);
     if (!mounted_) limit(RLIM_INFINITY);
+  }
+  // How much to leave in tests: with a limit each file has that room for itself, and small ones fit.
+  std::vector<size_t> rooms() const {
+    return mounted_ ? std::vector<size_t>{0, 4, 16, 32} : std::vector<size_t>{0};
   }
   std::string reason() const { return mounted_ ? "No space left on device" : "File too large"; }
 

@@ -85,27 +85,29 @@ TEST_F(Trouble, AFullDiskUnderTheScreensTextStopsNoRun) {
 }
 
 TEST_F(Trouble, ReportsAndPredictionsOnAFullDiskKeepTheOldOnes) {
-  SmallDisk disk(1024);
   const std::string checkpoint = path("model"), data = path("validation.jsonl");
   write_file(folder_ / "in.jsonl", to_text(tiny_lines(3, 2000)));
-  const std::string eval = program("lait-eval") + " --checkpoint " + checkpoint + " --data " +
-                           data + " --report '" + (disk / "report").string() + "'";
-  const std::string predict = program("lait-predict") + " --checkpoint " + checkpoint +
-                              " --input " + path("in.jsonl") + " --output '" +
-                              (disk / "p.jsonl").string() + "'";
-  ASSERT_EQ(shell(eval).code, 0);
-  ASSERT_EQ(shell(predict).code, 0);
-  const auto before = contents(disk.path());
-  EXPECT_TRUE(before.contains("report/report.json"));
-  disk.fill(0);
-  for (const std::string& command : {eval, predict}) {
-    const Result result = shell(command);
-    EXPECT_EQ(result.code, 2) << command;
-    EXPECT_THAT(last_line(result.text), HasSubstr(disk.path().string()));
-    EXPECT_THAT(last_line(result.text), HasSubstr("cannot write: " + disk.reason()));
+  for (const auto kind : {SmallDisk::Kind::kTmpfs, SmallDisk::Kind::kLimit}) {
+    SmallDisk disk(1024, kind);
+    const std::string eval = program("lait-eval") + " --checkpoint " + checkpoint + " --data " +
+                             data + " --report '" + (disk / "report").string() + "'";
+    const std::string predict = program("lait-predict") + " --checkpoint " + checkpoint +
+                                " --input " + path("in.jsonl") + " --output '" +
+                                (disk / "p.jsonl").string() + "'";
+    ASSERT_EQ(shell(eval).code, 0);
+    ASSERT_EQ(shell(predict).code, 0);
+    const auto before = contents(disk.path());
+    EXPECT_TRUE(before.contains("report/report.json"));
+    disk.fill(0);
+    for (const std::string& command : {eval, predict}) {
+      const Result result = shell(command);
+      EXPECT_EQ(result.code, 2) << command;
+      EXPECT_THAT(last_line(result.text), HasSubstr(disk.path().string()));
+      EXPECT_THAT(last_line(result.text), HasSubstr("cannot write: " + disk.reason()));
+    }
+    disk.free();
+    EXPECT_EQ(contents(disk.path()), before);
   }
-  disk.free();
-  EXPECT_EQ(contents(disk.path()), before);
   const Result direct = shell(program("lait-predict") + " --checkpoint " + checkpoint +
                               " --input " + path("in.jsonl") + " --output /dev/full");
   EXPECT_EQ(direct.code, 2);

@@ -110,20 +110,22 @@ std::string write_error(const Writer& writer, const fs::path& dir, int version) 
 }
 
 TEST_P(Writers, FullDisk) {
-  SmallDisk disk(8192);
-  const fs::path dir = disk / "dir";
-  GetParam().write(dir, 1);
-  const auto before = state_of(dir);
-  for (const size_t leave : {0, 4, 16, 32}) {  // KiB
-    disk.fill(leave);
-    const std::string message = write_error(GetParam(), dir, 2);
-    disk.free();
-    EXPECT_THAT(message, HasSubstr(dir.string())) << leave;
-    EXPECT_THAT(message, HasSubstr(disk.reason())) << leave;
-    ASSERT_EQ(state_of(dir), before) << leave << ": " << message;
+  for (const auto kind : {SmallDisk::Kind::kTmpfs, SmallDisk::Kind::kLimit}) {
+    SmallDisk disk(8192, kind);
+    const fs::path dir = disk / "dir";
+    GetParam().write(dir, 1);
+    const auto before = state_of(dir);
+    for (const size_t leave : disk.rooms()) {  // KiB
+      disk.fill(leave);
+      const std::string message = write_error(GetParam(), dir, 2);
+      disk.free();
+      EXPECT_THAT(message, HasSubstr(dir.string())) << leave;
+      EXPECT_THAT(message, HasSubstr(disk.reason())) << leave;
+      ASSERT_EQ(state_of(dir), before) << leave << ": " << message;
+    }
+    GetParam().write(dir, 2);
+    EXPECT_NE(state_of(dir), before);
   }
-  GetParam().write(dir, 2);
-  EXPECT_NE(state_of(dir), before);
 }
 
 TEST_P(Writers, LostPermission) {
