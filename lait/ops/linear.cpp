@@ -1,8 +1,8 @@
 // y = x W^T + b on float leaves and their shadows in the compute dtype: the one product of the model.
 //
 // Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN's bf16 without AMX and
-// for MKL, on Intel's CPUs in its strict mode: lait/model/model.cpp). Where a CPU does not multiply bf16 faster than float, the bf16 product runs in float on the bf16 values
-// and rounds once, as the hardware path does.
+// for MKL, on Intel's CPUs in its strict mode: lait/model/model.cpp). Where a CPU does not multiply bf16 faster than float, the
+// bf16 product runs in float on the bf16 values and rounds once, as the hardware path does.
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>

@@ -1,4 +1,4 @@
-// The tasks' readers: native formats, what they refuse and how they say it, and the counts of the real files.
+// The tasks' readers: native formats, and the counts of the real files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -6,44 +6,12 @@
 #include <cstdlib>
 
 #include "lait/data/labels.h"
-#include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/files.h"
-#include "tests/base/temporary_folder.h"
+#include "tests/data/read_task.h"
 
 namespace lait {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-
-class Tasks : public testing::Test {
- protected:
-  std::string write(const std::string& name, const std::string& text) {
-    write_file(folder_ / name, text);
-    return (folder_ / name).string();
-  }
-  std::vector<Example> read(const std::string& task, const std::string& file,
-                            const ReadOptions& options = {}) {
-    std::vector<Example> out;
-    counts_ = {};
-    find_task(task).read(file, options, out, counts_);
-    return out;
-  }
-  void expect_error(const std::string& task, const std::string& text, const std::string& message) {
-    const std::string file = write("bad", text);
-    try {
-      read(task, file);
-      ADD_FAILURE() << "expected an error for " << text.substr(0, 80);
-    } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), HasSubstr(message));
-      EXPECT_THAT(error.what(), HasSubstr(file));
-    }
-  }
-
-  TemporaryFolder folder_;
-  ReadCounts counts_;
-};
 
 TEST_F(Tasks, SickTakesQuotesAsText) {
   const auto examples = read(
@@ -197,88 +165,6 @@ TEST_F(Tasks, GzipIsReadDirectly) {
   gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
   gzclose(file);
   EXPECT_EQ(read("jsonl", path).size(), 1u);
-}
-
-TEST_F(Tasks, MistakesAreNamedWithTheirLine) {
-  expect_error("sick", "", "expected examples, got an empty file");
-  expect_error("sick", "pair_ID\tsentence_A\n",
-               ":1: expected a tab-separated header with the column sentence_B");
-  expect_error(
-      "sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n",
-      ":3: expected 4 tab-separated columns, got 3; mend the line or set data.skip_bad_lines");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tMAYBE\n",
-               ":2: expected a label of {ENTAILMENT, NEUTRAL, CONTRADICTION}, got 'MAYBE'");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n",
-               ":1: expected text in the field \"hypothesis\", got number");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\"}\n",
-               ":1: expected the field \"label\", got none");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 3}\n",
-               "expected a label index from 0 to 2, got 3");
-  expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"\"}\n",
-               ":1: expected a label of {entailment, neutral, contradiction}, got ''");
-  expect_error("snli", "sentence1\tsentence2\tgold_label\np\th\t\n",
-               ":2: expected a label of {entailment, neutral, contradiction}, got ''");
-  expect_error("jsonl", "{\"segments\": [], \"label\": 1}\n",
-               ":1: expected \"segments\": a list of at least one text");
-  expect_error("jsonl",
-               "{\"segments\": [\"a\"], \"label\": 1}\n{\"segments\": [\"a\"], \"lable\": 1}\n",
-               ":2: expected the fields segments, label, groups and id, got 'lable'");
-  expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n",
-               "each the one before or one more");
-  expect_error("jsonl", "[1]\n", ":1: expected a JSON object, got '[1]'");
-  expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n",
-               "expected JSON of at most 64 levels, got more");
-  expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n",
-               ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n",
-               "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n",
-               ":1: expected a JSON object, got '");
-  expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n",
-               ":1: expected JSON, got a NUL byte at byte 32");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1, \"label\": 2}\n",
-               ":1: expected each key once, got 'label' twice");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n",
-               ":1: expected JSON, got a number that is too large");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n",
-               ":1: expected the field \"label\", got none or an empty one");
-  expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n",
-               ":1: expected text or a number in the field \"label\", got array");
-  expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n",
-               ":1: expected texts in \"segments\", got number");
-  expect_error("jsonl", "\n\n", ": expected examples, got none");
-  expect_error("mnli", "\n\n", ": expected examples, got an empty file");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",
-               ": expected examples, got none");
-  expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n",
-               ":1: expected a tab-separated header with the column sentence_A once");
-  expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n",
-               ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
-  expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n",
-               ":1: expected 2 segments, got 1");
-  try {
-    find_task("snil");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(),
-                 "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, "
-                 "jsonl}, got 'snil' (did you mean snli?)");
-  }
-}
-
-TEST_F(Tasks, BadLinesAreToleratedUpToTheBudgetAndCounted) {
-  const std::string file = write("j", "x\n{\"segments\": [\"a\"], \"label\": 1}\ny\n");
-  EXPECT_EQ(read("jsonl", file, {.skip_bad_lines = 2}).size(), 1u);
-  EXPECT_EQ(counts_.bad_lines, 2);
-  try {
-    read("jsonl", file, {.skip_bad_lines = 1});
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_EQ(std::string(error.what()),
-              file +
-                  ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise "
-                  "data.skip_bad_lines (now used up)");
-  }
 }
 
 TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {

@@ -159,5 +159,20 @@ TEST(Help, BashCompletesTheOptionsOfEveryPage) {
   }
 }
 
+TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
+  auto complete = [&](const std::string& words) {
+    return output_of("bash -c 'source \"" LAIT_SOURCE_DIR
+                     "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
+                     words +
+                     "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"'");
+  };
+  EXPECT_EQ(complete("lait-train --con"), "--config\n");
+  EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
+  EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
+  EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
+  EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file
+}
+
 }  // namespace
 }  // namespace lait

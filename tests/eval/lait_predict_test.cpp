@@ -1,4 +1,4 @@
-// lait-eval and lait-predict as a user runs them: exit codes, messages, files, pipes.
+// lait-predict as a user runs it: exit codes, messages, files, pipes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -7,14 +7,11 @@
 
 #include <chrono>
 #include <cmath>
-#include <sstream>
 #include <thread>
 
 #include "eval/metrics.h"
 #include "eval/predictor.h"
-#include "tests/base/shell.h"
-#include "tests/base/temporary_folder.h"
-#include "tests/eval/tiny_checkpoint.h"
+#include "tests/eval/programs.h"
 
 namespace lait {
 namespace {
@@ -24,35 +21,9 @@ using testing::HasSubstr;
 using testing::Not;
 
 using Result = ShellResult;
+using PredictProgram = Programs;
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-class Programs : public testing::Test {
- protected:
-  // A command line of the shell, in the folder of the programs.
-  Result run(const std::string& command) {
-    return shell("cd '" LAIT_BUILD_DIR "/bin' && { " + command + "; }", folder_.path());
-  }
-  std::string path(const std::string& name) { return (folder_ / name).string(); }
-  std::string write(const std::string& name, const std::string& text) {
-    write_file(folder_ / name, text);
-    return path(name);
-  }
-  std::string predict(const std::string& checkpoint, const std::string& input,
-                      const std::string& more = "") {
-    return "./lait-predict --precision fp32 --checkpoint '" + checkpoint + "' --input '" + input +
-           "' " + more;
-  }
-
-  TemporaryFolder folder_;
-};
-
-TEST_F(Programs, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
+TEST_F(PredictProgram, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
   const std::string checkpoint =
       write_checkpoint(folder_ / "c", {.independent_layers = 2}).string();
   const auto lines = tiny_lines(3, 150);
@@ -90,7 +61,7 @@ TEST_F(Programs, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
   EXPECT_EQ(small.out, "");
 }
 
-TEST_F(Programs, PredictRegressionGivesScores) {
+TEST_F(PredictProgram, PredictRegressionGivesScores) {
   const std::string checkpoint =
       write_checkpoint(folder_ / "c", {.head = Head::kRegression}).string();
   const Result result =
@@ -101,7 +72,7 @@ TEST_F(Programs, PredictRegressionGivesScores) {
   EXPECT_TRUE(json.at("score").is_number());
 }
 
-TEST_F(Programs, PredictNamesABadLineAndWritesNothingHalf) {
+TEST_F(PredictProgram, PredictNamesABadLineAndWritesNothingHalf) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const std::string good = "{\"segments\": [\"am\", \"bn\"]}\n";
   const std::string input =
@@ -117,7 +88,7 @@ TEST_F(Programs, PredictNamesABadLineAndWritesNothingHalf) {
   EXPECT_FALSE(fs::exists(folder_ / "out.jsonl.writing"));
 }
 
-TEST_F(Programs, PredictNamesALineThatIsTooLongAfterTheLinesBeforeIt) {
+TEST_F(PredictProgram, PredictNamesALineThatIsTooLongAfterTheLinesBeforeIt) {
   const std::string checkpoint =
       write_checkpoint(folder_ / "c", {.max_tokens = 4, .on_overflow = OnOverflow::kError})
           .string();
@@ -138,7 +109,7 @@ TEST_F(Programs, PredictNamesALineThatIsTooLongAfterTheLinesBeforeIt) {
   EXPECT_EQ(lines_of(run(predict(checkpoint, input)).out).size(), 4u);
 }
 
-TEST_F(Programs, PredictionsThatAreNotFiniteAreNone) {
+TEST_F(PredictProgram, PredictionsThatAreNotFiniteAreNone) {
   const std::string checkpoint =
       write_checkpoint(folder_ / "c", {.classifier_bias = std::nan("")}).string();
   const std::string input =
@@ -158,7 +129,7 @@ TEST_F(Programs, PredictionsThatAreNotFiniteAreNone) {
               HasSubstr("expected finite logits, got NaN or infinity for 1 of 1 examples"));
 }
 
-TEST_F(Programs, PredictRefusesWhatTheTaskDoesNotHave) {
+TEST_F(PredictProgram, PredictRefusesWhatTheTaskDoesNotHave) {
   const std::string checkpoint = write_checkpoint(folder_ / "c", {.task = "mnli"}).string();
   const Result segments = run("echo '{\"segments\": [\"am\"]}' | " + predict(checkpoint, "-"));
   EXPECT_EQ(segments.code, 2);
@@ -183,7 +154,7 @@ TEST_F(Programs, PredictRefusesWhatTheTaskDoesNotHave) {
   EXPECT_THAT(device.err, HasSubstr("tpu"));
 }
 
-TEST_F(Programs, AReaderThatLeavesIsNoError) {
+TEST_F(PredictProgram, AReaderThatLeavesIsNoError) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const std::string input = write("in.jsonl", to_text(tiny_lines(4, 3000)));
   const Result result = run(predict(checkpoint, input, "--batch-size 4 | head -n 1"));
@@ -192,7 +163,7 @@ TEST_F(Programs, AReaderThatLeavesIsNoError) {
   EXPECT_EQ(lines_of(result.out).size(), 1u);
 }
 
-TEST_F(Programs, PredictInterruptedLeavesNothing) {
+TEST_F(PredictProgram, PredictInterruptedLeavesNothing) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string(),
                     output = path("out.jsonl");
   int pipe_ends[2];
@@ -218,112 +189,6 @@ TEST_F(Programs, PredictInterruptedLeavesNothing) {
   EXPECT_EQ(WEXITSTATUS(status), 143);
   EXPECT_FALSE(fs::exists(output));
   EXPECT_FALSE(fs::exists(output + ".writing"));
-}
-
-TEST_F(Programs, EvalOfASweepReportsEveryRunAgainstP0) {
-  const auto lines = tiny_lines(6, 90);
-  const std::string test = write("test.jsonl", to_text(lines)),
-                    validation = write("validation.jsonl", to_text(tiny_lines(7, 20)));
-  for (int64_t p : {3, 0}) {
-    write_run(folder_ / "sweep" / ("model.independent_layers=" + std::to_string(p)),
-              {.independent_layers = p, .max_tokens = 10}, {validation}, {test});
-  }
-  const std::string report = path("report");
-  const Result result = run("./lait-eval --precision fp32 --checkpoint '" + path("sweep") +
-                            "' --report '" + report + "'");
-  ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("jsonl, test: 90 examples"));
-  EXPECT_THAT(result.out, HasSubstr("independent_layers=3"));
-  EXPECT_THAT(result.out, HasSubstr("distinct segments were truncated"));
-  EXPECT_THAT(result.out + result.err, Not(HasSubstr("\033")));
-  const auto json = nlohmann::json::parse(read_file(fs::path(report) / "report.json"));
-  ASSERT_EQ(json.size(), 2u);
-  EXPECT_EQ(json[0].at("independent_layers"), 0);
-  EXPECT_EQ(json[1].at("independent_layers"), 3);
-  EXPECT_TRUE(json[1].contains("difference_to_p0"));
-  // The same labels as prediction's.
-  const Result predicted = run(predict(path("sweep/model.independent_layers=3"), test));
-  ASSERT_EQ(predicted.code, 0) << predicted.err;
-  int right = 0;
-  const auto out = lines_of(predicted.out);
-  for (size_t i = 0; i < out.size(); ++i)
-    right += nlohmann::json::parse(out[i]).at("label") == lines[i]["label"];
-  EXPECT_DOUBLE_EQ(json[1].at("metrics").at("accuracy").at("value"), right / 90.0);
-  // --quiet leaves out progress, and neither results nor what was truncated.
-  const Result quiet =
-      run("./lait-eval --quiet --precision fp32 --checkpoint '" + path("sweep") + "'");
-  EXPECT_THAT(quiet.out, HasSubstr("distinct segments were truncated"));
-  EXPECT_EQ(quiet.err, "");
-  const Result quiet_prediction =
-      run(predict(path("sweep/model.independent_layers=3"), test, "--quiet"));
-  EXPECT_EQ(quiet_prediction.out, predicted.out);
-  EXPECT_THAT(quiet_prediction.err,
-              HasSubstr("segments were longer than the checkpoint takes and were truncated"));
-  // A report would replace a run's own.
-  const std::string one = path("sweep/model.independent_layers=3");
-  const Result into_run = run("./lait-eval --checkpoint '" + one + "' --report '" + one + "'");
-  EXPECT_EQ(into_run.code, 2);
-  EXPECT_THAT(into_run.err, HasSubstr("--report: expected a folder for the report alone, got " +
-                                      one + ", a run directory"));
-  // The other split, and a folder of runs where one checkpoint is needed.
-  const Result on_validation =
-      run("./lait-eval --checkpoint '" + path("sweep") + "' --split validation");
-  EXPECT_THAT(on_validation.out, HasSubstr("jsonl, validation: 20 examples"));
-  const Result many = run(predict(path("sweep"), test));
-  EXPECT_EQ(many.code, 2);
-  EXPECT_THAT(many.err, HasSubstr("expected one checkpoint, got a folder of 2 runs; name one"));
-}
-
-TEST_F(Programs, EvalAtOtherIndependentLayers) {
-  const std::string checkpoint =
-      write_checkpoint(folder_ / "c", {.independent_layers = 2}).string();
-  const std::string data = write("data.jsonl", to_text(tiny_lines(8, 40)));
-  const Result result = run("./lait-eval --checkpoint '" + checkpoint + "' --data '" + data +
-                            "' --independent-layers 0,2,4 --report '" + path("r") + "'");
-  ASSERT_EQ(result.code, 0) << result.err;
-  const auto json = nlohmann::json::parse(read_file(folder_ / "r" / "report.json"));
-  ASSERT_EQ(json.size(), 3u);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(json[i].at("independent_layers"), 2 * i);
-  EXPECT_EQ(json[0].at("split"), data);
-}
-
-TEST_F(Programs, EvalSaysWhatIsMissing) {
-  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
-  const Result no_data = run("./lait-eval --checkpoint '" + checkpoint + "'");
-  EXPECT_EQ(no_data.code, 2);
-  EXPECT_THAT(no_data.err, HasSubstr("name the data with --data FILE"));
-  write_run(folder_ / "run", {}, {}, {path("gone.jsonl")});
-  const Result gone = run("./lait-eval --checkpoint '" + path("run") + "'");
-  EXPECT_EQ(gone.code, 2);
-  EXPECT_THAT(gone.err, HasSubstr("gone.jsonl, which is not there as seen from "));
-  const std::string strange =
-      write("strange.jsonl", "{\"segments\": [\"am\"], \"label\": \"maybe\"}\n");
-  const Result label =
-      run("./lait-eval --checkpoint '" + checkpoint + "' --data '" + strange + "'");
-  EXPECT_EQ(label.code, 2);
-  EXPECT_THAT(
-      label.err,
-      HasSubstr(
-          "expected one of the training data's labels {entails, neutral, refutes}, got 'maybe'"));
-  fs::create_directories(folder_ / "nothing");
-  const Result nothing = run("./lait-eval --checkpoint '" + path("nothing") + "'");
-  EXPECT_EQ(nothing.code, 2);
-  EXPECT_THAT(nothing.err, HasSubstr("or a folder of run directories, got an empty folder"));
-}
-
-TEST_F(Programs, BashCompletesOptionsConfigsAndSubcommands) {
-  auto complete = [&](const std::string& words) {
-    return run("bash -c 'source \"" LAIT_SOURCE_DIR
-               "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
-               words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"'")
-        .out;
-  };
-  EXPECT_EQ(complete("lait-train --con"), "--config\n");
-  EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
-  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
-  EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
-  EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
-  EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file
 }
 
 }  // namespace

@@ -1,0 +1,41 @@
+// What the tests of the tasks' readers share: files in a folder of their own, read by a task, and the mistakes it names.
+#pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lait/data/task.h"
+#include "lait/error.h"
+#include "lait/files.h"
+#include "tests/base/temporary_folder.h"
+
+namespace lait {
+
+class Tasks : public testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& text) {
+    write_file(folder_ / name, text);
+    return (folder_ / name).string();
+  }
+  std::vector<Example> read(const std::string& task, const std::string& file,
+                            const ReadOptions& options = {}) {
+    std::vector<Example> out;
+    counts_ = {};
+    find_task(task).read(file, options, out, counts_);
+    return out;
+  }
+  void expect_error(const std::string& task, const std::string& text, const std::string& message) {
+    const std::string file = write("bad", text);
+    try {
+      read(task, file);
+      ADD_FAILURE() << "expected an error for " << text.substr(0, 80);
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(message));
+      EXPECT_THAT(error.what(), testing::HasSubstr(file));
+    }
+  }
+
+  TemporaryFolder folder_;
+  ReadCounts counts_;
+};
+
+}  // namespace lait
