@@ -50,7 +50,7 @@ class EvaluationProgress {
 
  private:
   // A line that is drawn anew must not be longer than the terminal's.
-  static std::string terminal_line(std::string text) {
+  static std::string terminal_line(const std::string& text) {
     constexpr size_t kPercent = 6;
     const auto width = terminal_width(STDERR_FILENO);
     return redraws_lines() && width ? keep_end(text, std::max(*width, 2 * kPercent) - kPercent)
@@ -153,6 +153,7 @@ int main(int argc, char** argv) {
       }
     }
     std::vector<Evaluation> rows;
+    rows.reserve(jobs.size());
     for (const Job& job : jobs) rows.push_back(evaluate_job(job, options));
     compare_to_p0(rows);
     std::string problem;

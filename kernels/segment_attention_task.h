@@ -125,7 +125,7 @@ void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim,
       const int64_t keys = smaller(kVector, t.n - block - j);
       const T* from = element<T>(rows, t.k_begin + block + j, t.head);
       // A square of kVector keys by kVector lanes of four bytes: one float, or two of bfloat16.
-      constexpr int64_t kLane = sizeof(float) / sizeof(T);
+      constexpr int64_t kLane = 4 / static_cast<int64_t>(sizeof(T));
       for (int64_t d = 0; d < dim; d += kVector * kLane) {
         Vec square[kVector];
         auto load_bits = [&](int64_t i) {

@@ -156,8 +156,10 @@ at::Tensor CheckpointTensors::tensor(const std::string& name) const {
 double CheckpointTensors::num_elements() const {
   double sum = 0;
   for (const SafetensorsFile& file : files_) {
-    for (const TensorInfo& info : file.tensors())
-      sum += static_cast<double>((info.end - info.begin) / c10::elementSize(info.dtype));
+    for (const TensorInfo& info : file.tensors()) {
+      const auto elements = (info.end - info.begin) / c10::elementSize(info.dtype);
+      sum += static_cast<double>(elements);
+    }
   }
   return sum;
 }
