@@ -194,6 +194,7 @@ int bench_attention(const AttentionBench& bench) {
         }
         for (const bool backward : {false, true}) {
           std::vector<std::function<void()>> turns;
+          turns.reserve(ways.size() + 1);
           for (const auto& [name, make] : ways)
             turns.push_back(turn_of(layout, make, backward, device));
           turns.push_back(gemm.run);

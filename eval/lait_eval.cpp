@@ -34,11 +34,8 @@ struct Job {
 // A line on standard error that counts along on a terminal.
 class EvaluationProgress {
  public:
-  EvaluationProgress(std::string text, int64_t total, bool quiet)
-      : text_(terminal_line(std::move(text))),
-        total_(total),
-        quiet_(quiet),
-        terminal_(redraws_lines()) {
+  EvaluationProgress(const std::string& text, int64_t total, bool quiet)
+      : text_(terminal_line(text)), total_(total), quiet_(quiet), terminal_(redraws_lines()) {
     if (!terminal_ && !quiet_) fmt::print(stderr, "{}\n", text_);
   }
   void operator()(int64_t done) const {
