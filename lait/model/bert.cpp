@@ -93,6 +93,9 @@ at::Tensor BertEmbeddingsImpl::forward(const DeviceBatch& batch, const Randomnes
 
 BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype)
     : num_layers_(config.num_hidden_layers) {
+  // LibTorch's tanh (the pooler's) is MKL's. Where two threads made the first call of a process, one of them now and then worked
+  // in MKL's mode of low accuracy (error 5e-5, one process in a hundred under load). So one thread makes it, for one number.
+  [[maybe_unused]] static const at::Tensor first_call = at::tanh(at::zeros({1}));
   embeddings = register_module("embeddings", BertEmbeddings(config, compute_dtype));
   auto encoder = register_module("encoder", std::make_shared<torch::nn::Module>());
   auto list = encoder->register_module("layer", std::make_shared<torch::nn::Module>());
@@ -161,13 +164,6 @@ EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& p
   return out;
 }
 
-// LibTorch's tanh is MKL's. Where two threads made the first call of a process, one of them now and then worked in MKL's mode of
-// low accuracy (error 5e-5, one process in a hundred under load). So one thread makes the first call, for one number.
-at::Tensor BertModelImpl::pool(const at::Tensor& x) {
-  if (x.is_cpu()) {
-    [[maybe_unused]] static const at::Tensor first_call = at::tanh(at::zeros({1}));
-  }
-  return at::tanh(pooler_(x));
-}
+at::Tensor BertModelImpl::pool(const at::Tensor& x) { return at::tanh(pooler_(x)); }
 
 }  // namespace lait
