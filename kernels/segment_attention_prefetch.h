@@ -43,7 +43,8 @@ void prefetch_next_unit(const SegmentAttentionParams& p, const Task& t) {
   fetch(p.v, next.k_begin, next.n);
 }
 template <class T>
-void prefetch_next_head(const SegmentAttentionParams& p, const Task& t, int64_t begin, int64_t rows) {
+void prefetch_next_head(const SegmentAttentionParams& p, const Task& t, int64_t begin,
+                        int64_t rows) {
   if (t.head + 1 >= p.num_heads || is_short<T>(p, t)) return;
   const int64_t bytes = p.head_dim * static_cast<int64_t>(sizeof(T));
   const int64_t first = t.k_begin + t.n * begin / t.m,
