@@ -146,26 +146,23 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   EXPECT_GT(checked, 20) << "command lines not found";
 }
 
+// What bash offers for the last of the words; fails where the program's completion is not registered.
+std::string complete(const std::string& words) {
+  return output_of("bash -c 'source \"" LAIT_SOURCE_DIR
+                   "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
+                   words +
+                   "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"; "
+                   "complete -p \"${COMP_WORDS[0]}\" >/dev/null'");
+}
+
 TEST(Help, BashCompletesTheOptionsOfEveryPage) {
   for (const auto& [name, page] : pages()) {
-    const std::string out = output_of("bash -c 'source \"" LAIT_SOURCE_DIR
-                                      "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
-                                      name +
-                                      " --); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo "
-                                      "\"${COMPREPLY[*]}\"; complete -p " +
-                                      name.substr(0, name.find(' ')) + " >/dev/null'");
-    std::istringstream words(out);
+    std::istringstream words(complete(name + " --"));
     EXPECT_EQ(Names(std::istream_iterator<std::string>(words), {}), page.options) << name;
   }
 }
 
 TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
-  auto complete = [&](const std::string& words) {
-    return output_of("bash -c 'source \"" LAIT_SOURCE_DIR
-                     "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +
-                     words +
-                     "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lait; echo \"${COMPREPLY[*]}\"'");
-  };
   EXPECT_EQ(complete("lait-train --con"), "--config\n");
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
   EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
