@@ -51,7 +51,15 @@ double mse(std::span<const Outcome> outcomes) {
   return sum / static_cast<double>(outcomes.size());
 }
 
+bool is_constant(std::span<const Outcome> outcomes, double Outcome::*member) {
+  return std::ranges::all_of(
+      outcomes, [&](const Outcome& o) { return o.*member == outcomes.front().*member; });
+}
+
 double pearson(std::span<const Outcome> outcomes) {
+  // Whose mean may be off by rounding, and then no deviation is 0.
+  if (is_constant(outcomes, &Outcome::predicted) || is_constant(outcomes, &Outcome::label))
+    return 0;
   const auto n = static_cast<double>(outcomes.size());
   double mean_x = 0, mean_y = 0;
   for (const Outcome& o : outcomes) {

@@ -64,6 +64,14 @@ TEST(Metrics, CorrelationWithAConstantIsZero) {
   EXPECT_EQ(value("spearman", zip({1, 2, 3}, {4, 4, 4})), 0);
 }
 
+TEST(Metrics, CorrelationOfConstantsWhoseMeanIsRoundedIsZero) {
+  for (const size_t n : {10u, 49u, 100u}) {
+    const auto outcomes = zip(std::vector<double>(n, 0.1), std::vector<double>(n, 2.6));
+    EXPECT_EQ(value("pearson", outcomes), 0) << n;
+    EXPECT_EQ(value("spearman", outcomes), 0) << n;
+  }
+}
+
 TEST(Metrics, BetterKnowsTheDirectionAndNan) {
   EXPECT_TRUE(better("accuracy", 0.9, 0.8));
   EXPECT_FALSE(better("accuracy", 0.8, 0.8));
