@@ -12,17 +12,21 @@ namespace lait {
 
 // Reads lines of a text file, or of a gzip file, whatever its name (one called .gz must be one). "\r\n" and "\n" end a line, a
 // UTF-8 byte order mark at the head is dropped, a last line without newline counts. Bytes are not otherwise touched (NUL
-// included). Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip, gzip that grows as no text
-// does, or a line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
+// included). Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip or other bytes behind it, gzip
+// that grows as no text does, or a line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
 class LineReader {
  public:
-  explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = size_t{16} << 20);
+  explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = kMaxLineBytes);
+  // Of an open descriptor (standard input is 0), from where it stands; `name` stands for it in messages.
+  LineReader(int descriptor, const std::string& name, size_t max_line_bytes = kMaxLineBytes);
   ~LineReader();
   LineReader(LineReader&&) noexcept;
   // The next line without its end, or nullopt at the end of the file.
   std::optional<std::string> next();
   int64_t line_number() const;  // of the line last returned, from 1
   std::string where() const;    // "path:line" of the line last returned
+
+  static constexpr size_t kMaxLineBytes = size_t{16} << 20;
 
  private:
   struct Impl;

@@ -1,6 +1,7 @@
 // Files: lines and their numbers in plain and gzip files, errors that name the file, writing that is whole or not at all.
 #include "lait/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -32,6 +33,11 @@ void put_gzip(const fs::path& path, const std::string& content) {
   gzclose(file);
 }
 
+std::string read_file_bytes(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 std::vector<std::string> lines(const fs::path& path) {
   LineReader reader(path);
   std::vector<std::string> out;
@@ -48,6 +54,45 @@ std::string user_error(Action&& action) {
     return error.what();
   }
   return "";
+}
+
+TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
+  const TemporaryFolder folder;
+  put_gzip(folder / "a.gz", "one\ntwo\n");
+  put_gzip(folder / "b.gz", "three\n");
+  const std::string a = read_file_bytes(folder / "a.gz"), b = read_file_bytes(folder / "b.gz");
+  put(folder / "both.gz", a + b);
+  EXPECT_THAT(lines(folder / "both.gz"), ElementsAre("one", "two", "three"));
+  put(folder / "zeros.gz", a + std::string(1000, '\0'));  // a tape's blocks
+  EXPECT_THAT(lines(folder / "zeros.gz"), ElementsAre("one", "two"));
+  for (const std::string& behind :
+       {std::string("three\n"), std::string("\0x", 2), b.substr(0, 12), std::string("\x1f")}) {
+    put(folder / "more.gz", a + behind);
+    EXPECT_THAT(user_error([&] { lines(folder / "more.gz"); }),
+                HasSubstr("more.gz: expected a whole gzip file, got a truncated or damaged one ("));
+  }
+}
+
+// Of a descriptor from where it stands: what the shell's `read` took is not read again.
+TEST(LineReader, ADescriptorIsReadFromWhereItStands) {
+  const TemporaryFolder folder;
+  put(folder / "a", "taken\nleft\n");
+  const int fd = ::open((folder / "a").c_str(), O_RDONLY);
+  char taken[6];
+  ASSERT_EQ(::read(fd, taken, sizeof(taken)), 6);
+  LineReader reader(fd, "standard input");
+  ::close(fd);  // the reader has its own
+  EXPECT_EQ(reader.next(), "left");
+  EXPECT_EQ(reader.where(), "standard input:1");
+  EXPECT_EQ(reader.next(), std::nullopt);
+  EXPECT_THAT(user_error([] { LineReader(-1, "standard input"); }),
+              HasSubstr("standard input: cannot read: Bad file descriptor"));
+}
+
+TEST(MappedFile, APipeIsRefusedAndNotWaitedFor) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(user_error([&] { MappedFile(folder / "pipe"); }), HasSubstr("not a regular file"));
 }
 
 TEST(LineReader, EndsBytesAndNumbers) {
