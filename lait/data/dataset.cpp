@@ -1,12 +1,11 @@
 #include "lait/data/dataset.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <string>
 #include <unordered_map>
 
+#include "lait/data/crc.h"
 #include "lait/error.h"
 
 namespace lait {
@@ -50,8 +49,7 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer,
   std::vector<int32_t> tokens, first, second;
   auto overflow = [&](size_t e, int64_t length) {
     if (options.on_overflow != OnOverflow::kError) return;
-    const std::string& id = examples[e].id;
-    throw TooLong("example " + (id.empty() ? std::to_string(e + 1) : "'" + id + "'"), e,
+    throw TooLong(example_name(examples, e), e,
                   "expected at most " + std::to_string(options.max_tokens) + " tokens, got " +
                       std::to_string(length) +
                       "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: "
@@ -128,22 +126,16 @@ int64_t Dataset::example_length(int64_t i) const {
 }
 
 uint32_t Dataset::checksum() const {
-  uLong crc = crc32_z(0, nullptr, 0);
-  const auto add = [&](const auto& values) {
-    const auto size = static_cast<uint64_t>(values.size());
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(&size), sizeof(size));
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(values.data()),
-                  values.size() * sizeof(values[0]));
-  };
-  add(tokens_);
-  add(offsets_);
-  add(first_lengths_);
+  Crc crc;
+  crc.add(tokens_);
+  crc.add(offsets_);
+  crc.add(first_lengths_);
   for (const TokenizedExample& example : examples_) {
-    add(example.sequences);
-    add(example.groups);
-    add(std::array{example.label});
+    crc.add(example.sequences);
+    crc.add(example.groups);
+    crc.add(std::array{example.label});
   }
-  return static_cast<uint32_t>(crc);
+  return crc.value();
 }
 
 }  // namespace lait

@@ -11,10 +11,6 @@
 namespace lait {
 namespace {
 
-std::string name_of(std::span<const Example> examples, size_t i) {
-  return "example " + (examples[i].id.empty() ? std::to_string(i + 1) : shown(examples[i].id));
-}
-
 // Some of the labels, for messages.
 std::string listed(const std::vector<std::string>& labels) {
   constexpr size_t kMostShown = 10;
@@ -49,7 +45,7 @@ void assign_labels(std::span<Example> examples, const std::vector<std::string>& 
     if (examples[i].label_text.empty()) continue;  // none
     const auto found = std::ranges::find(labels, examples[i].label_text);
     if (found == labels.end()) {
-      throw UserError(name_of(examples, i) + ": expected one of the training data's labels {" +
+      throw UserError(example_name(examples, i) + ": expected one of the training data's labels {" +
                       listed(labels) + "}, got " + shown(examples[i].label_text));
     }
     examples[i].label = static_cast<double>(found - labels.begin());
@@ -66,7 +62,7 @@ void assign_scores(std::span<Example> examples) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-      throw UserError(name_of(examples, i) +
+      throw UserError(example_name(examples, i) +
                       ": expected a number as label (model.head is regression), got " +
                       shown(text));
     }
