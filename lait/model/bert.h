@@ -1,8 +1,8 @@
 // BERT over packed rows under a schedule (LAIT, section 3; the stock model is the schedule with one example-scope stage).
 //
 // The encoder is one loop: for each stage run its layers; where a stage's scope is wider than the rows' level, its first
-// layer joins. A layer has two halves: project (row-wise: q, k, v) and finish (attention, output, FFN). The join stands
-// between them, since q, k and v of the first joint layer are still functions of single segments.
+// layer joins. The join stands between the projections (row-wise: q, k, v) and the attention (BertLayerImpl::attend),
+// since q, k and v of the first joint layer are still functions of single segments.
 // Modules and parameters are named as in Hugging Face's checkpoints, but for q, k and v: one fused product, one leaf
 // (attention.self.qkv), which ModelImpl::checkpoint_tensors (model.cpp) shows as three.
 #pragma once

@@ -11,7 +11,7 @@ namespace lait {
 // for and there is no usable GPU, or this build has no CUDA.
 at::Device resolve_device(DeviceKind device);
 
-// kAuto: bf16 where the device has it in hardware (every GPU that resolve_device takes), else fp32.
+// kAuto: bf16 where the device multiplies it faster than float (every GPU that resolve_device takes; CPUs with AMX), else fp32.
 at::ScalarType resolve_precision(Precision precision, at::Device device);
 
 }  // namespace lait

@@ -16,7 +16,8 @@ mkdir -p "$out"
 
 say "kernels, operators and model against the CPU"
 for test in test_kernels_cuda test_cuda; do
-  "$build/bin/$test" --gtest_brief=1 | tee "$out/$test.log"
+  # WorkCounts counts what an emulator executes.
+  "$build/bin/$test" --gtest_brief=1 --gtest_filter='-*WorkCounts*' | tee "$out/$test.log"
   if grep -q SKIPPED "$out/$test.log"; then
     echo "make test-gpu: $test skipped cases, though there is a GPU; see $out/$test.log" >&2
     exit 1
