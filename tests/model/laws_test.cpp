@@ -1,6 +1,7 @@
 // The laws of packed, segment-limited computation in eval mode (CPU, fp32 and bf16), on random BERTs of MiniLM's width:
 // what a segment becomes through the independent layers depends on it alone; a row has the same bits whatever batch it is
 // in; sharing and rows read change nothing. Bits are compared, not nearness.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -247,6 +248,23 @@ TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
                                 .narrow(0, 0, dataset.length(dataset.example(e).sequences[0]));
     EXPECT_LE(difference(first[e], rows.to(at::kFloat).mean(0)), 1e-5) << "example " << e;
   }
+}
+
+// Also where the rows of a product do not go evenly into the threads.
+TEST_P(SegmentLawsTest, BatchCompositionChangesNoBitWhateverTheThreads) {
+  const int threads = at::get_num_threads();
+  Model model =
+      small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
+  const Dataset dataset = small_.dataset(model->spec, small_.random_examples(/*seed=*/61, 10));
+  for (const int some : {1, 3, 5, 7}) {
+    at::set_num_threads(some);
+    const at::Tensor whole = logits(model, dataset, iota(10));
+    for (int64_t i = 0; i < 10; ++i) {
+      EXPECT_SAME_BITS(logits(model, dataset, {i})[0], whole[i])
+          << "example " << i << " alone, " << some << " threads";
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 // One group with everything in it is the example: the scopes are one mechanism.
