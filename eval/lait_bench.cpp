@@ -4,6 +4,7 @@
 
 #include "eval/bench_attention.h"
 #include "eval/bench_tokenizer.h"
+#include "eval/options.h"
 #include "kernels/segment_attention.h"
 #include "lait/config/read.h"
 #include "lait/manual.h"
@@ -51,11 +52,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   attend->add_option("--heads", attention.heads, "heads")
       ->option_text("N")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")
       ->option_text("N")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   std::string device = "cpu";
   attend->add_option("--device", device, "cpu, or cuda: beside FlashAttention-2, too")
@@ -64,11 +65,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   attend->add_option("--threads", attention.threads, "threads; 0: all cores")
       ->option_text("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
   attend->add_option("--milliseconds", attention.max_milliseconds, "time for each figure")
       ->option_text("MS")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   attend->add_option("--json", attention.json, "also write the figures to this file")
       ->option_text("FILE");

@@ -37,7 +37,7 @@ void ModelOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--threads", threads, "CPU threads; 0: all cores")
       ->option_text("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
   app.add_option("--batch-size", batch_size, "examples at once: speed and memory only")
       ->option_text("N")

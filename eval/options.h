@@ -10,6 +10,8 @@ class App;
 
 namespace lait {
 
+inline constexpr int kMaxThreads = 4096;
+
 struct ModelOptions {
   int64_t batch_size = kEvaluationBatch;
   int64_t threads = 0;  // 0: all cores

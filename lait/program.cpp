@@ -1,5 +1,6 @@
 #include "lait/program.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -42,22 +43,44 @@ std::string sibling_program(const std::string& argv0, const std::string& name) {
 
 namespace {
 
-// False: --help or --version is printed, and that is all.
-bool parse(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-    return true;
-  } catch (const CLI::Success& printed) {
-    app.exit(printed);
-    return false;
-  }
-}
-
 // Memory that is freed stays with the process. Each step asks for the same large tensors; given back to the system, their
 // pages would be cleared anew each time (up to a third of the time of attention in a benchmark, 2 or 3 % of a training step).
 void keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);  // off
+}
+
+// A standard stream that was closed (`2>&-`) must not become the first file that is opened: writing to it then fails, as it
+// should. Reading gives nothing.
+void fill_closed_streams() {
+  for (int stream = 0; stream <= 2; ++stream) {
+    if (fcntl(stream, F_GETFD) >= 0) continue;
+    if (open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY) < 0) _exit(kExitUser);
+  }
+}
+
+// `--output "$UNSET"` is a mistake, and no option takes an empty text.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty())
+        throw UserError(option->get_name() +
+                        ": expected a value, got an empty text; leave the option out, or give one");
+    }
+  }
+  for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
+}
+
+// False: --help or --version is printed, and that is all.
+bool parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    refuse_empty_values(app);
+    return true;
+  } catch (const CLI::Success& printed) {
+    app.exit(printed);
+    return false;
+  }
 }
 
 // A wrong LAIT_CPU_CAPABILITY is found before anything is read.
@@ -72,6 +95,7 @@ void check_environment() {
 }  // namespace
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  fill_closed_streams();
   keep_freed_memory();
   app.set_version_flag("--version", version_string());
   app.get_option("--version")->description("print the version and the commit");

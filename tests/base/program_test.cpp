@@ -96,6 +96,15 @@ TEST(Program, WrongOptionsExitWithTwoAndNameTheOption) {
   }
 }
 
+// `--text "$UNSET"`: not the default, and not 0.
+TEST(Program, EmptyValuesAreRefused) {
+  const Outcome outcome = run({"--number", ""}, never);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "lait-test: --number: expected a value, got an empty text; leave the option out, or "
+            "give one\n");
+}
+
 TEST(Program, HelpAndVersionGoToStandardOutput) {
   const Outcome help = run({"--help"}, never);
   EXPECT_EQ(help.code, 0);
