@@ -1,5 +1,9 @@
 #include "eval/checkpoints.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -7,6 +11,7 @@
 #include "lait/data/labels.h"
 #include "lait/data/task.h"
 #include "lait/error.h"
+#include "lait/file_writer.h"
 
 namespace lait {
 namespace fs = std::filesystem;
@@ -69,7 +74,7 @@ std::string list_names(const fs::path& dir) {
 
 }  // namespace
 
-std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
+FoundCheckpoints find_checkpoints(const fs::path& given) {
   fs::path dir = given.lexically_normal();
   if (!dir.has_filename() && dir.has_parent_path()) dir = dir.parent_path();  // "runs/" is "runs"
   const std::string expected = given.string() +
@@ -77,27 +82,39 @@ std::vector<Checkpoint> find_checkpoints(const fs::path& given) {
                                "folder of run directories, got ";
   if (!fs::exists(dir)) throw UserError(expected + "nothing of that name; check the path");
   if (!fs::is_directory(dir)) throw UserError(expected + "a file; give its folder");
-  if (const auto checkpoint = checkpoint_in(dir)) return {*checkpoint};
+  if (const auto checkpoint = checkpoint_in(dir)) return {{*checkpoint}, {}};
   std::vector<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(dir)) {
     if (entry.is_directory()) folders.push_back(entry.path());
   }
   std::ranges::sort(folders, before, [](const fs::path& path) { return path.filename().string(); });
-  std::vector<Checkpoint> found;
+  FoundCheckpoints found;
   for (const fs::path& folder : folders) {
-    if (const auto checkpoint = checkpoint_in(folder)) found.push_back(*checkpoint);
+    if (const auto checkpoint = checkpoint_in(folder)) {
+      found.checkpoints.push_back(*checkpoint);
+    } else if (fs::exists(folder / kConfigFile)) {
+      found.unfinished.push_back(folder);
+    }
   }
-  if (found.empty())
+  if (found.checkpoints.empty())
     throw UserError(expected + list_names(dir) +
                     "; make a run with lait-train (best/ comes with its first evaluation)");
   return found;
 }
 
 void check_report_folder(const fs::path& dir) {
-  if (!fs::exists(dir / kConfigFile)) return;
-  throw UserError("--report: expected a folder for the report alone, got " + dir.string() +
-                  ", a run directory, whose report.json would be replaced; name another, as " +
-                  (dir / "evaluation").string());
+  if (fs::exists(dir / kConfigFile)) {
+    throw UserError("--report: expected a folder for the report alone, got " + dir.string() +
+                    ", a run directory, whose report.json would be replaced; name another, as " +
+                    (dir / "evaluation").string());
+  }
+  // The folder, or the nearest one above it that is there: found out before hours of evaluation.
+  fs::path there = fs::absolute(dir).lexically_normal();
+  while (!fs::exists(there) && there.has_relative_path()) there = there.parent_path();
+  if (!fs::is_directory(there))
+    throw UserError("--report: " + dir.string() + ": expected a folder, but " + there.string() +
+                    " is a file; name another");
+  if (::access(there.c_str(), W_OK | X_OK) != 0) throw_write_error(there, "write into the folder");
 }
 
 EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) {
@@ -129,25 +146,27 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
                   " to evaluate on, got none; name the data with --data FILE");
 }
 
-std::vector<Example> read_examples(const ModelSpec& spec, const EvaluationData& data) {
+EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) {
+  const int64_t skip_bad_lines =
+      checkpoint.run ? read_config(*checkpoint.run / kConfigFile, {}).data.skip_bad_lines : 0;
+  return {fmt::format("{}", fmt::join(files, ", ")), files, skip_bad_lines};
+}
+
+LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
   const Task& task = find_task(spec.task);
-  std::vector<Example> examples;
-  ReadCounts counts;
-  for (const std::string& file : data.files) {
-    task.read(file, {.skip_bad_lines = data.skip_bad_lines - counts.bad_lines}, examples, counts);
-  }
-  if (examples.empty()) {
-    std::string files;
-    for (const std::string& file : data.files) files += (files.empty() ? "" : ", ") + file;
-    throw UserError(files + ": expected examples of task " + task.name() + ", got none");
-  }
-  if (task.open_labels()) {
-    spec.head == Head::kRegression ? assign_scores(examples) : assign_labels(examples, spec.labels);
-  } else if (task.labels() != spec.labels) {
+  if (!task.open_labels() && task.labels() != spec.labels) {
     throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() +
                     "; train it anew");
   }
-  return examples;
+  LabelledData read = read_files(task, data.files, data.skip_bad_lines);
+  with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
+    if (task.open_labels()) {
+      spec.head == Head::kRegression ? assign_scores(read.examples)
+                                     : assign_labels(read.examples, spec.labels);
+    }
+    check_examples(read.examples, spec);
+  });
+  return read;
 }
 
 }  // namespace lait

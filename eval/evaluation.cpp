@@ -34,6 +34,7 @@ std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
                     ": expected at least one example to evaluate, got none");
   }
   const ModelSpec& spec = model->spec;
+  warm_up(model, dataset, options.batch_size);
   const auto began = std::chrono::steady_clock::now();
   const std::optional<at::Tensor> logits = run_model(model, dataset, options);
   if (!logits) return std::nullopt;
@@ -61,12 +62,17 @@ std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
   return row;
 }
 
+bool same_data(const Evaluation& a, const Evaluation& b) {
+  return a.names.task == b.names.task && a.names.split == b.names.split &&
+         a.names.checksum == b.names.checksum && a.examples == b.examples &&
+         std::ranges::equal(a.metrics, b.metrics, {}, &NamedInterval::metric,
+                            &NamedInterval::metric);
+}
+
 namespace {
 
-// On the same examples, as far as task, split and labels tell.
 bool comparable(const Evaluation& a, const Evaluation& b) {
-  return a.names.task == b.names.task && a.names.split == b.names.split &&
-         a.metrics.size() == b.metrics.size() &&
+  return same_data(a, b) &&
          std::ranges::equal(a.outcomes, b.outcomes, {}, &Outcome::label, &Outcome::label);
 }
 

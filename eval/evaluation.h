@@ -25,7 +25,9 @@ struct Difference {
 struct EvaluationNames {
   std::string checkpoint;  // path
   std::string task;
-  std::string split;  // "validation", "test", or the files' names
+  std::string split;                 // "validation", "test", or the files' names
+  std::vector<std::string> files{};  // of the examples
+  uint32_t checksum = 0;  // of the examples (lait/data/example.h): rows with the same are compared
 };
 
 struct Evaluation {
@@ -57,7 +59,10 @@ std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 
-// Sets difference_to_p0 of every row whose task, split and labels a row with P = 0 shares. Of several such rows the one with
+// Whether the rows are of the same examples and have the same metrics: they share a table.
+bool same_data(const Evaluation& a, const Evaluation& b);
+
+// Sets difference_to_p0 of every row whose data and label numbers a row with P = 0 shares. Of several such rows the one with
 // the best first metric is the reference (the strictest choice): the other rows with P = 0 are compared to it, too, and it
 // alone to nothing.
 void compare_to_p0(std::vector<Evaluation>& rows);

@@ -5,7 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
+#include <exception>
+#include <filesystem>
 #include <map>
+#include <memory>
+#include <set>
 
 #include "eval/checkpoints.h"
 #include "eval/evaluation.h"
@@ -16,9 +21,11 @@
 #include "eval/table.h"
 #include "lait/data/labels.h"
 #include "lait/error.h"
+#include "lait/file_writer.h"
 #include "lait/manual.h"
 #include "lait/program.h"
 #include "lait/terminal.h"
+#include "lait/text/tokenizer.h"
 
 namespace {
 
@@ -27,8 +34,8 @@ using namespace lait;
 struct Job {
   Checkpoint checkpoint;
   std::optional<int64_t> independent_layers;  // other than the checkpoint's own
-  EvaluationData data;
-  const std::vector<Example>* examples = nullptr;
+  EvaluationNames names;
+  std::shared_ptr<const Dataset> dataset;
 };
 
 // A line on standard error that counts along on a terminal.
@@ -36,13 +43,12 @@ class EvaluationProgress {
  public:
   EvaluationProgress(const std::string& text, int64_t total, bool quiet)
       : text_(terminal_line(text)), total_(total), quiet_(quiet), terminal_(redraws_lines()) {
-    if (!terminal_ && !quiet_) fmt::print(stderr, "{}\n", text_);
+    if (!terminal_ && !quiet_) show(text_ + "\n");
   }
   void operator()(int64_t done) const {
     if (quiet_ || !terminal_) return;
-    fmt::print(stderr, "\r\033[K{}{}", text_,
-               done < total_ ? fmt::format(" {} %", 100 * done / total_) : "\n");
-    std::fflush(stderr);
+    show(fmt::format("\r\033[K{}{}", text_,
+                     done < total_ ? fmt::format(" {} %", 100 * done / total_) : "\n"));
   }
 
  private:
@@ -59,20 +65,77 @@ class EvaluationProgress {
   bool quiet_, terminal_;
 };
 
+// Everything that can be wrong with paths, specs and data is found here, before the first evaluation.
+class Jobs {
+ public:
+  Jobs(DataFiles files, std::string split, std::vector<int64_t> independent_layers)
+      : files_(std::move(files)),
+        split_(std::move(split)),
+        independent_layers_(independent_layers.begin(), independent_layers.end()) {
+    if (independent_layers_.empty()) independent_layers_.push_back(std::nullopt);
+  }
+
+  void add(const Checkpoint& checkpoint) {
+    if (!seen_.insert(std::filesystem::canonical(checkpoint.dir)).second) return;  // named twice
+    const ModelSpec spec = spec_at(checkpoint.dir);
+    const EvaluationData data =
+        files_.empty() ? run_data(checkpoint, split_) : named_data(checkpoint, files_);
+    const LabelledData& read = examples(spec, data);
+    const auto tokenizer = load_tokenizer(checkpoint.dir);
+    const auto dataset = with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
+      return std::make_shared<const Dataset>(read.examples, *tokenizer, spec.tokenize_options());
+    });
+    for (const std::optional<int64_t> p : independent_layers_) {
+      check_examples(read.examples, spec_at(checkpoint.dir, p));
+      jobs_.push_back({checkpoint,
+                       p,
+                       {.checkpoint = checkpoint.dir.string(),
+                        .task = spec.task,
+                        .split = data.split,
+                        .files = data.files,
+                        .checksum = checksum(read.examples)},
+                       dataset});
+    }
+  }
+  const std::vector<Job>& all() const { return jobs_; }
+
+ private:
+  // Read once for all checkpoints that read them alike; what was left out is said, with --quiet, too.
+  const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
+    const auto [found, is_new] =
+        examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
+    if (!is_new) {
+      with_context(fmt::format("{}", fmt::join(data.files, ", ")),
+                   [&] { check_examples(found->second.examples, spec); });
+      return found->second;
+    }
+    found->second = read_examples(spec, data);
+    const std::string missing = left_out(found->second.counts);
+    if (!missing.empty())
+      show(fmt::format("lait-eval: {}: {} examples{}\n", fmt::join(data.files, ", "),
+                       found->second.examples.size(), missing));
+    return found->second;
+  }
+
+  DataFiles files_;
+  std::string split_;
+  std::vector<std::optional<int64_t>> independent_layers_;
+  std::set<std::filesystem::path> seen_;
+  std::map<std::tuple<std::string, std::vector<std::string>, DataFiles, int64_t>, LabelledData>
+      examples_;
+  std::vector<Job> jobs_;
+};
+
 Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
-  Predictor predictor =
-      job.independent_layers
-          ? Predictor::load_at(job.checkpoint.dir, *job.independent_layers, options.precision(),
-                               options.device())
-          : Predictor::load(job.checkpoint.dir, options.precision(), options.device());
+  Predictor predictor = Predictor::load(job.checkpoint.dir, options.precision(), options.device(),
+                                        job.independent_layers);
   const ModelSpec& spec = predictor.spec();
-  const Dataset dataset = predictor.tokenize(*job.examples);
   const EvaluationProgress progress(
       fmt::format("{} (P = {}): {}, {} examples", job.checkpoint.dir.string(),
-                  spec.independent_layers(), job.data.split, dataset.size()),
-      dataset.size(), options.quiet);
-  return *evaluate(predictor.model(), dataset, metrics_of(find_task(spec.task), spec.head),
-                   {job.checkpoint.dir.string(), spec.task, job.data.split},
+                  spec.independent_layers(), job.names.split, job.dataset->size()),
+      job.dataset->size(), options.quiet);
+  return *evaluate(predictor.model(), *job.dataset, metrics_of(find_task(spec.task), spec.head),
+                   job.names,
                    {.batch_size = options.batch_size, .should_stop = {}, .on_progress = progress});
 }
 
@@ -131,39 +194,37 @@ int main(int argc, char** argv) {
           "--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");
     options.apply();
     if (!report_dir.empty()) check_report_folder(report_dir);
-    // Everything that can be wrong with paths, specs and data is found before the first evaluation.
-    std::vector<Job> jobs;
-    std::map<std::tuple<std::string, std::vector<std::string>, std::vector<std::string>>,
-             std::vector<Example>>
-        examples;
+    Jobs jobs(files, split, independent_layers);
     for (const std::string& dir : dirs) {
-      for (const Checkpoint& checkpoint : find_checkpoints(dir)) {
-        const ModelSpec spec = read_spec(checkpoint.dir);
-        EvaluationData data =
-            files.empty() ? run_data(checkpoint, split)
-                          : EvaluationData{fmt::format("{}", fmt::join(files, ", ")), files};
-        const auto [found, is_new] = examples.try_emplace({spec.task, spec.labels, data.files});
-        if (is_new) found->second = read_examples(spec, data);
-        if (independent_layers.empty())
-          jobs.push_back({checkpoint, std::nullopt, data, &found->second});
-        for (int64_t p : independent_layers) jobs.push_back({checkpoint, p, data, &found->second});
+      const FoundCheckpoints found = find_checkpoints(dir);
+      for (const auto& unfinished : found.unfinished)
+        show("lait-eval: " + unfinished.string() + ": left out, it has no best/ yet\n");
+      for (const Checkpoint& checkpoint : found.checkpoints) jobs.add(checkpoint);
+    }
+    // Nobody reads the progress any more (`2>&1 | head`): the report is made all the same.
+    const auto at_closed_pipe = std::signal(SIGPIPE, SIG_IGN);
+    std::vector<Evaluation> rows;
+    for (const Job& job : jobs.all()) rows.push_back(evaluate_job(job, options));
+    compare_to_p0(rows);
+    std::exception_ptr not_written;
+    std::string no_plot;
+    if (!report_dir.empty()) {
+      try {
+        no_plot = write_report(rows, report_dir);
+      } catch (const WriteError&) {
+        not_written = std::current_exception();  // which does not cost the results
       }
     }
-    std::vector<Evaluation> rows;
-    rows.reserve(jobs.size());
-    for (const Job& job : jobs) rows.push_back(evaluate_job(job, options));
-    compare_to_p0(rows);
-    std::string problem;
-    if (!report_dir.empty())
-      problem = write_report(rows, report_dir);  // first: a closed pipe ends the program
+    std::signal(SIGPIPE, at_closed_pipe);
     fmt::print("{}", report_text(rows, terminal_width(STDOUT_FILENO)));
     std::fflush(stdout);
+    if (not_written) std::rethrow_exception(not_written);
     if (!report_dir.empty()) {
       fmt::print("report: {}\n", (std::filesystem::path(report_dir) / "report.md").string());
-      if (problem.empty()) {
+      if (no_plot.empty()) {
         fmt::print("plot: {}\n", (std::filesystem::path(report_dir) / kPlotFile).string());
       } else {
-        fmt::print(stderr, "lait-eval: no plot: {}\n", problem);
+        show("lait-eval: no plot: " + no_plot + "\n");
       }
     }
     return kExitOk;

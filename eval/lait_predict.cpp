@@ -1,8 +1,10 @@
 // lait-predict: labels and scores of a checkpoint for JSON lines.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 #include "eval/checkpoints.h"
@@ -13,6 +15,7 @@
 #include "lait/file_writer.h"
 #include "lait/manual.h"
 #include "lait/program.h"
+#include "lait/terminal.h"
 
 namespace {
 
@@ -22,8 +25,7 @@ using namespace lait;
 class Output {
  public:
   explicit Output(const std::string& path) {
-    if (path.empty()) return;
-    exit_on_signals(file_.emplace(path).unfinished());
+    if (!path.empty()) file_.emplace(path);
   }
   void write(std::string_view text) {
     if (file_) return file_->write(text);
@@ -32,12 +34,23 @@ class Output {
   }
   void finish() {
     if (file_) file_->commit();
-    exit_on_signals();
   }
 
  private:
   std::optional<FileWriter> file_;
 };
+
+// Predictions must not take the place of what they are made of, nor plain text a name that says gzip.
+void check_output(const std::string& input, const std::string& output) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(output, error) &&
+      std::filesystem::equivalent(input, output, error)) {
+    throw UserError("--output " + output +
+                    ": is the input, which would be replaced; name another file");
+  }
+  if (std::filesystem::path(output).extension() == ".gz")
+    throw UserError("--output " + output + ": plain text is written; leave out .gz");
+}
 
 }  // namespace
 
@@ -57,8 +70,9 @@ int main(int argc, char** argv) {
       app,
       {.synopsis =
            std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
-       .description = "Each line in, {\"segments\": [\"…\", \"…\"]}, gives a line out, in the same "
-                      "order: {\"label\": …, \"scores\": {label: probability, …}}, "
+       .description = "Each line in that is not blank, {\"segments\": [\"…\", \"…\"]}, gives a "
+                      "line out, in the "
+                      "same order: {\"label\": …, \"scores\": {label: probability, …}}, "
                       "or {\"score\": …} of a regression. An \"id\" is carried through.",
        .environment = compute_environment(),
        .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
@@ -74,14 +88,15 @@ int main(int argc, char** argv) {
       throw UserError(
           "--input: expected a file of JSON lines, or - for standard input; see --help");
     options.apply();
-    const std::vector<Checkpoint> checkpoints = find_checkpoints(dir);
+    const std::vector<Checkpoint> checkpoints = find_checkpoints(dir).checkpoints;
     if (checkpoints.size() > 1) {
       throw UserError(dir + ": expected one checkpoint, got a folder of " +
                       std::to_string(checkpoints.size()) + " runs; name one, e.g. " +
                       checkpoints.front().dir.parent_path().string());
     }
     const bool from_stdin = input == "-";
-    LineReader reader(from_stdin ? "/dev/stdin" : input);
+    check_output(input, output);
+    LineReader reader = from_stdin ? LineReader(STDIN_FILENO, "standard input") : LineReader(input);
     Predictor predictor =
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
     Output out(output);
@@ -92,12 +107,13 @@ int main(int argc, char** argv) {
     if (counts.lines == 0 && !from_stdin)
       throw UserError(input + ": expected lines to predict, got an empty file");
     out.finish();
+    if (counts.blank_lines > 0)
+      show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
     if (counts.truncated_sequences >
         0) {  // with --quiet, too: what a prediction did not see is never left unsaid
-      fmt::print(
-          stderr,
+      show(fmt::format(
           "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n",
-          counts.truncated_sequences);
+          counts.truncated_sequences));
     }
     return kExitOk;
   });

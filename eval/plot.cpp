@@ -222,15 +222,15 @@ Plot run_gnuplot(const std::string& script) {
 
 }  // namespace
 
-PlotPanel make_panel(const std::vector<const Evaluation*>& rows) {
+PlotPanel make_panel(const std::vector<const Evaluation*>& rows, const std::string& data) {
   const Evaluation& first = *rows.front();
   const Metric& metric = find_metric(first.metrics.front().metric);
   const double factor = metric.is_share ? 100 : 1;
-  PlotPanel panel{.title = fmt::format("{}, {} ({} examples, bars: 95 % intervals)",
-                                       first.names.task, first.names.split, first.examples),
-                  .y_label = metric.name + (metric.is_share ? ", %" : ""),
-                  .series = {},
-                  .points = {}};
+  PlotPanel panel{
+      .title = fmt::format("{} ({} examples, bars: 95 % intervals)", data, first.examples),
+      .y_label = metric.name + (metric.is_share ? ", %" : ""),
+      .series = {},
+      .points = {}};
   std::map<std::string, int> labelled;
   for (const Evaluation* row : rows) {
     const std::string kind = kind_name(*row);

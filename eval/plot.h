@@ -24,8 +24,8 @@ struct PlotPanel {
   std::vector<PlotPoint> points;
 };
 
-// Rows of the same data; their first metric.
-PlotPanel make_panel(const std::vector<const Evaluation*>& rows);
+// Rows of the same data, which the title calls `data`; their first metric.
+PlotPanel make_panel(const std::vector<const Evaluation*>& rows, const std::string& data);
 
 // The script that draws the panels, one below the other, to gnuplot's standard output.
 std::string plot_script(const std::vector<PlotPanel>& panels);

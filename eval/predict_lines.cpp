@@ -96,7 +96,10 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
       while (window.examples.size() < window_size) {
         const auto line = input.next();
         if (!(more = line.has_value())) break;
-        if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
+        if (line->find_first_not_of(" \t\r") == std::string::npos) {
+          ++counts.blank_lines;
+          continue;
+        }
         add_line(*line, source + ":" + std::to_string(input.line_number()), spec, window);
       }
     } catch (const UserError&) {

@@ -12,6 +12,7 @@ namespace lait {
 
 struct PredictedLines {
   int64_t lines = 0;
+  int64_t blank_lines = 0;          // which have no prediction
   int64_t truncated_sequences = 0;  // distinct in their window
 };
 

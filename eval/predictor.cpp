@@ -5,23 +5,31 @@
 #include <ATen/ops/softmax.h>
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "eval/metrics.h"
 #include "lait/data/batches.h"
-#include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/model/device.h"
 #include "lait/model/device_batch.h"
 
 namespace lait {
 
+namespace {
+
+// (examples of the batch, K) float on the CPU, rows one behind the other.
+at::Tensor batch_logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch) {
+  const at::Device device = model->parameters().front().device();
+  const bool regression = model->spec.head == Head::kRegression;
+  const DeviceBatch packed =
+      to_device(pack(dataset, batch, model->pack_plan()), device, regression);
+  return model->forward(packed, Randomness{}).to(at::kCPU, at::kFloat).contiguous();
+}
+
+}  // namespace
+
 std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
                                     const PredictOptions& options) {
   at::NoGradGuard no_grad;
-  const PackPlan plan = model->pack_plan();
-  const at::Device device = model->parameters().front().device();
-  const bool regression = model->spec.head == Head::kRegression;
   const int64_t width = model->spec.num_outputs();
   at::Tensor out = at::empty({dataset.size(), width}, at::kFloat);
   float* rows = out.mutable_data_ptr<float>();
@@ -29,9 +37,7 @@ std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
   for (const std::vector<int64_t>& batch :
        batches_by_length(dataset, options.batch_size, BatchBy::kExamples)) {
     if (options.should_stop && options.should_stop()) return std::nullopt;
-    const DeviceBatch packed = to_device(pack(dataset, batch, plan), device, regression);
-    const at::Tensor logits =
-        model->forward(packed, Randomness{}).to(at::kCPU, at::kFloat).contiguous();
+    const at::Tensor logits = batch_logits(model, dataset, batch);
     const float* from = logits.const_data_ptr<float>();
     for (size_t i = 0; i < batch.size(); ++i, from += width)
       std::copy_n(from, width, rows + batch[i] * width);
@@ -39,6 +45,12 @@ std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
     if (options.on_progress) options.on_progress(done);
   }
   return out;
+}
+
+void warm_up(Model& model, const Dataset& dataset, int64_t batch_size) {
+  at::NoGradGuard no_grad;
+  const auto batches = batches_by_length(dataset, batch_size, BatchBy::kExamples);
+  if (!batches.empty()) batch_logits(model, dataset, batches.front());
 }
 
 std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSpec& spec) {
@@ -57,45 +69,16 @@ std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSp
   return out;
 }
 
-void check_example(const Example& example, const ModelSpec& spec) {
-  const std::vector<std::string> names = find_task(spec.task).segment_names();
-  if (!names.empty() && example.segments.size() != names.size()) {
-    std::string list;
-    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-    throw std::runtime_error("expected " + std::to_string(names.size()) + " segments (" + list +
-                             "), got " + std::to_string(example.segments.size()));
-  }
-  if (example.segments.empty()) throw std::runtime_error("expected at least one segment, got none");
-  if (example.groups.empty() && std::ranges::any_of(spec.stages, [](const Stage& s) {
-        return s.num_layers > 0 && s.scope == Scope::kGroup;
-      })) {
-    throw std::runtime_error(
-        "expected the field \"groups\", which the model's schedule has a stage for, got none");
-  }
-}
-
-Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
-    : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
-
-Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision,
-                          DeviceKind device) {
-  const at::Device place = resolve_device(device);
-  auto tokenizer = load_tokenizer(checkpoint);
-  check_fits(checkpoint, *tokenizer, read_hf_config(checkpoint));
-  Model model = load_checkpoint(checkpoint, resolve_precision(precision, place));
-  model->move_to(place);
-  return {std::move(model), std::move(tokenizer)};
-}
-
-Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t independent_layers,
-                             Precision precision, DeviceKind device) {
+ModelSpec spec_at(const std::filesystem::path& checkpoint,
+                  std::optional<int64_t> independent_layers) {
   ModelSpec spec = read_spec(checkpoint);
   const HfConfig config = read_hf_config(checkpoint);
-  const int64_t num_layers = config.num_hidden_layers;
-  if (independent_layers < 0 || independent_layers > num_layers) {
+  check_fits(checkpoint, spec, config);
+  if (!independent_layers) return spec;
+  const int64_t p = *independent_layers, num_layers = config.num_hidden_layers;
+  if (p < 0 || p > num_layers) {
     throw UserError(checkpoint.string() + ": expected --independent-layers from 0 to " +
-                    std::to_string(num_layers) + " (the model's layers), got " +
-                    std::to_string(independent_layers));
+                    std::to_string(num_layers) + " (the model's layers), got " + std::to_string(p));
   }
   if (spec.format == SegmentFormat::kPair) {
     throw UserError(
@@ -103,22 +86,28 @@ Predictor Predictor::load_at(const std::filesystem::path& checkpoint, int64_t in
         ": --independent-layers needs a checkpoint of segment_format standalone, got pair "
         "(the segments of a pair are one sequence); train with model.segment_format: standalone");
   }
-  if (spec.pooling == Pooling::kCls && independent_layers == num_layers) {
+  if (spec.pooling == Pooling::kCls && p == num_layers) {
     throw UserError(checkpoint.string() +
                     ": with pooling cls at P = " + std::to_string(num_layers) +
                     " (all layers split) the head would see the first segment only; expected "
                     "--independent-layers below " +
                     std::to_string(num_layers));
   }
-  spec.stages = {{independent_layers, Scope::kSegment},
-                 {num_layers - independent_layers, Scope::kExample}};
+  spec.stages = {{p, Scope::kSegment}, {num_layers - p, Scope::kExample}};
   std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
-  auto tokenizer = load_tokenizer(checkpoint);
-  check_fits(checkpoint, *tokenizer, config);
-  check_fits(checkpoint, spec, config);
+  return spec;
+}
+
+Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
+    : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+
+Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision,
+                          DeviceKind device, std::optional<int64_t> independent_layers) {
   const at::Device place = resolve_device(device);
-  Model model(config, spec, resolve_precision(precision, place));
-  load_weights(checkpoint, model);
+  const ModelSpec spec = spec_at(checkpoint, independent_layers);
+  auto tokenizer = load_tokenizer(checkpoint);
+  check_fits(checkpoint, *tokenizer, read_hf_config(checkpoint));
+  Model model = load_checkpoint(checkpoint, spec, resolve_precision(precision, place));
   model->move_to(place);
   return {std::move(model), std::move(tokenizer)};
 }

@@ -33,6 +33,9 @@ struct PredictOptions {
 std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
                                     const PredictOptions& options = {});
 
+// Computes the first batch and throws it away, for what is measured after it: libraries have loaded, memory is there.
+void warm_up(Model& model, const Dataset& dataset, int64_t batch_size);
+
 // What the model says of one example.
 struct Prediction {
   std::string label{};  // the most probable class; "" of a regression
@@ -43,20 +46,20 @@ struct Prediction {
 // One for each row of logits (N, K).
 std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSpec& spec);
 
-// Throws std::runtime_error "expected …, got …": the task has another number of segments, or the schedule needs groups.
-void check_example(const Example& example, const ModelSpec& spec);
+// The checkpoint's spec; with `independent_layers`, under the schedule with that many first layers split. Throws UserError
+// where the checkpoint's files do not belong together, and: out of range, a checkpoint of the pair format (its segments
+// are not separate sequences), or pooling that could not see all segments.
+ModelSpec spec_at(const std::filesystem::path& checkpoint,
+                  std::optional<int64_t> independent_layers = {});
 
 // A checkpoint that predicts: model and tokenizer as lait.yaml says.
 class Predictor {
  public:
-  // Throws UserError for everything that is wrong with the checkpoint.
+  // The weights under spec_at's spec. Throws UserError for everything that is wrong with the checkpoint.
   static Predictor load(const std::filesystem::path& checkpoint,
                         Precision precision = Precision::kAuto,
-                        DeviceKind device = DeviceKind::kAuto);
-  // The same weights under the schedule with the first `independent_layers` split. Throws UserError: out of range, a
-  // checkpoint of the pair format (its segments are not separate sequences), or pooling that could not see all segments.
-  static Predictor load_at(const std::filesystem::path& checkpoint, int64_t independent_layers,
-                           Precision precision, DeviceKind device);
+                        DeviceKind device = DeviceKind::kAuto,
+                        std::optional<int64_t> independent_layers = {});
 
   // One example; many at once are faster through logits(). Throws as check_example does.
   Prediction predict(std::vector<std::string> segments);

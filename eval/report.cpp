@@ -1,6 +1,7 @@
 #include "eval/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -52,21 +53,26 @@ std::string metric_heading(const std::string& metric) {
   return metric + (find_metric(metric).is_share ? " %" : "");
 }
 
-// Rows of one task and split, with the same metrics.
 std::vector<std::vector<const Evaluation*>> by_data(std::span<const Evaluation> rows) {
   std::vector<std::vector<const Evaluation*>> groups;
   for (const Evaluation& row : rows) {
-    const auto same = std::ranges::find_if(groups, [&](const auto& group) {
-      const EvaluationNames& names = group.front()->names;
-      return names.task == row.names.task && names.split == row.names.split;
-    });
+    const auto same = std::ranges::find_if(
+        groups, [&](const auto& group) { return same_data(*group.front(), row); });
     (same == groups.end() ? groups.emplace_back() : *same).push_back(&row);
   }
   return groups;
 }
 
-std::string data_heading(const Evaluation& row) {
-  return fmt::format("{}, {}: {} examples", row.names.task, row.names.split, row.examples);
+// "sick, test"; with the files where rows of other data are called the same.
+std::string data_name(const Evaluation& row, std::span<const Evaluation> rows) {
+  const bool only = std::ranges::all_of(rows, [&](const Evaluation& other) {
+    return other.names.task != row.names.task || other.names.split != row.names.split ||
+           same_data(other, row);
+  });
+  const std::string name = row.names.task + ", " + row.names.split;
+  return only || row.names.files.empty()
+             ? name
+             : fmt::format("{} ({})", name, fmt::join(row.names.files, ", "));
 }
 
 // Rows whose segments lost tokens.
@@ -135,7 +141,8 @@ std::string report_tables(std::span<const Evaluation> rows,
                           const char* heading_mark, size_t text_width = std::string::npos) {
   std::string out;
   for (const auto& group : by_data(rows)) {
-    out += fmt::format("{}{}\n\n", heading_mark, data_heading(*group.front()));
+    out += fmt::format("{}{}: {} examples\n\n", heading_mark, data_name(*group.front(), rows),
+                       group.front()->examples);
     for (const NamedInterval& metric : group.front()->metrics)
       out += format(metric_table(group, metric.metric, name_width)) + "\n";
     out += fmt::format("{}\n{}\n", wrap(kFlopsHeading, text_width),
@@ -188,6 +195,7 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
     Json json{{"checkpoint", row.names.checkpoint},
               {"task", row.names.task},
               {"split", row.names.split},
+              {"files", row.names.files},
               {"independent_layers", row.independent_layers},
               {"schedule", schedule},
               {"segment_format", to_string(row.format)},
@@ -217,7 +225,8 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
 
 std::string report_csv(std::span<const Evaluation> rows) {
   std::string out =
-      "checkpoint,task,split,independent_layers,segment_format,pooling,precision,metric,value,low,"
+      "checkpoint,task,split,files,independent_layers,segment_format,pooling,precision,metric,"
+      "value,low,"
       "high,difference_to_p0,"
       "difference_low,difference_high,reference,examples,truncated_sequences";
   for (const FlopKind& kind : kFlopKinds) {
@@ -234,10 +243,11 @@ std::string report_csv(std::span<const Evaluation> rows) {
   for (const Evaluation& row : rows) {
     for (size_t m = 0; m < row.metrics.size(); ++m) {
       const Interval& e = row.metrics[m].interval;
-      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{}", quoted(row.names.checkpoint),
-                         quoted(row.names.task), quoted(row.names.split), row.independent_layers,
-                         to_string(row.format), to_string(row.pooling), row.precision,
-                         row.metrics[m].metric, e.value, e.low, e.high);
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", quoted(row.names.checkpoint),
+                         quoted(row.names.task), quoted(row.names.split),
+                         quoted(fmt::format("{}", fmt::join(row.names.files, " "))),
+                         row.independent_layers, to_string(row.format), to_string(row.pooling),
+                         row.precision, row.metrics[m].metric, e.value, e.low, e.high);
       if (row.difference_to_p0) {
         const Interval& d = row.difference_to_p0->metrics[m].interval;
         out += fmt::format(",{},{},{},{}", d.value, d.low, d.high,
@@ -258,7 +268,8 @@ std::string report_csv(std::span<const Evaluation> rows) {
 
 std::string write_report(std::span<const Evaluation> rows, const std::filesystem::path& dir) {
   std::vector<PlotPanel> panels;
-  for (const auto& group : by_data(rows)) panels.push_back(make_panel(group));
+  for (const auto& group : by_data(rows))
+    panels.push_back(make_panel(group, data_name(*group.front(), rows)));
   const Plot plot = draw_plot(panels);
   const std::string json = report_json(rows).dump(2) + "\n", csv = report_csv(rows),
                     markdown = report_markdown(rows, plot.problem.empty());

@@ -8,11 +8,22 @@
 // Every other exception is ours (exit 1).
 #pragma once
 #include <stdexcept>
+#include <string>
 
 namespace lait {
 
 struct UserError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// Calls body; a UserError of its own gets `where` before its text: "data.test: example 3: expected …".
+template <class Body>
+auto with_context(const std::string& where, Body&& body) {
+  try {
+    return body();
+  } catch (const UserError& error) {
+    throw UserError(where + ": " + error.what());
+  }
+}
 
 }  // namespace lait

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -15,6 +18,33 @@ namespace {
 constexpr mode_t kMode = 0666;  // less the user's umask
 constexpr mode_t kPermissions = 0777;
 constexpr int kMostLinks = 40;  // as the kernel follows
+
+// The temporary files that are there, in memory that a signal's handler may read: a slot's name is whole while it is in use.
+// No program writes more files at once than there are slots; what more a program of others writes, a signal would leave.
+struct Slot {
+  std::atomic<bool> taken{false}, in_use{false};
+  std::array<char, PATH_MAX> path{};
+};
+std::array<Slot, 16> slots;
+constexpr size_t kNoSlot = slots.size();
+
+size_t note(const fs::path& temporary) {
+  const std::string path = fs::absolute(temporary).string();  // a program may change its folder
+  for (size_t s = 0; s < slots.size() && path.size() < PATH_MAX; ++s) {
+    if (slots[s].taken.exchange(true)) continue;
+    std::memcpy(slots[s].path.data(), path.c_str(), path.size() + 1);
+    slots[s].in_use = true;
+    return s;
+  }
+  return kNoSlot;
+}
+
+void forget(size_t& slot) {
+  if (slot == kNoSlot) return;
+  slots[slot].in_use = false;
+  slots[slot].taken = false;
+  slot = kNoSlot;
+}
 
 const char* way_out(int error) {
   switch (error) {
@@ -107,7 +137,13 @@ void throw_write_error(const fs::path& path, const std::string& what, int error)
                    way_out(error));
 }
 
-FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)) {
+void remove_unfinished_files() {
+  for (const Slot& slot : slots) {
+    if (slot.in_use) ::unlink(slot.path.data());
+  }
+}
+
+FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)), slot_(kNoSlot) {
   struct stat status {};
   const bool is_there = ::stat(path.c_str(), &status) == 0;
   if (is_there && (!S_ISREG(status.st_mode) || is_descriptor(path_))) {
@@ -118,6 +154,8 @@ FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)) {
     if (fd_ < 0) throw_write_error(path);
     return;
   }
+  if (!path_.has_filename())
+    throw WriteError(path.string() + ": cannot write: expected a file, got a folder; name a file");
   if (path_.has_parent_path()) {
     std::error_code error;
     fs::create_directories(path_.parent_path(), error);
@@ -126,6 +164,7 @@ FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)) {
   fs::path temporary = path_.string() + kUnfinishedSuffix;
   fd_ = open_alone(temporary, path_);
   temporary_ = std::move(temporary);
+  slot_ = note(temporary_);
   try {
     if (is_there) set_mode(fd_, status.st_mode, path_);
   } catch (...) {
@@ -139,6 +178,7 @@ FileWriter::~FileWriter() { discard(); }
 void FileWriter::discard() {
   if (fd_ < 0) return;
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  forget(slot_);
   ::close(std::exchange(fd_, -1));
 }
 
@@ -152,6 +192,7 @@ void FileWriter::commit() {
   sync();
   if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0)
     throw_write_error(path_, "rename into place");
+  forget(slot_);
   if (::close(std::exchange(fd_, -1)) != 0) throw_write_error(path_);
   if (!temporary_.empty()) sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }

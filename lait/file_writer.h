@@ -4,6 +4,7 @@
 // previous one as it was, and is one WriteError: path, reason, way out.
 #pragma once
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -38,15 +39,17 @@ class FileWriter {
   void sync();
   // Syncs and gives the file its name.
   void commit();
-  // The temporary file, for a signal's handler to remove; empty where the path is written directly.
-  const std::filesystem::path& unfinished() const { return temporary_; }
 
  private:
   void discard();
 
   std::filesystem::path path_, temporary_;  // path_: behind all links
   int fd_ = -1;
+  size_t slot_;  // in the list of remove_unfinished_files
 };
+
+// Removes the temporary files of all FileWriters there are. For a signal's handler that ends the program.
+void remove_unfinished_files();
 
 // Appends text (a line of a log) at once; what a full disk cut off is taken back. Throws WriteError.
 void append_text(const std::filesystem::path& path, std::string_view text);

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM: the first asks the run to finish its step, save and end; a second ends the program at once, and
+// SIGINT, SIGTERM and SIGHUP (a lost connection; not under nohup): the first asks the run to finish its step, save and end; a second ends the program at once, and
 // what was not saved is lost.
 #pragma once
 

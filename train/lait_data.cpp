@@ -37,9 +37,9 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
 }
 
 // Lengths and repeats of a split's segments: what sharing and caching them would save.
-void print_statistics(const std::string& name, const std::vector<Example>& examples,
+void print_statistics(const std::string& name, const LabelledData& data,
                       const Tokenizer& tokenizer) {
-  const Dataset dataset(examples, tokenizer,
+  const Dataset dataset(data.examples, tokenizer,
                         {.format = SegmentFormat::kStandalone,
                          .max_tokens = int64_t{1} << 30,
                          .on_overflow = OnOverflow::kTruncate});
@@ -59,9 +59,9 @@ void print_statistics(const std::string& name, const std::vector<Example>& examp
   const auto share = [](int64_t part, int64_t whole) {
     return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, whole));
   };
-  std::printf("%s: %lld examples, %lld segments, %lld distinct (%.1f %%)\n", name.c_str(),
-              static_cast<long long>(dataset.size()), static_cast<long long>(segments),
-              static_cast<long long>(dataset.num_sequences()),
+  std::printf("%s: %lld examples%s, %lld segments, %lld distinct (%.1f %%)\n", name.c_str(),
+              static_cast<long long>(dataset.size()), left_out(data.counts).c_str(),
+              static_cast<long long>(segments), static_cast<long long>(dataset.num_sequences()),
               share(dataset.num_sequences(), segments));
   std::printf("  tokens of a distinct segment: median %lld, 95 %% %lld, longest %lld\n",
               static_cast<long long>(lengths[lengths.size() / 2]),
@@ -79,21 +79,10 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
   for (const auto& [split, files] : {std::pair{"train", &config.data.train},
                                      {"validation", &config.data.validation},
                                      {"test", &config.data.test}}) {
-    std::vector<Example> examples;
-    ReadCounts counts;
-    for (const std::string& file : *files)
-      task.read(file, {.skip_bad_lines = config.data.skip_bad_lines - counts.bad_lines}, examples,
-                counts);
-    if (counts.bad_lines > 0 || counts.unlabelled > 0) {
-      std::printf("%s: left out %lld malformed lines and %lld examples without gold label\n", split,
-                  static_cast<long long>(counts.bad_lines),
-                  static_cast<long long>(counts.unlabelled));
-    }
-    if (!files->empty() && examples.empty())
-      throw UserError("data." + std::string(split) + ": expected examples of task " + task.name() +
-                      ", got none");
-    if (!examples.empty()) print_statistics(split, examples, *tokenizer);
-    any |= !examples.empty();
+    const LabelledData data = read_files(task, *files, config.data.skip_bad_lines);
+    if (data.examples.empty()) continue;
+    print_statistics(split, data, *tokenizer);
+    any = true;
   }
   if (!any)
     throw UserError(name +
@@ -124,7 +113,8 @@ int main(int argc, char** argv) {
       {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
        .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints "
                       "what simple rules would get.",
-       .files = {{"train.jsonl, validation.jsonl, test.jsonl", "what is written, for task: jsonl"}},
+       .files = {{"train.jsonl, validation.jsonl, test.jsonl",
+                  "what is written, for task: wordnet"}},
        .examples = "lait-data wordnet --output data/wordnet"});
   auto* stat =
       app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");
@@ -139,7 +129,8 @@ int main(int argc, char** argv) {
   set_manual(*stat,
              {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
               .environment = environment,
-              .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl"});
+              .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl "
+                          "--set data.validation=dev.jsonl"});
   return run_program(app, argc, argv, [&] {
     return wordnet->parsed() ? make_wordnet(output, options)
                              : print_config_statistics(config, overrides);

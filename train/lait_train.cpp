@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
                       {"DIR/report.json", "the best model's metrics on validation and test data"}},
             .examples = "lait-train --config demo.yaml --output runs/demo\n"
                         "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
-                        "training.seed=2 --output runs/mnli\n"
+                        "data.validation=dev.jsonl --output runs/mnli\n"
                         "lait-train --config sick_split3.yaml --sweep "
                         "model.independent_layers=0,3,5 --output runs/sick"});
   return run_program(app, argc, argv, [&] {

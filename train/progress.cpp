@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "lait/terminal.h"
 
@@ -13,11 +12,6 @@ namespace lait {
 namespace {
 
 constexpr double kLineSeconds = 10;  // between plain lines in a pipe
-
-// A display that cannot be shown (its log is on a full disk) stops no training.
-void show(const std::string& text) {
-  if (std::fputs(text.c_str(), stderr) < 0 || std::fflush(stderr) != 0) std::clearerr(stderr);
-}
 
 }  // namespace
 

@@ -39,10 +39,7 @@ std::string describe_schedule(const std::vector<Stage>& stages) {
 std::string describe(const std::string& name, const Split& split) {
   std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
                                  split.dataset->size(), split.dataset->num_sequences());
-  if (split.counts.unlabelled > 0)
-    text += fmt::format(", {} without gold label left out", split.counts.unlabelled);
-  if (split.counts.bad_lines > 0)
-    text += fmt::format(", {} bad lines skipped", split.counts.bad_lines);
+  text += left_out(split.data.counts);
   if (split.dataset->num_truncated() > 0)
     text += fmt::format(", {} truncated", split.dataset->num_truncated());
   return text;
@@ -50,7 +47,7 @@ std::string describe(const std::string& name, const Split& split) {
 
 // Text that the user gave and the model will not see: said with --quiet, too.
 bool loses_text(const Split& split) {
-  return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
+  return split.data.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
 }
 
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
@@ -93,6 +90,21 @@ void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
                   dir.string(), fmt::join(changed, ", ")));
 }
 
+// --overwrite removes the run that is there, which must not be what the new one starts from.
+void check_keeps_model(const std::filesystem::path& model, const std::filesystem::path& dir) {
+  const std::string inside = std::filesystem::weakly_canonical(model).string() + "/",
+                    folder = std::filesystem::weakly_canonical(dir).string() + "/";
+  if (!inside.starts_with(folder)) return;
+  throw UserError("model.path: " + model.string() + " lies in " + dir.string() +
+                  ", which --overwrite would remove; name another folder with --output");
+}
+
+std::string describe_head(HeadOrigin origin) {
+  return origin == HeadOrigin::kCheckpoint ? "the checkpoint's head goes on"
+                                           : "the checkpoint's head is of other labels or of "
+                                             "another shape: a new one";
+}
+
 }  // namespace
 
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
@@ -117,6 +129,7 @@ int train(const Config& config, const RunOptions& options) {
   Model model =
       load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
   model->move_to(device);
+  if (options.if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, config.output.dir);
   RunDirectory run(config.output.dir, options.if_exists);
   const auto checkpoint =
       options.if_exists == IfExists::kResume ? run.newest_checkpoint() : std::nullopt;
@@ -126,6 +139,8 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe_schedule(in.spec.stages), to_string(in.spec.format),
                                to_string(in.spec.pooling)));
+  if (model->head_origin != HeadOrigin::kNew)
+    progress.message("head: " + describe_head(model->head_origin));
   for (const auto& [name, split] : splits(in)) {
     loses_text(*split) ? progress.warning(describe(name, *split))
                        : progress.message(describe(name, *split));
@@ -185,8 +200,10 @@ int train(const Config& config, const RunOptions& options) {
   write_file(run.path() / "report.json", report.dump(2) + "\n");
   progress.message(fmt::format("best model: {}", run.best().string()));
   if (!options.evaluate_with.empty()) {
-    progress.message("next: " +
-                     shell_words({options.evaluate_with, "--checkpoint", run.path().string()}));
+    const bool names_data = in.test.dataset || in.validation.dataset;
+    progress.message(
+        "next: " + shell_words({options.evaluate_with, "--checkpoint", run.path().string()}) +
+        (names_data ? "" : " --data FILE (labelled examples; the run has none left)"));
   }
   return 0;
 }

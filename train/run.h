@@ -18,7 +18,7 @@ struct RunOptions {
 };
 
 // Fields in which `config` would not give the run that is in `dir`, whose config.yaml is read. Not counted: where it lies, what
-// it shows and keeps, its threads (no result depends on them).
+// it shows and keeps, its threads.
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config);
 
 // Returns the exit code: 0, or 130/143 where a signal ended it (saved).

@@ -20,24 +20,38 @@ namespace {
 
 constexpr const char* kLockName = ".lock";
 constexpr const char* kCheckpoints = "checkpoints";
+constexpr const char* kBest = "best";
+constexpr const char* kConfigFile = "config.yaml";
+constexpr const char* kMetricsFile = "metrics.jsonl";
+constexpr const char* kReportFile = "report.json";
 constexpr const char* kPreviousSuffix = ".previous";
 constexpr const char* kStepPrefix = "step-";
+
+// The step of "step-N".
+std::optional<int64_t> step_of(const std::string& name) {
+  int64_t step = 0;
+  if (!name.starts_with(kStepPrefix)) return std::nullopt;
+  const char *begin = name.data() + std::strlen(kStepPrefix), *end = name.data() + name.size();
+  const auto [stopped, failed] = std::from_chars(begin, end, step);
+  return failed == std::errc() && stopped == end ? std::optional(step) : std::nullopt;
+}
 
 // Names in checkpoints/ with their steps, oldest first.
 std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(dir / kCheckpoints, error)) {
-    const std::string name = entry.path().filename();
-    int64_t step = 0;
-    const char* begin = name.data() + std::strlen(kStepPrefix);
-    if (!name.starts_with(kStepPrefix)) continue;
-    const auto [end, failed] = std::from_chars(begin, name.data() + name.size(), step);
-    if (failed == std::errc() && end == name.data() + name.size())
-      found.emplace_back(step, entry.path());
+    if (const auto step = step_of(entry.path().filename())) found.emplace_back(*step, entry.path());
   }
   std::ranges::sort(found);
   return found;
+}
+
+// A folder that lait-train made: others have a config.yaml, too, and --overwrite removes what is found.
+bool has_run(const fs::path& dir) {
+  return fs::exists(dir / kConfigFile) &&
+         (fs::exists(dir / kLockName) || fs::exists(dir / kBest / "lait.yaml") ||
+          !checkpoints(dir).empty());
 }
 
 // Makes `target` by fill(temporary folder beside it) and a rename. The folder above must be there: a run directory that was
@@ -76,19 +90,18 @@ std::string this_process() {
 }  // namespace
 
 RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
-  auto has_run = [&] { return fs::exists(dir / "config.yaml"); };
-  if (!has_run() && fs::exists(dir) &&
+  if (!has_run(dir) && fs::exists(dir) &&
       (!fs::is_directory(dir) ||
        std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
          return entry.path().filename() != kLockName &&
-                entry.path().filename() != std::string("config.yaml") + kUnfinishedSuffix;
+                entry.path().filename() != std::string(kConfigFile) + kUnfinishedSuffix;
        }))) {
     throw UserError(
         dir.string() +
-        ": expected a new folder or a run directory, got something else (no config.yaml in it); "
-        "name another folder with --output");
+        ": expected a new folder or a run directory, got something else (nothing of lait-train in "
+        "it); name another folder with --output");
   }
-  if (!has_run() && if_exists == IfExists::kResume) {
+  if (!has_run(dir) && if_exists == IfExists::kResume) {
     throw UserError(dir.string() +
                     ": nothing to resume, there is no run here; leave out --resume to start one");
   }
@@ -97,7 +110,7 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
   if (error) throw_write_error(dir, "make the run directory", error.value());
   lock();
   try {
-    if (has_run() && if_exists == IfExists::kRefuse) {
+    if (has_run(dir) && if_exists == IfExists::kRefuse) {
       throw UserError(dir.string() +
                       ": a run is here already; continue it with --resume, replace it with "
                       "--overwrite, or name "
@@ -140,16 +153,19 @@ void RunDirectory::clean(bool everything) {
   const fs::path previous = best().string() + kPreviousSuffix;
   if (!fs::exists(best()) && fs::exists(previous)) fs::rename(previous, best());
   std::vector<fs::path> leftovers;
+  for (const char* name : {kBest, kConfigFile, kMetricsFile, kReportFile}) {
+    for (const char* suffix : {kUnfinishedSuffix, kPreviousSuffix})
+      leftovers.push_back(dir_ / (std::string(name) + suffix));
+  }
   std::error_code none;
-  for (const fs::path& folder : {dir_, dir_ / kCheckpoints}) {
-    for (const auto& entry : fs::directory_iterator(folder, none)) {
-      if (entry.path().extension() == kUnfinishedSuffix ||
-          entry.path().extension() == kPreviousSuffix)
-        leftovers.push_back(entry.path());
-    }
+  for (const auto& entry : fs::directory_iterator(dir_ / kCheckpoints, none)) {
+    const fs::path& path = entry.path();
+    if ((path.extension() == kUnfinishedSuffix || path.extension() == kPreviousSuffix) &&
+        step_of(path.stem()))
+      leftovers.push_back(path);
   }
   if (everything) {
-    for (const char* name : {kCheckpoints, "best", "metrics.jsonl", "report.json", "config.yaml"})
+    for (const char* name : {kCheckpoints, kBest, kMetricsFile, kReportFile, kConfigFile})
       leftovers.push_back(dir_ / name);
   }
   for (const fs::path& path : leftovers) fs::remove_all(path);
@@ -160,15 +176,15 @@ RunDirectory::~RunDirectory() {
 }
 
 void RunDirectory::write_config(const std::string& yaml) const {
-  write_file(dir_ / "config.yaml", yaml);
+  write_file(dir_ / kConfigFile, yaml);
 }
 
 void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
-  append_text(dir_ / "metrics.jsonl", line.dump() + "\n");
+  append_text(dir_ / kMetricsFile, line.dump() + "\n");
 }
 
 void RunDirectory::truncate_metrics(int64_t step) {
-  const fs::path path = dir_ / "metrics.jsonl";
+  const fs::path path = dir_ / kMetricsFile;
   if (!fs::exists(path)) return;
   std::string kept;
   LineReader reader(path);

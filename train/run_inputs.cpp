@@ -32,27 +32,22 @@ std::string way_to_data(const Task& task, const std::string& file) {
   return "check the path, which is taken from " + std::filesystem::current_path().string();
 }
 
-Split read_split(const Task& task, const std::string& key, const DataFiles& files,
-                 int64_t skip_bad_lines) {
-  Split split;
+void check_files(const Task& task, const std::string& key, const DataFiles& files) {
   for (const std::string& file : files) {
     std::error_code error;
     if (!std::filesystem::exists(file, error) && !error) {
-      throw UserError(fmt::format("{}: {}: no such file; {}", key, file, way_to_data(task, file)));
+      throw UserError(fmt::format("{}: {}: no such file{}; {}", key, file, tilde_hint(file),
+                                  way_to_data(task, file)));
     }
-    task.read(file, {.skip_bad_lines = skip_bad_lines - split.counts.bad_lines}, split.examples,
-              split.counts);
   }
-  if (!files.empty() && split.examples.empty()) {
-    throw UserError(fmt::format("{}: expected examples of task {}, got none",
-                                fmt::join(files, ", "), task.name()));
-  }
-  return split;
 }
 
 }  // namespace
 
-RunInputs read_inputs(const Config& config) {
+RunInputs resolve_inputs(const Config& config) {
+  if (config.output.dir.starts_with("~/"))
+    throw UserError("output.dir: " + config.output.dir + ": expected a folder" +
+                    tilde_hint(config.output.dir));
   RunInputs in;
   in.config = config;
   in.task = &find_task(config.task);
@@ -88,44 +83,53 @@ RunInputs read_inputs(const Config& config) {
       config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : limit;
   spec.on_overflow = config.data.on_overflow;
   spec.task = in.task->name();
-
-  if (config.data.train.empty())
-    throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
-  in.train = read_split(*in.task, "data.train", config.data.train, config.data.skip_bad_lines);
-  in.validation =
-      read_split(*in.task, "data.validation", config.data.validation, config.data.skip_bad_lines);
-  in.test = read_split(*in.task, "data.test", config.data.test, config.data.skip_bad_lines);
   spec.labels = in.task->labels();
-  if (in.task->open_labels()) {
-    if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.examples);
-    for (Split* split : {&in.train, &in.validation, &in.test}) {
-      spec.head == Head::kClassifier ? assign_labels(split->examples, spec.labels)
-                                     : assign_scores(split->examples);
-    }
-    if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
-      throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
-                                  spec.labels.size()));
-    }
-  }
   in.metrics = metrics_of(*in.task, spec.head);
   const std::string& select_by = config.training.select_by;
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
                                 fmt::join(in.metrics, ", "), select_by));
   }
-  check_pooling(spec.pooling, spec.stages,
-                std::ranges::any_of(in.train.examples,
-                                    [](const Example& e) { return e.segments.size() > 1; }));
   if (spec.head == Head::kRegression && config.training.label_smoothing > 0) {
     throw UserError(
         "training.label_smoothing: smooths classes, and the head is a regression; leave it out");
   }
+  return in;
+}
+
+RunInputs read_inputs(const Config& config) {
+  RunInputs in = resolve_inputs(config);
+  ModelSpec& spec = in.spec;
+  if (config.data.train.empty())
+    throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
+  Split* const splits[] = {&in.train, &in.validation, &in.test};
+  const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
+  for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
+  for (size_t s = 0; s < std::size(splits); ++s)
+    splits[s]->data = read_files(*in.task, *files[s], config.data.skip_bad_lines);
+  if (in.task->open_labels()) {
+    if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.data.examples);
+    if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
+      throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
+                                  spec.labels.size()));
+    }
+    for (Split* split : splits) {
+      with_context(split->key, [&] {
+        spec.head == Head::kClassifier ? assign_labels(split->data.examples, spec.labels)
+                                       : assign_scores(split->data.examples);
+      });
+    }
+  }
 
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
-  for (Split* split : {&in.train, &in.validation, &in.test}) {
-    if (!split->examples.empty())
-      split->dataset.emplace(split->examples, *in.tokenizer, spec.tokenize_options());
+  for (Split* split : splits) {
+    const std::vector<Example>& examples = split->data.examples;
+    if (examples.empty()) continue;
+    with_context(split->key, [&] {
+      check_examples(examples, spec);
+      split->dataset.emplace(examples, *in.tokenizer, spec.tokenize_options());
+    });
   }
   return in;
 }

@@ -11,9 +11,9 @@
 namespace lait {
 
 struct Split {
-  std::vector<Example> examples;
-  ReadCounts counts;
-  std::optional<Dataset> dataset;
+  const char* key;  // "data.train"
+  LabelledData data{};
+  std::optional<Dataset> dataset{};
 };
 
 struct RunInputs {
@@ -24,10 +24,12 @@ struct RunInputs {
   HfConfig hf_config;
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
-  Split train, validation, test;
+  Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
 };
 
-// Throws UserError for everything that is wrong with the config's files, model or data.
+// The part that needs no data and no tokenizer: task, model, schedule. Throws UserError for what cannot be.
+RunInputs resolve_inputs(const Config& config);
+// All of it. Throws UserError for everything that is wrong with the config's files, model or data.
 RunInputs read_inputs(const Config& config);
 
 }  // namespace lait

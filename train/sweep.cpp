@@ -7,28 +7,43 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/program.h"
 #include "train/progress.h"
+#include "train/run_inputs.h"
 
 namespace lait {
 namespace {
 
-constexpr int64_t kMaxRuns = 1000;
+constexpr uint64_t kMaxRuns = 1000;
 
 [[noreturn]] void bad(const std::string& text) {
   throw UserError(fmt::format(
-      "--sweep: expected key=a,b,c or key=a..b (whole numbers, a ≤ b), got '{}'", text));
+      "--sweep: expected key=a,b,c (each once) or key=a..b (whole numbers, a ≤ b, at most {} of "
+      "them), got '{}'",
+      kMaxRuns, text));
 }
 
-int64_t whole_number(std::string_view text, const std::string& all) {
+std::optional<int64_t> whole_number(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) bad(all);
-  return value;
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value)
+                                                                  : std::nullopt;
+}
+
+// "a..b" of whole numbers; nullopt: a list of values. Paths have dots, too ("../model").
+std::optional<std::pair<int64_t, int64_t>> whole_range(std::string_view values,
+                                                       const std::string& all) {
+  const size_t dots = values.find("..");
+  if (dots == values.npos || values.find('/') != values.npos) return std::nullopt;
+  const auto first = whole_number(values.substr(0, dots)),
+             last = whole_number(values.substr(dots + 2));
+  if (!first || !last) bad(all);
+  return std::pair(*first, *last);
 }
 
 struct NamedCost {
@@ -69,10 +84,10 @@ Sweep parse_sweep(const std::string& text) {
   if (equals == std::string::npos || equals == 0) bad(text);
   Sweep sweep{text.substr(0, equals), {}};
   const std::string values = text.substr(equals + 1);
-  if (const size_t dots = values.find(".."); dots != std::string::npos) {
-    const int64_t first = whole_number(std::string_view(values).substr(0, dots), text);
-    const int64_t last = whole_number(std::string_view(values).substr(dots + 2), text);
-    if (first > last || last - first >= kMaxRuns) bad(text);
+  if (const auto range = whole_range(values, text)) {
+    const auto [first, last] = *range;
+    if (first > last || static_cast<uint64_t>(last) - static_cast<uint64_t>(first) >= kMaxRuns)
+      bad(text);
     for (int64_t v = first; v <= last; ++v) sweep.values.push_back(std::to_string(v));
     return sweep;
   }
@@ -106,6 +121,8 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
     runs.push_back({sweep.key + "=" + value, std::move(config)});
   }
+  // A value that no run can have is found before the first run.
+  for (const Run& run : runs) with_context(run.name, [&] { resolve_inputs(run.config); });
   std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 #include "eval/predictor.h"
 #include "lait/error.h"
 #include "lait/file_writer.h"
-#include "lait/files.h"
-#include "lait/json_limits.h"
 #include "lait/model/checkpoint_tensors.h"
 #include "lait/model/safetensors.h"
 #include "lait/text/tokenizer.h"
@@ -38,15 +37,35 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
       progress_(progress),
       length_(training_length(*inputs.train, inputs.config.training)),
       step_(model, inputs.config.training, length_.steps),
-      identity_{.precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
+      identity_{.total_steps = length_.steps,
+                .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
                 .train = inputs.train->checksum(),
-                .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum()},
+                .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
+                .threads = at::get_num_threads(),
+                .device = model->parameters().front().device().str()},
       plan_(model->pack_plan()),
       device_(model->parameters().front().device()) {}
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   at::NoGradGuard no_grad;
-  state_ = read_state(checkpoint / kStateFile);  // before anything of the model is changed
+  // Before anything of the model is changed.
+  const auto [state, identity] = read_state(checkpoint / kStateFile, identity_);
+  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
+                        state.epoch <= state.step && state.batch >= 0;
+  if (!possible ||
+      (state.batch > 0 &&
+       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
+    throw UserError(fmt::format(
+        "{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite",
+        (checkpoint / kStateFile).string(), state.step, state.epoch, state.batch));
+  }
+  if (identity.threads != identity_.threads || identity.device != identity_.device) {
+    progress_.warning(fmt::format(
+        "the run was begun on {} with {} threads and goes on on {} with {}: sums have another "
+        "order, so it is not bit for bit the run that was not stopped",
+        identity.device, identity.threads, identity_.device, identity_.threads));
+  }
+  state_ = state;
   saved_step_ = state_.step;
   load_weights(checkpoint / kModelFolder, model_);
   const SafetensorsFile moments(checkpoint / kOptimizerFile);
@@ -60,74 +79,19 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
     tensor.copy_(saved);
   }
   run_.truncate_metrics(state_.step);
-}
-
-TrainerState Trainer::read_state(const std::filesystem::path& file) const {
-  const auto json = read_json(file);
-  TrainerState state;
-  int64_t total = 0;
-  Identity identity;
-  try {
-    json.at("total_steps").get_to(total);
-    json.at("precision").get_to(identity.precision);
-    json.at("train").get_to(identity.train);
-    json.at("validation").get_to(identity.validation);
-    json.at("step").get_to(state.step);
-    json.at("epoch").get_to(state.epoch);
-    json.at("batch").get_to(state.batch);
-    json.at("evaluated_step").get_to(state.evaluated_step);
-    json.at("best_step").get_to(state.best_step);
-    if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
-  } catch (const nlohmann::json::exception&) {
-    throw UserError(
-        file.string() +
-        ": expected what lait-train writes, got something else; start anew with --overwrite");
+  if (state_.best && !std::filesystem::exists(run_.best())) {
+    progress_.warning(run_.best().string() +
+                      " is gone: the best model is chosen anew from here on");
+    state_.best.reset();
+    state_.best_step = state_.evaluated_step = -1;
   }
-  const auto refuse = [&](const std::string& what) {
-    throw UserError(fmt::format(
-        "{}: {}; resume with what the run was begun with, or start anew with --overwrite",
-        file.string(), what));
-  };
-  if (identity.precision != identity_.precision) {
-    refuse(fmt::format("the run is in {}, this would go on in {} (training.precision)",
-                       identity.precision, identity_.precision));
-  }
-  const char* const changed =
-      "is not the data that the run was begun with (other texts, labels, order or tokens)";
-  if (identity.train != identity_.train) refuse(std::string("data.train ") + changed);
-  if (identity.validation != identity_.validation)
-    refuse(std::string("data.validation ") + changed);
-  if (total != length_.steps)
-    refuse(
-        fmt::format("the run is of {} steps, config and data now make {}", total, length_.steps));
-  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
-                        state.epoch <= state.step && state.batch >= 0;
-  if (!possible ||
-      (state.batch > 0 &&
-       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
-    throw UserError(fmt::format(
-        "{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite",
-        file.string(), state.step, state.epoch, state.batch));
-  }
-  return state;
 }
 
 void Trainer::save() const {
   run_.save_checkpoint(state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
     save_checkpoint(model_, dir / kModelFolder);
     write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-    nlohmann::ordered_json json{{"step", state_.step},
-                                {"total_steps", length_.steps},
-                                {"epoch", state_.epoch},
-                                {"batch", state_.batch},
-                                {"evaluated_step", state_.evaluated_step},
-                                {"best_step", state_.best_step},
-                                {"precision", identity_.precision},
-                                {"train", identity_.train},
-                                {"validation", identity_.validation}};
-    json["best"] =
-        state_.best ? nlohmann::ordered_json(*state_.best) : nlohmann::ordered_json(nullptr);
-    write_file(dir / kStateFile, json.dump(2) + "\n");
+    write_state(dir / kStateFile, state_, identity_);
   });
 }
 
@@ -181,6 +145,7 @@ int Trainer::run_steps() {
       report_loss();  // which refuses a model that is lost: it must not take the place of a good checkpoint
       save();
       saved_step_ = state_.step;
+      report_began_ = now();
     }
     if (state_.step == length_.steps) {
       progress_.finish();

@@ -15,17 +15,9 @@
 #include "train/run_directory.h"
 #include "train/sampler.h"
 #include "train/train_step.h"
+#include "train/trainer_state.h"
 
 namespace lait {
-
-struct TrainerState {
-  int64_t step = 0;             // optimiser steps done
-  int64_t epoch = 0;            // of the next batch
-  int64_t batch = 0;            // in that epoch, the next one
-  int64_t evaluated_step = -1;  // of the last evaluation
-  std::optional<double> best;   // of the selection metric
-  int64_t best_step = -1;
-};
 
 struct TrainerInputs {
   Config config;
@@ -48,13 +40,7 @@ class Trainer {
   int64_t total_steps() const { return length_.steps; }
 
  private:
-  // What a checkpoint of this run was made with, beside its config: resolved precision, checksums of the data (0: none).
-  struct Identity {
-    std::string precision;
-    uint32_t train = 0, validation = 0;
-  };
   int run_steps();
-  TrainerState read_state(const std::filesystem::path& file) const;
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;
@@ -72,7 +58,7 @@ class Trainer {
   Progress& progress_;
   TrainingLength length_;
   TrainStep step_;
-  const Identity identity_;
+  const RunIdentity identity_;
   TrainerState state_;
   PackPlan plan_;
   at::Device device_;

@@ -11,9 +11,9 @@ namespace lait {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_file(const fs::path& path) {
+bool is_file(const fs::path& path) {  // or a pipe: --config <(…)
   std::error_code error;
-  return fs::is_regular_file(path, error);
+  return fs::exists(path, error) && !fs::is_directory(path, error);
 }
 bool is_folder(const fs::path& path) {
   std::error_code error;
@@ -120,6 +120,10 @@ bool looks_like_path(const std::string& name) {
 
 }  // namespace
 
+std::string tilde_hint(const std::string& path) {
+  return path.starts_with('~') ? " (~ is not expanded here; write ${HOME})" : "";
+}
+
 fs::path find_config(const std::string& name) {
   if (is_file(name)) return name;
   if (is_folder(name)) throw UserError("--config " + name + ": expected a YAML file, got a folder");
@@ -167,7 +171,7 @@ fs::path find_model(const std::string& name) {
     throw UserError("model.path: " + name +
                     ": no such directory; expected a Hugging Face directory with config.json, or a "
                     "model's name" +
-                    (name.starts_with('~') ? " (~ is not expanded here; write ${HOME})" : ""));
+                    tilde_hint(name));
   }
   if (name.find('/') == std::string::npos) {
     for (const fs::path& folder : models_folders()) {

@@ -38,6 +38,9 @@ struct ShippedConfig {
 };
 std::vector<ShippedConfig> list_configs();  // by name
 
+// What a message about a path that is not there adds where it begins with ~; else "".
+std::string tilde_hint(const std::string& path);
+
 // A directory with config.json: `name` as a path, a model that set-up or installation brought, or the snapshot in the
 // local Hugging Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Never goes to the network. Throws
 // UserError naming the command that fetches it.

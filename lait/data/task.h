@@ -16,7 +16,6 @@ struct ReadOptions {
 };
 
 struct ReadCounts {
-  int64_t examples = 0;
   int64_t bad_lines = 0;  // malformed, tolerated through skip_bad_lines
   int64_t unlabelled =
       0;  // dropped because the native format marks them as without gold label (SNLI's "-")
@@ -40,6 +39,18 @@ class Task {
   virtual void read(const std::filesystem::path& file, const ReadOptions& options,
                     std::vector<Example>& out, ReadCounts& counts) const = 0;
 };
+
+// The examples of one split, and what was left out of them.
+struct LabelledData {
+  std::vector<Example> examples{};
+  ReadCounts counts{};
+};
+// Reads the files of a split one after the other; skip_bad_lines is of all of them. Throws UserError: as Task::read, and
+// where the files have no examples.
+LabelledData read_files(const Task& task, const std::vector<std::string>& files,
+                        int64_t skip_bad_lines);
+// ", 3 bad lines skipped, 5 without gold label left out"; "" where nothing was.
+std::string left_out(const ReadCounts& counts);
 
 std::vector<std::string> task_names();
 // The list. find_task throws UserError naming the known tasks and the nearest one.

@@ -28,7 +28,6 @@ class BoolQ : public Task {
       if (object.contains("idx") && object["idx"].is_number_integer())
         example.id = object["idx"].dump();
       out.push_back(std::move(example));
-      ++counts.examples;
     });
   }
 

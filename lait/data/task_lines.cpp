@@ -1,5 +1,7 @@
 #include "lait/data/task_lines.h"
 
+#include <unicode/utf8.h>
+
 #include <algorithm>
 
 #include "lait/error.h"
@@ -10,6 +12,18 @@ namespace {
 
 bool is_blank(const std::string& line) {
   return line.find_first_not_of(" \t\r") == std::string::npos;
+}
+
+// The first byte that is NUL or not of UTF-8; npos: there is none.
+size_t first_bad_byte(const std::string& text) {
+  const auto size = static_cast<int32_t>(text.size());  // a line is below 16 MB
+  for (int32_t i = 0; i < size;) {
+    const int32_t begin = i;
+    UChar32 c = 0;
+    U8_NEXT(text.data(), i, size, c);
+    if (c <= 0) return static_cast<size_t>(begin);
+  }
+  return text.npos;
 }
 
 }  // namespace
@@ -72,12 +86,25 @@ std::string text_field(const nlohmann::json& object, const char* name) {
 }
 
 std::vector<std::string> split_tabs(const std::string& line) {
+  if (const auto at = first_bad_byte(line); at != line.npos) {
+    throw BadLine("expected UTF-8 text, got " +
+                  std::string(line[at] == '\0' ? "a NUL byte" : "other bytes") + " at byte " +
+                  std::to_string(at + 1));
+  }
   std::vector<std::string> out;
   for (size_t begin = 0;;) {
     const size_t tab = line.find('\t', begin);
     out.push_back(line.substr(begin, tab == std::string::npos ? tab : tab - begin));
     if (tab == std::string::npos) return out;
     begin = tab + 1;
+  }
+}
+
+std::vector<std::string> split_header(const std::string& line, const LineReader& reader) {
+  try {
+    return split_tabs(line);
+  } catch (const BadLine& error) {
+    throw UserError(reader.where() + ": " + error.what() + "; save the file as UTF-8");
   }
 }
 

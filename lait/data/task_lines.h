@@ -36,7 +36,10 @@ nlohmann::json parse_object(const std::string& line);
 // Its text field. Throws BadLine where it is missing or no text.
 std::string text_field(const nlohmann::json& object, const char* name);
 
+// Throws BadLine where the line is no text: NUL, or bytes that are not UTF-8.
 std::vector<std::string> split_tabs(const std::string& line);
+// The same for the line that the reader gave last, outside for_each_line. Throws UserError "file:line: …".
+std::vector<std::string> split_header(const std::string& line, const LineReader& reader);
 // The same for a line that must have as many cells as its header. Throws BadLine.
 std::vector<std::string> split_cells(const std::string& line, size_t width);
 // Places of the named columns in a header; `where` is its file and line. Throws UserError where one is not there once.

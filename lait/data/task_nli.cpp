@@ -34,7 +34,7 @@ class Nli : public Task {
           [&](const std::string& line) { add(json_example(line), out, counts); }, std::move(first));
       return;
     }
-    const auto header = split_tabs(first);
+    const auto header = split_header(first, reader);
     const bool gold = std::ranges::find(header, "label") == header.end();
     const auto columns = find_columns(
         header, {"sentence1", "sentence2", gold ? "gold_label" : "label"}, reader.where());
@@ -81,7 +81,6 @@ class Nli : public Task {
     example.label = label_index(example.label_text, labels_);
     example.label_text.clear();
     out.push_back(std::move(example));
-    ++counts.examples;
   }
 
   std::string name_;

@@ -23,7 +23,7 @@ class Sick : public Task {
   void read(const std::filesystem::path& file, const ReadOptions& options,
             std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
-    const auto header = split_tabs(first_line(reader, file));
+    const auto header = split_header(first_line(reader, file), reader);
     // The complete SICK calls the column entailment_label, the shared task's files entailment_judgment.
     const bool complete = std::ranges::find(header, "entailment_label") != header.end();
     const auto columns = find_columns(header,
@@ -37,7 +37,6 @@ class Sick : public Task {
       example.label = label_index(cells[columns[3]], labels());
       example.id = cells[columns[0]];
       out.push_back(std::move(example));
-      ++counts.examples;
     });
   }
 };

@@ -31,7 +31,7 @@ class StsB : public Task {
             std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     std::string first = first_line(reader, file);
-    const auto header = split_tabs(first);
+    const auto header = split_header(first, reader);
     auto add = [&](const std::string& first_sentence, const std::string& second,
                    const std::string& score, std::string id) {
       Example example;
@@ -39,7 +39,6 @@ class StsB : public Task {
       example.label = number(score);
       example.id = std::move(id);
       out.push_back(std::move(example));
-      ++counts.examples;
     };
     if (std::ranges::find(header, "sentence1") == header.end() && header.size() >= kLeastColumns) {
       for_each_line(

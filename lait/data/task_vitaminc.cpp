@@ -29,7 +29,6 @@ class VitaminC : public Task {
       if (object.contains("unique_id") && object["unique_id"].is_string())
         example.id = object["unique_id"].get<std::string>();
       out.push_back(std::move(example));
-      ++counts.examples;
     });
   }
 };

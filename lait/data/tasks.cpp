@@ -18,6 +18,28 @@ std::vector<std::string> task_names() {
   return names;
 }
 
+LabelledData read_files(const Task& task, const std::vector<std::string>& files,
+                        int64_t skip_bad_lines) {
+  LabelledData data;
+  std::string names;
+  for (const std::string& file : files) {
+    task.read(file, {.skip_bad_lines = skip_bad_lines - data.counts.bad_lines}, data.examples,
+              data.counts);
+    names += (names.empty() ? "" : ", ") + file;
+  }
+  if (!files.empty() && data.examples.empty())
+    throw UserError(names + ": expected examples of task " + task.name() + ", got none");
+  return data;
+}
+
+std::string left_out(const ReadCounts& counts) {
+  std::string text;
+  if (counts.bad_lines > 0) text += ", " + std::to_string(counts.bad_lines) + " bad lines skipped";
+  if (counts.unlabelled > 0)
+    text += ", " + std::to_string(counts.unlabelled) + " without gold label left out";
+  return text;
+}
+
 const Task& find_task(const std::string& name) {
   std::string list;
   for (const Task* task : all_tasks()) {

@@ -116,6 +116,20 @@ double HfConfig::num_parameters() const {
          width * static_cast<double>(vocab_size + max_position_embeddings + type_vocab_size);
 }
 
+std::vector<std::string> HfConfig::label_names() const {
+  std::vector<std::string> names;
+  bool named = false;
+  const auto id2label = raw.is_object() ? raw.find("id2label") : raw.end();
+  if (id2label == raw.end() || !id2label->is_object()) return {};
+  for (size_t i = 0; i < id2label->size(); ++i) {
+    const auto name = id2label->find(std::to_string(i));
+    if (name == id2label->end() || !name->is_string()) return {};
+    names.push_back(name->get<std::string>());
+    named = named || names.back() != "LABEL_" + std::to_string(i);
+  }
+  return named ? names : std::vector<std::string>{};
+}
+
 HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";
   HfConfig c;

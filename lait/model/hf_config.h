@@ -27,6 +27,8 @@ struct HfConfig {
   nlohmann::ordered_json raw;  // all of config.json
 
   double num_parameters() const;  // of the matrices of the encoder
+  // id2label's names by index; empty where there are none, or they are the "LABEL_0", … of a model without names.
+  std::vector<std::string> label_names() const;
 };
 
 // Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of

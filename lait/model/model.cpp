@@ -154,10 +154,14 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
 }
 
 void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
-  if (tokenizer.vocab_size() <= config.vocab_size) return;
-  throw UserError(dir.string() + ": expected a tokenizer of at most " +
-                  std::to_string(config.vocab_size) + " tokens (vocab_size of config.json), got " +
-                  std::to_string(tokenizer.vocab_size()) + "; the files do not belong together");
+  const int64_t rows = config.vocab_size, tokens = tokenizer.vocab_size();
+  // Models often have some rows more than tokens (up to a round number); twice as many are another model's, or vocab.txt was
+  // cut short.
+  if (tokens <= rows && tokens > rows / 2) return;
+  throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(rows) +
+                  " tokens (vocab_size of config.json)" +
+                  (tokens > rows ? "" : " and not below half of them") + ", got " +
+                  std::to_string(tokens) + "; the files do not belong together");
 }
 
 Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides,
@@ -171,16 +175,22 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
   check_num_weights(tensors, config.num_parameters());
   Model model(config, spec, compute_dtype);
   model->classifier->initialise(seed, config.initializer_range);
-  // A head of the same shape in the checkpoint is taken; another task's is not.
-  const bool has_head =
-      tensors.has("classifier.weight") &&
-      tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes();
-  fill(model, dir, /*needs_head=*/false, has_head);
+  if (tensors.has("classifier.weight")) {
+    const std::vector<std::string> names = config.label_names();
+    const bool fits =
+        tensors.tensor("classifier.weight").sizes() == model->classifier->weight.sizes() &&
+        (names.empty() || names == spec.labels);
+    model->head_origin = fits ? HeadOrigin::kCheckpoint : HeadOrigin::kReplaced;
+  }
+  fill(model, dir, /*needs_head=*/false, model->head_origin == HeadOrigin::kCheckpoint);
   return model;
 }
 
 Model load_checkpoint(const fs::path& dir, at::ScalarType compute_dtype) {
-  const ModelSpec spec = read_spec(dir);
+  return load_checkpoint(dir, read_spec(dir), compute_dtype);
+}
+
+Model load_checkpoint(const fs::path& dir, const ModelSpec& spec, at::ScalarType compute_dtype) {
   const HfConfig config = read_hf_config(dir);
   check_fits(dir, spec, config);
   Model model(config, spec, compute_dtype);

@@ -5,6 +5,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,13 @@ struct ModelSpec {
   int64_t independent_layers() const;  // layers before the first example-scope layer
 };
 
+// Where load_pretrained has the head from.
+enum class HeadOrigin {
+  kNew,         // the checkpoint has none
+  kCheckpoint,  // its own
+  kReplaced     // a new one: the checkpoint's is of other labels or another shape
+};
+
 class ModelImpl : public torch::nn::Module {
  public:
   ModelImpl(const HfConfig& config, const ModelSpec& spec, at::ScalarType compute_dtype);
@@ -54,6 +62,7 @@ class ModelImpl : public torch::nn::Module {
   at::ScalarType compute_dtype;  // kFloat or kBFloat16
   BertModel bert{nullptr};
   PoolingHead classifier{nullptr};
+  HeadOrigin head_origin = HeadOrigin::kNew;
 
  private:
   PackPlan plan_;
@@ -66,17 +75,26 @@ void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const H
 void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
                 const HfConfig& config);
 
-// A pretrained encoder with a fresh head (initialised from seed; a classifier in the checkpoint of the right shape is taken).
+// A pretrained encoder with a new head, initialised from seed, or with the checkpoint's: where its shape is right and its
+// labels are the spec's, in their order, or have no names (config.json's id2label).
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
                       const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
 // A checkpoint written by save_checkpoint. Throws UserError where lait.yaml is missing or does not fit the weights.
 Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
+// The same weights under another spec, as spec_at makes it.
+Model load_checkpoint(const std::filesystem::path& dir, const ModelSpec& spec,
+                      at::ScalarType compute_dtype);
 // Copies the weights of a directory that save_checkpoint wrote into a model of the same shape.
 void load_weights(const std::filesystem::path& dir, Model& model);
 // config.json, model.safetensors, lait.yaml; the tokenizer's files are the caller's (Tokenizer::save).
 void save_checkpoint(const Model& model, const std::filesystem::path& dir);
 ModelSpec read_spec(const std::filesystem::path& dir);
 std::string write_spec(const ModelSpec& spec);  // the text of lait.yaml
+// Throws UserError "expected …, got …" where a model of that spec cannot take the example: the task has another number of
+// segments, the schedule needs groups, or the head would not see all segments.
+void check_example(const Example& example, const ModelSpec& spec);
+// The same of all; the text names the example.
+void check_examples(std::span<const Example> examples, const ModelSpec& spec);
 
 // cross entropy (with label smoothing) or mean squared error over the batch's examples: a scalar, float.
 at::Tensor compute_loss(const at::Tensor& logits, const DeviceBatch& batch, const ModelSpec& spec,

@@ -7,6 +7,7 @@
 #include "lait/config/read.h"
 #include "lait/config/yaml_tree.h"
 #include "lait/data/labels.h"
+#include "lait/data/task.h"
 #include "lait/error.h"
 #include "lait/files.h"
 #include "lait/model/model.h"
@@ -104,6 +105,7 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   }
   const Config config = parse_config(root, path.string());
   spec.task = config.task;
+  with_context(path.string(), [&] { find_task(spec.task); });
   spec.stages = config.model.schedule;
   spec.format = config.model.segment_format;
   spec.pooling = config.model.pooling;
@@ -121,6 +123,34 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
                     std::to_string(spec.labels.size()));
   }
   return spec;
+}
+
+void check_example(const Example& example, const ModelSpec& spec) {
+  const std::vector<std::string> names = find_task(spec.task).segment_names();
+  if (!names.empty() && example.segments.size() != names.size()) {
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    throw UserError("expected " + std::to_string(names.size()) + " segments (" + list + "), got " +
+                    std::to_string(example.segments.size()));
+  }
+  if (example.segments.empty()) throw UserError("expected at least one segment, got none");
+  if (example.groups.empty() && std::ranges::any_of(spec.stages, [](const Stage& s) {
+        return s.num_layers > 0 && s.scope == Scope::kGroup;
+      })) {
+    throw UserError(
+        "expected the field \"groups\", which the model's schedule has a stage for, got none");
+  }
+  check_pooling(spec.pooling, spec.stages, example.segments.size() > 1);
+}
+
+void check_examples(std::span<const Example> examples, const ModelSpec& spec) {
+  for (size_t i = 0; i < examples.size(); ++i) {
+    try {
+      check_example(examples[i], spec);
+    } catch (const UserError& error) {
+      throw UserError(example_name(examples, i) + ": " + error.what());
+    }
+  }
 }
 
 }  // namespace lait

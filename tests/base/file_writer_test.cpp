@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "lait/files.h"
 #include "tests/base/small_disk.h"
@@ -136,13 +139,36 @@ TEST(FileWriter, AFileKeepsItsPermissions) {
     fs::permissions(folder / "a", mode);
     {
       FileWriter writer(folder / "a");
-      EXPECT_EQ(fs::status(writer.unfinished()).permissions(), mode) << "while it is written";
+      EXPECT_EQ(fs::status(folder / "a.writing").permissions(), mode) << "while it is written";
       writer.write("new");
       writer.commit();
     }
     EXPECT_EQ(fs::status(folder / "a").permissions(), mode);
     EXPECT_EQ(read_file(folder / "a"), "new");
   }
+}
+
+// What a signal's handler calls: the temporary files of the writers that there are, and nothing else.
+TEST(FileWriter, ASignalsHandlerRemovesWhatIsUnfinished) {
+  const TemporaryFolder folder;
+  write_file(folder / "other.writing", "a user's");
+  {
+    FileWriter first(folder / "a"), second(folder / "b");
+    first.commit();
+    write_file(folder / "c", "whole");
+    EXPECT_TRUE(fs::exists(folder / "b.writing"));
+    remove_unfinished_files();
+    EXPECT_FALSE(fs::exists(folder / "b.writing"));
+  }
+  write_file(folder / "b.writing", "a user's");
+  remove_unfinished_files();
+  for (const char* name : {"a", "c", "other.writing", "b.writing"})
+    EXPECT_TRUE(fs::exists(folder / name)) << name;
+  std::vector<std::unique_ptr<FileWriter>> many;  // more than a handler knows of
+  for (int i = 0; i < 40; ++i)
+    many.push_back(std::make_unique<FileWriter>(folder / ("many" + std::to_string(i))));
+  for (const auto& writer : many) writer->commit();
+  EXPECT_TRUE(fs::exists(folder / "many39"));
 }
 
 TEST(FileWriter, DevicesAreWrittenDirectly) {

@@ -56,6 +56,17 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
                ":1: expected text or a number in the field \"label\", got array");
   expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n",
                ":1: expected texts in \"segments\", got number");
+  // A label that ends with a table's "\r": lait.yaml could not say it, and it is a mistake.
+  expect_error(
+      "jsonl", "{\"segments\": [\"a\"], \"label\": \"fits\\r\"}\n",
+      ":1: expected text in the field \"label\", got a control character in it: 'fits\\r'");
+  const std::string sick = "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n";
+  expect_error("sick", sick + "1\tcaf\xE9\tb\tNEUTRAL\n",
+               ":2: expected UTF-8 text, got other bytes at byte 6; mend the line");
+  expect_error("sick", sick + std::string("1\ta\0b\tb\tNEUTRAL\n", 16),
+               ":2: expected UTF-8 text, got a NUL byte at byte 4; mend the line");
+  expect_error("sick", std::string("\xFF\xFEp\0a\0", 6),
+               ":1: expected UTF-8 text, got other bytes at byte 1; save the file as UTF-8");
   expect_error("jsonl", "\n\n", ": expected examples, got none");
   expect_error("mnli", "\n\n", ": expected examples, got an empty file");
   expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",

@@ -45,15 +45,6 @@ TEST_F(Tasks, BlankLinesBeforeTheFirstOneAreNoHeader) {
       ":3: expected the field \"hypothesis\", got none");
 }
 
-TEST_F(Tasks, BytesThatAreNoUtf8AreKeptInTabSeparatedFiles) {  // the tokenizer makes U+FFFD of them
-  const auto examples = read(
-      "sick",
-      write("s", std::string("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\xFF\tb") +
-                     '\0' + "c\tNEUTRAL\n"));
-  ASSERT_EQ(examples.size(), 1u);
-  EXPECT_THAT(examples[0].segments, ElementsAre("a\xFF", std::string("b\0c", 3)));
-}
-
 TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
   for (const std::string& text :
        {std::string("{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": "

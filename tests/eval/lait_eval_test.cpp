@@ -81,6 +81,71 @@ TEST_F(EvalProgram, EvalAtOtherIndependentLayers) {
   EXPECT_EQ(json[0].at("split"), data);
 }
 
+TEST_F(EvalProgram, WhatWasLeftOutIsSaid) {
+  const std::string test = write("test.jsonl", "nonsense\n" + to_text(tiny_lines(6, 20)));
+  const std::string run_dir = write_run(folder_ / "run", {}, {}, {test}).string();
+  const std::string eval = "./lait-eval --quiet --checkpoint '" + run_dir + "'";
+  EXPECT_EQ(run(eval).code, 2);
+  write_file(folder_ / "run/config.yaml",
+             read_file(folder_ / "run/config.yaml") + "\n");  // the same, to be changed
+  std::string config = read_file(folder_ / "run/config.yaml");
+  config.replace(config.find("skip_bad_lines: 0"), 17, "skip_bad_lines: 1");
+  write_file(folder_ / "run/config.yaml", config);
+  for (const std::string& command : {eval, eval + " --data '" + test + "'"}) {
+    const Result result = run(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.err, "lait-eval: " + test + ": 20 examples, 1 bad lines skipped\n");
+  }
+}
+
+// Two runs' "test" may be different examples with the same labels in the same order.
+TEST_F(EvalProgram, RunsOnOtherExamplesAreNotCompared) {
+  auto lines = tiny_lines(6, 30);
+  const std::string one = write("one.jsonl", to_text(lines));
+  for (auto& line : lines) line["segments"][0] = "am";
+  const std::string other = write("other.jsonl", to_text(lines));
+  write_run(folder_ / "runs/p0", {}, {}, {one});
+  write_run(folder_ / "runs/p3", {.independent_layers = 3}, {}, {one});
+  write_run(folder_ / "runs/q3", {.independent_layers = 3}, {}, {other});
+  write_file(folder_ / "runs/begun/config.yaml", read_file(folder_ / "runs/p0/config.yaml"));
+  const Result result = run("./lait-eval --checkpoint '" + path("runs") + "' --checkpoint '" +
+                            path("runs/p0/best") + "' --report '" + path("r") + "'");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("jsonl, test (" + one + "): 30 examples"));
+  EXPECT_THAT(result.out, HasSubstr("jsonl, test (" + other + "): 30 examples"));
+  EXPECT_THAT(result.err, HasSubstr("runs/begun: left out, it has no best/ yet"));
+  const auto json = nlohmann::json::parse(read_file(folder_ / "r/report.json"));
+  ASSERT_EQ(json.size(), 3u) << "p0 was named twice";
+  EXPECT_TRUE(json[1].contains("difference_to_p0"));
+  EXPECT_FALSE(json[2].contains("difference_to_p0"));
+}
+
+// What would be found only after hours is found before the first evaluation, and results are not lost.
+TEST_F(EvalProgram, AReportThatCannotBeWritten) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const std::string data = write("data.jsonl", to_text(tiny_lines(8, 20))), file = write("f", "");
+  const std::string eval =
+      "./lait-eval --checkpoint '" + checkpoint + "' --data '" + data + "' --report ";
+  const Result below_a_file = run(eval + "'" + file + "/r'");
+  EXPECT_EQ(below_a_file.code, 2);
+  EXPECT_THAT(below_a_file.err, HasSubstr("--report: " + file + "/r: expected a folder, but " +
+                                          file + " is a file; name another"));
+  fs::create_directories(folder_ / "r/report.md");  // in the way
+  const Result late = run(eval + "'" + path("r") + "'");
+  EXPECT_EQ(late.code, 2);
+  EXPECT_THAT(late.err, HasSubstr("r/report.md: cannot write: expected a file, got a folder"));
+  EXPECT_THAT(late.out, HasSubstr("20 examples"));
+  fs::remove(folder_ / "r/report.md");
+  // Nobody reads the progress, nobody can: the report is made.
+  EXPECT_EQ(
+      run("(" + eval + "'" + path("r") + "'; echo $? > '" + path("code") + "') 2>&1 | true").code,
+      0);
+  EXPECT_EQ(read_file(folder_ / "code"), "0\n");
+  EXPECT_TRUE(fs::exists(folder_ / "r/report.md"));
+  EXPECT_EQ(run(eval + "'" + path("s") + "' 2>/dev/full").code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "s/report.md"));
+}
+
 TEST_F(EvalProgram, EvalSaysWhatIsMissing) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const Result no_data = run("./lait-eval --checkpoint '" + checkpoint + "'");

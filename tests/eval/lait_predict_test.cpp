@@ -153,6 +153,70 @@ TEST_F(PredictProgram, PredictRefusesWhatTheTaskDoesNotHave) {
   EXPECT_THAT(device.err, HasSubstr("tpu"));
 }
 
+// A script may read a header off first, and standard input may be a file that only the shell could open, or a socket.
+TEST_F(PredictProgram, StandardInputIsReadFromWhereItStands) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const std::string input = write("in.jsonl", "a header\n" + to_text(tiny_lines(4, 3)));
+  const Result result =
+      run("{ read -r header; " + predict(checkpoint, "-") + "; } < '" + input + "'");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(lines_of(result.out).size(), 3u);
+  const Result closed = run(predict(checkpoint, "-", "<&-"));
+  EXPECT_EQ(closed.code, 2);
+  EXPECT_THAT(closed.err, HasSubstr("standard input: cannot read: "));
+}
+
+TEST_F(PredictProgram, BlankLinesAreCountedAndSaid) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const Result result =
+      run("printf '{\"segments\": [\"am\"]}\\n\\n  \\n' | " + predict(checkpoint, "-", "--quiet"));
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(lines_of(result.out).size(), 1u);
+  EXPECT_EQ(result.err, "lait-predict: 2 blank lines have no prediction\n");
+}
+
+TEST_F(PredictProgram, OutputsThatAreAMistake) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const std::string text = to_text(tiny_lines(4, 3)), input = write("in.jsonl", text);
+  fs::create_symlink("in.jsonl", folder_ / "link");
+  const auto expect_mistake = [&](const std::string& more, const std::string& message) {
+    const Result result = run(predict(checkpoint, input, more));
+    EXPECT_EQ(result.code, 2) << more;
+    EXPECT_THAT(result.err, HasSubstr(message));
+    EXPECT_EQ(read_file(input), text);
+  };
+  expect_mistake("--output '" + input + "'", "is the input, which would be replaced");
+  expect_mistake("--output '" + path("link") + "'", "is the input, which would be replaced");
+  expect_mistake("--output '" + path("p.jsonl.gz") + "'", "plain text is written; leave out .gz");
+  expect_mistake("--output '" + path("new") + "/'", "expected a file, got a folder; name a file");
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
+  expect_mistake("--output ''", "--output: expected a value, got an empty text");
+  expect_mistake("--threads 3000000000", "--threads: ");
+  // A closed standard error is not the first file that is opened.
+  EXPECT_EQ(run(predict(checkpoint, input, "--output '" + path("out") + "' 2>&-")).code, 0);
+  EXPECT_EQ(lines_of(read_file(folder_ / "out")).size(), 3u);
+}
+
+TEST_F(PredictProgram, ACheckpointsOwnFaultsAreItsOwn) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const std::string input = write("in.jsonl", to_text(tiny_lines(4, 3)));
+  const std::string vocabulary = read_file(folder_ / "c/vocab.txt");
+  write_file(folder_ / "c/vocab.txt", vocabulary.substr(0, 200));
+  const Result cut = run(predict(checkpoint, input));
+  EXPECT_EQ(cut.code, 2);
+  EXPECT_THAT(
+      cut.err,
+      HasSubstr("c: expected a tokenizer of at most 200 tokens (vocab_size of config.json) and not "
+                "below half of them, got "));
+  write_file(folder_ / "c/vocab.txt", vocabulary);
+  std::string lait_yaml = read_file(folder_ / "c/lait.yaml");
+  lait_yaml.replace(lait_yaml.find("task: jsonl"), 11, "task: nope");
+  write_file(folder_ / "c/lait.yaml", lait_yaml);
+  const Result task = run(predict(checkpoint, input));
+  EXPECT_EQ(task.code, 2);
+  EXPECT_THAT(task.err, HasSubstr("c/lait.yaml: task: expected one of {"));
+}
+
 TEST_F(PredictProgram, AReaderThatLeavesIsNoError) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const std::string input = write("in.jsonl", to_text(tiny_lines(4, 3000)));

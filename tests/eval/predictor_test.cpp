@@ -78,32 +78,32 @@ TEST(Predictor, LoadGivesTheSavedModelsLogits) {
       at::equal(*run_model(model, predictor.tokenize(examples)), *predictor.logits(examples, {})));
 }
 
-TEST(Predictor, LoadAtIsTheCheckpointOfThatSchedule) {
+TEST(Predictor, AnotherPIsTheCheckpointOfThatSchedule) {
   TemporaryFolder folder;
   const auto at_two = write_checkpoint(folder / "two", {.independent_layers = 2});
   std::vector<Example> examples(1);
   examples[0].segments = {"am bn co", "dp eq"};
   for (int64_t p = 0; p <= kTinyLayers; ++p) {
     const auto dir = write_checkpoint(folder / std::to_string(p), {.independent_layers = p});
-    Predictor other = Predictor::load_at(at_two, p, Precision::kFp32, DeviceKind::kCpu);
+    Predictor other = Predictor::load(at_two, Precision::kFp32, DeviceKind::kCpu, p);
     EXPECT_EQ(other.spec().independent_layers(), p);
     Predictor own = Predictor::load(dir, Precision::kFp32, DeviceKind::kCpu);
     EXPECT_TRUE(at::equal(*other.logits(examples, {}), *own.logits(examples, {}))) << "P " << p;
   }
 }
 
-TEST(Predictor, LoadAtRefusesWhatCannotBe) {
+TEST(Predictor, AnotherPThatCannotBeIsRefused) {
   TemporaryFolder folder;
   const auto standalone =
       write_checkpoint(folder / "s", {.independent_layers = 2, .pooling = Pooling::kCls});
   const auto pair = write_checkpoint(folder / "p", {.format = SegmentFormat::kPair});
-  auto load_at = [](const std::filesystem::path& dir, int64_t p) {
-    return error_of([&] { Predictor::load_at(dir, p, Precision::kFp32, DeviceKind::kCpu); });
+  auto error_at = [](const std::filesystem::path& dir, int64_t p) {
+    return error_of([&] { spec_at(dir, p); });
   };
-  EXPECT_THAT(load_at(standalone, 5),
+  EXPECT_THAT(error_at(standalone, 5),
               HasSubstr("expected --independent-layers from 0 to 4 (the model's layers), got 5"));
-  EXPECT_THAT(load_at(standalone, 4), HasSubstr("with pooling cls at P = 4"));
-  EXPECT_THAT(load_at(pair, 2),
+  EXPECT_THAT(error_at(standalone, 4), HasSubstr("with pooling cls at P = 4"));
+  EXPECT_THAT(error_at(pair, 2),
               HasSubstr("needs a checkpoint of segment_format standalone, got pair"));
 }
 

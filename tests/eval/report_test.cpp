@@ -112,7 +112,7 @@ TEST_F(ReportFiles, CsvHasAsManyCellsInEveryLine) {
   EXPECT_THAT(
       csv,
       HasSubstr("\"runs/a, "
-                "\"\"quoted\"\"/best\",sick,test,0,standalone,cls_segments,fp32,accuracy,0.9,"));
+                "\"\"quoted\"\"/best\",sick,test,,0,standalone,cls_segments,fp32,accuracy,0.9,"));
 }
 
 TEST_F(ReportFiles, MarkdownNamesDefinitionsAndTruncation) {
@@ -153,12 +153,33 @@ TEST(ReportText, BecomesListsOnANarrowTerminal) {
 TEST(Comparison, TakesTheBestRowOfTheSameExamples) {
   std::vector<Evaluation> rows{make_row("weak", 0, 150), make_row("strong", 0, 180),
                                make_row("split", 3, 170), make_row("other", 3, 170)};
-  rows[3].outcomes.pop_back();
+  rows[3].names.checksum = 1;
   compare_to_p0(rows);
   EXPECT_EQ(rows[2].difference_to_p0->reference, "strong");
   EXPECT_EQ(rows[0].difference_to_p0->reference, "strong");
   EXPECT_FALSE(rows[1].difference_to_p0.has_value());
   EXPECT_FALSE(rows[3].difference_to_p0.has_value()) << "other examples cannot be paired";
+}
+
+// Two data sets may both be a run's "test", with as many examples and the same labels.
+TEST_F(ReportFiles, OtherExamplesHaveATableOfTheirOwn) {
+  std::vector<Evaluation> rows{make_row("a0", 0, 150), make_row("a3", 3, 170),
+                               make_row("b3", 3, 160), make_row("c3", 3, 150)};
+  for (Evaluation& row : rows) row.names.files = {"a.txt"};
+  rows[2].names.checksum = 1;
+  rows[2].names.files = {"b.txt", "b2.txt"};
+  rows[3].metrics.erase(rows[3].metrics.begin());  // another head's
+  compare_to_p0(rows);
+  EXPECT_TRUE(rows[1].difference_to_p0.has_value());
+  EXPECT_FALSE(rows[2].difference_to_p0.has_value());
+  EXPECT_FALSE(rows[3].difference_to_p0.has_value());
+  write_report(rows, dir_);
+  const std::string text = read_file(dir_ / "report.md");
+  EXPECT_THAT(text, HasSubstr("## sick, test (a.txt): 200 examples"));
+  EXPECT_THAT(text, HasSubstr("## sick, test (b.txt, b2.txt): 200 examples"));
+  EXPECT_EQ(nlohmann::json::parse(read_file(dir_ / "report.json"))[2].at("files"),
+            (std::vector<std::string>{"b.txt", "b2.txt"}));
+  EXPECT_THAT(read_file(dir_ / "report.csv"), HasSubstr("b3,sick,test,b.txt b2.txt,3,"));
 }
 
 TEST_F(ReportFiles, PlotDrawsEveryPoint) {

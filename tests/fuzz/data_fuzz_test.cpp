@@ -83,7 +83,6 @@ TEST_P(TaskFuzz, Files) {
     ReadCounts counts;
     task.read(folder.write("data", bytes),
               {.skip_bad_lines = static_cast<int64_t>(bytes.size() % 3 == 0)}, examples, counts);
-    if (counts.examples != std::ssize(examples)) throw std::logic_error("examples are not counted");
     check(task, examples);
   });
 }

@@ -34,9 +34,9 @@ TEST_F(Resume, GoesOnBitForBit) {
       "model.classifier_dropout=0.1 ";
   const std::string often =
       "--set training.steps=200 --set training.checkpoint_every=7 --set training.evaluate_every=7 ";
-  for (const std::string more :
-       {"", "--set training.precision=bf16", "--set training.accumulation=2",
-        "--set training.batch_by=tokens --set training.batch_size=150"}) {
+  for (const std::string more : {"", "--set training.threads=2", "--set training.precision=bf16",
+                                 "--set training.accumulation=2",
+                                 "--set training.batch_by=tokens --set training.batch_size=150"}) {
     SCOPED_TRACE(more);
     fs::remove_all(folder_ / "whole");
     fs::remove_all(folder_ / "cut");

@@ -76,7 +76,9 @@ TEST(Sweep, ReadsListsAndRanges) {
   EXPECT_EQ(parse_sweep("training.seed=1..3").values, (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(parse_sweep("model.pooling=cls,mean").values,
             (std::vector<std::string>{"cls", "mean"}));
-  for (const char* bad : {"", "=1", "a=", "a=1,,2", "a=1,1", "a=2..1", "a=x..3"})
+  EXPECT_EQ(parse_sweep("model.path=../a,../b").values, (std::vector<std::string>{"../a", "../b"}));
+  for (const char* bad : {"", "=1", "a=", "a=1,,2", "a=1,1", "a=2..1", "a=x..3", "a=1..2000",
+                          "a=-9223372036854775808..9223372036854775807"})
     EXPECT_THROW(parse_sweep(bad), std::runtime_error) << bad;
 }
 

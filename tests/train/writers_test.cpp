@@ -25,10 +25,17 @@ struct Writer {
 
 const std::string kText(40000, 't');
 
+// As a run that died at once leaves its folder.
+void begin_run(const fs::path& dir) {
+  if (fs::exists(dir / "config.yaml")) return;
+  write_file(dir / "config.yaml", "a run");
+  write_file(dir / ".lock", "");
+}
+
 void save_in_run(const fs::path& dir, int version,
                  void (*save)(const RunDirectory& run,
                               const std::function<void(const fs::path&)>& fill)) {
-  if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+  begin_run(dir);
   const RunDirectory run(dir, IfExists::kResume);
   save(run, [&](const fs::path& folder) {
     write_file(folder / "weights", kText + std::to_string(version));
@@ -70,12 +77,12 @@ const Writer kWriters[] = {
      }},
     {"RunConfig",
      [](const fs::path& dir, int version) {
-       if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+       begin_run(dir);
        RunDirectory(dir, IfExists::kResume).write_config(kText + std::to_string(version));
      }},
     {"RunMetrics",
      [](const fs::path& dir, int version) {
-       if (!fs::exists(dir / "config.yaml")) write_file(dir / "config.yaml", "a run");
+       begin_run(dir);
        RunDirectory(dir, IfExists::kResume).append_metrics({{"step", version}, {"text", kText}});
      }},
     {"RunCheckpoint",

@@ -1,0 +1,150 @@
+// A run's folder, and what stands in it that is not the run's: nothing of a user's is removed or replaced.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/base/small_disk.h"
+#include "tests/train/tiny_run.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class RunFolder : public TinyRun {
+ protected:
+  void SetUp() override { write_inputs(32, 20, 0, "steps: 2"); }
+  ShellResult train(const std::string& more) {
+    return shell(program("lait-train") + " --config " + path("a.yaml") + " " + more);
+  }
+};
+
+// Lightning's folders have a config.yaml and checkpoints/, too.
+TEST_F(RunFolder, AFolderWithAConfigOfItsOwnIsNoRun) {
+  write_file(folder_ / "own/config.yaml", "# mine\n" + read_file(folder_ / "a.yaml"));
+  for (const char* name : {"best/mine", "checkpoints/mine", "report.json"})
+    write_file(folder_ / "own" / name, "mine");
+  const auto before = contents(folder_ / "own");
+  for (const char* how : {"", " --resume", " --overwrite"}) {
+    const ShellResult result = train("--output " + path("own") + how);
+    EXPECT_EQ(result.code, 2) << how;
+    EXPECT_THAT(result.err, HasSubstr("expected a new folder or a run directory")) << how;
+    EXPECT_EQ(contents(folder_ / "own"), before) << how;
+  }
+}
+
+TEST_F(RunFolder, ARunRemovesItsOwnUnfinishedFilesOnly) {
+  const std::string run = "--output " + path("run");
+  ASSERT_EQ(train(run).code, 0);
+  const fs::path dir = folder_ / "run";
+  const fs::path mine[] = {dir / "thesis.writing", dir / "notes.previous/f",
+                           dir / "checkpoints/mine.writing"};
+  const fs::path left[] = {dir / "best.writing/f", dir / "best.previous/f",
+                           dir / "metrics.jsonl.writing", dir / "checkpoints/step-9.writing/f",
+                           dir / "checkpoints/step-8.previous/f"};
+  for (const auto& path : mine) write_file(path, "mine");
+  for (const auto& path : left) write_file(path, "left");
+  ASSERT_EQ(train(run + " --resume").code, 0);
+  for (const auto& path : mine) EXPECT_TRUE(fs::exists(path)) << path;
+  for (const auto& path : left) EXPECT_FALSE(fs::exists(path)) << path;
+}
+
+TEST_F(RunFolder, OverwritingTheModelThatIsToBeTrainedIsRefused) {
+  ASSERT_EQ(train("--output " + path("run")).code, 0);
+  const auto before = contents(folder_ / "run/best");
+  const ShellResult result = train("--output " + path("run") + "/ --overwrite --set model.path=" +
+                                   path("run/checkpoints/../best"));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("which --overwrite would remove; name another folder"));
+  EXPECT_EQ(contents(folder_ / "run/best"), before);
+  // From another folder's best model it goes on with its head, and with a new one for other labels.
+  const std::string from_best = "--output " + path("next") + " --set model.path=" + path("run/best");
+  EXPECT_THAT(train(from_best).err, HasSubstr("head: the checkpoint's head goes on\n"));
+  std::string other = read_file(folder_ / "train.jsonl");
+  for (size_t at = 0; (at = other.find("entails", at)) != other.npos; ++at)
+    other.replace(at, 7, "zealous");
+  write_file(folder_ / "other.jsonl", other);
+  EXPECT_THAT(train(from_best + " --overwrite --set data.validation=[] --set data.train=" +
+                    path("other.jsonl"))
+                  .err,
+              HasSubstr("head: the checkpoint's head is of other labels or of another shape: a new "
+                        "one\n"));
+}
+
+TEST_F(RunFolder, ABestModelThatIsGoneIsChosenAnew) {
+  const std::string run = "--output " + path("run");
+  ASSERT_EQ(train(run).code, 0);
+  fs::rename(folder_ / "run/best", folder_ / "deployed");
+  const ShellResult result = train(run + " --resume");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("run/best is gone: the best model is chosen anew"));
+  EXPECT_TRUE(fs::exists(folder_ / "run/best/lait.yaml"));
+  write_file(folder_ / "run/checkpoints/step-2/state.json", "{");
+  const ShellResult damaged = train(run + " --resume");
+  EXPECT_EQ(damaged.code, 2);
+  EXPECT_THAT(damaged.err, HasSubstr("the checkpoint is damaged: start anew with --overwrite"));
+}
+
+TEST_F(RunFolder, OtherThreadsAreSaid) {
+  const std::string run = "--output " + path("run");
+  ASSERT_EQ(train(run).code, 0);
+  EXPECT_THAT(train(run + " --resume --quiet").err, testing::IsEmpty());
+  const ShellResult result = train(run + " --resume --quiet --set training.threads=2");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err, HasSubstr("begun on cpu with 1 threads and goes on on cpu with 2"));
+}
+
+// A terminal that is closed, a connection that is lost; under nohup it goes on.
+TEST_F(RunFolder, AHangUpSavesFirst) {
+  const std::string kill =
+      " --set training.steps=400 --set training.log_every=1 & pid=$!; while ! grep -q '\"step\":5,' " +
+      path("run/metrics.jsonl") +
+      " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.005; done; kill -HUP $pid; wait $pid";
+  const std::string command = program("lait-train") + " --config " + path("a.yaml") + " --output " +
+                              path("run");
+  const ShellResult result = shell(command + kill);
+  EXPECT_EQ(result.code, 129);
+  EXPECT_THAT(result.err, HasSubstr("stopped by signal 1 at step "));
+  fs::remove_all(folder_ / "run");
+  EXPECT_EQ(shell("nohup " + command + kill).code, 0);
+}
+
+TEST_F(RunFolder, TheNextCommandOfARunWithoutLabelledDataLeft) {
+  const ShellResult result =
+      train("--set data.validation=[] --output " + path("run"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("/lait-eval --checkpoint " + path("run") + " --data FILE ("));
+}
+
+TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
+  const auto expect_mistake = [&](const std::string& more, const std::string& message) {
+    const ShellResult result = train("--output " + path("x") + " " + more);
+    EXPECT_EQ(result.code, 2) << more;
+    EXPECT_THAT(result.err, HasSubstr(message));
+    EXPECT_FALSE(fs::exists(folder_ / "x"));
+  };
+  const std::string line = R"({"segments": ["a", "b"], "label": "entails"})" "\n";
+  write_file(folder_ / "one.jsonl", line);
+  expect_mistake("--set data.train=" + path("one.jsonl"),
+                 "lait-train: data.train: expected at least two different labels, got 1");
+  write_file(folder_ / "odd.jsonl", line + R"({"segments": ["a"], "label": "odd"})" "\n");
+  expect_mistake("--set data.validation=" + path("odd.jsonl"),
+                 "data.validation: example 2: expected one of the training data's labels");
+  expect_mistake("--set data.test=" + path("one.jsonl") +
+                     " --set 'model.schedule=[{num_layers: 2, scope: segment}, {num_layers: 2, "
+                     "scope: group}]'",
+                 "data.train: example '0': expected the field \"groups\"");
+  expect_mistake("--set data.on_overflow=error --set data.max_segment_tokens=3",
+                 "data.train: example ");
+  expect_mistake("--set data.train='~/train.jsonl'",
+                 "no such file (~ is not expanded here; write ${HOME}); ");
+  const ShellResult tilde = train("--set 'output.dir=~/runs'");
+  EXPECT_EQ(tilde.code, 2);
+  EXPECT_THAT(tilde.err, HasSubstr("output.dir: ~/runs: expected a folder (~ is not expanded here"));
+  // A value that no run can have is found before the first one trains.
+  expect_mistake("--sweep model.independent_layers=0,9",
+                 "model.independent_layers=9: model.independent_layers: expected 0 to 4");
+}
+
+}  // namespace
+}  // namespace lait
