@@ -147,8 +147,13 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
 }
 
 EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) {
-  const int64_t skip_bad_lines =
-      checkpoint.run ? read_config(*checkpoint.run / kConfigFile, {}).data.skip_bad_lines : 0;
+  int64_t skip_bad_lines = 0;
+  if (checkpoint.run) {
+    try {
+      skip_bad_lines = read_config(*checkpoint.run / kConfigFile, {}).data.skip_bad_lines;
+    } catch (const UserError&) {  // somebody else's config.yaml: nothing of it is needed here
+    }
+  }
   return {fmt::format("{}", fmt::join(files, ", ")), files, skip_bad_lines};
 }
 

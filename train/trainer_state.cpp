@@ -54,8 +54,7 @@ void write_state(const std::filesystem::path& file, const TrainerState& state,
                               {"validation", identity.validation},
                               {"threads", identity.threads},
                               {"device", identity.device}};
-  json["best"] =
-      state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
+  json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
   write_file(file, json.dump(2) + "\n");
 }
 

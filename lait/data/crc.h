@@ -10,7 +10,9 @@ class Crc {
  public:
   void add(const void* data, uint64_t bytes) {
     update(&bytes, sizeof(bytes));
-    if (bytes > 0) update(data, bytes);  // zlib begins anew where the pointer is null, as an empty vector's may be
+    if (bytes > 0)
+      update(data,
+             bytes);  // zlib begins anew where the pointer is null, as an empty vector's may be
   }
   // Of values that lie side by side.
   template <class Values>

@@ -98,6 +98,15 @@ TEST_F(EvalProgram, WhatWasLeftOutIsSaid) {
   }
 }
 
+TEST_F(EvalProgram, SomebodyElsesConfigBesideACheckpointIsNotReadForNamedData) {
+  write_checkpoint(folder_ / "project/best");
+  write_file(folder_ / "project/config.yaml", "trainer: {max_epochs: 3}\n");
+  const std::string data = write("data.jsonl", to_text(tiny_lines(8, 20)));
+  const Result result =
+      run("./lait-eval --checkpoint '" + path("project/best") + "' --data '" + data + "'");
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
 // Two runs' "test" may be different examples with the same labels in the same order.
 TEST_F(EvalProgram, RunsOnOtherExamplesAreNotCompared) {
   auto lines = tiny_lines(6, 30);

@@ -1,85 +1,20 @@
-// The C++ side of the Python oracles: finds the test environment's interpreter, runs a script where what it wrote is
-// missing or older than the scripts, and reads its tensors. Only tests see this.
+// What the oracles of models and training steps wrote: runs a script where its output is missing or older than the scripts,
+// and reads its tensors. Only tests see this.
 #pragma once
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
-#include <string>
 
-#include "lait/files.h"
+#include "tests/oracles/python.h"
 
 namespace lait::oracle {
 
-namespace fs = std::filesystem;
-
-inline const fs::path kScripts = fs::path(LAIT_SOURCE_DIR) / "tests" / "oracles";
-inline const fs::path kMiniLm = fs::path(LAIT_BUILD_DIR) / "models" / "all-MiniLM-L6-v2";
-
-inline fs::path python() {
-  if (const char* set = std::getenv("LAIT_TEST_PYTHON")) return set;
-  return fs::path(LAIT_BUILD_DIR) / "test-venv" / "bin" / "python";
-}
-
-// Why the oracles cannot run here; empty: they can.
-inline std::string missing() {
-  if (!fs::exists(python())) {
-    return "no Python at " + python().string() +
-           "; `make test` makes it, or set LAIT_TEST_PYTHON to one with transformers";
-  }
-  if (!fs::exists(kMiniLm / "model.safetensors"))
-    return "no model at " + kMiniLm.string() + "; `make` fetches it";
-  return "";
-}
-
-#define LAIT_SKIP_WITHOUT_ORACLE()                                       \
-  if (const std::string why = ::lait::oracle::missing(); !why.empty()) { \
-    GTEST_SKIP() << why;                                                 \
-  }
-
-// Where this process runs under AddressSanitizer: what a shell puts before a Python that is to load our libraries (their
-// runtime must come first, and C++'s after it, whose exceptions it watches; what Python itself leaks is not ours). Else empty.
-inline std::string sanitizer() {
-  auto loaded = [](const std::string& name) {
-    std::ifstream maps("/proc/self/maps");
-    for (std::string line; std::getline(maps, line);) {
-      if (line.find(name) != std::string::npos) return line.substr(line.find('/'));
-    }
-    return std::string();
-  };
-  const std::string runtime = loaded("/libasan.so");
-  if (runtime.empty()) return "";
-  return "ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD='" + runtime + ":" + loaded("/libstdc++.so") +
-         "' ";
-}
-
-// Runs a script quietly; throws with what it printed.
-inline void run(const std::string& script, const std::string& arguments, const fs::path& log) {
-  const std::string command = sanitizer() +
-                              "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "
-                              "HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
-                              python().string() + "' '" + (kScripts / script).string() + "' " +
-                              arguments + " > '" + log.string() + "' 2>&1";
-  if (std::system(command.c_str()) != 0)
-    throw std::runtime_error(command + " failed:\n" + read_file(log));
-}
-
 // The folder of what `kind`_parity.py wrote ("model", "train"), made anew where it is stale. Processes take turns.
 inline fs::path outputs(const std::string& kind) {
-  const fs::path dir = fs::path(LAIT_BUILD_DIR) / "oracles" / kind, done = dir / "cases.json";
-  fs::create_directories(dir);
-  const int lock = ::open((dir / "lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-  if (lock < 0 || ::flock(lock, LOCK_EX) != 0)
-    throw std::runtime_error("cannot lock " + dir.string());
+  const OutputFolder folder(kind);
+  const fs::path done = folder.path / "cases.json";
   bool stale = !fs::exists(done);
   for (const auto& entry : fs::directory_iterator(kScripts)) {
     const std::string name = entry.path().filename();
@@ -87,12 +22,10 @@ inline fs::path outputs(const std::string& kind) {
     stale = stale || fs::last_write_time(done) < entry.last_write_time();
   }
   if (stale) {
-    std::string arguments = "'";  // "'" + … : GCC 12 warns falsely of a copy that is too long
-    arguments += kMiniLm.string() + "' '" + dir.string() + "'";
-    run(kind + "_parity.py", arguments, dir / "log.txt");
+    run(kind + "_parity.py", in_quotes(kMiniLm) + " " + in_quotes(folder.path),
+        folder.path / "log.txt");
   }
-  ::close(lock);
-  return dir;
+  return folder.path;
 }
 
 inline nlohmann::json read_json(const fs::path& path) {

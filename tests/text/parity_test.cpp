@@ -45,7 +45,7 @@ struct Case {
 class TokenizerParity : public testing::TestWithParam<Case> {};
 
 TEST_P(TokenizerParity, EqualsBertTokenizerFast) {
-  LAIT_SKIP_WITHOUT_TOKENIZER_ORACLE();
+  LAIT_SKIP_WITHOUT_ORACLE();
   const auto [group, kind, min_texts] = GetParam();
   const auto dir = tokenizer_oracle::folder();
   const auto texts_path = dir / (std::string(group) + ".texts");
@@ -90,7 +90,7 @@ struct NormalizerCase {
 class NormalizerParity : public testing::TestWithParam<NormalizerCase> {};
 
 TEST_P(NormalizerParity, EqualsBertNormalizerForEveryCodePoint) {
-  LAIT_SKIP_WITHOUT_TOKENIZER_ORACLE();
+  LAIT_SKIP_WITHOUT_ORACLE();
   const Records records(tokenizer_oracle::folder() / (std::string("normalizer.") + GetParam().name),
                         1);
   ASSERT_EQ(records.size(), size_t{2 * (0x110000 - 0x800) / 256});

@@ -58,14 +58,15 @@ TEST_F(RunFolder, OverwritingTheModelThatIsToBeTrainedIsRefused) {
   EXPECT_THAT(result.err, HasSubstr("which --overwrite would remove; name another folder"));
   EXPECT_EQ(contents(folder_ / "run/best"), before);
   // From another folder's best model it goes on with its head, and with a new one for other labels.
-  const std::string from_best = "--output " + path("next") + " --set model.path=" + path("run/best");
+  const std::string from_best =
+      "--output " + path("next") + " --set model.path=" + path("run/best");
   EXPECT_THAT(train(from_best).err, HasSubstr("head: the checkpoint's head goes on\n"));
   std::string other = read_file(folder_ / "train.jsonl");
   for (size_t at = 0; (at = other.find("entails", at)) != other.npos; ++at)
     other.replace(at, 7, "zealous");
   write_file(folder_ / "other.jsonl", other);
-  EXPECT_THAT(train(from_best + " --overwrite --set data.validation=[] --set data.train=" +
-                    path("other.jsonl"))
+  EXPECT_THAT(train(from_best +
+                    " --overwrite --set data.validation=[] --set data.train=" + path("other.jsonl"))
                   .err,
               HasSubstr("head: the checkpoint's head is of other labels or of another shape: a new "
                         "one\n"));
@@ -97,11 +98,12 @@ TEST_F(RunFolder, OtherThreadsAreSaid) {
 // A terminal that is closed, a connection that is lost; under nohup it goes on.
 TEST_F(RunFolder, AHangUpSavesFirst) {
   const std::string kill =
-      " --set training.steps=400 --set training.log_every=1 & pid=$!; while ! grep -q '\"step\":5,' " +
+      " --set training.steps=400 --set training.log_every=1 & pid=$!; while ! grep -q "
+      "'\"step\":5,' " +
       path("run/metrics.jsonl") +
       " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.005; done; kill -HUP $pid; wait $pid";
-  const std::string command = program("lait-train") + " --config " + path("a.yaml") + " --output " +
-                              path("run");
+  const std::string command =
+      program("lait-train") + " --config " + path("a.yaml") + " --output " + path("run");
   const ShellResult result = shell(command + kill);
   EXPECT_EQ(result.code, 129);
   EXPECT_THAT(result.err, HasSubstr("stopped by signal 1 at step "));
@@ -110,8 +112,7 @@ TEST_F(RunFolder, AHangUpSavesFirst) {
 }
 
 TEST_F(RunFolder, TheNextCommandOfARunWithoutLabelledDataLeft) {
-  const ShellResult result =
-      train("--set data.validation=[] --output " + path("run"));
+  const ShellResult result = train("--set data.validation=[] --output " + path("run"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("/lait-eval --checkpoint " + path("run") + " --data FILE ("));
 }
@@ -123,11 +124,13 @@ TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
     EXPECT_THAT(result.err, HasSubstr(message));
     EXPECT_FALSE(fs::exists(folder_ / "x"));
   };
-  const std::string line = R"({"segments": ["a", "b"], "label": "entails"})" "\n";
+  const std::string line = R"({"segments": ["a", "b"], "label": "entails"})"
+                           "\n";
   write_file(folder_ / "one.jsonl", line);
   expect_mistake("--set data.train=" + path("one.jsonl"),
                  "lait-train: data.train: expected at least two different labels, got 1");
-  write_file(folder_ / "odd.jsonl", line + R"({"segments": ["a"], "label": "odd"})" "\n");
+  write_file(folder_ / "odd.jsonl", line + R"({"segments": ["a"], "label": "odd"})"
+                                           "\n");
   expect_mistake("--set data.validation=" + path("odd.jsonl"),
                  "data.validation: example 2: expected one of the training data's labels");
   expect_mistake("--set data.test=" + path("one.jsonl") +
@@ -140,7 +143,8 @@ TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
                  "no such file (~ is not expanded here; write ${HOME}); ");
   const ShellResult tilde = train("--set 'output.dir=~/runs'");
   EXPECT_EQ(tilde.code, 2);
-  EXPECT_THAT(tilde.err, HasSubstr("output.dir: ~/runs: expected a folder (~ is not expanded here"));
+  EXPECT_THAT(tilde.err,
+              HasSubstr("output.dir: ~/runs: expected a folder (~ is not expanded here"));
   // A value that no run can have is found before the first one trains.
   expect_mistake("--sweep model.independent_layers=0,9",
                  "model.independent_layers=9: model.independent_layers: expected 0 to 4");
