@@ -67,6 +67,7 @@ class Source {
   // Not when it is opened: a pipe may have nothing yet.
   void begin() {
     begun_ = true;
+    stream_.next_in = buffer_.data();
     while (stream_.avail_in < 2 && fill()) {
     }
     const bool packed =
