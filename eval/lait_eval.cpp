@@ -102,19 +102,21 @@ class Jobs {
  private:
   // Read once for all checkpoints that read them alike; what was left out is said, with --quiet, too.
   const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
-    const auto [found, is_new] =
+    const auto entry =
         examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
-    if (!is_new) {
+    LabelledData& read = entry.first->second;
+    if (!entry.second) {
       with_context(fmt::format("{}", fmt::join(data.files, ", ")),
-                   [&] { check_examples(found->second.examples, spec); });
-      return found->second;
+                   [&] { check_examples(read.examples, spec); });
+      return read;
     }
-    found->second = read_examples(spec, data);
-    const std::string missing = left_out(found->second.counts);
-    if (!missing.empty())
+    read = read_examples(spec, data);
+    const std::string missing = left_out(read.counts);
+    if (!missing.empty()) {
       show(fmt::format("lait-eval: {}: {} examples{}\n", fmt::join(data.files, ", "),
-                       found->second.examples.size(), missing));
-    return found->second;
+                       read.examples.size(), missing));
+    }
+    return read;
   }
 
   DataFiles files_;
