@@ -11,7 +11,7 @@ TEST(OperatorsFromPython, PassOpcheckAndGradcheck) {
   LAIT_SKIP_WITHOUT_ORACLE();
   const TemporaryFolder folder;
   const auto log = folder / "log.txt";
-  oracle::run("op_checks.py", "'" LAIT_BUILD_DIR "/lib/liblait_ops.so'", log);
+  oracle::run("op_checks.py", "'" LAIT_BUILD_DIR "/lib/liblait_ops.so'", log, oracle::sanitizer());
   const std::string text = read_file(log);
   for (const char* check :
        {"gradcheck segment_attention plain", "gradcheck segment_attention causal_bias",

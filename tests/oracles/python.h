@@ -57,9 +57,10 @@ inline std::string sanitizer() {
          "' ";
 }
 
-// Runs a script quietly; throws with what it printed.
-inline void run(const std::string& script, const std::string& arguments, const fs::path& log) {
-  const std::string command = sanitizer() +
+// Runs a script quietly, behind `prefix` (sanitizer(), where it loads our libraries); throws with what it printed.
+inline void run(const std::string& script, const std::string& arguments, const fs::path& log,
+                const std::string& prefix = "") {
+  const std::string command = prefix +
                               "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "
                               "HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
                               python().string() + "' '" + (kScripts / script).string() + "' " +
