@@ -164,13 +164,12 @@ LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
                     "; train it anew");
   }
   LabelledData read = read_files(task, data.files, data.skip_bad_lines);
-  with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
-    if (task.open_labels()) {
+  if (task.open_labels()) {
+    with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
       spec.head == Head::kRegression ? assign_scores(read.examples)
                                      : assign_labels(read.examples, spec.labels);
-    }
-    check_examples(read.examples, spec);
-  });
+    });
+  }
   return read;
 }
 

@@ -42,7 +42,7 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split);
 EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files);
 
 // The examples of the files as the checkpoint's task reads them, labels as the checkpoint numbers them. Throws UserError
-// for malformed files, for labels that the checkpoint does not know, and for examples that it cannot take.
+// for malformed files and for labels that the checkpoint does not know.
 LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data);
 
 }  // namespace lait

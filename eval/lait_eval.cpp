@@ -82,19 +82,19 @@ class Jobs {
         files_.empty() ? run_data(checkpoint, split_) : named_data(checkpoint, files_);
     const LabelledData& read = examples(spec, data);
     const auto tokenizer = load_tokenizer(checkpoint.dir);
-    const auto dataset = with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
+    const EvaluationNames names{.checkpoint = checkpoint.dir.string(),
+                                .task = spec.task,
+                                .split = data.split,
+                                .files = data.files,
+                                .checksum = checksum(read.examples)};
+    const std::string files = fmt::format("{}", fmt::join(data.files, ", "));
+    const auto dataset = with_context(files, [&] {
       return std::make_shared<const Dataset>(read.examples, *tokenizer, spec.tokenize_options());
     });
     for (const std::optional<int64_t> p : independent_layers_) {
-      check_examples(read.examples, spec_at(checkpoint.dir, p));
-      jobs_.push_back({checkpoint,
-                       p,
-                       {.checkpoint = checkpoint.dir.string(),
-                        .task = spec.task,
-                        .split = data.split,
-                        .files = data.files,
-                        .checksum = checksum(read.examples)},
-                       dataset});
+      const ModelSpec at_p = spec_at(checkpoint.dir, p);
+      with_context(files, [&] { check_examples(read.examples, at_p); });
+      jobs_.push_back({checkpoint, p, names, dataset});
     }
   }
   const std::vector<Job>& all() const { return jobs_; }
@@ -105,11 +105,7 @@ class Jobs {
     const auto entry =
         examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
     LabelledData& read = entry.first->second;
-    if (!entry.second) {
-      with_context(fmt::format("{}", fmt::join(data.files, ", ")),
-                   [&] { check_examples(read.examples, spec); });
-      return read;
-    }
+    if (!entry.second) return read;
     read = read_examples(spec, data);
     const std::string missing = left_out(read.counts);
     if (!missing.empty()) {

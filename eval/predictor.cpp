@@ -18,7 +18,7 @@ namespace {
 
 // (examples of the batch, K) float on the CPU, rows one behind the other.
 at::Tensor batch_logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch) {
-  const at::Device device = model->parameters().front().device();
+  const at::Device device = model->classifier->weight.device();
   const bool regression = model->spec.head == Head::kRegression;
   const DeviceBatch packed =
       to_device(pack(dataset, batch, model->pack_plan()), device, regression);
