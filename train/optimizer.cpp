@@ -9,6 +9,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 namespace lait {
 
@@ -53,7 +55,8 @@ void Optimizer::step(int64_t step) {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, updates;
   };
   std::vector<Lists> lists(groups_.size());
-  std::vector<at::Tensor> all_gradients;
+  // The sum over parameters runs in the order of their names, whatever order modules are made in.
+  std::map<std::string_view, at::Tensor> by_name;
   for (size_t g = 0; g < groups_.size(); ++g) {
     for (size_t i = 0; i < groups_[g].parameters.size(); ++i) {
       const at::Tensor& gradient = groups_[g].parameters[i].grad();
@@ -63,10 +66,12 @@ void Optimizer::step(int64_t step) {
       lists[g].exp_avg.push_back(groups_[g].exp_avg[i]);
       lists[g].exp_avg_sq.push_back(groups_[g].exp_avg_sq[i]);
       lists[g].updates.push_back(groups_[g].updates[i]);
-      all_gradients.push_back(gradient);
+      by_name.emplace(groups_[g].names[i], gradient);
     }
   }
-  if (all_gradients.empty()) return;
+  if (by_name.empty()) return;
+  std::vector<at::Tensor> all_gradients;
+  for (const auto& [name, gradient] : by_name) all_gradients.push_back(gradient);
   gradient_norm_ = at::linalg_vector_norm(at::stack(at::_foreach_norm(all_gradients, 2)), 2);
   // The update divides gradients by this: 1 where the norm is within the limit.
   std::optional<at::Tensor> divisor;
