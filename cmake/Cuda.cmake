@@ -1,6 +1,6 @@
-# The CUDA kernels: kernels/*.cu, without LibTorch, and their tests. Compiled wherever nvcc is, which is everywhere
+# The CUDA kernels: kernels/cuda/*.cu, without LibTorch, and their tests. Compiled wherever nvcc is, which is everywhere
 # cmake/setup.sh ran; no GPU is needed. Device code is sm_80, sm_90, and PTX for what is newer (and for emulators).
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*.cu)
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/cuda/*.cu)
 if(NOT cuda_sources)
   return()
 endif()

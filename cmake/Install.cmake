@@ -4,7 +4,7 @@
 # project's -DLAIT_LIBTORCH says. Programs find liblait_ops.so beside themselves, configs and model in PREFIX/share/lait.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
-set(installed_libraries lait_kernels lait_ops lait_text lait lait_eval lait_bench lait_train)
+set(installed_libraries lait_kernels lait_ops lait_text lait lait_wordnet lait_eval lait_bench lait_train)
 foreach(library ${installed_libraries})
   string(REGEX REPLACE "^lait_" "" name "${library}")
   set_target_properties(${library} PROPERTIES EXPORT_NAME "${name}")

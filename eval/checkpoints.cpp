@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <cctype>
 
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
 #include "lait/config/read.h"
 #include "lait/data/labels.h"
 #include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/file_writer.h"
 
 namespace lait {
 namespace fs = std::filesystem;

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <filesystem>
 
-#include "lait/config/names.h"
-#include "lait/error.h"
+#include "lait/base/error.h"
+#include "lait/config/did_you_mean.h"
 
 namespace lait {
 

@@ -1,3 +1,5 @@
+// eval/: metrics, FLOPs, reports; the programs lait-eval and lait-predict.
+//
 // A model scored on a data set: one row of a report, and the outcomes that pair it with other rows.
 #pragma once
 #include <optional>
@@ -6,8 +8,8 @@
 
 #include "eval/flops.h"
 #include "eval/intervals.h"
-#include "eval/predictor.h"
 #include "lait/data/task.h"
+#include "lait/predict/predictor.h"
 
 namespace lait {
 

@@ -10,12 +10,12 @@
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
-#include "eval/stop_signals.h"
-#include "lait/error.h"
-#include "lait/file_writer.h"
-#include "lait/manual.h"
-#include "lait/program.h"
-#include "lait/terminal.h"
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
+#include "lait/base/manual.h"
+#include "lait/base/program.h"
+#include "lait/base/signals.h"
+#include "lait/base/terminal.h"
 
 namespace {
 

@@ -4,7 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
+#include "lait/predict/predictor.h"
 
 namespace lait {
 namespace {
@@ -126,17 +127,6 @@ bool better(const std::string& metric, double value, double other) {
   if (std::isnan(value)) return false;
   if (std::isnan(other)) return true;
   return find_metric(metric).higher_is_better ? value > other : value < other;
-}
-
-std::vector<double> predictions(const at::Tensor& logits) {
-  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
-  const int64_t num_rows = rows.size(0), width = rows.size(1);
-  const float* data = rows.const_data_ptr<float>();
-  std::vector<double> out(num_rows);
-  for (int64_t i = 0; i < num_rows; ++i, data += width) {
-    out[i] = width == 1 ? *data : static_cast<double>(std::max_element(data, data + width) - data);
-  }
-  return out;
 }
 
 namespace {

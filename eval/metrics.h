@@ -37,9 +37,6 @@ const Metric& find_metric(const std::string& name);
 // Whether `value` of the metric beats `other`; NaN beats nothing and is beaten by every number.
 bool better(const std::string& metric, double value, double other);
 
-// What each row of logits (N, K) predicts: the first of the largest classes, or the score itself where K = 1. The one
-// place where evaluation and prediction make a label of numbers.
-std::vector<double> predictions(const at::Tensor& logits);
 // Predictions beside the data set's labels. Throws UserError "what: …" (`what` names the data set): logits that are no finite
 // numbers (which predict nothing); the first example without a label, or with one that is not of the K classes.
 std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset,

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "lait/config/enums.h"
+#include "lait/config/enum_names.h"
 #include "lait/model/device.h"
 
 namespace lait {

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "eval/predictor.h"
+#include "lait/predict/predictor.h"
 
 namespace CLI {
 class App;

@@ -13,8 +13,8 @@
 #include <map>
 #include <stdexcept>
 
-#include "lait/files.h"
-#include "lait/wrap.h"
+#include "lait/base/files.h"
+#include "lait/base/wrap.h"
 
 extern char** environ;
 

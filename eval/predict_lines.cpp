@@ -5,8 +5,8 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
+#include "lait/base/error.h"
 #include "lait/data/tasks.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "eval/predictor.h"
-#include "lait/files.h"
+#include "lait/base/files.h"
+#include "lait/predict/predictor.h"
 
 namespace lait {
 

@@ -9,9 +9,9 @@
 
 #include "eval/plot.h"
 #include "eval/table.h"
-#include "lait/config/names.h"
-#include "lait/files.h"
-#include "lait/wrap.h"
+#include "lait/base/files.h"
+#include "lait/base/wrap.h"
+#include "lait/config/did_you_mean.h"
 
 namespace lait {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "lait/wrap.h"
+#include "lait/base/wrap.h"
 
 namespace lait {
 namespace {

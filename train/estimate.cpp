@@ -8,9 +8,9 @@
 #include <functional>
 #include <numeric>
 
-#include "eval/predictor.h"
 #include "lait/data/batches.h"
 #include "lait/ops/ops.h"
+#include "lait/predict/predictor.h"
 #include "train/sampler.h"
 #include "train/train_step.h"
 
@@ -197,7 +197,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   out.seconds_per_step = seconds / static_cast<double>(out.measured_steps);
   out.training_seconds = out.seconds_per_step * static_cast<double>(out.steps);
 
-  // A pass over a split takes as long for a token as its middle batch (run_model, eval/predictor.h).
+  // A pass over a split takes as long for a token as its middle batch (run_model, lait/predict/predictor.h).
   at::NoGradGuard no_grad;
   const auto pass_seconds = [&](const Split& split) {
     if (!split.dataset) return 0.0;

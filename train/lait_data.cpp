@@ -4,14 +4,14 @@
 #include <cstdio>
 #include <set>
 
+#include "lait/base/error.h"
+#include "lait/base/manual.h"
+#include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
-#include "lait/data/wordnet.h"
-#include "lait/error.h"
-#include "lait/manual.h"
-#include "lait/program.h"
 #include "lait/text/tokenizer.h"
+#include "train/wordnet.h"
 
 namespace {
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "lait/base/error.h"
+#include "lait/base/manual.h"
+#include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/manual.h"
-#include "lait/program.h"
 #include "train/run.h"
 #include "train/sweep.h"
 

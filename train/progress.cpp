@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lait/terminal.h"
+#include "lait/base/terminal.h"
 
 namespace lait {
 namespace {

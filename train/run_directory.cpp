@@ -10,9 +10,9 @@
 #include <cstring>
 #include <vector>
 
-#include "lait/error.h"
-#include "lait/file_writer.h"
-#include "lait/files.h"
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
+#include "lait/base/files.h"
 
 namespace lait {
 namespace fs = std::filesystem;

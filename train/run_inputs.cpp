@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "lait/base/error.h"
+#include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/labels.h"
-#include "lait/error.h"
-#include "lait/program.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {

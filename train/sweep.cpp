@@ -9,10 +9,10 @@
 #include <filesystem>
 #include <optional>
 
+#include "lait/base/error.h"
+#include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/program.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
 

@@ -8,13 +8,13 @@
 #include <cmath>
 
 #include "eval/metrics.h"
-#include "eval/predictor.h"
-#include "lait/error.h"
-#include "lait/file_writer.h"
-#include "lait/model/checkpoint_tensors.h"
-#include "lait/model/safetensors.h"
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
+#include "lait/base/signals.h"
+#include "lait/checkpoint/checkpoint_tensors.h"
+#include "lait/checkpoint/safetensors.h"
+#include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
-#include "train/interrupt.h"
 #include "train/sampler.h"
 
 namespace lait {

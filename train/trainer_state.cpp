@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "lait/error.h"
-#include "lait/files.h"
-#include "lait/json_limits.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/base/json.h"
 
 namespace lait {
 namespace {

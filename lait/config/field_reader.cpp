@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "lait/shown_text.h"
+#include "lait/base/shown_text.h"
 
 namespace lait {
 namespace {

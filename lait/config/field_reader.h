@@ -9,9 +9,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "lait/config/did_you_mean.h"
 #include "lait/config/field_values.h"
 #include "lait/config/fields.h"
-#include "lait/config/names.h"
 #include "lait/config/numbers.h"
 
 namespace lait {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <span>
 
+#include "lait/base/error.h"
+#include "lait/base/shown_text.h"
+#include "lait/config/did_you_mean.h"
 #include "lait/config/fields.h"
-#include "lait/config/names.h"
-#include "lait/error.h"
-#include "lait/shown_text.h"
 
 namespace lait {
 namespace {

@@ -3,9 +3,9 @@
 #include <cctype>
 #include <cstdlib>
 
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/config/read.h"
-#include "lait/error.h"
-#include "lait/files.h"
 
 namespace lait {
 namespace fs = std::filesystem;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/base/shown_text.h"
 #include "lait/config/field_reader.h"
-#include "lait/error.h"
-#include "lait/files.h"
-#include "lait/shown_text.h"
 
 namespace lait {
 namespace {

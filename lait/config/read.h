@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "lait/config/config.h"
-#include "lait/config/names.h"
+#include "lait/config/did_you_mean.h"
 #include "lait/config/write.h"
 
 namespace lait {

@@ -1,8 +1,8 @@
 // What a config means for a model of a certain number of layers.
 #include <algorithm>
 
+#include "lait/base/error.h"
 #include "lait/config/read.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

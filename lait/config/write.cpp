@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "lait/config/enums.h"
+#include "lait/config/enum_names.h"
 #include "lait/config/fields.h"
 #include "lait/config/numbers.h"
 

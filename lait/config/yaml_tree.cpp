@@ -6,8 +6,8 @@
 
 #include <sstream>
 
-#include "lait/error.h"
-#include "lait/shown_text.h"
+#include "lait/base/error.h"
+#include "lait/base/shown_text.h"
 
 namespace lait {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "lait/base/error.h"
 #include "lait/data/crc.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "lait/base/error.h"
 #include "lait/config/config.h"
 #include "lait/data/example.h"
-#include "lait/error.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {

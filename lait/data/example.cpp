@@ -2,8 +2,8 @@
 
 #include <array>
 
+#include "lait/base/shown_text.h"
 #include "lait/data/crc.h"
-#include "lait/shown_text.h"
 
 namespace lait {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <set>
 
+#include "lait/base/error.h"
 #include "lait/data/task_lines.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "kernels/work_list.h"
-#include "lait/error.h"
+#include "lait/base/error.h"
 
 namespace lait {
 

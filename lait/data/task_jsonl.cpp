@@ -2,9 +2,9 @@
 // the data. The wordnet task is the same format with fixed labels.
 #include <algorithm>
 
+#include "lait/base/json.h"
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
-#include "lait/json_limits.h"
 
 namespace lait {
 namespace {

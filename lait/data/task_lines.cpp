@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "lait/error.h"
-#include "lait/json_limits.h"
+#include "lait/base/error.h"
+#include "lait/base/json.h"
 
 namespace lait {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lait/base/files.h"
+#include "lait/base/shown_text.h"
 #include "lait/data/task.h"
-#include "lait/files.h"
-#include "lait/shown_text.h"
 
 namespace lait {
 

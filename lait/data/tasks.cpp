@@ -1,7 +1,7 @@
 #include "lait/data/tasks.h"
 
-#include "lait/config/names.h"
-#include "lait/error.h"
+#include "lait/base/error.h"
+#include "lait/config/did_you_mean.h"
 
 namespace lait {
 

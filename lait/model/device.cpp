@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 #include "lait/ops/ops.h"
 
 namespace lait {

@@ -3,10 +3,10 @@
 #include <sstream>
 
 #include "kernels/segment_attention.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/base/json.h"
 #include "lait/config/config.h"
-#include "lait/error.h"
-#include "lait/files.h"
-#include "lait/json_limits.h"
 
 namespace lait {
 namespace {

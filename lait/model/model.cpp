@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "kernels/cpu_dispatch.h"
-#include "lait/error.h"
-#include "lait/files.h"
-#include "lait/model/checkpoint_tensors.h"
-#include "lait/model/safetensors.h"
+#include "kernels/cpu/dispatch.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/checkpoint/checkpoint_tensors.h"
+#include "lait/checkpoint/safetensors.h"
 
 namespace lait {
 namespace fs = std::filesystem;

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/config/read.h"
 #include "lait/config/yaml_tree.h"
 #include "lait/data/labels.h"
 #include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/files.h"
 #include "lait/model/model.h"
 
 namespace lait {

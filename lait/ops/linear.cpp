@@ -9,7 +9,7 @@
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/cpu_dispatch.h"
+#include "kernels/cpu/dispatch.h"
 #include "kernels/row_multiple.h"
 #include "lait/ops/ops.h"
 

@@ -14,11 +14,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "lait/error.h"
-#include "lait/files.h"
-#include "lait/json_limits.h"
-#include "lait/shown_text.h"
-#include "lait/text/wordpiece.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/base/json.h"
+#include "lait/base/shown_text.h"
+#include "lait/text/wordpiece/wordpiece.h"
 
 namespace lait {
 namespace {

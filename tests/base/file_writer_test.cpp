@@ -1,5 +1,5 @@
 // Writing whole or not at all: full disks, lost permissions, vanished folders, two writers, crashes.
-#include "lait/file_writer.h"
+#include "lait/base/file_writer.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "lait/files.h"
+#include "lait/base/files.h"
 #include "tests/base/small_disk.h"
 
 namespace lait {

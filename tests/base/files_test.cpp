@@ -1,5 +1,5 @@
 // Files: lines and their numbers in plain and gzip files, errors that name the file, writing that is whole or not at all.
-#include "lait/files.h"
+#include "lait/base/files.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -12,7 +12,7 @@
 #include <random>
 #include <vector>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {

@@ -1,5 +1,5 @@
 // What every program does at its ends: exit codes, one message on stderr, a version with the commit, a closed pipe.
-#include "lait/program.h"
+#include "lait/base/program.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 
 namespace lait {
 namespace {

@@ -1,7 +1,7 @@
 // cmake/setup.sh in a folder that is not its own: what others keep there stays.
 #include <gtest/gtest.h>
 
-#include "lait/files.h"
+#include "lait/base/files.h"
 #include "tests/base/shell.h"
 #include "tests/base/temporary_folder.h"
 

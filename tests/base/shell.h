@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "lait/files.h"
+#include "lait/base/files.h"
 
 namespace lait {
 

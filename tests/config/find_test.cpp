@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/config/read.h"
-#include "lait/error.h"
-#include "lait/files.h"
 
 namespace lait {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 
 namespace lait {
 namespace {

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lait/base/error.h"
 #include "lait/config/read.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <random>
 
+#include "lait/base/error.h"
 #include "lait/config/read.h"
-#include "lait/error.h"
 
 namespace lait {
 namespace {

@@ -2,9 +2,9 @@
 // emulator of the CUDA runtime has none of LibTorch's kernels. The tests skip, and say so, elsewhere.
 #include <gtest/gtest.h>
 
-#include "eval/predictor.h"
-#include "lait/error.h"
+#include "lait/base/error.h"
 #include "lait/model/device.h"
+#include "lait/predict/predictor.h"
 #include "tests/model/small_bert.h"
 #include "train/train_step.h"
 

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "lait/base/error.h"
 #include "lait/data/packing.h"
-#include "lait/error.h"
 #include "lait/model/device.h"
 #include "lait/model/device_batch.h"
 #include "lait/ops/ops.h"

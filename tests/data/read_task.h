@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/data/task.h"
-#include "lait/error.h"
-#include "lait/files.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {

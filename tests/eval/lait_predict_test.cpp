@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "eval/metrics.h"
-#include "eval/predictor.h"
+#include "lait/predict/predictor.h"
 #include "tests/eval/programs.h"
 
 namespace lait {

@@ -10,7 +10,7 @@
 #include <random>
 
 #include "eval/intervals.h"
-#include "lait/error.h"
+#include "lait/base/error.h"
 #include "tests/eval/texts.h"
 
 namespace lait {

@@ -10,8 +10,8 @@
 
 #include "eval/plot.h"
 #include "eval/table.h"
-#include "lait/files.h"
-#include "lait/wrap.h"
+#include "lait/base/files.h"
+#include "lait/base/wrap.h"
 
 namespace lait {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "lait/base/files.h"
 #include "lait/config/read.h"
-#include "lait/files.h"
 #include "lait/model/model.h"
 #include "tests/model/small_bert.h"
 

@@ -4,13 +4,13 @@
 
 #include <map>
 
+#include "lait/base/files.h"
 #include "lait/data/labels.h"
 #include "lait/data/task.h"
-#include "lait/data/wordnet.h"
-#include "lait/data/wordnet_nouns.h"
-#include "lait/files.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
+#include "train/wordnet.h"
+#include "train/wordnet_nouns.h"
 
 namespace lait {
 namespace {

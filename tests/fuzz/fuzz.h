@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 
 namespace lait {
 

@@ -1,5 +1,5 @@
 // Fuzz targets of lait/text: the tokenizer's files, and text to tokenize.
-#include "lait/files.h"
+#include "lait/base/files.h"
 #include "lait/text/tokenizer.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,11 +1,11 @@
 // Fuzz targets of lait/model: safetensors, config.json, the index of shards, lait.yaml.
 #include <ATen/ops/ones.h>
 
-#include "lait/files.h"
-#include "lait/model/checkpoint_tensors.h"
+#include "lait/base/files.h"
+#include "lait/checkpoint/checkpoint_tensors.h"
+#include "lait/checkpoint/safetensors_header.h"
 #include "lait/model/hf_config.h"
 #include "lait/model/model.h"
-#include "lait/model/safetensors_header.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <regex>
 
-#include "eval/predictor.h"
-#include "lait/files.h"
+#include "lait/base/files.h"
+#include "lait/predict/predictor.h"
 #include "tests/base/shell.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/eval/tiny_checkpoint.h"

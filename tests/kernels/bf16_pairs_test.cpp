@@ -12,7 +12,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/simd_operand.h"
+#include "kernels/cpu/simd_operand.h"
 
 namespace lait::kernels {
 namespace {

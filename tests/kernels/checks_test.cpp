@@ -1,7 +1,7 @@
 // What the kernels refuse, by the text of the message; and the choice of the instruction set.
 #include <gtest/gtest.h>
 
-#include "kernels/cpu_dispatch.h"
+#include "kernels/cpu/dispatch.h"
 #include "tests/kernels/attention_case.h"
 
 namespace lait::kernels::testing {

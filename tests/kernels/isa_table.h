@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu_dispatch.h"
+#include "kernels/cpu/dispatch.h"
 
 namespace lait::kernels::cpu {
 LAIT_DECLARE_ISA(avx512_lowered)

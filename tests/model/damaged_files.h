@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <random>
 
-#include "lait/error.h"
-#include "lait/files.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "tests/model/damaged_files.h"
 #include "tests/oracles/oracle.h"
 

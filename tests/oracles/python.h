@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "lait/files.h"
+#include "lait/base/files.h"
 
 namespace lait::oracle {
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "lait/files.h"
+#include "lait/base/files.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {

@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
-#include "lait/error.h"
-#include "lait/files.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {

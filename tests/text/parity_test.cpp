@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "lait/text/bert_normalizer.h"
 #include "lait/text/tokenizer.h"
+#include "lait/text/wordpiece/normalizer.h"
 #include "tests/text/tokenizer_oracle.h"
 
 namespace lait {

@@ -1,5 +1,5 @@
 // WordPiece on small vocabularies, each rule alone; no Python and no data needed.
-#include "lait/text/wordpiece.h"
+#include "lait/text/wordpiece/wordpiece.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "lait/error.h"
+#include "lait/base/error.h"
 
 namespace lait {
 namespace {

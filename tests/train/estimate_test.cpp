@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "eval/predictor.h"
+#include "lait/predict/predictor.h"
 #include "tests/model/small_bert.h"
 #include "train/sampler.h"
 #include "train/train_step.h"

@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "eval/report.h"
-#include "lait/data/wordnet.h"
-#include "lait/file_writer.h"
-#include "lait/model/safetensors.h"
+#include "lait/base/file_writer.h"
+#include "lait/checkpoint/safetensors.h"
 #include "tests/base/small_disk.h"
 #include "tests/eval/tiny_checkpoint.h"
 #include "train/run_directory.h"
+#include "train/wordnet.h"
 
 namespace lait {
 namespace {

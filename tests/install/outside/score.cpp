@@ -1,4 +1,4 @@
-#include <eval/predictor.h>
+#include <lait/predict/predictor.h>
 
 #include <iostream>
 

@@ -1,0 +1,107 @@
+#include "eval/bench/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <vector>
+
+#include "lait/base/files.h"
+#include "lait/base/program.h"
+
+namespace lait {
+namespace {
+
+constexpr size_t kMaxRepeats = 50;
+
+double quantile(const std::vector<double>& sorted, double q) {
+  return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5)];
+}
+
+double milliseconds(const std::function<void()>& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
+}  // namespace
+
+Timing measure(const std::function<void()>& run, double max_milliseconds, size_t min_repeats) {
+  return measure_in_turn({run}, max_milliseconds, min_repeats).front();
+}
+
+std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& runs,
+                                    double max_milliseconds, size_t min_repeats) {
+  for (const auto& run : runs) run();
+  std::vector<Timing> timings(runs.size());
+  const double most = max_milliseconds * static_cast<double>(runs.size());
+  double total = 0;
+  for (size_t turn = 0; turn < min_repeats || (total < most && turn < kMaxRepeats); ++turn) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const size_t next = (turn + i) % runs.size();
+      timings[next].repeats.push_back(milliseconds(runs[next]));
+      total += timings[next].repeats.back();
+    }
+  }
+  for (Timing& timing : timings) {
+    std::vector<double> sorted = timing.repeats;
+    std::ranges::sort(sorted);
+    timing.median = quantile(sorted, 0.5);
+    timing.p10 = quantile(sorted, 0.1);
+    timing.p90 = quantile(sorted, 0.9);
+  }
+  return timings;
+}
+
+double times_faster(const Timing& ours, const Timing& peer) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < ours.repeats.size(); ++i)
+    ratios.push_back(peer.repeats[i] / ours.repeats[i]);
+  std::ranges::sort(ratios);
+  return quantile(ratios, 0.5);
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name"))
+      return line.substr(std::min(line.find(':') + 2, line.size()));
+  }
+  return "unknown";
+}
+
+std::string build_type() {
+#ifdef __OPTIMIZE__
+  return "Release";
+#else
+  return "Debug";
+#endif
+}
+
+nlohmann::json bench_head(int threads) {
+  if (build_type() == "Debug")
+    std::fprintf(stderr, "warning: a Debug build; its times say little\n");
+  return {{"cpu", cpu_name()},
+          {"threads", threads},
+          {"build", build_type()},
+          {"version", version_string()}};
+}
+
+nlohmann::json bench_row(const std::string& bench, const std::string& of_case,
+                         const std::string& impl, const Timing& timing) {
+  return {{"bench", bench},
+          {"case", of_case},
+          {"impl", impl},
+          {"ms_median", timing.median},
+          {"ms_p10", timing.p10},
+          {"ms_p90", timing.p90},
+          {"repeats", timing.repeats.size()}};
+}
+
+void write_bench(const std::string& path, const nlohmann::json& head, const nlohmann::json& rows) {
+  if (!path.empty())
+    write_file(path, nlohmann::json{{"head", head}, {"rows", rows}}.dump(2) + "\n");
+}
+
+}  // namespace lait

@@ -1,0 +1,87 @@
+// lait-bench: how fast the parts are, beside their peers where there are some.
+#include <CLI/CLI.hpp>
+#include <iterator>
+
+#include "eval/bench/bench_attention.h"
+#include "eval/bench/bench_tokenizer.h"
+#include "eval/options.h"
+#include "kernels/segment_attention.h"
+#include "lait/base/manual.h"
+#include "lait/base/program.h"
+#include "lait/config/read.h"
+
+int main(int argc, char** argv) {
+  using namespace lait;
+  CLI::App app{"measures how fast the parts are", "lait-bench"};
+  app.require_subcommand(1);
+  set_manual(app, {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...",
+                   .description = "Prints a table, and writes JSON with --json. `lait-bench "
+                                  "COMMAND --help` lists a command's options.",
+                   .environment = compute_environment()});
+  std::string model = "all-MiniLM-L6-v2", text = "/usr/share/wordnet/data.noun", json;
+  auto* tokenizer = app.add_subcommand("tokenizer", "WordPiece on one core: MB/s and tokens/s");
+  tokenizer->add_option("--model", model, "model whose vocabulary is used")
+      ->option_text("DIR|NAME")
+      ->capture_default_str();
+  tokenizer->add_option("--text", text, "text file, a text a line")
+      ->option_text("FILE")
+      ->capture_default_str();
+  tokenizer->add_option("--json", json, "also write the figures to this file")->option_text("FILE");
+  set_manual(*tokenizer,
+             {.synopsis = "[--model DIR|NAME] [--text FILE] [--json FILE]",
+              .description = "tests/oracles/tokenizer_bench.py puts the Rust library beside it.",
+              .environment = hub_environment(),
+              .examples = "lait-bench tokenizer --text corpus.txt"});
+  AttentionBench attention;
+  auto* attend = app.add_subcommand("attention",
+                                    "segment attention beside scaled_dot_product_attention: "
+                                    "padded, with a block mask, unit by unit");
+  attend
+      ->add_option("--lengths", attention.lengths,
+                   "file of lines \"name n1 n2\", an example's segment lengths "
+                   "(tests/kernels_cuda/lengths.txt)")
+      ->option_text("FILE")
+      ->required();
+  attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")
+      ->option_text("D...")
+      ->check(CLI::IsMember(
+          std::vector<int64_t>(std::begin(kernels::kHeadDims), std::end(kernels::kHeadDims))))
+      ->capture_default_str();
+  attend->add_option("--dtype", attention.dtypes, "bf16, fp32")
+      ->option_text("TYPE...")
+      ->capture_default_str();
+  attend->add_option("--heads", attention.heads, "heads")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")
+      ->option_text("N")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  std::string device = "cpu";
+  attend->add_option("--device", device, "cpu, or cuda: beside FlashAttention-2, too")
+      ->option_text("cpu|cuda")
+      ->check(CLI::IsMember(std::vector<std::string>{"cpu", "cuda"}))
+      ->capture_default_str();
+  attend->add_option("--threads", attention.threads, "threads; 0: all cores")
+      ->option_text("N")
+      ->check(CLI::Range(0, kMaxThreads))
+      ->capture_default_str();
+  attend->add_option("--milliseconds", attention.max_milliseconds, "time for each figure")
+      ->option_text("MS")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  attend->add_option("--json", attention.json, "also write the figures to this file")
+      ->option_text("FILE");
+  set_manual(
+      *attend,
+      {.synopsis = "--lengths FILE [--head-dim D...] [--dtype TYPE...] [--heads N] [--batch N] "
+                   "[--device cpu|cuda] [--threads N] [--milliseconds MS] [--json FILE]",
+       .environment = compute_environment(),
+       .examples = "lait-bench attention --lengths tests/kernels_cuda/lengths.txt --dtype fp32"});
+  return run_program(app, argc, argv, [&] {
+    if (device == "cuda") attention.device = DeviceKind::kCuda;
+    return attend->parsed() ? bench_attention(attention)
+                            : bench_tokenizer(find_model(model), text, json);
+  });
+}

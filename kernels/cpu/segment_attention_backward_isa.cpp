@@ -1,0 +1,226 @@
+// The backward pass of segment attention on the CPU, float and bfloat16, compiled once per
+// instruction set (LAIT_ISA names it). Tasks and blocks are the forward's; S and P are made again:
+//   S = Q Kt     P = e^(S - lse)     dP = dO Vt     dS = P (dP - delta),  delta = sum of P dP over
+//   the row
+//   dV += P' dO     dK += dS' Q     dQ = dS K                                     (' transposed)
+// The rows of P are summed again: divided by that, they lose the rounding of lse. Where bfloat16 is
+// multiplied in pairs, P and dS are rounded to it. Equals reference::segment_attention_backward.
+#include "kernels/cpu/segment_attention_prefetch.h"
+#include "kernels/cpu/segment_attention_scores.h"
+
+namespace lait::kernels::cpu::LAIT_ISA {
+namespace {
+
+constexpr int64_t kBiasParts = 16;  // parts of the units whose bias gradients are summed apart
+
+// A block of queries on its way back: rows [begin, begin + rows) of the unit.
+template <class O>
+struct Block {
+  int64_t begin, rows;
+  float* scores;                // (kQueryBlock, row) S, then P times dropout's factors, see `down`
+  float* ds;                    // (kQueryBlock, row) dP, then dS, see `down`
+  float* kept;                  // (kQueryBlock, row) may be `scores`: where P goes
+  typename O::Scalar* ds_rows;  // (kQueryBlock, row) dS as a left operand; floats: ds itself
+  bool bias_grad;
+
+  // What softmax_backward leaves in `kept` and `ds`: steps down the queries, (rows / kDepth rounded
+  // up, row), zeros behind an odd row.
+  const typename O::Scalar* down(const float* from) const {
+    return reinterpret_cast<const typename O::Scalar*>(from);
+  }
+};
+
+// Turns S and dP into P and dS.
+template <class O>
+void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
+                      const float* lse, const Block<O>& b) {
+  RowSums sums(b.rows), products(b.rows);
+  alignas(64) float factor[kRowsPadded], delta[kRowsPadded];
+  for (int64_t i = 0; i < b.rows; ++i) {
+    float* row = b.scores + i * t.row;
+    float* gradient = b.ds + i * t.row;
+    float* kept = b.kept + i * t.row;
+    const float* biases = p.bias.table ? diagonals.row(b.begin + i) : nullptr;
+    const int64_t visible = visible_keys(p, t, b.begin + i);
+    const float scale = finish_scores(p.scale, biases, visible, t.padded, row);
+    const float shift = visible == 0 ? 0.f : lse[b.begin + i];
+    Vec sum{}, product{};
+    if (p.dropout.p > 0) {
+      dropout_row(p, t, b.begin + i).factors(t.padded, [&](int64_t j, Vec keep) {
+        const Vec e = exponential(score(row + j, scale) - shift), g = load(gradient + j) * keep;
+        store(row + j, e);
+        store(kept + j, e * keep);
+        store(gradient + j, g);
+        sum += e;
+        product += e * g;
+      });
+    } else {
+      for (int64_t j = 0; j < t.padded; j += kVector) {
+        const Vec e = exponential(score(row + j, scale) - shift);
+        store(row + j, e);
+        sum += e;
+        product += e * load(gradient + j);
+      }
+    }
+    sums.lanes[i] = sum;
+    products.lanes[i] = product;
+  }
+  for (int64_t i = 0; i < b.rows; i += kVector) {
+    const Vec sum = sums.take(i), inverse = sum == 0.f ? Vec{} : 1.f / sum;
+    store(factor + i, inverse);
+    store(delta + i, products.take(i) * inverse);
+  }
+  using Scalar = typename O::Scalar;
+  for (int64_t i = 0; i < b.rows; i += O::kDepth) {
+    // Steps of kDepth rows are as long as one row of floats; they go where all has been read.
+    auto* p_down = reinterpret_cast<Scalar*>(b.kept + i / O::kDepth * t.row);
+    auto* ds_down = reinterpret_cast<Scalar*>(b.ds + i / O::kDepth * t.row);
+    for (int64_t j = 0; j < t.padded; j += kVector) {
+      Vec kept[2] = {}, ds[2] = {};
+#pragma GCC unroll 2
+      for (int64_t r = 0; r < O::kDepth; ++r) {
+        if (r > 0 && i + r >= b.rows) break;
+        const int64_t at = (i + r) * t.row + j;
+        kept[r] = load(b.kept + at) * factor[i + r];
+        ds[r] = load(b.scores + at) * factor[i + r] * (load(b.ds + at) - delta[i + r]);
+        if (O::kDepth > 1) store(b.ds_rows + at, ds[r]);
+        if (b.bias_grad) {
+          float* to = diagonals.gradient_row(b.begin + i + r) + j;
+          store(to, load(to) + ds[r]);
+        }
+      }
+      O::store_down(p_down + j * O::kDepth, kept[0], kept[1]);
+      O::store_down(ds_down + j * O::kDepth, ds[0], ds[1]);
+    }
+  }
+}
+
+// bias_grad (num_buckets): the head's gradients are added; null where there is no bias or nobody
+// asks.
+template <class T>
+void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bias_grad) {
+  using O = OperandOf<T>;
+  using Scalar = typename O::Scalar;
+  const SegmentAttentionParams& p = g.forward;
+  const int64_t dim = p.head_dim;
+  if (t.m == 0 || t.n == 0) {
+    for (int64_t i = 0; i < t.m; ++i) zero_row<T>(g.dq, t.q_begin + i, t.head, dim);
+    for (int64_t j = 0; j < t.n; ++j) {
+      zero_row<T>(g.dk, t.k_begin + j, t.head, dim);
+      zero_row<T>(g.dv, t.k_begin + j, t.head, dim);
+    }
+    return;
+  }
+  if (!bias_grad)
+    prefetch_next_unit<T>(p, t);  // else the next task is this head's of the next unit
+  Diagonals diagonals(p, t);
+  Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
+  Scalar* kt = pieces.take<O>(t.padded * dim);
+  Scalar* vt = pieces.take<O>(t.padded * dim);
+  Scalar* k_down = pieces.take<O>(t.padded * dim);
+  float* dk = pieces.take(t.n * dim);
+  float* dv = pieces.take(t.n * dim);
+  Scalar* q_down = pieces.take<O>(kQueryBlock * dim);
+  Scalar* dout_down = pieces.take<O>(kQueryBlock * dim);
+  float* dq = pieces.take(kQueryBlock * dim);
+  Block<O> b{};
+  b.scores = pieces.take(kQueryBlock * t.row);
+  b.ds = pieces.take(kQueryBlock * t.row);
+  b.kept = p.dropout.p > 0 ? pieces.take(kQueryBlock * t.row) : b.scores;
+  b.ds_rows = O::kDepth > 1 ? pieces.take<O>(kQueryBlock * t.row) : reinterpret_cast<Scalar*>(b.ds);
+  b.bias_grad = bias_grad != nullptr;
+  if (diagonals.size() > 0) diagonals.fill(pieces.take(diagonals.size()));
+  if (bias_grad) diagonals.clear(pieces.take(diagonals.size()));
+  load_transposed<O, T>(p.k, t, dim, kt);
+  load_transposed<O, T>(p.v, t, dim, vt);
+  load_down<O, T>(p.k, t.k_begin, t.n, t.head, dim, k_down);
+  const float* lse = static_cast<const float*>(p.lse) + t.head * p.num_q_rows + t.q_begin;
+  for_each_query_block(t, [&](int64_t begin, int64_t rows) {
+    b.begin = begin;
+    b.rows = rows;
+    const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_down);
+    const auto dout = load_left<O, T>(g.dout, t.q_begin + begin, rows, t.head, dim, dout_down);
+    if (O::kDepth > 1) {
+      load_down<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_down);
+      load_down<O, T>(g.dout, t.q_begin + begin, rows, t.head, dim, dout_down);
+    }
+    multiply_keys<O>(t, rows, dim, q, kt, b.scores);
+    multiply_keys<O>(t, rows, dim, dout, vt, b.ds);
+    if (!bias_grad) prefetch_next_head<T>(p, t, begin, rows);
+    softmax_backward(p, t, diagonals, lse, b);
+    auto add_transposed = [&](const float* a, const Scalar* down, float* to) {
+      const Product<O> product{t.n,       dim / kVector,   (rows + O::kDepth - 1) / O::kDepth,
+                               b.down(a), O::kDepth,       t.row * O::kDepth,
+                               down,      dim * O::kDepth, to,
+                               dim};
+      begin == 0 ? multiply<false>(product) : multiply<true>(product);
+    };
+    add_transposed(b.kept, dout_down, dv);
+    add_transposed(b.ds, q_down, dk);
+    multiply_values<O>(t, rows, dim, {b.ds_rows, t.row}, k_down, dim * O::kDepth, dq);
+    for (int64_t i = 0; i < rows; ++i)
+      store_row<T>(g.dq, t.q_begin + begin + i, t.head, dim, dq + i * dim, p.scale);
+  });
+  for (int64_t j = 0; j < t.n; ++j) {
+    store_row<T>(g.dk, t.k_begin + j, t.head, dim, dk + j * dim, p.scale);
+    store_row<T>(g.dv, t.k_begin + j, t.head, dim, dv + j * dim, 1.f);
+  }
+  if (bias_grad) diagonals.add_gradients(bias_grad);
+}
+
+// for_each_task where a bias gradient is wanted: body(task, gradient (num_buckets)). The units are
+// cut into parts by work, in a way that does not depend on the threads; each part and head is
+// summed in order, then the parts are.
+template <class Body>
+void for_each_task_with_bias(const SegmentAttentionParams& p, float* bias_grad, const Body& body) {
+  const int64_t total = all_units_work(p), buckets = p.bias.num_buckets;
+  float* sums = call_workspace(static_cast<size_t>(kBiasParts * p.num_heads * buckets));
+  for (int64_t i = 0; i < kBiasParts * p.num_heads * buckets; ++i) sums[i] = 0;
+  parallel_for(p.parallel, 0, kBiasParts * p.num_heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t part = item / p.num_heads, head = item % p.num_heads;
+      int64_t at = 0;
+      for (int64_t u = 0; u < p.num_units; ++u) {
+        if (at * kBiasParts / total == part) body(make_task(p, u, head), sums + item * buckets);
+        at += unit_work(p, u);
+      }
+    }
+  });
+  for (int64_t h = 0; h < p.num_heads; ++h) {
+    for (int64_t b = 0; b < buckets; ++b) {
+      float sum = 0;
+      for (int64_t part = 0; part < kBiasParts; ++part)
+        sum += sums[(part * p.num_heads + h) * buckets + b];
+      bias_grad[b * p.num_heads + h] = sum;
+    }
+  }
+}
+
+template <class T>
+void backward(const SegmentAttentionGradParams& g) {
+  const SegmentAttentionParams& p = g.forward;
+  if (p.bias.table && g.bias_grad) {
+    for_each_task_with_bias(
+        p, static_cast<float*>(g.bias_grad),
+        [&](const Task& t, float* bias_grad) { backward_task<T>(g, t, bias_grad); });
+  } else {
+    for_each_task(p, [&](const Task& t) { backward_task<T>(g, t, nullptr); });
+  }
+  for_each_dead_row(p.q_offsets, p.num_units, p.num_q_rows, [&](int64_t row) {
+    for (int64_t h = 0; h < p.num_heads; ++h) zero_row<T>(g.dq, row, h, p.head_dim);
+  });
+  for_each_dead_row(p.k_offsets, p.num_units, p.num_k_rows, [&](int64_t row) {
+    for (int64_t h = 0; h < p.num_heads; ++h) {
+      zero_row<T>(g.dk, row, h, p.head_dim);
+      zero_row<T>(g.dv, row, h, p.head_dim);
+    }
+  });
+}
+
+}  // namespace
+
+void segment_attention_backward(const SegmentAttentionGradParams& g) {
+  g.forward.dtype == DType::kBfloat16 ? backward<Bf16>(g) : backward<float>(g);
+}
+
+}  // namespace lait::kernels::cpu::LAIT_ISA

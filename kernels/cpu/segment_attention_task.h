@@ -1,0 +1,252 @@
+// What forward and backward of the CPU's segment attention share: a task (one unit and head), its
+// operands brought from the tensors' rows, and the spread of tasks over threads. Internal to
+// segment_attention_*_isa.cpp.
+#pragma once
+#include "kernels/bf16.h"
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_multiply.h"
+
+namespace lait::kernels {
+namespace {
+
+constexpr int64_t kQueryBlock = 24;  // even
+constexpr int64_t kKeyBlock =
+    48;  // three vectors of 16; at D = 64 a block fits a first-level cache
+constexpr int64_t kRowsPadded = 32;  // kQueryBlock rounded up to vectors of every set
+constexpr int64_t kTaskPairs =
+    64;  // a task's fixed cost, in pairs; the least work of a thread is 16 tasks
+
+// One unit and head of a call.
+struct Task {
+  int64_t unit, head;
+  int64_t q_begin, m;  // rows of queries
+  int64_t k_begin, n;  // rows of keys
+  int64_t padded;      // n rounded up to vectors
+  int64_t row;         // floats from one row of scores to the next
+};
+
+// Rows of scores that lie a power of two apart would share few sets of a cache; an odd number of
+// its lines spreads them.
+int64_t scores_row(int64_t padded) {
+  constexpr int64_t kLine = 16, kFewKeys = 128;
+  return padded < kFewKeys ? padded : round_up(padded, kLine) | kLine;
+}
+
+Task make_task(const SegmentAttentionParams& p, int64_t unit, int64_t head) {
+  const int64_t m = p.q_offsets[unit + 1] - p.q_offsets[unit],
+                n = p.k_offsets[unit + 1] - p.k_offsets[unit], padded = round_up(n, kVector);
+  return {unit, head, p.q_offsets[unit], m, p.k_offsets[unit], n, padded, scores_row(padded)};
+}
+
+// Hands out the thread's workspace in pieces that begin at cache lines.
+class Pieces {
+ public:
+  explicit Pieces(int64_t floats)
+      : next_(cpu::workspace(static_cast<size_t>(floats + kMostPieces * kLine))) {}
+  float* take(int64_t floats) {
+    float* piece = next_;
+    next_ += round_up(floats, kLine);
+    return piece;
+  }
+  // As many scalars of an operand, which are not larger than floats.
+  template <class O>
+  typename O::Scalar* take(int64_t scalars) {
+    return reinterpret_cast<typename O::Scalar*>(take(scalars));
+  }
+
+ private:
+  static constexpr int64_t kLine = 16, kMostPieces = 16;
+  float* next_;
+};
+
+template <class T>
+const T* element(const Rows<const void*>& rows, int64_t row, int64_t head) {
+  return static_cast<const T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
+}
+template <class T>
+T* element(const Rows<void*>& rows, int64_t row, int64_t head) {
+  return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
+}
+
+// Calls body(d) for each vector of a row of D, which is a multiple of two of them.
+template <class Body>
+[[gnu::always_inline]] inline void for_each_vector(int64_t dim, const Body& body) {
+  static_assert(kHeadDims[0] % (2 * kVector) == 0);
+  for (int64_t d = 0; d < dim; d += 2 * kVector) {
+    body(d);
+    body(d + kVector);
+  }
+}
+
+// Rows [begin, begin + n) of one head as a right operand that is summed over rows, (n / kDepth
+// rounded up, D) steps; zeros behind an odd row.
+template <class O, class T>
+void load_down(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head, int64_t dim,
+               typename O::Scalar* to) {
+  for (int64_t i = 0; i < n; i += O::kDepth, to += dim * O::kDepth) {
+    const T* from = element<T>(rows, begin + i, head);
+    const T* second = i + 1 < n ? from + rows.row_stride : nullptr;
+    for_each_vector(dim, [&](int64_t d) {
+      O::store_down(to + d * O::kDepth, from + d, second ? second + d : nullptr);
+    });
+  }
+}
+
+// A left operand: its element (i, k) is data[i * row + k].
+template <class O>
+struct Left {
+  const typename O::Scalar* data;
+  int64_t row;
+};
+
+// Rows [begin, begin + n) of one head as a left operand that is summed over dims. Pairs are used
+// where they lie; floats are copied to `copy` (n, D), which is load_down's result, too.
+template <class O, class T>
+Left<O> load_left(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head,
+                  int64_t dim, typename O::Scalar* copy) {
+  if constexpr (O::kDepth > 1) {
+    return {element<T>(rows, begin, head), rows.row_stride};
+  } else {
+    load_down<O, T>(rows, begin, n, head, dim, copy);
+    return {copy, dim};
+  }
+}
+
+// The unit's keys (or values) as a right operand that is summed over dims, by blocks: block b
+// begins at to + b * kKeyBlock * D and is (D / kDepth, width) steps, width being kKeyBlock or what
+// is left of t.padded. Zeros for the padding.
+template <class O, class T>
+void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim,
+                     typename O::Scalar* to) {
+  for (int64_t block = 0; block < t.padded; block += kKeyBlock, to += kKeyBlock * dim) {
+    const int64_t width = smaller(kKeyBlock, t.padded - block);
+    for (int64_t j = 0; j < width; j += kVector) {
+      const int64_t keys = smaller(kVector, t.n - block - j);
+      const T* from = element<T>(rows, t.k_begin + block + j, t.head);
+      // A square of kVector keys by kVector lanes of four bytes: one float, or two of bfloat16.
+      constexpr int64_t kLane = 4 / static_cast<int64_t>(sizeof(T));
+      for (int64_t d = 0; d < dim; d += kVector * kLane) {
+        Vec square[kVector];
+        auto load_bits = [&](int64_t i) {
+          __builtin_memcpy(&square[i], from + i * rows.row_stride + d, sizeof(Vec));
+        };
+        if (keys == kVector) {
+#pragma GCC unroll 16
+          for (int i = 0; i < kVector; ++i) load_bits(i);
+        } else {
+#pragma GCC unroll 16
+          for (int i = 0; i < kVector; ++i) i < keys ? load_bits(i) : void(square[i] = Vec{});
+        }
+        transpose(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < kVector; ++i)
+          O::template store_along<T>(to + (d + i * kLane) * width + j * O::kDepth, width,
+                                     (VecUint)square[i]);
+      }
+    }
+  }
+}
+
+template <class T>
+void store_row(const Rows<void*>& rows, int64_t row, int64_t head, int64_t dim, const float* from,
+               float scale) {
+  T* to = element<T>(rows, row, head);
+  for_each_vector(dim, [&](int64_t d) { store(to + d, load(from + d) * scale); });
+}
+
+template <class T>
+void zero_row(const Rows<void*>& rows, int64_t row, int64_t head, int64_t dim) {
+  T* to = element<T>(rows, row, head);
+  for_each_vector(dim, [&](int64_t d) { store(to + d, Vec{}); });
+}
+
+// C (rows, padded) = A (rows, D) B, B as load_transposed leaves it.
+template <class O>
+void multiply_keys(const Task& t, int64_t rows, int64_t dim, Left<O> a, const typename O::Scalar* b,
+                   float* c) {
+  for (int64_t block = 0; block < t.padded; block += kKeyBlock) {
+    const int64_t width = smaller(kKeyBlock, t.padded - block);
+    multiply<false>(Product<O>{rows, width / kVector, dim / O::kDepth, a.data, a.row, O::kDepth,
+                               b + block * dim, width * O::kDepth, c + block, t.row});
+  }
+}
+
+// C (rows, D) = A (rows, n) B (n, D), a block of keys after the other. A is zero behind column n
+// where n is odd.
+template <class O>
+void multiply_values(const Task& t, int64_t rows, int64_t dim, Left<O> a,
+                     const typename O::Scalar* b, int64_t b_step, float* c) {
+  for (int64_t block = 0; block < t.n; block += kKeyBlock) {
+    const int64_t steps = (smaller(kKeyBlock, t.n - block) + O::kDepth - 1) / O::kDepth;
+    const Product<O> product{rows,
+                             dim / kVector,
+                             steps,
+                             a.data + block,
+                             a.row,
+                             O::kDepth,
+                             b + block / O::kDepth * b_step,
+                             b_step,
+                             c,
+                             dim};
+    block == 0 ? multiply<false>(product) : multiply<true>(product);
+  }
+}
+
+// A number of each row of a block that is the sum of a vector's lanes.
+struct RowSums {
+  alignas(64) Vec lanes[kRowsPadded];  // the caller sets those of `rows` rows
+  explicit RowSums(int64_t rows) {
+    for (int64_t i = rows; i < round_up(rows, kVector); ++i) lanes[i] = Vec{};
+  }
+  Vec take(int64_t row) { return sum_lanes(lanes + row); }  // of rows [row, row + kVector), once
+};
+
+// Blocks of queries of nearly one size.
+template <class Body>
+void for_each_query_block(const Task& t, const Body& body) {
+  const int64_t blocks = (t.m + kQueryBlock - 1) / kQueryBlock;
+  for (int64_t b = 0; b < blocks; ++b)
+    body(t.m * b / blocks, t.m * (b + 1) / blocks - t.m * b / blocks);
+}
+
+int64_t unit_work(const SegmentAttentionParams& p, int64_t u) {
+  return int64_t{p.q_offsets[u + 1] - p.q_offsets[u]} * (p.k_offsets[u + 1] - p.k_offsets[u]) +
+         kTaskPairs;
+}
+int64_t all_units_work(const SegmentAttentionParams& p) {
+  int64_t total = 0;
+  for (int64_t u = 0; u < p.num_units; ++u) total += unit_work(p, u);
+  return total;
+}
+
+// Runs every task once, spread over threads by work (pairs), not by count. A task belongs to the
+// range it begins in.
+template <class Body>
+void for_each_task(const SegmentAttentionParams& p, const Body& body) {
+  parallel_for(p.parallel, 0, all_units_work(p) * p.num_heads, 16 * kTaskPairs,
+               [&](int64_t begin, int64_t end) {
+                 int64_t at = 0;
+                 for (int64_t u = 0; u < p.num_units && at < end; ++u) {
+                   const int64_t work = unit_work(p, u);
+                   if (at + work * p.num_heads <= begin) {
+                     at += work * p.num_heads;
+                     continue;
+                   }
+                   for (int64_t h = 0; h < p.num_heads; ++h, at += work) {
+                     if (at >= begin && at < end) body(make_task(p, u, h));
+                   }
+                 }
+               });
+}
+
+// Calls dead(row) for the rows outside every unit.
+template <class Dead>
+void for_each_dead_row(const int32_t* offsets, int64_t num_units, int64_t num_rows,
+                       const Dead& dead) {
+  for (int64_t row = 0; row < offsets[0]; ++row) dead(row);
+  for (int64_t row = offsets[num_units]; row < num_rows; ++row) dead(row);
+}
+
+}  // namespace
+}  // namespace lait::kernels

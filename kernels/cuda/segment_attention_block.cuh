@@ -1,0 +1,251 @@
+// What a block of the CUDA kernels does around the products: which warps work on which unit, what they load and store,
+// and what is done to a tile of scores: position bias, causality, dropout.
+//
+// A block is one head of one to four teams of warps (work_list.h), which share what they stream.
+#pragma once
+#include "kernels/cuda/tiles.cuh"
+#include "kernels/position_bias.h"
+#include "kernels/segment_attention.h"
+
+namespace lait::kernels::cuda {
+
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+
+// The sum over the lanes that differ in the bits kFrom … kTo / 2; every one of them gets it.
+template <int kFrom, int kTo>
+__device__ inline float sum_over_lanes(float x) {
+#pragma unroll
+  for (int lanes = kFrom; lanes < kTo; lanes *= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
+  return x;
+}
+
+// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads blocks for the dead rows
+// where the grid has them.
+struct Launch {
+  const int32_t* tiles = nullptr;
+  int32_t blocks[kTeamSizes] = {};
+  int32_t stages = 1;           // buffers for what is streamed
+  float* delta = nullptr;       // (H, Tq) out . dout, from the launch by query to that by key
+  float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
+};
+
+constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) {
+  return blocks[0] + blocks[1] + blocks[2];
+}
+
+// Whether this block is one of those behind the list's.
+__device__ inline bool is_for_dead_rows(const Launch& launch, int num_heads) {
+  return static_cast<int>(blockIdx.x) / num_heads >= num_blocks(launch.blocks);
+}
+
+struct Team {
+  int warps = 1, index = 0, warp = 0;  // of the team; which of the block; which of the team
+  __device__ int threads() const { return 32 * warps; }
+  __device__ int thread() const { return 32 * warp + static_cast<int>(threadIdx.x) % 32; }
+  __device__ void sync() const {
+    if (warps == 1) {
+      __syncwarp();
+    } else {
+      barrier(1 + index, threads());
+    }
+  }
+};
+
+struct Unit {
+  int q_begin, num_q, k_begin, num_k;
+};
+
+// What a warp was given. `unit` is -1 where its team has nothing to do.
+struct Share {
+  Team team;
+  int unit, begin, head, block;
+};
+
+__device__ inline Share share_of(const Launch& launch, int num_heads) {
+  Share s;
+  const int warp = threadIdx.x / 32;
+  s.block = blockIdx.x / num_heads;
+  s.head = blockIdx.x % num_heads;
+  const int shift = s.block < launch.blocks[0]                      ? 0
+                    : s.block < launch.blocks[0] + launch.blocks[1] ? 1
+                                                                    : 2;
+  s.team = {1 << shift, warp >> shift, warp & ((1 << shift) - 1)};
+  const int32_t* tile = launch.tiles + 2 * (s.block * kWarps + warp);
+  s.unit = tile[0];
+  s.begin = tile[1];
+  return s;
+}
+
+__device__ inline Unit unit_of(const SegmentAttentionParams& p, int unit) {
+  const int q = p.q_offsets[unit], k = p.k_offsets[unit];
+  return {q, p.q_offsets[unit + 1] - q, k, p.k_offsets[unit + 1] - k};
+}
+
+template <class T>
+__device__ inline const T* row_pointer(const Rows<const void*>& rows, int64_t row, int head) {
+  return static_cast<const T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
+}
+template <class T>
+__device__ inline T* row_pointer(const Rows<void*>& rows, int64_t row, int head) {
+  return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
+}
+
+// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of which this is `thread`.
+template <class T, int D>
+__device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
+                                 int head, int count, int padded, int thread, int threads) {
+  using Smem = SharedRows<T, D>;
+  const T* source = row_pointer<T>(rows, from, head);
+  for (int i = thread; i < padded * Smem::kPieces; i += threads) {
+    const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
+    const bool valid = row < count;
+    copy16_async(Smem::piece(base, to + row, piece),
+                 valid ? source + row * rows.row_stride + piece * Smem::kElements : rows.data,
+                 valid);
+  }
+}
+
+// Copies shared rows from … to global memory, by one warp.
+template <class T, int D>
+__device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows, int64_t to,
+                                  int head, int count) {
+  using Smem = SharedRows<T, D>;
+  T* target = row_pointer<T>(rows, to, head);
+  for (int i = threadIdx.x % 32; i < count * Smem::kPieces; i += 32) {
+    const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
+    store16(target + row * rows.row_stride + piece * Smem::kElements,
+            load16(Smem::piece(base, from + row, piece)));
+  }
+}
+
+// Zeros the rows before the first unit and behind the last one, of one head.
+template <class T, int D>
+__device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* offsets,
+                                       int64_t num_units, int64_t num_rows, int head) {
+  using Smem = SharedRows<T, D>;
+  const int64_t first = offsets[0], last = offsets[num_units], dead = first + num_rows - last;
+  for (int64_t i = threadIdx.x; i < dead * Smem::kPieces; i += kThreads) {
+    const int64_t row = i / Smem::kPieces;
+    T* target = row_pointer<T>(rows, row < first ? row : row - first + last, head);
+    store16(target + i % Smem::kPieces * Smem::kElements, uint4{0, 0, 0, 0});
+  }
+}
+
+// Streams chunks through one or two buffers: load(i) starts the copies of chunk i and commits them,
+// before() runs once when the first one is there, step(i) when chunk i is. All warps of the team
+// take part.
+template <class Load, class Before, class Step>
+__device__ inline void stream_chunks(const Team& team, int stages, int num_chunks, const Load& load,
+                                     const Before& before, const Step& step) {
+  if (num_chunks > 0) {
+    load(0);
+  } else {
+    commit_copies();
+  }
+  for (int i = 0; i < num_chunks; ++i) {
+    if (stages > 1 && i + 1 < num_chunks) {
+      load(i + 1);
+      wait_copies<1>();
+    } else {
+      wait_copies<0>();
+    }
+    team.sync();
+    if (i == 0) before();
+    step(i);
+    if (i + 1 < num_chunks) {
+      team.sync();
+      if (stages == 1) load(i + 1);
+    }
+  }
+  if (num_chunks == 0) wait_copies<0>();
+}
+
+// The position of query i of the unit.
+__device__ inline int position(const SegmentAttentionParams& p, const Unit& unit, int i) {
+  return p.q_positions ? p.q_positions[unit.q_begin + min(i, unit.num_q - 1)]
+                       : unit.num_k - unit.num_q + i;
+}
+
+// The positions of the queries that a warp owns as columns; zeros where not `needed`.
+template <int kTiles>
+struct QueryColumns {
+  int of_lane[kTiles][2] = {};  // this lane's columns
+  int of_call[kTiles] = {};     // column lane % 8: the one that the lane calls the generator for
+  int last = 0;                 // the furthest that any query of the warp sees
+
+  __device__ QueryColumns(bool needed, const SegmentAttentionParams& p, const Unit& unit, int begin,
+                          int tiles) {
+    if (!needed) return;
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) {
+      if (t >= tiles) continue;
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        of_lane[t][e] = position(p, unit, begin + 8 * t + 2 * (threadIdx.x % 4) + e);
+        last = max(last, of_lane[t][e]);
+      }
+      of_call[t] = position(p, unit, begin + 8 * t + threadIdx.x % 8);
+    }
+    last = __reduce_max_sync(kAllLanes, last);
+  }
+};
+
+// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as the furthest.
+__device__ inline void fill_bias(float* by_distance, const SegmentAttentionParams& p, int head) {
+  for (int i = threadIdx.x; i <= 2 * p.bias.max_distance; i += kThreads) {
+    const int bucket = position_bucket(i - p.bias.max_distance, p.bias.num_buckets,
+                                       p.bias.max_distance, p.bias.bidirectional);
+    by_distance[i] = kLog2e * p.bias.table[static_cast<int64_t>(bucket) * p.num_heads + head];
+  }
+}
+__device__ inline int distance_index(const SegmentAttentionParams& p, int key, int query_position) {
+  const int furthest = p.bias.max_distance;
+  return min(max(key - query_position, -furthest), furthest) + furthest;
+}
+
+// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator gives the words of four
+// keys that follow one another, so a tile of 128 elements takes one call a lane, and votes hand the bits around.
+struct DropoutTile {
+  const Dropout& dropout;
+  uint32_t unit_id, head, threshold;
+
+  __device__ DropoutTile(const SegmentAttentionParams& p, const Share& share)
+      : dropout(p.dropout),
+        unit_id(p.dropout.p > 0 ? static_cast<uint32_t>(p.unit_ids[share.unit]) : 0),
+        head(static_cast<uint32_t>(share.head)),
+        threshold(dropout_threshold(p.dropout.p)) {}
+
+  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane % 8.
+  __device__ uint32_t keys_by_queries(int key, int query_position) const {
+    const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
+    const uint32_t word = pick(vote(query_position, key / 4 + lane / 8), g % 4);
+    const int first = g / 4 * 8 + 2 * c;
+    return (word >> first & 3) | (word >> (first + 16) & 3) << 2;
+  }
+  // Rows are queries, `query_position` that of row lane / 2; columns are keys, from `key`.
+  __device__ uint32_t queries_by_keys(int key, int query_position) const {
+    const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
+    const uint4 words = vote(query_position, key / 4 + lane % 2);
+    const uint32_t first = c % 2 ? words.z : words.x, second = c % 2 ? words.w : words.y;
+    const int bit = 2 * g + c / 2;
+    return (first >> bit & 1) | (second >> bit & 1) << 1 | (first >> (bit + 16) & 1) << 2 |
+           (second >> (bit + 16) & 1) << 3;
+  }
+
+ private:
+  __device__ uint4 vote(int row, int column_block) const {
+    const PhiloxWords w = dropout_words(dropout, unit_id, static_cast<uint32_t>(row),
+                                        static_cast<uint32_t>(column_block), head);
+    return {__ballot_sync(kAllLanes, w.word[0] >= threshold),
+            __ballot_sync(kAllLanes, w.word[1] >= threshold),
+            __ballot_sync(kAllLanes, w.word[2] >= threshold),
+            __ballot_sync(kAllLanes, w.word[3] >= threshold)};
+  }
+  __device__ static uint32_t pick(const uint4& w, int i) {
+    return i < 2 ? (i == 0 ? w.x : w.y) : (i == 2 ? w.z : w.w);
+  }
+};
+
+}  // namespace lait::kernels::cuda

@@ -1,0 +1,143 @@
+#include "lait/base/program.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+
+#include "kernels/segment_attention.h"
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
+#include "lait/git_hash.h"  // made by the build
+
+namespace lait {
+
+std::string version_string() { return "lait " LAIT_VERSION " (" LAIT_GIT_HASH ")"; }
+
+std::string shell_words(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    const bool plain =
+        !word.empty() &&
+        word.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") ==
+            std::string::npos;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    out += (out.empty() ? "" : " ") + (plain ? word : quoted + "'");
+  }
+  return out;
+}
+
+std::string sibling_program(const std::string& argv0, const std::string& name) {
+  return argv0.substr(0, argv0.rfind('/') + 1) + name;  // npos + 1 is 0
+}
+
+namespace {
+
+// Memory that is freed stays with the process. Each step asks for the same large tensors; given back to the system, their
+// pages would be cleared anew each time (up to a third of the time of attention in a benchmark, 2 or 3 % of a training step).
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);  // off
+}
+
+// A standard stream that was closed (`2>&-`) must not become the first file that is opened: writing to it then fails, as it
+// should. Reading gives nothing.
+void fill_closed_streams() {
+  for (int stream = 0; stream <= 2; ++stream) {
+    if (fcntl(stream, F_GETFD) >= 0) continue;
+    if (open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY) < 0) _exit(kExitUser);
+  }
+}
+
+// `--output "$UNSET"` is a mistake, and no option takes an empty text.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty())
+        throw UserError(option->get_name() +
+                        ": expected a value, got an empty text; leave the option out, or give one");
+    }
+  }
+  for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
+}
+
+// False: --help or --version is printed, and that is all.
+bool parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    refuse_empty_values(app);
+    return true;
+  } catch (const CLI::Success& printed) {
+    app.exit(printed);
+    return false;
+  }
+}
+
+// A wrong LAIT_CPU_CAPABILITY is found before anything is read.
+void check_environment() {
+  try {
+    kernels::cpu::capability();
+  } catch (const std::invalid_argument& error) {
+    throw UserError(error.what());
+  }
+}
+
+}  // namespace
+
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  fill_closed_streams();
+  keep_freed_memory();
+  app.set_version_flag("--version", version_string());
+  app.get_option("--version")->description("print the version and the commit");
+  const std::string name = app.get_name();
+  auto complain = [&](const std::string& text) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
+  };
+  // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.
+  std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
+  std::signal(
+      SIGXFSZ,
+      SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
+  try {
+    const int code = parse(app, argc, argv) ? (check_environment(), body()) : kExitOk;
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
+      throw_write_error("standard output");
+    }
+    return code;
+  } catch (const CLI::ParseError& error) {
+    complain(std::string(error.what()) + "; see " + name + " --help");
+    return kExitUser;
+  } catch (const UserError& error) {
+    complain(error.what());
+    return kExitUser;
+  } catch (const std::filesystem::filesystem_error&
+               error) {  // a folder that cannot be listed, entered or removed
+    complain(error.path1().string() + ": " + error.code().message() +
+             "; check the path and your permissions");
+    return kExitUser;
+  } catch (const std::system_error& error) {
+    complain(error.what());
+    return kExitUser;
+  } catch (const std::bad_alloc&) {
+    complain("out of memory; free some, or work on less at once (a smaller batch, a smaller file)");
+    return kExitUser;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return kExitOurs;
+  } catch (...) {
+    complain("an exception of unknown type");
+    return kExitOurs;
+  }
+}
+
+}  // namespace lait

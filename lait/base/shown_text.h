@@ -1,0 +1,28 @@
+// Text of strangers as it may stand in a message: one line, not long. (json.h quotes bytes that may be no text.)
+#pragma once
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace lait {
+
+// At most 60 bytes, cut between characters and then ended with "…"; control characters become spaces.
+inline std::string shortened(std::string_view text) {
+  constexpr size_t kMostBytes = 60;
+  size_t end = std::min(text.size(), kMostBytes);
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;
+  std::string out(text.substr(0, end));
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  return out.append(end < text.size() ? "…" : "");
+}
+
+// The same in quotes.
+inline std::string shown(std::string_view text) {
+  std::string out = "'";  // "'" + … makes GCC 12 warn falsely
+  return out.append(shortened(text)).append("'");
+}
+
+}  // namespace lait
