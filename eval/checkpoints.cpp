@@ -161,14 +161,12 @@ LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
   const Task& task = find_task(spec.task);
   if (!task.open_labels() && task.labels() != spec.labels) {
     throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() +
-                    "; train it anew");
+                    "; train it again");
   }
   LabelledData read = read_files(task, data.files, data.skip_bad_lines);
   if (task.open_labels()) {
-    with_context(fmt::format("{}", fmt::join(data.files, ", ")), [&] {
-      spec.head == Head::kRegression ? assign_scores(read.examples)
-                                     : assign_labels(read.examples, spec.labels);
-    });
+    with_context(fmt::format("{}", fmt::join(data.files, ", ")),
+                 [&] { assign(read.examples, find_head(spec.head).labels, spec.labels); });
   }
   return read;
 }

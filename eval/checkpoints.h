@@ -7,7 +7,8 @@
 
 #include "lait/config/config.h"
 #include "lait/data/task.h"
-#include "lait/model/model.h"
+#include "lait/model/head.h"
+#include "lait/model/spec.h"
 
 namespace lait {
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "lait/base/error.h"
-#include "lait/config/did_you_mean.h"
+#include "lait/config/enum_names.h"
 
 namespace lait {
 
@@ -22,41 +22,38 @@ std::string display_name(const Evaluation& row) {
                                     : name.substr(dot + 1);
 }
 
-std::string kind_name(const Evaluation& row) {
-  return to_string(row.format) + ", " + to_string(row.pooling);
-}
+std::string kind_name(const Evaluation& row) { return row.segment_format + ", " + row.pooling; }
 
-std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
+std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options) {
   if (dataset.size() == 0) {
     throw UserError(names.task + ", " + names.split +
                     ": expected at least one example to evaluate, got none");
   }
-  const ModelSpec& spec = model->spec;
-  warm_up(model, dataset, options.batch_size);
+  warm_up(model, dataset, spec.schedule, options.batch_size);
   const auto began = std::chrono::steady_clock::now();
-  const std::optional<at::Tensor> logits = run_model(model, dataset, options);
-  if (!logits) return std::nullopt;
+  const std::optional<Outputs> outputs = run_model(model, dataset, spec.schedule, options);
+  if (!outputs) return std::nullopt;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 
-  Evaluation row{
-      .names = names,
-      .schedule = spec.stages,
-      .independent_layers = spec.independent_layers(),
-      .format = spec.format,
-      .pooling = spec.pooling,
-      .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
-      .metrics = {},
-      .examples = dataset.size(),
-      .sequences = dataset.num_sequences(),
-      .truncated_sequences = dataset.num_truncated(),
-      .flops = mean_flops(dataset, spec.pack_plan(),
-                          {model->config.hidden_size, model->config.intermediate_size}),
-      .examples_per_s = static_cast<double>(dataset.size()) / seconds,
-      .difference_to_p0 = {},
-      .outcomes = make_outcomes(*logits, dataset, names.checkpoint + ", " + names.split)};
+  Evaluation row{.names = names,
+                 .schedule = spec.schedule,
+                 .independent_layers = spec.independent_layers(),
+                 .segment_format = to_string(spec.format),
+                 .pooling = to_string(spec.pooling),
+                 .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
+                 .metrics = {},
+                 .examples = dataset.size(),
+                 .sequences = dataset.num_sequences(),
+                 .truncated_sequences = dataset.num_truncated(),
+                 .flops = mean_flops(dataset, model->pack_plan(spec.schedule),
+                                     model->config.family->costs(model->config).layer),
+                 .examples_per_s = static_cast<double>(dataset.size()) / seconds,
+                 .difference_to_p0 = {},
+                 .outcomes = make_outcomes(*model->head, *outputs, dataset,
+                                           names.checkpoint + ", " + names.split)};
   for (const std::string& name : metrics)
     row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;

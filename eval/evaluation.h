@@ -34,10 +34,10 @@ struct EvaluationNames {
 
 struct Evaluation {
   EvaluationNames names;
-  std::vector<Stage> schedule;
-  int64_t independent_layers = 0;  // P
-  SegmentFormat format = SegmentFormat::kStandalone;
-  Pooling pooling = Pooling::kClsSegments;
+  Schedule schedule;
+  int64_t independent_layers = 0;      // P
+  std::string segment_format;          // "standalone" or "pair"
+  std::string pooling;                 // as in a config
   std::string precision;               // "fp32" or "bf16"
   std::vector<NamedInterval> metrics;  // the task's, in its order
   int64_t examples = 0;
@@ -55,9 +55,10 @@ std::string display_name(const Evaluation& row);
 // "standalone, cls_segments"
 std::string kind_name(const Evaluation& row);
 
-// nullopt where options.should_stop said so. Throws UserError: an empty data set, examples without labels, a model whose
-// logits are not finite.
-std::optional<Evaluation> evaluate(Model& model, const Dataset& dataset,
+// The model at the schedule of `spec`, which need not be the one that it was trained with. nullopt where
+// options.should_stop said so. Throws UserError: an empty data set, examples without labels, a model whose logits are
+// not finite.
+std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 

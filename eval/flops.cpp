@@ -19,55 +19,42 @@ Flops Flops::operator/(double divisor) const {
   return {score_context / divisor, attention / divisor, encoder / divisor};
 }
 
-Flops count_flops(const LayerWork& work, const EncoderWidths& widths) {
-  const auto width = static_cast<double>(widths.hidden),
-             inner = static_cast<double>(widths.intermediate);
-  const auto projections =
-      static_cast<double>(work.query_rows + 2 * work.key_value_rows + work.finished_rows);
+Flops count_flops(const LayerWork& work, const LayerCosts& costs) {
+  const auto queries = static_cast<double>(work.query_rows),
+             keys = static_cast<double>(work.key_value_rows),
+             finished = static_cast<double>(work.finished_rows);
   Flops flops;
-  flops.score_context = 4 * width * static_cast<double>(work.visible_pairs);
-  flops.attention = flops.score_context + 2 * width * width * projections;
-  flops.encoder = flops.attention + 4 * width * inner * static_cast<double>(work.finished_rows);
+  flops.score_context = 2 * costs.pair * static_cast<double>(work.visible_pairs);
+  flops.attention = flops.score_context +
+                    2 * (costs.query * queries + costs.key_value * keys + costs.output * finished);
+  flops.encoder = flops.attention + 2 * costs.feed_forward * finished;
   return flops;
 }
 
 namespace {
 
-// Pairs of rows in the same unit; with one_query a unit's first row alone asks.
-int64_t visible_pairs(const PackedBatch& batch, const Level& level, bool one_query) {
+int64_t visible_pairs(const PackedBatch& batch, const StepRows& rows) {
+  const int32_t* keys = batch.ints.data() + rows.level->offsets.begin;
+  const int32_t* queries =
+      rows.read == nullptr ? keys : batch.ints.data() + rows.read->q_offsets.begin;
   int64_t pairs = 0;
-  for (int64_t u = 0; u < level.num_units; ++u) {
-    const int64_t length =
-        batch.ints[level.offsets.begin + u + 1] - batch.ints[level.offsets.begin + u];
-    pairs += length * (one_query ? 1 : length);
+  for (int64_t u = 0; u < rows.level->num_units; ++u) {
+    pairs += int64_t{queries[u + 1] - queries[u]} * int64_t{keys[u + 1] - keys[u]};
   }
   return pairs;
 }
 
-int64_t num_layers(const PackPlan& plan) {
-  int64_t layers = 0;
-  for (const Stage& stage : plan.stages) layers += stage.num_layers;
-  return layers;
-}
-
-// The encoder's own loop (BertModelImpl::forward), counting instead of computing.
-std::vector<LayerWork> executed_work(const PackedBatch& batch, const PackPlan& plan) {
+// The encoder's own steps (EncoderImpl::run), counted instead of computed.
+std::vector<LayerWork> executed_work(const PackedBatch& batch) {
   std::vector<LayerWork> layers;
-  const int64_t last = num_layers(plan) - 1;
-  size_t level = 0;
-  for (const Stage& stage : plan.stages) {
-    for (int64_t i = 0; i < stage.num_layers; ++i) {
-      const int64_t entering =
-          batch.levels[level].live_rows;  // q, k, v are made of them, before the layer's join
-      if (stage.scope > batch.levels[level].scope) ++level;
-      const Level& here = batch.levels[level];
-      const bool pruned =
-          plan.reads_first_rows() && plan.prune_rows && static_cast<int64_t>(layers.size()) == last;
-      layers.push_back({.query_rows = pruned ? here.num_units : entering,
-                        .key_value_rows = entering,
-                        .finished_rows = pruned ? here.num_units : here.live_rows,
-                        .visible_pairs = visible_pairs(batch, here, pruned)});
-    }
+  for (const Step& step : batch.steps) {
+    const StepRows rows = rows_of(batch, step);
+    // q, k and v are made of the rows that enter, before the step's join; where few rows are read, q of those.
+    const int64_t entering = rows.entering->live_rows, made = rows.live_made_rows();
+    layers.push_back({.query_rows = rows.read != nullptr ? made : entering,
+                      .key_value_rows = entering,
+                      .finished_rows = made,
+                      .visible_pairs = visible_pairs(batch, rows)});
   }
   return layers;
 }
@@ -78,40 +65,41 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
                                   Execution execution) {
   if (execution == Execution::kFull) {
     const int64_t rows = dataset.example_length(example);
-    return std::vector<LayerWork>(num_layers(plan), {rows, rows, rows, rows * rows});
+    const size_t layers = steps(plan.schedule, dataset.sequence_scope()).size();
+    return std::vector<LayerWork>(layers, {rows, rows, rows, rows * rows});
   }
   const PackedBatch batch = pack(dataset, std::vector<int64_t>{example}, plan);
-  std::vector<LayerWork> layers = executed_work(batch, plan);
-  if (execution == Execution::kLait || batch.levels[0].scope != Scope::kSegment) return layers;
-  int64_t independent = 0;  // layers in which a row sees its segment only
-  for (const Stage& stage : plan.stages) {
-    if (stage.scope != Scope::kSegment && stage.num_layers > 0) break;
-    independent += stage.num_layers;
-  }
-  if (independent == 0) return layers;  // nothing that a cache could keep
-  for (int64_t l = 0; l < independent; ++l) layers[l] = {};
-  if (independent < static_cast<int64_t>(layers.size())) {
-    layers[independent].query_rows = 0;
-    layers[independent].key_value_rows = 0;
+  std::vector<LayerWork> layers = executed_work(batch);
+  if (execution == Execution::kLait) return layers;
+  // What depends on single segments comes from the cache: the steps at their level, and the projections of the one
+  // that joins them. Nothing, where the first step already has a wider scope.
+  if (batch.levels[0].scope != Scope::kSegment || batch.steps[0].level > 0) return layers;
+  for (const Step& step : batch.steps) {
+    LayerWork& work = layers[step.layer];
+    if (step.level == 0) {
+      work = {};
+    } else if (step.joins && step.level == 1) {
+      work.query_rows = work.key_value_rows = 0;
+    }
   }
   return layers;
 }
 
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
-                         const EncoderWidths& widths) {
+                         const LayerCosts& costs) {
   auto total = [&](Execution execution) {
     Flops sum;
     for (const LayerWork& work : layer_work(dataset, example, plan, execution))
-      sum += count_flops(work, widths);
+      sum += count_flops(work, costs);
     return sum;
   };
   return {total(Execution::kFull), total(Execution::kLait), total(Execution::kLaitCached)};
 }
 
-FlopCounts mean_flops(const Dataset& dataset, const PackPlan& plan, const EncoderWidths& widths) {
+FlopCounts mean_flops(const Dataset& dataset, const PackPlan& plan, const LayerCosts& costs) {
   FlopCounts sum;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    const FlopCounts counts = example_flops(dataset, i, plan, widths);
+    const FlopCounts counts = example_flops(dataset, i, plan, costs);
     sum.full += counts.full;
     sum.lait += counts.lait;
     sum.lait_cached += counts.lait_cached;

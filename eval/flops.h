@@ -1,6 +1,7 @@
 // FLOPs of the encoder for one example, counted from the offsets that packing makes of it.
 //
-// One definition, printed beside every figure: a multiply-add is 2 FLOPs.
+// One definition, printed beside every figure: a multiply-add is 2 FLOPs. What a row and a pair cost is the family's
+// word (LayerCosts); for BERT:
 //   score_context   Q K^T and P V over the pairs of rows that see each other              4 C a pair
 //   attention       and the Q, K, V, O projections                                        2 C^2 a row and projection
 //   encoder         and the FFN                                                           4 C I a row
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "lait/data/packing.h"
+#include "lait/model/family.h"
 
 namespace lait {
 
@@ -32,12 +34,6 @@ struct FlopCounts {
   Flops full, lait, lait_cached;
 };
 
-// The widths that FLOPs depend on.
-struct EncoderWidths {
-  int64_t hidden = 0;        // C
-  int64_t intermediate = 0;  // I
-};
-
 // What one layer does, in rows and pairs.
 struct LayerWork {
   int64_t query_rows = 0;      // rows whose q is computed
@@ -45,7 +41,7 @@ struct LayerWork {
   int64_t finished_rows = 0;   // rows that go through attention's output and the FFN
   int64_t visible_pairs = 0;   // sum over units of n_q * n_k
 };
-Flops count_flops(const LayerWork& work, const EncoderWidths& widths);
+Flops count_flops(const LayerWork& work, const LayerCosts& costs);
 
 enum class Execution { kFull, kLait, kLaitCached };
 // The layers of one example's pass, first to last.
@@ -53,8 +49,8 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
                                   Execution execution);
 
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
-                         const EncoderWidths& widths);
+                         const LayerCosts& costs);
 // Per example, the mean over the data set. REQUIRES: a data set that is not empty.
-FlopCounts mean_flops(const Dataset& dataset, const PackPlan& plan, const EncoderWidths& widths);
+FlopCounts mean_flops(const Dataset& dataset, const PackPlan& plan, const LayerCosts& costs);
 
 }  // namespace lait

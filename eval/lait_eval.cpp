@@ -24,7 +24,7 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
-#include "lait/data/labels.h"
+#include "lait/model/initialize.h"
 #include "lait/text/tokenizer.h"
 
 namespace {
@@ -33,7 +33,8 @@ using namespace lait;
 
 struct Job {
   Checkpoint checkpoint;
-  std::optional<int64_t> independent_layers;  // other than the checkpoint's own
+  // At the P to be evaluated.
+  ModelSpec spec;
   EvaluationNames names;
   std::shared_ptr<const Dataset> dataset;
 };
@@ -89,12 +90,14 @@ class Jobs {
                                 .checksum = checksum(read.examples)};
     const std::string files = fmt::format("{}", fmt::join(data.files, ", "));
     const auto dataset = with_context(files, [&] {
-      return std::make_shared<const Dataset>(read.examples, *tokenizer, spec.tokenize_options());
+      return std::make_shared<const Dataset>(
+          read.examples, *tokenizer,
+          spec.tokenize_options(read_hf_config(checkpoint.dir), *tokenizer));
     });
     for (const std::optional<int64_t> p : independent_layers_) {
       const ModelSpec at_p = spec_at(checkpoint.dir, p);
       with_context(files, [&] { check_examples(read.examples, at_p); });
-      jobs_.push_back({checkpoint, p, names, dataset});
+      jobs_.push_back({checkpoint, at_p, names, dataset});
     }
   }
   const std::vector<Job>& all() const { return jobs_; }
@@ -124,18 +127,33 @@ class Jobs {
   std::vector<Job> jobs_;
 };
 
-Evaluation evaluate_job(const Job& job, const ModelOptions& options) {
-  Predictor predictor = Predictor::load(job.checkpoint.dir, options.precision(), options.device(),
-                                        job.independent_layers);
-  const ModelSpec& spec = predictor.spec();
-  const EvaluationProgress progress(
-      fmt::format("{} (P = {}): {}, {} examples", job.checkpoint.dir.string(),
-                  spec.independent_layers(), job.names.split, job.dataset->size()),
-      job.dataset->size(), options.quiet);
-  return *evaluate(predictor.model(), *job.dataset, metrics_of(find_task(spec.task), spec.head),
-                   job.names,
-                   {.batch_size = options.batch_size, .should_stop = {}, .on_progress = progress});
-}
+// One model for all P of a checkpoint.
+class Evaluator {
+ public:
+  explicit Evaluator(const ModelOptions& options) : options_(options) {}
+
+  Evaluation evaluate(const Job& job) {
+    if (!predictor_ || dir_ != job.checkpoint.dir) {
+      predictor_.reset();  // two models need not fit in memory
+      dir_ = job.checkpoint.dir;
+      predictor_.emplace(Predictor::load(dir_, options_.precision(), options_.device()));
+    }
+    const ModelSpec& spec = job.spec;
+    const EvaluationProgress progress(
+        fmt::format("{} (P = {}): {}, {} examples", dir_.string(), spec.independent_layers(),
+                    job.names.split, job.dataset->size()),
+        job.dataset->size(), options_.quiet);
+    return *lait::evaluate(
+        predictor_->model(), spec, *job.dataset,
+        find_task(spec.task).metrics(find_head(spec.head).labels), job.names,
+        {.batch_size = options_.batch_size, .should_stop = {}, .on_progress = progress});
+  }
+
+ private:
+  const ModelOptions& options_;
+  std::filesystem::path dir_;
+  std::optional<Predictor> predictor_;
+};
 
 }  // namespace
 
@@ -186,6 +204,7 @@ int main(int argc, char** argv) {
                         "lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data "
                         "SICK_test_annotated.txt --report reports/sick"});
   return run_program(app, argc, argv, [&] {
+    initialize();
     exit_on_signals();
     if (dirs.empty())
       throw UserError(
@@ -202,7 +221,8 @@ int main(int argc, char** argv) {
     // Nobody reads the progress any more (`2>&1 | head`): the report is made all the same.
     const auto at_closed_pipe = std::signal(SIGPIPE, SIG_IGN);
     std::vector<Evaluation> rows;
-    for (const Job& job : jobs.all()) rows.push_back(evaluate_job(job, options));
+    Evaluator evaluator(options);
+    for (const Job& job : jobs.all()) rows.push_back(evaluator.evaluate(job));
     compare_to_p0(rows);
     std::exception_ptr not_written;
     std::string no_plot;

@@ -16,6 +16,7 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
+#include "lait/model/initialize.h"
 
 namespace {
 
@@ -81,6 +82,7 @@ int main(int argc, char** argv) {
            "echo '{\"segments\": [\"A man sleeps.\", \"Somebody is asleep.\"]}' | lait-predict "
            "--checkpoint runs/sick --input -"});
   return run_program(app, argc, argv, [&] {
+    initialize();
     exit_on_signals();
     if (dir.empty())
       throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");

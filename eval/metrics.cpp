@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "lait/base/error.h"
-#include "lait/predict/predictor.h"
 
 namespace lait {
 namespace {
@@ -131,51 +130,47 @@ bool better(const std::string& metric, double value, double other) {
 
 namespace {
 
-// NaN compares with nothing: max_element would call such a row class 0.
-void check_finite(const at::Tensor& rows, const std::string& what) {
-  const int64_t width = rows.size(1);
-  const float* data = rows.const_data_ptr<float>();
+// NaN compares with nothing: the largest of such a row would be class 0.
+void check_finite(const Outputs& outputs, const std::string& what) {
+  const at::Tensor values = outputs.values.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t width = values.dim() > 1 ? values.size(1) : 1, examples = outputs.num_examples();
+  const float* data = values.const_data_ptr<float>();
   int64_t bad = 0;
-  for (int64_t i = 0; i < rows.size(0); ++i, data += width) {
-    bad += !std::all_of(data, data + width, [](float logit) { return std::isfinite(logit); });
+  for (int64_t i = 0; i < examples; ++i) {
+    const int64_t rows = outputs.offsets.empty() ? 1 : outputs.offsets[i + 1] - outputs.offsets[i];
+    const float* end = data + rows * width;
+    bad += !std::all_of(data, end, [](float value) { return std::isfinite(value); });
+    data = end;
   }
   if (bad == 0) return;
   throw UserError(what + ": expected finite logits, got NaN or infinity for " +
-                  std::to_string(bad) + " of " + std::to_string(rows.size(0)) +
+                  std::to_string(bad) + " of " + std::to_string(examples) +
                   " examples: the training diverged or the model's weights are damaged; lower "
-                  "training.learning_rate or "
-                  "training.max_grad_norm, or take another checkpoint");
+                  "training.learning_rate or training.max_grad_norm, or take another checkpoint");
 }
 
 }  // namespace
 
-std::vector<Outcome> make_outcomes(const at::Tensor& logits_anywhere, const Dataset& dataset,
-                                   const std::string& what) {
-  const at::Tensor logits = logits_anywhere.to(at::kCPU, at::kFloat).contiguous();  // copied once
-  check_finite(logits, what);
-  const std::vector<double> predicted = predictions(logits);
-  const int64_t num_classes = logits.size(1);
-  std::vector<Outcome> outcomes(predicted.size());
-  for (size_t i = 0; i < predicted.size(); ++i) {
-    const double label = dataset.example(static_cast<int64_t>(i)).label;
-    const bool known = num_classes == 1 ? std::isfinite(label)
-                                        : label >= 0 && label < static_cast<double>(num_classes) &&
-                                              label == std::floor(label);
-    if (!known) {
-      throw UserError(
-          what + ": example " + std::to_string(i + 1) + ": evaluation needs a label" +
-          (num_classes == 1 ? std::string() : " among the model's " + std::to_string(num_classes)) +
-          ", got none; evaluate labelled data, or predict with lait-predict");
+std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
+                                   const Dataset& dataset, const std::string& what) {
+  check_finite(outputs, what);
+  const std::vector<Prediction> predictions = head.predict(outputs);
+  std::vector<Outcome> outcomes(predictions.size());
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const TokenizedExample& example = dataset.example(static_cast<int64_t>(i));
+    try {
+      outcomes[i] = {predictions[i].value, head.label_value(example.label), example.query,
+                     example.passage};
+    } catch (const UserError& error) {
+      throw UserError(what + ": example " + std::to_string(i + 1) + ": " + error.what() +
+                      "; evaluate labelled data, or predict with lait-predict");
     }
-    outcomes[i] = {predicted[i], label};
   }
   return outcomes;
 }
 
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
-                                              const at::Tensor& logits, const Dataset& dataset,
-                                              const std::string& what) {
-  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, what);
+                                              std::span<const Outcome> outcomes) {
   std::map<std::string, double> values;
   for (const std::string& name : names) values[name] = find_metric(name).value(outcomes);
   return values;

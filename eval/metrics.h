@@ -7,14 +7,12 @@
 //   pearson    linear correlation; 0 where labels or predictions are constant
 //   spearman   Pearson's of the ranks, ties at their mean rank
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <map>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "lait/data/dataset.h"
+#include "lait/model/head.h"
 
 namespace lait {
 
@@ -22,13 +20,17 @@ namespace lait {
 struct Outcome {
   double predicted = 0;
   double label = 0;
+  // Numbers of the query and the passage that the example belongs to; -1: none.
+  int32_t query = -1, passage = -1;
 };
 
 struct Metric {
   std::string name;
   bool higher_is_better = true;
-  bool is_share = false;  // a share of examples in [0, 1], shown in per cent
-  double (*value)(std::span<const Outcome>) = nullptr;  // at least one outcome
+  // A share of examples in [0, 1], shown in per cent.
+  bool is_share = false;
+  // Of at least one outcome.
+  double (*value)(std::span<const Outcome>) = nullptr;
 };
 
 const std::vector<Metric>& all_metrics();
@@ -37,13 +39,12 @@ const Metric& find_metric(const std::string& name);
 // Whether `value` of the metric beats `other`; NaN beats nothing and is beaten by every number.
 bool better(const std::string& metric, double value, double other);
 
-// Predictions beside the data set's labels. Throws UserError "what: …" (`what` names the data set): logits that are no finite
-// numbers (which predict nothing); the first example without a label, or with one that is not of the K classes.
-std::vector<Outcome> make_outcomes(const at::Tensor& logits, const Dataset& dataset,
-                                   const std::string& what);
-// The named metrics of logits (N, K) in the data set's order; errors as make_outcomes'.
+// What the head predicts beside the data set's labels. Throws UserError "what: …" (`what` names the data set): outputs
+// that are no finite numbers (which predict nothing); the first example without a label that the head knows.
+std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
+                                   const Dataset& dataset, const std::string& what);
+// The named metrics; errors as make_outcomes'.
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
-                                              const at::Tensor& logits, const Dataset& dataset,
-                                              const std::string& what);
+                                              std::span<const Outcome> outcomes);
 
 }  // namespace lait

@@ -53,12 +53,12 @@ Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr&
   return predictor.tokenize(window.examples);
 }
 
-// One line for each row of logits, up to the first that is no prediction: then `problem` says which.
-std::string format_predictions(const at::Tensor& logits, const Window& window,
+// One line for each prediction, up to the first that is none: then `problem` says which.
+std::string format_predictions(std::span<const Prediction> predictions, const Window& window,
                                const ModelSpec& spec, std::exception_ptr& problem) {
   std::string out;
   size_t i = 0;
-  for (const Prediction& prediction : make_predictions(logits, spec)) {
+  for (const Prediction& prediction : predictions) {
     if (!std::isfinite(prediction.score)) {
       problem = std::make_exception_ptr(UserError(
           window.examples[i].id + ": expected a finite score, got " +
@@ -68,7 +68,7 @@ std::string format_predictions(const at::Tensor& logits, const Window& window,
     }
     Json json = Json::object();
     if (!window.ids[i].is_null()) json["id"] = window.ids[i];
-    if (spec.head == Head::kRegression) {
+    if (prediction.probabilities.empty()) {
       json["score"] = rounded(prediction.score);
     } else {
       json["label"] = prediction.label;
@@ -109,8 +109,8 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
     if (dataset.size() == 0) continue;
     counts.lines += dataset.size();
     counts.truncated_sequences += dataset.num_truncated();
-    write(
-        format_predictions(*run_model(predictor.model(), dataset, options), window, spec, problem));
+    const auto predictions = predictor.model()->head->predict(*predictor.outputs(dataset, options));
+    write(format_predictions(predictions, window, spec, problem));
   }
   if (problem) std::rethrow_exception(problem);
   return counts;

@@ -91,7 +91,8 @@ std::string truncation_notes(std::span<const Evaluation> rows, size_t width = st
 Table metric_table(const std::vector<const Evaluation*>& rows, const std::string& metric,
                    size_t name_width) {
   const bool several_kinds = std::ranges::any_of(rows, [&](const Evaluation* row) {
-    return row->format != rows.front()->format || row->pooling != rows.front()->pooling;
+    return row->segment_format != rows.front()->segment_format ||
+           row->pooling != rows.front()->pooling;
   });
   Table table{
       .header = {"checkpoint"}, .rows = {}, .num_text_columns = size_t{several_kinds ? 2u : 1u}};
@@ -188,7 +189,7 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
   Json out = Json::array();
   for (const Evaluation& row : rows) {
     Json schedule = Json::array();
-    for (const Stage& stage : row.schedule) {
+    for (const auto& stage : row.schedule) {
       if (stage.num_layers > 0)
         schedule.push_back({{"num_layers", stage.num_layers}, {"scope", to_string(stage.scope)}});
     }
@@ -198,8 +199,8 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
               {"files", row.names.files},
               {"independent_layers", row.independent_layers},
               {"schedule", schedule},
-              {"segment_format", to_string(row.format)},
-              {"pooling", to_string(row.pooling)},
+              {"segment_format", row.segment_format},
+              {"pooling", row.pooling},
               {"precision", row.precision},
               {"metrics", intervals(row.metrics)}};
     if (row.difference_to_p0) {
@@ -246,8 +247,8 @@ std::string report_csv(std::span<const Evaluation> rows) {
       out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", quoted(row.names.checkpoint),
                          quoted(row.names.task), quoted(row.names.split),
                          quoted(fmt::format("{}", fmt::join(row.names.files, " "))),
-                         row.independent_layers, to_string(row.format), to_string(row.pooling),
-                         row.precision, row.metrics[m].metric, e.value, e.low, e.high);
+                         row.independent_layers, row.segment_format, row.pooling, row.precision,
+                         row.metrics[m].metric, e.value, e.low, e.high);
       if (row.difference_to_p0) {
         const Interval& d = row.difference_to_p0->metrics[m].interval;
         out += fmt::format(",{},{},{},{}", d.value, d.low, d.high,

@@ -28,7 +28,8 @@ enum class Site : uint8_t {
   kAttention = 1,
   kAttentionOutput = 2,
   kFfnOutput = 3,
-  kPooled = 4
+  kPooled = 4,
+  kBeforeDense = 5
 };
 
 // Everything of a dropout but the element. p = 0 means no dropout; p is below 1.

@@ -27,73 +27,58 @@ int64_t tokens_of(const Dataset& dataset, const std::vector<int64_t>& batch) {
 
 constexpr int64_t kReal = sizeof(float);
 
-// Bytes by part of the model: [0] embeddings, [1 + l] layer l, the last one the head with the pooler.
+// Bytes by part of the model: [0] embeddings and shared tables, [1 + l] layer l, the last one the head.
 using Parts = std::vector<int64_t>;
 
 int64_t total_of(const Parts& parts) { return std::reduce(parts.begin(), parts.end()); }
 
-size_t part_of(const std::string& parameter, const HfConfig& config) {
-  static constexpr std::string_view kLayer = "bert.encoder.layer.";
-  if (parameter.starts_with("bert.embeddings.")) return 0;
-  if (parameter.starts_with(kLayer)) return 1 + std::stoul(parameter.substr(kLayer.size()));
-  return 1 + static_cast<size_t>(config.num_hidden_layers);
-}
-
-// What each layer works on, as lait/model/bert.cpp walks the schedule.
-struct LayerRows {
-  int64_t entering;  // rows whose keys and values are made
-  int64_t
-      finished;  // rows whose queries are, and everything after them: fewer where only first rows are read
-};
-
-std::vector<LayerRows> layer_rows(const PackedBatch& batch, const Model& model) {
-  std::vector<LayerRows> out;
-  size_t level = 0;
-  for (const Stage& stage : model->spec.stages) {
-    for (int64_t i = 0; i < stage.num_layers; ++i) {
-      if (stage.scope > batch.levels[level].scope) ++level;
-      out.push_back({batch.levels[level].num_rows, batch.levels[level].num_rows});
-    }
+size_t part_of(const ParameterRole& role, size_t num_parts) {
+  switch (role.part) {
+    case ParameterRole::Part::kEncoderLayer:
+    case ParameterRole::Part::kDecoderLayer:
+      return std::min(1 + static_cast<size_t>(role.layer), num_parts - 1);
+    case ParameterRole::Part::kHead:
+      return num_parts - 1;
+    case ParameterRole::Part::kEmbedding:
+    case ParameterRole::Part::kSharedTable:
+      break;
   }
-  if (batch.first_rows.num_rows > 0) out.back().finished = batch.first_rows.num_rows;
-  return out;
+  return 0;
 }
 
-// What forward leaves for backward: the tensors that LibTorch's layer norm and GELU save, and the operators of lait/ops. Each
-// is counted where it is made, once, however many nodes save it. Dropout draws its mask again and saves none, nor does a join;
-// what is only added, rounded or averaged is not saved. The batch's integers are the data's, not tensors of the step.
+// What forward leaves for backward: the tensors that LibTorch's norms and activations save, and the operators of lait/ops.
+// Each is counted where it is made, once, however many nodes save it. Dropout draws its mask again and saves none, nor
+// does a join; what is only added, rounded or averaged is not saved. The batch's integers are the data's, not tensors of
+// the step.
 Parts saved_bytes(const PackedBatch& batch, const Model& model) {
-  const HfConfig& config = model->config;
-  const int64_t width = config.hidden_size, inner = config.intermediate_size;
+  const EncoderCosts costs = model->config.family->costs(model->config);
+  const LayerCosts& layer = costs.layer;
+  const int64_t width = model->config.hidden_size;
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-  const int64_t norm =
-      kReal * (width + 2);  // a row of a norm's input in float, its mean and deviation
-  Parts parts{batch.levels[0].num_rows * (norm + width * element)};  // and the first layer's input
-  const std::vector<LayerRows> layers = layer_rows(batch, model);
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const auto [entering, finished] = layers[l];
-    int64_t bytes = entering * 2 * width * element;  // k, v
-    bytes += finished * width * element *
-             (finished < entering ? 2 : 1);  // q, and the gathered rows it is made of
-    bytes +=
-        finished * (2 * width + 2 * inner) * element;  // context, attended, GELU's input and output
-    bytes += finished * (kReal * config.num_attention_heads + 2 * norm);  // log-sum-exp, two norms
-    if (l + 1 < layers.size()) bytes += finished * width * element;       // the next layer's input
+  Parts parts{batch.levels[0].num_rows *
+              (kReal * costs.embedding_floats + width * element)};  // and the first layer's input
+  for (const Step& step : batch.steps) {
+    const StepRows rows = rows_of(batch, step);
+    const int64_t entering = rows.level->num_rows, made = rows.made_rows();
+    int64_t bytes = entering * layer.saved_entering * element +
+                    made * (layer.saved_made * element + layer.saved_floats * kReal);
+    // The gathered rows that few queries are made of, and the next layer's input.
+    if (rows.read != nullptr) bytes += made * width * element;
+    if (!step.last) bytes += made * width * element;
     parts.push_back(bytes);
   }
-  // In float: the classifier's input; the pooler's input and output, or two means and their difference.
-  parts.push_back(batch.pool.row_unit_ids.size * kReal *
-                  (pooled_width(model->spec.pooling, width) + 3 * width));
+  parts.push_back(batch.head.row_unit_ids.size * kReal * model->head->saved_floats());
   return parts;
 }
 
-// What a layer's backward holds beside what is saved, at its widest: in the FFN's second product, where the norm's input is
-// freed already, the gradients of its rows and of GELU's output, and the weight's. In bf16 multiplied in float (ops.h) the
-// product's operands and result are there in float, too.
+// What a layer's backward holds beside what is saved, at its widest: in the feed-forward's second product, where the norm's
+// input is freed already, the gradients of its rows and of the activation's output, and the weight's. In bf16 multiplied in
+// float (ops.h) the product's operands and result are there in float, too.
 int64_t working_bytes(int64_t rows, const Model& model) {
-  const int64_t width = model->config.hidden_size, inner = model->config.intermediate_size;
-  const bool in_float = model->compute_dtype == at::kBFloat16 &&
-                        model->classifier->weight.is_cpu() && !ops::cpu_has_bf16_gemm();
+  const LayerCosts costs = model->config.family->costs(model->config).layer;
+  const int64_t width = costs.widest_in, inner = costs.widest_out;
+  const bool in_float = model->compute_dtype == at::kBFloat16 && model->device().is_cpu() &&
+                        !ops::cpu_has_bf16_gemm();
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
   return kReal * width * inner +
          rows * (in_float ? kReal * (width + inner) + element * inner : element * (width + inner));
@@ -120,27 +105,27 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   const auto batches = epoch_batches(train, config, /*epoch=*/0);
   const auto& largest = *std::ranges::max_element(
       batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
-  const PackedBatch packed = pack(train, largest, model->pack_plan());
+  const PackedBatch packed = pack(train, largest, model->pack_plan(model->spec.schedule));
   const Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size()), working{packed.levels[0].num_rows * model->config.hidden_size *
                                          kReal};  // the tables' rows' gradient
-  for (const LayerRows& rows : layer_rows(packed, model))
-    working.push_back(working_bytes(rows.finished, model));
+  for (const Step& step : packed.steps)
+    working.push_back(working_bytes(rows_of(packed, step).made_rows(), model));
   working.push_back(0);
 
   MemoryEstimate out;
   int64_t largest_leaf = 0;
-  for (const auto& named : model->named_parameters()) {
-    const auto bytes = static_cast<int64_t>(named.value().nbytes());
-    const size_t part = part_of(named.key(), model->config);
-    const bool layer = part > 0 && part + 1 < saved.size(),
-               norm = named.key().find("LayerNorm") != std::string::npos;
-    const bool shadowed = model->compute_dtype != at::kFloat && layer && !norm;
-    out.weights += bytes + (shadowed ? bytes / 2 : 0);
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    const auto bytes = static_cast<int64_t>(parameter.tensor.nbytes());
+    const bool layer = parameter.role.part == ParameterRole::Part::kEncoderLayer ||
+                       parameter.role.part == ParameterRole::Part::kDecoderLayer;
+    const bool product = parameter.role.kind == ParameterRole::Kind::kMatrix ||
+                         parameter.role.kind == ParameterRole::Kind::kBias;
+    const bool copied = model->compute_dtype != at::kFloat && layer && product;
+    out.weights += bytes + (copied ? bytes / 2 : 0);
     out.moments += 2 * bytes;
     largest_leaf = std::max(largest_leaf, bytes);
-    if (model->spec.pooling == Pooling::kCls || !named.key().starts_with("bert.pooler."))
-      gradients[part] += bytes;
+    gradients[part_of(parameter.role, saved.size())] += bytes;
   }
   out.gradients = total_of(gradients);
   out.activations = total_of(saved);
@@ -172,10 +157,8 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   const Dataset& train = *inputs.train.dataset;
   const TrainingLength length = training_length(train, config);
   TimeEstimate out{.steps = length.steps};
-  const at::Device device = model->parameters().front().device();
-  const bool regression = model->spec.head == Head::kRegression;
   const auto to_batch = [&](const Dataset& data, const std::vector<int64_t>& examples) {
-    return to_device(pack(data, examples, model->pack_plan()), device, regression);
+    return model->to_batch(data, examples, model->spec.schedule);
   };
 
   TrainStep step(model, config, out.steps);
@@ -205,7 +188,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
         batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
     const auto& middle = split_batches[split_batches.size() / 2];
     const auto forward = [&] {
-      model->forward(to_batch(*split.dataset, middle), Randomness{}).sum().item<float>();
+      model->forward(to_batch(*split.dataset, middle), Randomness{}).values.sum().item<float>();
     };
     forward();
     double tokens = 0;

@@ -15,8 +15,8 @@ struct MemoryEstimate {
   int64_t moments = 0;      // AdamW's two
   int64_t gradients = 0;    // of the leaves that the head reads
   int64_t activations = 0;  // what the first epoch's largest micro-batch leaves for backward
-  int64_t backward =
-      0;  // the most that gradients, activations and what backward works on take at one time
+  // The most that gradients, activations and what backward works on take at one time.
+  int64_t backward = 0;
   int64_t largest_batch_rows = 0;  // of its widest level
   int64_t total() const { return weights + moments + backward; }
 };
@@ -27,8 +27,8 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
 struct TimeEstimate {
   int64_t measured_steps = 0;
   double seconds_per_step = 0;
-  int64_t steps = 0,
-          evaluations = 0;  // of the whole run; evaluations on the validation data while training
+  // Of the whole run; evaluations on the validation data while training.
+  int64_t steps = 0, evaluations = 0;
   double training_seconds = 0;    // all steps
   double evaluation_seconds = 0;  // evaluations, and the last scoring of validation and test data
   double total() const { return training_seconds + evaluation_seconds; }

@@ -13,6 +13,7 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/task.h"
+#include "lait/model/initialize.h"
 #include "train/run.h"
 #include "train/sweep.h"
 
@@ -81,6 +82,7 @@ int main(int argc, char** argv) {
                         "lait-train --config sick_split3.yaml --sweep "
                         "model.independent_layers=0,3,5 --output runs/sick"});
   return run_program(app, argc, argv, [&] {
+    initialize();
     if (list) {
       for (const ShippedConfig& shipped : list_configs())
         fmt::print("{:<24} {}\n", shipped.name, shipped.summary);

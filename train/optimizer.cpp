@@ -9,8 +9,6 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <map>
-#include <string_view>
 
 namespace lait {
 
@@ -29,13 +27,15 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
              {config.learning_rate, 0, {}, {}, {}, {}, {}},
              {head_rate, config.weight_decay, {}, {}, {}, {}, {}},
              {head_rate, 0, {}, {}, {}, {}, {}}};
-  for (const auto& named : model_->named_parameters()) {
-    const std::string& name = named.key();
-    const bool head = name.starts_with("classifier.");
-    const bool decays = !name.ends_with("bias") && name.find("LayerNorm") == std::string::npos;
+  for (const ModelParameter& leaf : model_->parameter_list()) {
+    using Role = ParameterRole;
+    const bool head = leaf.role.part == Role::Part::kHead && !leaf.pretrained_head;
+    const bool decays =
+        leaf.role.kind == Role::Kind::kMatrix || leaf.role.kind == Role::Kind::kTable;
     Group& group = groups_[(head ? 2 : 0) + (decays ? 0 : 1)];
-    const at::Tensor& parameter = named.value();
-    group.names.push_back(name);
+    const at::Tensor& parameter = leaf.tensor;
+    order_.push_back(parameter);
+    group.names.push_back(leaf.name);
     group.parameters.push_back(parameter);
     group.exp_avg.push_back(at::zeros_like(parameter.detach()));
     group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
@@ -50,13 +50,11 @@ double Optimizer::learning_rate(int64_t step) const {
 
 void Optimizer::step(int64_t step) {
   at::NoGradGuard no_grad;
-  // Parameters that the head does not read (the pooler, say) have no gradient and are left alone.
+  // Parameters without a gradient, which the head does not read, are left alone.
   struct Lists {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, updates;
   };
   std::vector<Lists> lists(groups_.size());
-  // The sum over parameters runs in the order of their names, whatever order modules are made in.
-  std::map<std::string_view, at::Tensor> by_name;
   for (size_t g = 0; g < groups_.size(); ++g) {
     for (size_t i = 0; i < groups_[g].parameters.size(); ++i) {
       const at::Tensor& gradient = groups_[g].parameters[i].grad();
@@ -66,12 +64,13 @@ void Optimizer::step(int64_t step) {
       lists[g].exp_avg.push_back(groups_[g].exp_avg[i]);
       lists[g].exp_avg_sq.push_back(groups_[g].exp_avg_sq[i]);
       lists[g].updates.push_back(groups_[g].updates[i]);
-      by_name.emplace(groups_[g].names[i], gradient);
     }
   }
-  if (by_name.empty()) return;
   std::vector<at::Tensor> all_gradients;
-  for (const auto& [name, gradient] : by_name) all_gradients.push_back(gradient);
+  for (const at::Tensor& parameter : order_) {
+    if (parameter.grad().defined()) all_gradients.push_back(parameter.grad());
+  }
+  if (all_gradients.empty()) return;
   gradient_norm_ = at::linalg_vector_norm(at::stack(at::_foreach_norm(all_gradients, 2)), 2);
   // The update divides gradients by this: 1 where the norm is within the limit.
   std::optional<at::Tensor> divisor;

@@ -38,6 +38,8 @@ class Optimizer {
   TrainingConfig config_;
   int64_t total_steps_;
   std::vector<Group> groups_;
+  // All parameters, in the order in which the norm is summed.
+  std::vector<at::Tensor> order_;
   at::Tensor gradient_norm_;
 };
 

@@ -26,43 +26,15 @@
 namespace lait {
 namespace {
 
-std::string describe_schedule(const std::vector<Stage>& stages) {
-  std::vector<std::string> parts;
-  for (const Stage& stage : stages) {
-    if (stage.num_layers > 0)
-      parts.push_back(fmt::format("{} × {}", stage.num_layers, to_string(stage.scope)));
-  }
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-// "train 4,500 examples (3 truncated sequences)".
-std::string describe(const std::string& name, const Split& split) {
-  std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
-                                 split.dataset->size(), split.dataset->num_sequences());
-  text += left_out(split.data.counts);
-  if (split.dataset->num_truncated() > 0)
-    text += fmt::format(", {} truncated", split.dataset->num_truncated());
-  return text;
-}
-
 // Text that the user gave and the model will not see: said with --quiet, too.
 bool loses_text(const Split& split) {
   return split.data.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
 }
 
-std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
-  std::vector<std::pair<std::string, const Split*>> out;
-  for (const auto& [name, split] :
-       {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
-    if (split->dataset) out.emplace_back(name, split);
-  }
-  return out;
-}
-
 // Metrics of a split with their intervals, as report.json has them.
 nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset,
-                             const at::Tensor& logits) {
-  const std::vector<Outcome> outcomes = make_outcomes(logits, dataset, split);
+                             const HeadImpl& head, const Outputs& outputs) {
+  const std::vector<Outcome> outcomes = make_outcomes(head, outputs, dataset, split);
   nlohmann::ordered_json out;
   for (const std::string& name : in.metrics) {
     const Interval result = metric_interval(find_metric(name), outcomes);
@@ -86,7 +58,7 @@ void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
   if (changed.empty()) return;
   throw UserError(
       fmt::format("{}: the run was begun with {} of other values (config.yaml); resume with those, "
-                  "or start anew with --overwrite",
+                  "or start over with --overwrite",
                   dir.string(), fmt::join(changed, ", ")));
 }
 
@@ -100,7 +72,7 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
 }
 
 std::string describe_head(HeadOrigin origin) {
-  return origin == HeadOrigin::kCheckpoint ? "the checkpoint's head goes on"
+  return origin == HeadOrigin::kCheckpoint ? "the checkpoint's"
                                            : "the checkpoint's head is of other labels or of "
                                              "another shape: a new one";
 }
@@ -137,7 +109,7 @@ int train(const Config& config, const RunOptions& options) {
   if (!checkpoint) run.write_config(write_config(in.config));
 
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
-                               describe_schedule(in.spec.stages), to_string(in.spec.format),
+                               describe(in.spec.schedule), to_string(in.spec.format),
                                to_string(in.spec.pooling)));
   if (model->head_origin != HeadOrigin::kNew)
     progress.message("head: " + describe_head(model->head_origin));
@@ -182,15 +154,15 @@ int train(const Config& config, const RunOptions& options) {
       {"truncated", truncated(in)}};
   for (const auto& [name, split] : splits(in)) {
     if (name == "train") continue;
-    const auto logits = run_model(best.model(), *split->dataset,
-                                  {.should_stop = [] { return stop_signal() != 0; }});
-    if (!logits) {
+    const auto outputs =
+        best.outputs(*split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
+    if (!outputs) {
       progress.message(
           fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
       return 128 + stop_signal();
     }
     report[name] = {{"examples", split->dataset->size()},
-                    {"metrics", score(in, name, *split->dataset, *logits)}};
+                    {"metrics", score(in, name, *split->dataset, *best.model()->head, *outputs)}};
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric,
                                    value["value"].get<double>(), value["low"].get<double>(),
@@ -206,92 +178,6 @@ int train(const Config& config, const RunOptions& options) {
         (names_data ? "" : " --data FILE (labelled examples; the run has none left)"));
   }
   return 0;
-}
-
-namespace {
-
-// Bytes that the kernel could give without swapping; nullopt: it does not say.
-std::optional<int64_t> available_bytes() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string name, rest; info >> name; std::getline(info, rest)) {
-    int64_t kilobytes = 0;
-    if (name == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
-  }
-  return std::nullopt;
-}
-
-RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
-  const auto mega = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  const std::optional<int64_t> available = device.is_cpu() ? available_bytes() : std::nullopt;
-  model->move_to(device);
-  const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
-  RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
-  fmt::print(
-      "# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
-      "(gradients {:.0f}, activations {:.0f} of "
-      "the largest batch, {} rows)\n",
-      mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward),
-      mega(memory.gradients), mega(memory.activations), memory.largest_batch_rows);
-  if (available &&
-      *available + memory.weights < memory.total()) {  // the weights are loaded already
-    fmt::print(
-        "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
-        "training.accumulation); the time is not measured\n",
-        mega(*available));
-    return cost;
-  }
-  std::fflush(stdout);  // the rest takes a few steps
-  const TimeEstimate time = measure_time(model, in);
-  cost.seconds = time.total();
-  fmt::print(
-      "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} "
-      "threads\n",
-      format_duration(time.total()), format_duration(time.training_seconds), time.steps,
-      format_duration(time.evaluation_seconds), time.measured_steps, time.seconds_per_step,
-      at::get_num_threads());
-  return cost;
-}
-
-}  // namespace
-
-RunCost dry_run(const Config& config) {
-  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
-  const at::Device device = resolve_device(config.training.device);
-  const at::ScalarType dtype = resolve_precision(config.training.precision, device);
-  const RunInputs in = read_inputs(config);
-  const Model model =
-      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
-  int64_t parameters = 0;
-  for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
-  fmt::print("{}\n", write_config(in.config));
-  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n",
-             in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
-             static_cast<double>(parameters) / 1e6, describe_schedule(in.spec.stages));
-  const PackPlan plan = in.spec.pack_plan();
-  for (const auto& [name, split] : splits(in)) {
-    const Dataset& data = *split->dataset;
-    std::vector<int64_t> lengths;
-    int64_t total = 0;
-    for (int64_t i = 0; i < data.size(); ++i) {
-      lengths.push_back(data.example_length(i));
-      total += lengths.back();
-    }
-    std::ranges::sort(lengths);
-    const FlopCounts flops = mean_flops(
-        data, plan,
-        {.hidden = in.hf_config.hidden_size, .intermediate = in.hf_config.intermediate_size});
-    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
-               describe(name, *split),
-               static_cast<double>(total) / static_cast<double>(data.size()),
-               lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
-    fmt::print(
-        "#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention "
-        "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
-        flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
-        flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
-  }
-  fmt::print("# {}\n", kFlopsDefinition);
-  return print_cost(in, model, device);
 }
 
 }  // namespace lait

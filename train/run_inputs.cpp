@@ -10,6 +10,8 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/labels.h"
+#include "lait/model/checkpoint.h"
+#include "lait/model/head.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
@@ -44,6 +46,24 @@ void check_files(const Task& task, const std::string& key, const DataFiles& file
 
 }  // namespace
 
+std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
+  std::vector<std::pair<std::string, const Split*>> out;
+  for (const auto& [name, split] :
+       {std::pair{"train", &in.train}, {"validation", &in.validation}, {"test", &in.test}}) {
+    if (split->dataset) out.emplace_back(name, split);
+  }
+  return out;
+}
+
+std::string describe(const std::string& name, const Split& split) {
+  std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
+                                 split.dataset->size(), split.dataset->num_sequences());
+  text += left_out(split.data.counts);
+  if (split.dataset->num_truncated() > 0)
+    text += fmt::format(", {} truncated", split.dataset->num_truncated());
+  return text;
+}
+
 RunInputs resolve_inputs(const Config& config) {
   if (config.output.dir.starts_with("~/"))
     throw UserError("output.dir: " + config.output.dir + ": expected a folder" +
@@ -54,43 +74,15 @@ RunInputs resolve_inputs(const Config& config) {
   in.model_dir = find_model(config.model.path);
   in.hf_config = read_hf_config(in.model_dir);
 
-  // What the config leaves to the task and the model.
-  ModelConfig& model = in.config.model;
-  if (!model.head) model.head = in.task->regression() ? Head::kRegression : Head::kClassifier;
-  if (*model.head == Head::kText)
-    throw UserError(
-        "model.head: text needs a decoder, and BERT has none; use classifier or regression");
-  if (!in.task->open_labels() && (*model.head == Head::kRegression) != in.task->regression()) {
-    throw UserError(fmt::format("model.head: task {} has {}, so the head must be {}",
-                                in.task->name(), in.task->regression() ? "scores" : "classes",
-                                in.task->regression() ? "regression" : "classifier"));
-  }
-  ModelSpec& spec = in.spec;
-  spec.stages = resolve_schedule(model, in.hf_config.num_hidden_layers);
-  spec.format = resolve_segment_format(model, spec.stages);
-  if (spec.format == SegmentFormat::kPair && in.hf_config.type_vocab_size < 2) {
-    throw UserError(
-        "model.segment_format: pair needs two token types, and the model has one; use standalone");
-  }
-  spec.pooling = model.pooling;
-  spec.head = *model.head;
-  const int64_t limit = in.hf_config.max_position_embeddings;
-  if (config.data.max_segment_tokens > limit) {
-    throw UserError(fmt::format("data.max_segment_tokens: the model has {} positions, got {}",
-                                limit, config.data.max_segment_tokens));
-  }
-  spec.max_segment_tokens =
-      config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : limit;
-  spec.on_overflow = config.data.on_overflow;
-  spec.task = in.task->name();
-  spec.labels = in.task->labels();
-  in.metrics = metrics_of(*in.task, spec.head);
+  in.spec = resolve_spec(in.config, in.hf_config);
+  const LabelKind labels = find_head(in.spec.head).labels;
+  in.metrics = in.task->metrics(labels);
   const std::string& select_by = config.training.select_by;
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
                                 fmt::join(in.metrics, ", "), select_by));
   }
-  if (spec.head == Head::kRegression && config.training.label_smoothing > 0) {
+  if (labels != LabelKind::kClass && config.training.label_smoothing > 0) {
     throw UserError(
         "training.label_smoothing: smooths classes, and the head is a regression; leave it out");
   }
@@ -108,17 +100,16 @@ RunInputs read_inputs(const Config& config) {
   for (size_t s = 0; s < std::size(splits); ++s)
     splits[s]->data = read_files(*in.task, *files[s], config.data.skip_bad_lines);
   if (in.task->open_labels()) {
-    if (spec.head == Head::kClassifier) spec.labels = label_set(in.train.data.examples);
-    if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
-      throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
-                                  spec.labels.size()));
+    const LabelKind labels = find_head(spec.head).labels;
+    if (labels == LabelKind::kClass) {
+      spec.labels = label_set(in.train.data.examples);
+      if (spec.labels.size() < 2) {
+        throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
+                                    spec.labels.size()));
+      }
     }
-    for (Split* split : splits) {
-      with_context(split->key, [&] {
-        spec.head == Head::kClassifier ? assign_labels(split->data.examples, spec.labels)
-                                       : assign_scores(split->data.examples);
-      });
-    }
+    for (Split* split : splits)
+      with_context(split->key, [&] { assign(split->data.examples, labels, spec.labels); });
   }
 
   in.tokenizer = load_tokenizer(in.model_dir);
@@ -128,7 +119,8 @@ RunInputs read_inputs(const Config& config) {
     if (examples.empty()) continue;
     with_context(split->key, [&] {
       check_examples(examples, spec);
-      split->dataset.emplace(examples, *in.tokenizer, spec.tokenize_options());
+      split->dataset.emplace(examples, *in.tokenizer,
+                             spec.tokenize_options(in.hf_config, *in.tokenizer));
     });
   }
   return in;

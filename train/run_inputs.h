@@ -6,7 +6,7 @@
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
-#include "lait/model/model.h"
+#include "lait/model/spec.h"
 
 namespace lait {
 
@@ -26,6 +26,11 @@ struct RunInputs {
   ModelSpec spec;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
 };
+
+// The splits that have data, by name.
+std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in);
+// "train: 4500 examples, 8000 distinct sequences, 3 truncated"
+std::string describe(const std::string& name, const Split& split);
 
 // The part that needs no data and no tokenizer: task, model, schedule. Throws UserError for what cannot be.
 RunInputs resolve_inputs(const Config& config);

@@ -9,8 +9,7 @@ at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t st
       .training = true, .seed = config_.seed, .step = static_cast<uint32_t>(step)};
   at::Tensor total;
   for (const DeviceBatch& batch : micro_batches) {
-    const at::Tensor logits = model_->forward(batch, randomness);
-    at::Tensor loss = compute_loss(logits, batch, model_->spec, config_.label_smoothing);
+    at::Tensor loss = model_->loss(model_->forward(batch, randomness), batch, config_);
     if (micro_batches.size() > 1) {
       loss = loss * (static_cast<double>(batch.num_examples()) / static_cast<double>(num_examples));
     }

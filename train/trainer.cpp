@@ -42,9 +42,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .train = inputs.train->checksum(),
                 .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
                 .threads = at::get_num_threads(),
-                .device = model->parameters().front().device().str()},
-      plan_(model->pack_plan()),
-      device_(model->parameters().front().device()) {}
+                .device = model->device().str()} {}
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   at::NoGradGuard no_grad;
@@ -56,13 +54,13 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
       (state.batch > 0 &&
        state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
     throw UserError(fmt::format(
-        "{}: step {}, epoch {}, batch {} cannot be of this run; start anew with --overwrite",
+        "{}: step {}, epoch {}, batch {} cannot be of this run; start over with --overwrite",
         (checkpoint / kStateFile).string(), state.step, state.epoch, state.batch));
   }
   if (identity.threads != identity_.threads || identity.device != identity_.device) {
     progress_.warning(fmt::format(
-        "the run was begun on {} with {} threads and goes on on {} with {}: sums have another "
-        "order, so it is not bit for bit the run that was not stopped",
+        "the run was begun on {} with {} threads, resuming on {} with {}: sums have another order, "
+        "so it is not bit for bit the run that was not stopped",
         identity.device, identity.threads, identity_.device, identity_.threads));
   }
   state_ = state;
@@ -73,7 +71,7 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
     const at::Tensor saved = moments.tensor(name);
     if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
       throw UserError(
-          fmt::format("{}: tensor '{}' does not fit the model; start anew with --overwrite",
+          fmt::format("{}: tensor '{}' does not fit the model; start over with --overwrite",
                       moments.path().string(), name));
     }
     tensor.copy_(saved);
@@ -81,7 +79,7 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   run_.truncate_metrics(state_.step);
   if (state_.best && !std::filesystem::exists(run_.best())) {
     progress_.warning(run_.best().string() +
-                      " is gone: the best model is chosen anew from here on");
+                      " is gone: the best model is chosen again from here on");
     state_.best.reset();
     state_.best_step = state_.evaluated_step = -1;
   }
@@ -163,11 +161,10 @@ void Trainer::one_step() {
   const TrainingConfig& config = in_.config.training;
   const auto& batches = this->batches();
   std::vector<DeviceBatch> micro_batches;
-  const bool regression = model_->spec.head == Head::kRegression;
   for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches);
        ++i, ++state_.batch) {
     micro_batches.push_back(
-        to_device(pack(*in_.train, batches[state_.batch], plan_), device_, regression));
+        model_->to_batch(*in_.train, batches[state_.batch], model_->spec.schedule));
     reported_examples_ += micro_batches.back().num_examples();
     for (int64_t e : batches[state_.batch]) reported_tokens_ += in_.train->example_length(e);
   }
@@ -222,11 +219,12 @@ void Trainer::report_loss() {
 bool Trainer::evaluate() {
   report_loss();
   const double began = now();
-  const auto logits =
-      run_model(model_, *in_.validation, {.should_stop = [] { return stop_signal() != 0; }});
-  if (!logits) return false;
+  const auto outputs = run_model(model_, *in_.validation, model_->spec.schedule,
+                                 {.should_stop = [] { return stop_signal() != 0; }});
+  if (!outputs) return false;
   const double seconds = now() - began;
-  const auto metrics = compute_metrics(in_.metrics, *logits, *in_.validation, "validation");
+  const auto metrics = compute_metrics(
+      in_.metrics, make_outcomes(*model_->head, *outputs, *in_.validation, "validation"));
   const std::string selected =
       in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
   nlohmann::ordered_json line{

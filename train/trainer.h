@@ -10,7 +10,7 @@
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
-#include "lait/model/model.h"
+#include "lait/model/checkpoint.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
 #include "train/sampler.h"
@@ -21,8 +21,8 @@ namespace lait {
 
 struct TrainerInputs {
   Config config;
-  std::vector<std::string>
-      metrics;  // the first chooses the best, unless training.select_by names another
+  // The first chooses the best, unless training.select_by names another.
+  std::vector<std::string> metrics;
   std::shared_ptr<const Tokenizer> tokenizer;
   const Dataset* train = nullptr;
   const Dataset* validation = nullptr;  // null: none, the last model is the best
@@ -60,8 +60,6 @@ class Trainer {
   TrainStep step_;
   const RunIdentity identity_;
   TrainerState state_;
-  PackPlan plan_;
-  at::Device device_;
   std::vector<std::vector<int64_t>> batches_;  // of batches_epoch_
   int64_t batches_epoch_ = -1;
   // Since the last report.

@@ -30,11 +30,11 @@ SavedState parse(const std::filesystem::path& file) {
     json.at("device").get_to(identity.device);
   } catch (const UserError& error) {  // no JSON, or no file
     throw UserError(std::string(error.what()) +
-                    "; the checkpoint is damaged: start anew with --overwrite");
+                    "; the checkpoint is damaged: start over with --overwrite");
   } catch (const nlohmann::json::exception&) {
     throw UserError(
         file.string() +
-        ": expected what lait-train writes, got something else; start anew with --overwrite");
+        ": expected what lait-train writes, got something else; start over with --overwrite");
   }
   return saved;
 }
@@ -63,7 +63,7 @@ SavedState read_state(const std::filesystem::path& file, const RunIdentity& now)
   const RunIdentity& then = saved.identity;
   const auto refuse = [&](const std::string& what) {
     throw UserError(fmt::format(
-        "{}: {}; resume with what the run was begun with, or start anew with --overwrite",
+        "{}: {}; resume with what the run was begun with, or start over with --overwrite",
         file.string(), what));
   };
   if (then.precision != now.precision) {

@@ -26,6 +26,10 @@ at::Tensor random_leaf(at::IntArrayRef sizes, const AttentionShape& shape) {
 
 double scale(const AttentionShape& shape) { return 1 / std::sqrt(static_cast<double>(shape.dim)); }
 
+ops::AttentionSpec spec(const AttentionShape& shape) {
+  return {.heads = shape.heads, .head_dim = shape.dim, .scale = scale(shape)};
+}
+
 at::Tensor offsets_of(const std::vector<int64_t>& units) {
   std::vector<int32_t> offsets = {0};
   for (const int64_t n : units) offsets.push_back(offsets.back() + static_cast<int32_t>(n));
@@ -58,7 +62,7 @@ AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape&
   const at::Tensor qkv = random_leaf(
       {std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
   return {{qkv}, [=]() -> std::vector<at::Tensor> {
-            return {ops::segment_attention_qkvpacked(qkv, all, scale(shape), {})};
+            return {ops::segment_attention_qkvpacked(qkv, all, spec(shape), {})};
           }};
 }
 

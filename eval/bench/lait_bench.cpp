@@ -9,6 +9,7 @@
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
 #include "lait/config/read.h"
+#include "lait/model/initialize.h"
 
 int main(int argc, char** argv) {
   using namespace lait;
@@ -80,6 +81,7 @@ int main(int argc, char** argv) {
        .environment = compute_environment(),
        .examples = "lait-bench attention --lengths tests/kernels_cuda/lengths.txt --dtype fp32"});
   return run_program(app, argc, argv, [&] {
+    initialize();
     if (device == "cuda") attention.device = DeviceKind::kCuda;
     return attend->parsed() ? bench_attention(attention)
                             : bench_tokenizer(find_model(model), text, json);

@@ -16,6 +16,7 @@
 #include "kernels/segment_attention.h"
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
+#include "lait/base/signals.h"
 #include "lait/git_hash.h"  // made by the build
 
 namespace lait {
@@ -103,8 +104,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   auto complain = [&](const std::string& text) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
   };
-  // A reader that went away (`| head`) is no error: the write fails and the program ends quietly.
-  std::signal(SIGPIPE, [](int) { _exit(kExitOk); });
+  exit_at_closed_pipe();
   std::signal(
       SIGXFSZ,
       SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go

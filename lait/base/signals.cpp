@@ -42,6 +42,10 @@ void catch_signals() {
 
 int stop_signal() { return g_signal.load(); }
 
+void exit_at_closed_pipe() {
+  install([](int) { _exit(0); }, SIGPIPE);
+}
+
 void exit_on_signals() {
   install(stop, SIGINT);
   install(stop, SIGTERM);

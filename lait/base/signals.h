@@ -9,6 +9,9 @@ void catch_signals();
 // The signal that asked to stop, or 0.
 int stop_signal();
 
+// A reader of standard output that went away (`| head`) is no error: the program ends at once, with 0.
+void exit_at_closed_pipe();
+
 // For a program with nothing to save: SIGINT and SIGTERM remove the temporary files of all FileWriters and end it at
 // once with 130 or 143.
 void exit_on_signals();

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <sstream>
 
@@ -27,24 +26,6 @@ bool replace_end(std::string& text, std::string_view from, std::string_view to) 
   if (!text.ends_with(from)) return false;
   text.replace(text.size() - from.size(), from.size(), to);
   return true;
-}
-
-std::string canonical(std::string name) {
-  for (const char* part : {"embeddings.", "encoder.", "pooler."}) {
-    if (name.starts_with(part)) {
-      name = "bert." + name;
-      break;
-    }
-  }
-  if (!replace_end(name, "LayerNorm.gamma", "LayerNorm.weight"))
-    replace_end(name, "LayerNorm.beta", "LayerNorm.bias");
-  return name;
-}
-
-bool ignorable(const std::string& name) {
-  if (name == "bert.embeddings.position_ids") return true;
-  return std::ranges::any_of(std::array{"cls.", "classifier.", "qa_outputs.", "bert.pooler."},
-                             [&](const char* head) { return name.starts_with(head); });
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -108,7 +89,8 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& index
 
 }  // namespace
 
-CheckpointTensors::CheckpointTensors(const fs::path& dir) : dir_(dir) {
+CheckpointTensors::CheckpointTensors(const fs::path& dir, TensorNames names)
+    : dir_(dir), names_(std::move(names)) {
   if (present(dir / kFile)) {
     files_.emplace_back(dir / kFile);
   } else if (present(dir / kIndex)) {
@@ -137,6 +119,21 @@ CheckpointTensors::CheckpointTensors(const fs::path& dir) : dir_(dir) {
       }
     }
   }
+}
+
+std::string CheckpointTensors::canonical(std::string name) const {
+  if (std::ranges::any_of(names_.encoder_parts,
+                          [&](const std::string& part) { return name.starts_with(part); }))
+    name = names_.prefix + name;
+  for (const auto& [from, to] : names_.renamed_ends) {
+    if (replace_end(name, from, to)) break;
+  }
+  return name;
+}
+
+bool CheckpointTensors::ignorable(const std::string& name) const {
+  return std::ranges::any_of(names_.ignorable,
+                             [&](const std::string& part) { return name.starts_with(part); });
 }
 
 std::vector<std::string> CheckpointTensors::names() const {
@@ -186,7 +183,7 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
     }
   }
   for (const std::string& name : tensors.names()) {
-    if (!known.contains(name) && !ignorable(name)) unexpected.push_back(quote(name));
+    if (!known.contains(name) && !tensors.ignorable(name)) unexpected.push_back(quote(name));
   }
 
   std::string problems;

@@ -11,19 +11,31 @@
 
 namespace lait {
 
-// Tensors under BertForSequenceClassification's names: the prefix "bert." is added where the
-// checkpoint is a bare BertModel, and LayerNorm.gamma/beta of old checkpoints are weight/bias.
+// How a family's checkpoints name tensors.
+struct TensorNames {
+  // Of the encoder in a model with a head, e.g. "bert."; a checkpoint of the bare encoder lacks it.
+  std::string prefix;
+  // What names of the bare encoder begin with, e.g. "embeddings.".
+  std::vector<std::string> encoder_parts;
+  // Ends of names in old checkpoints, and today's.
+  std::vector<std::pair<std::string, std::string>> renamed_ends;
+  // Beginnings of names that a model need not use: buffers, heads of pretraining and of other tasks.
+  std::vector<std::string> ignorable;
+};
+
+// Tensors under the names of a model with a head, whether the checkpoint has one or is the bare encoder.
 class CheckpointTensors {
  public:
   // model.safetensors, or the shards of model.safetensors.index.json. Throws UserError: neither is
   // there (a pickled pytorch_model.bin is refused, with the way to convert it), shards are missing
   // or lack what the index says, or a file is damaged.
-  explicit CheckpointTensors(const std::filesystem::path& dir);
+  CheckpointTensors(const std::filesystem::path& dir, TensorNames names);
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
   at::Tensor tensor(const std::string& name) const;
   double num_elements() const;  // of all tensors
   const std::filesystem::path& dir() const { return dir_; }
+  bool ignorable(const std::string& name) const;
 
  private:
   struct Place {
@@ -31,7 +43,10 @@ class CheckpointTensors {
     std::string name;  // in the file
   };
 
+  std::string canonical(std::string name) const;
+
   std::filesystem::path dir_;
+  TensorNames names_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, Place> tensors_;
 };
@@ -43,9 +58,8 @@ struct ExpectedTensor {
 };
 
 // Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors
-// at once, before anything is written. Not unexpected: what the encoder does not have to use
-// (position_ids, the pooler) and the heads of pretraining (cls.*) and of other tasks (classifier.*,
-// qa_outputs.*); those are read where they are expected.
+// at once, before anything is written. What TensorNames calls ignorable is not unexpected; it is read where it is
+// expected.
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected);
 
 }  // namespace lait

@@ -8,46 +8,39 @@
 #include <string>
 #include <vector>
 
+#include "lait/schedule.h"
+
 namespace lait {
 
-enum class Scope { kSegment, kGroup, kExample };         // "segment", "group", "example"
-enum class SegmentFormat { kAuto, kStandalone, kPair };  // "auto", ...
-enum class Head { kClassifier, kRegression, kText };  // text: for decoders (T5), refused for BERT
-enum class Pooling {
-  kCls,
-  kMean,
-  kSegments,
-  kClsSegments
-};  // "cls", "mean", "segments", "cls_segments"
+// The names of choices are in lait/config/enum_names.h.
+enum class SegmentFormat { kAuto, kStandalone, kPair };
+// kText is for families with a decoder.
+enum class HeadKind { kClassifier, kRegression, kText };
+enum class Pooling { kCls, kMean, kSegments, kClsSegments };
 enum class OnOverflow { kTruncate, kError };
 enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
-enum class BatchBy { kExamples, kTokens };  // what training.batch_size counts
+// What training.batch_size counts.
+enum class BatchBy { kExamples, kTokens };
 
-inline constexpr int64_t kMaxLayers =
-    256;  // of a model: a layer is 8 bits of the dropout's counter
-
-// Tokens of the shortest sequence that a model must take: pair's "[CLS] [SEP] [SEP]", or one token of text between two.
+// Tokens of the shortest sequence that a model must take: one token of text between two special ones.
 inline constexpr int64_t kFewestTokens = 3;
 
-struct Stage {
-  int64_t num_layers = 0;
-  Scope scope = Scope::kExample;
-  bool operator==(const Stage&) const = default;
-};
-
 struct ModelConfig {
-  std::string
-      path;  // a Hugging Face directory, or a name looked up in the local Hugging Face cache
-  std::optional<int64_t>
-      independent_layers;  // P; shorthand for schedule [{P, segment}, {L-P, example}]; default 0
-  std::vector<Stage>
-      schedule;  // excludes independent_layers; num_layers must add up to the model's L
+  // A Hugging Face directory, or a name looked up in the local Hugging Face cache.
+  std::string path;
+  // P; shorthand for schedule [{P, segment}, {L-P, example}]; default 0.
+  std::optional<int64_t> independent_layers;
+  // Excludes independent_layers; num_layers must add up to the model's L.
+  Schedule schedule;
   SegmentFormat segment_format = SegmentFormat::kAuto;
-  std::optional<Head> head;  // default: regression for a regression task, else classifier
-  Pooling pooling = Pooling::kClsSegments;
-  std::optional<double> hidden_dropout;     // overrides the checkpoint's hidden_dropout_prob
-  std::optional<double> attention_dropout;  // overrides attention_probs_dropout_prob
+  // Default: the head for the task's kind of label.
+  std::optional<HeadKind> head;
+  // Default: the model family's.
+  std::optional<Pooling> pooling;
+  // These override the checkpoint's hidden_dropout_prob, attention_probs_dropout_prob and classifier_dropout.
+  std::optional<double> hidden_dropout;
+  std::optional<double> attention_dropout;
   std::optional<double> classifier_dropout;
   bool operator==(const ModelConfig&) const = default;
 };
@@ -57,40 +50,51 @@ using DataFiles = std::vector<std::string>;
 
 struct DataConfig {
   DataFiles train, validation, test;
-  int64_t max_segment_tokens = 0;  // with special tokens; 0: the model's limit
+  // With special tokens; 0: the model's limit.
+  int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;
   int64_t skip_bad_lines = 0;
   bool operator==(const DataConfig&) const = default;
 };
 
 struct TrainingConfig {
-  std::optional<double> epochs;  // default 3; excludes steps
+  // Default 3; excludes steps.
+  std::optional<double> epochs;
   std::optional<int64_t> steps;
   int64_t batch_size = 32;
   BatchBy batch_by = BatchBy::kExamples;
-  int64_t accumulation = 1;  // micro-batches in one optimiser step
+  // Micro-batches in one optimiser step.
+  int64_t accumulation = 1;
   double learning_rate = 5e-5;
-  double head_learning_rate_factor =
-      1.0;                     // the head's learning rate is this many times learning_rate
-  double weight_decay = 0.01;  // not on biases and norms
+  // The head's learning rate is this many times learning_rate.
+  double head_learning_rate_factor = 1.0;
+  // Not on biases and norms.
+  double weight_decay = 0.01;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double warmup = 0.06;        // share of all steps, linear from 0; then linear decay to 0
-  double max_grad_norm = 1.0;  // 0: no clipping
+  // Share of all steps, linear from 0; then linear decay to 0.
+  double warmup = 0.06;
+  // 0: no clipping.
+  double max_grad_norm = 1.0;
   double label_smoothing = 0.0;
   Precision precision = Precision::kAuto;
   DeviceKind device = DeviceKind::kAuto;
-  int64_t threads = 0;  // 0: all cores
+  // 0: all cores.
+  int64_t threads = 0;
   uint64_t seed = 1;
-  int64_t log_every = 20;        // steps
-  int64_t evaluate_every = 0;    // steps; 0: every epoch
-  int64_t checkpoint_every = 0;  // steps; 0: every epoch
-  std::string select_by;         // metric on validation data; "": the task's first
+  // In steps; 0: every epoch.
+  int64_t log_every = 20;
+  int64_t evaluate_every = 0;
+  int64_t checkpoint_every = 0;
+  // Metric on validation data; "": the task's first.
+  std::string select_by;
   bool operator==(const TrainingConfig&) const = default;
 };
 
 struct OutputConfig {
-  std::string dir;   // the run directory
-  int64_t keep = 1;  // newest checkpoints/step-N kept
+  // The run directory.
+  std::string dir;
+  // The newest checkpoints/step-N that are kept.
+  int64_t keep = 1;
   bool operator==(const OutputConfig&) const = default;
 };
 

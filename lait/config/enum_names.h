@@ -26,8 +26,8 @@ LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup},
            {"example", Scope::kExample})
 LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto},
            {"standalone", SegmentFormat::kStandalone}, {"pair", SegmentFormat::kPair})
-LAIT_NAMES(Head, {"classifier", Head::kClassifier}, {"regression", Head::kRegression},
-           {"text", Head::kText})
+LAIT_NAMES(HeadKind, {"classifier", HeadKind::kClassifier}, {"regression", HeadKind::kRegression},
+           {"text", HeadKind::kText})
 LAIT_NAMES(Pooling, {"cls", Pooling::kCls}, {"mean", Pooling::kMean},
            {"segments", Pooling::kSegments}, {"cls_segments", Pooling::kClsSegments})
 LAIT_NAMES(OnOverflow, {"truncate", OnOverflow::kTruncate}, {"error", OnOverflow::kError})

@@ -34,7 +34,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
   v.field("model.head", c.model.head, kAny, "classifier or regression; the task's by default");
-  v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
+  v.field("model.pooling", c.model.pooling, kAny,
+          "what of the encoder the head reads; the model family's by default");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,
           "instead of the checkpoint's");

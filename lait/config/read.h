@@ -46,12 +46,8 @@ std::string tilde_hint(const std::string& path);
 // UserError naming the command that fetches it.
 std::filesystem::path find_model(const std::string& name);
 
-// The stages of the schedule, each of at least one layer. Throws UserError: more independent layers than the model has,
-// stages that do not add up, a scope narrower than one before.
-std::vector<Stage> resolve_schedule(const ModelConfig& model, int64_t num_layers);
-// kPair or kStandalone. Throws UserError for pair with layers that are not example scope.
-SegmentFormat resolve_segment_format(const ModelConfig& model, const std::vector<Stage>& stages);
-// Throws UserError for cls where no layer is example scope and examples have several segments: it would read one of them.
-void check_pooling(Pooling pooling, const std::vector<Stage>& stages, bool several_segments);
+// What the model's part of a config means for a model of num_layers layers. Throws UserError "model.KEY: …": more
+// independent layers than the model has, stages that do not add up, a scope narrower than one before.
+Schedule resolve_schedule(const ModelConfig& model, int64_t num_layers);
 
 }  // namespace lait

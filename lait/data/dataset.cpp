@@ -1,7 +1,6 @@
 #include "lait/data/dataset.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <unordered_map>
 
@@ -25,6 +24,18 @@ class SequenceIndex {
   std::unordered_map<std::string, int32_t> seen_;
 };
 
+// Numbers of distinct names.
+class NameIndex {
+ public:
+  int32_t find_or_add(const std::string& name) {
+    if (name.empty()) return -1;
+    return seen_.try_emplace(name, static_cast<int32_t>(seen_.size())).first->second;
+  }
+
+ private:
+  std::unordered_map<std::string, int32_t> seen_;
+};
+
 struct Lengths {
   int64_t first, second;
 };
@@ -41,81 +52,125 @@ Lengths longest_first(int64_t first, int64_t second, int64_t limit) {
   return first <= second ? Lengths{shorter, longer} : Lengths{longer, shorter};
 }
 
+void append(std::vector<int32_t>& out, std::span<const int32_t> tokens) {
+  out.insert(out.end(), tokens.begin(), tokens.end());
+}
+
+struct Sequence {
+  std::vector<int32_t> tokens;
+  int64_t first_length = 0;
+  // Before truncation.
+  int64_t full_length = 0;
+};
+
+// Examples as token sequences of a layout.
+class Dresser {
+ public:
+  Dresser(const Tokenizer& tokenizer, const TokenizeOptions& options)
+      : tokenizer_(tokenizer), options_(options), layout_(options.layout) {}
+
+  void segment(const std::string& text, size_t s, Sequence& out) const {
+    out.tokens = layout_.prefix;
+    encode(text, s, out.tokens);
+    out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);
+    const int64_t kept = options_.max_tokens - std::ssize(layout_.suffix);
+    if (std::ssize(out.tokens) > kept) out.tokens.resize(kept);
+    append(out.tokens, layout_.suffix);
+    out.first_length = std::ssize(out.tokens);
+  }
+
+  void pair(const std::vector<std::string>& segments, Sequence& out) {
+    first_.clear();
+    second_.clear();
+    encode(segments[0], 0, first_);
+    for (size_t s = 1; s < segments.size(); ++s) encode(segments[s], s, second_);
+    const bool has_second = segments.size() > 1;
+    const int64_t special = layout_.special_tokens(has_second),
+                  limit = options_.max_tokens - special;
+    out.full_length = std::ssize(first_) + std::ssize(second_) + special;
+    const Lengths kept = has_second ? longest_first(std::ssize(first_), std::ssize(second_), limit)
+                                    : Lengths{std::min<int64_t>(std::ssize(first_), limit), 0};
+    out.tokens = layout_.prefix;
+    append(out.tokens, std::span(first_).first(kept.first));
+    if (has_second) {
+      out.first_length = std::ssize(out.tokens) + layout_.between_of_first;
+      append(out.tokens, layout_.between);
+      append(out.tokens, std::span(second_).first(kept.second));
+    }
+    append(out.tokens, layout_.suffix);
+    if (!has_second) out.first_length = std::ssize(out.tokens);
+  }
+
+ private:
+  void encode(const std::string& text, size_t segment, std::vector<int32_t>& out) const {
+    const bool prompted = layout_.uses_prompts && segment < options_.prompts.size();
+    tokenizer_.encode(prompted ? options_.prompts[segment] + text : text, out);
+  }
+
+  const Tokenizer& tokenizer_;
+  const TokenizeOptions& options_;
+  const SegmentLayout& layout_;
+  std::vector<int32_t> first_, second_;
+};
+
+// A standalone segment needs room for one token of text; a pair may lose all of both.
+void check_room(const TokenizeOptions& options) {
+  const bool pair = options.format == SegmentFormat::kPair;
+  const int64_t fewest = options.layout.special_tokens(pair) + (pair ? 0 : 1);
+  if (options.max_tokens >= fewest) return;
+  throw UserError("data.max_segment_tokens: expected at least " + std::to_string(fewest) +
+                  ", of which " + std::to_string(options.layout.special_tokens(pair)) +
+                  " are special tokens, got " + std::to_string(options.max_tokens));
+}
+
 }  // namespace
 
 Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer,
-                 const TokenizeOptions& options) {
+                 const TokenizeOptions& options)
+    : layout_(options.layout),
+      sequence_scope_(options.format == SegmentFormat::kPair ? Scope::kExample : Scope::kSegment) {
+  check_room(options);
   SequenceIndex index;
-  std::vector<int32_t> tokens, first, second;
-  auto overflow = [&](size_t e, int64_t length) {
-    if (options.on_overflow != OnOverflow::kError) return;
-    throw TooLong(example_name(examples, e), e,
-                  "expected at most " + std::to_string(options.max_tokens) + " tokens, got " +
-                      std::to_string(length) +
-                      "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: "
-                      "truncate (of a checkpoint: in its lait.yaml)");
-  };
-  auto add = [&](int64_t first_length, bool truncated) {
-    const auto next = static_cast<int32_t>(num_sequences());
-    const int32_t found = index.find_or_add(tokens, first_length, next);
-    if (found == next) {
-      tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-      offsets_.push_back(static_cast<int64_t>(tokens_.size()));
-      first_lengths_.push_back(first_length);
-      num_truncated_ += truncated;
+  NameIndex queries, passages;
+  Dresser dresser(tokenizer, options);
+  Sequence sequence;
+  const auto add = [&](size_t e) {
+    const bool too_long = sequence.full_length > options.max_tokens;
+    if (too_long && options.on_overflow == OnOverflow::kError) {
+      throw TooLong(example_name(examples, e), e,
+                    "expected at most " + std::to_string(options.max_tokens) + " tokens, got " +
+                        std::to_string(sequence.full_length) +
+                        "; shorten it, raise data.max_segment_tokens, or set data.on_overflow: "
+                        "truncate (of a checkpoint: in its lait.yaml)");
     }
-    return found;
+    const auto next = static_cast<int32_t>(num_sequences());
+    const int32_t found = index.find_or_add(sequence.tokens, sequence.first_length, next);
+    if (found == next) {
+      append(tokens_, sequence.tokens);
+      offsets_.push_back(std::ssize(tokens_));
+      first_lengths_.push_back(sequence.first_length);
+      num_truncated_ += too_long;
+    }
+    examples_.back().sequences.push_back(found);
   };
 
   examples_.reserve(examples.size());
   for (size_t e = 0; e < examples.size(); ++e) {
     const Example& example = examples[e];
-    TokenizedExample out;
+    TokenizedExample& out = examples_.emplace_back();
     out.label = example.label;
-    const bool pair = options.format == SegmentFormat::kPair;
-    if (pair) {
-      first.clear();
-      second.clear();
-      tokenizer.encode(example.segments[0], first);
-      for (size_t s = 1; s < example.segments.size(); ++s)
-        tokenizer.encode(example.segments[s], second);
-      const bool has_second = example.segments.size() > 1;
-      const int64_t special = has_second ? 3 : 2;
-      const auto length = static_cast<int64_t>(first.size() + second.size()) + special;
-      if (length > options.max_tokens) overflow(e, length);
-      const Lengths kept =
-          has_second
-              ? longest_first(static_cast<int64_t>(first.size()),
-                              static_cast<int64_t>(second.size()), options.max_tokens - special)
-              : Lengths{std::min<int64_t>(static_cast<int64_t>(first.size()),
-                                          options.max_tokens - special),
-                        0};
-      tokens.assign(1, tokenizer.cls_id());
-      tokens.insert(tokens.end(), first.begin(), first.begin() + kept.first);
-      tokens.push_back(tokenizer.sep_id());
-      const auto first_length = static_cast<int64_t>(tokens.size());
-      if (has_second) {
-        tokens.insert(tokens.end(), second.begin(), second.begin() + kept.second);
-        tokens.push_back(tokenizer.sep_id());
-      }
-      out.sequences.push_back(add(first_length, length > options.max_tokens));
-    } else {
-      out.groups = example.groups;
-      for (const std::string& segment : example.segments) {
-        tokens.assign(1, tokenizer.cls_id());
-        tokenizer.encode(segment, tokens);
-        tokens.push_back(tokenizer.sep_id());
-        const auto length = static_cast<int64_t>(tokens.size());
-        if (length > options.max_tokens) {
-          overflow(e, length);
-          tokens.resize(options.max_tokens);
-          tokens.back() = tokenizer.sep_id();
-        }
-        out.sequences.push_back(
-            add(static_cast<int64_t>(tokens.size()), length > options.max_tokens));
-      }
+    out.query = queries.find_or_add(example.query);
+    out.passage = passages.find_or_add(example.passage);
+    if (sequence_scope_ == Scope::kExample) {
+      dresser.pair(example.segments, sequence);
+      add(e);
+      continue;
     }
-    examples_.push_back(std::move(out));
+    out.groups = example.groups;
+    for (size_t s = 0; s < example.segments.size(); ++s) {
+      dresser.segment(example.segments[s], s, sequence);
+      add(e);
+    }
   }
 }
 
@@ -133,7 +188,7 @@ uint32_t Dataset::checksum() const {
   for (const TokenizedExample& example : examples_) {
     crc.add(example.sequences);
     crc.add(example.groups);
-    crc.add(std::array{example.label});
+    add_label(crc, example.label);
   }
   return crc.value();
 }

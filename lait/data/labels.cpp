@@ -48,7 +48,7 @@ void assign_labels(std::span<Example> examples, const std::vector<std::string>& 
       throw UserError(example_name(examples, i) + ": expected one of the training data's labels {" +
                       listed(labels) + "}, got " + shown(examples[i].label_text));
     }
-    examples[i].label = static_cast<double>(found - labels.begin());
+    examples[i].label = ClassLabel{found - labels.begin()};
   }
 }
 
@@ -56,7 +56,7 @@ void assign_scores(std::span<Example> examples) {
   for (size_t i = 0; i < examples.size(); ++i) {
     const std::string& text = examples[i].label_text;
     if (text.empty()) {
-      examples[i].label = std::nan("");
+      examples[i].label = NoLabel{};
       continue;
     }
     double value = 0;
@@ -66,13 +66,12 @@ void assign_scores(std::span<Example> examples) {
                       ": expected a number as label (model.head is regression), got " +
                       shown(text));
     }
-    examples[i].label = value;
+    examples[i].label = NumberLabel{value};
   }
 }
 
-std::vector<std::string> metrics_of(const Task& task, Head head) {
-  if (task.open_labels() && head == Head::kRegression) return {"pearson", "spearman", "mse"};
-  return task.metrics();
+void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels) {
+  kind == LabelKind::kNumber ? assign_scores(examples) : assign_labels(examples, labels);
 }
 
 }  // namespace lait

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "lait/config/config.h"
 #include "lait/data/example.h"
 #include "lait/data/task.h"
 
@@ -19,7 +18,7 @@ std::vector<std::string> label_set(std::span<const Example> examples);
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels);
 // Sets label from label_text as a number. Throws UserError naming an example whose label is none.
 void assign_scores(std::span<Example> examples);
-// The metrics of a task under a head; the first selects the best checkpoint.
-std::vector<std::string> metrics_of(const Task& task, Head head);
+// As the head's labels are: assign_labels for classes, assign_scores for numbers. REQUIRES: the task has open labels.
+void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels);
 
 }  // namespace lait

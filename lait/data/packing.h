@@ -5,16 +5,18 @@
 // `join` is the gather between the two. Every number of rows is rounded up to kRowMultiple; the rows behind the last
 // unit are dead: they belong to no unit, see nothing, and get no gradient.
 //
-// All integers of a batch lie in one array, so that one copy brings them to the device; a Slice names a part of it.
-// Offsets are right by construction here; operators check shapes and types only.
+// A batch carries the steps it was packed for, so a model runs batches of any schedule. All integers of a batch lie in
+// one array, so that one copy brings them to the device; a Slice names a part of it. Offsets are right by construction
+// here; operators check shapes and types only.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "kernels/row_multiple.h"
-#include "lait/config/config.h"
 #include "lait/data/dataset.h"
+#include "lait/schedule.h"
 
 namespace lait {
 
@@ -46,8 +48,9 @@ struct Level {
   int64_t num_units = 0;
   int64_t num_rows = 0;  // T, rounded up
   int64_t live_rows = 0;
-  Slice offsets;   // (G + 1)
-  Slice unit_ids;  // (G) dropout ids: the distinct sequence's, group's or example's in the data set
+  Slice offsets;  // (G + 1)
+  // Dropout keys: the distinct sequence's, group's or example's number in the data set.
+  Slice unit_ids;            // (G)
   Slice row_unit_ids;        // (T)
   Slice row_positions;       // (T) position in the unit
   int64_t num_segments = 0;  // segments of all units, in row order
@@ -56,63 +59,95 @@ struct Level {
   Gather from_previous;      // level 0: empty
 };
 
-// The rows that a head reads where it needs only the first row of each unit of the last level.
-struct FirstRows {
-  int64_t num_rows = 0;  // G of the last level, rounded up
-  Gather gather;    // from the rows that enter the last layer (before its join, where it has one)
-  Slice q_offsets;  // (G + 1): 0, 1, … G
-  Slice row_unit_ids;   // (num_rows)
-  Slice row_positions;  // (num_rows): 0
-  Work work;            // of the attention of these rows to all rows of their units
+// The rows that the last step makes, where it does not make all of its level's: those that the head reads.
+struct ReadRows {
+  int64_t num_rows = 0;  // R, rounded up
+  int64_t live_rows = 0;
+  Gather gather;  // (R) from the rows that enter the last step (before its join, where it has one)
+  Slice q_offsets;        // (G + 1) of the last level's units
+  Slice row_unit_ids;     // (R)
+  Slice row_positions;    // (R)
+  Slice segment_offsets;  // (segments of the last level + 1) into these rows
+  Work work;              // of the attention of these rows to all rows of their units
 };
 
-// What pooling gathers, for B examples rounded up.
-struct PoolIndices {
-  Gather first_unit;      // (B) the unit of the last level with the example's first row
-  Gather first_row;       // (B) that row itself, where all rows of the last level were computed
-  Gather first_segment;   // (B) in the segments of the level whose means are read
-  Gather other_segments;  // (all other segments of all examples), likewise
+// What a head gathers, for B examples rounded up; empty where its Reads ask for none of it.
+struct HeadRows {
+  // Rows::kFirst: the example's first row, of the rows that the last step makes.
+  Gather first_row;  // (B)
+  // Rows::kSegments, kAll: the rows read, example by example. The gather is empty where they lie in that order.
+  Gather rows;
+  Slice row_offsets;  // (B + 1) into them
+  // Of the segments whose means are read: the example's first segment, and the others.
+  Gather first_segment;   // (B)
+  Gather other_segments;  // (all other segments of all examples)
   Slice other_offsets;    // (B + 1) into other_segments
-  Gather
-      all_rows;  // rows of the examples, where mean pooling reads a last level that is not example scope
-  Slice all_offsets;    // (B + 1)
-  Slice row_unit_ids;   // (B) the example's dropout id
+  // The example's dropout key.
+  Slice row_unit_ids;   // (B)
   Slice row_positions;  // (B) 0
 };
 
-// What of a model's configuration packing must know.
 struct PackPlan {
-  std::vector<Stage> stages;  // of the schedule
-  SegmentFormat format = SegmentFormat::kStandalone;
-  Pooling pooling = Pooling::kClsSegments;
-  bool prune_rows =
-      true;  // compute only the rows that the head reads in the last layer; false: all (tests)
-  bool share_segments =
-      true;  // encode a segment that several examples have once; false: for each (tests)
-  int64_t cuda_head_dim = 0;  // D where the batch goes to CUDA: the work lists are made; 0: none
-
-  bool reads_first_rows()
-      const;  // the head reads only the first row of each unit of the last layer
-  // Whether the segment means are of the final states: segments always; cls_segments where no layer stands before the first
-  // example-scope stage (P = 0, the pair format), or there is no such stage (P = L). Else of the states that enter that stage.
-  bool means_from_final() const;
-  int mean_level()
-      const;  // level whose segment means are read: the last one, or the one before the example's
-  std::vector<Scope> levels() const;  // scopes of the levels, strictly widening
+  Schedule schedule;
+  Reads reads;
+  // The last step makes only the rows that the head reads; false: all (tests).
+  bool prune_rows = true;
+  // A sequence that several examples have is encoded once; false: for each (tests).
+  bool share_segments = true;
+  // D where the batch goes to CUDA: the work lists are made; 0: none.
+  int64_t cuda_head_dim = 0;
 };
 
 struct PackedBatch {
   std::vector<int32_t> ints;
+  // One for each layer that the head needs: not those behind a join where it reads nothing but means at it.
+  std::vector<Step> steps;
+  Reads reads;
+  // The step whose entering states have the means; kFinalStates: the final states.
+  size_t means_step = kFinalStates;
+  // Empty where the sequences came without tokens: states must then enter at a later step.
   Slice token_ids;    // (T of level 0)
   Slice token_types;  // (T)
   Slice positions;    // (T)
   std::vector<Level> levels;
-  FirstRows first_rows;  // where plan.reads_first_rows() and plan.prune_rows
-  PoolIndices pool;
-  int64_t num_examples = 0;    // B
-  std::vector<double> labels;  // (B)
+  std::optional<ReadRows> read_rows;
+  HeadRows head;
+  int64_t num_examples = 0;   // B
+  std::vector<Label> labels;  // (B)
 };
 
+// What a step does with the rows of a batch: the encoder computes it, FLOPs and the memory estimate count it.
+struct StepRows {
+  // Rows whose keys and values are projected, before the step's join.
+  const Level* entering = nullptr;
+  // Where rows attend.
+  const Level* level = nullptr;
+  // Rows that are queries and are made; null: all of the level.
+  const ReadRows* read = nullptr;
+
+  int64_t made_rows() const { return read != nullptr ? read->num_rows : level->num_rows; }
+  int64_t live_made_rows() const { return read != nullptr ? read->live_rows : level->live_rows; }
+};
+StepRows rows_of(const PackedBatch& batch, const Step& step);
+
+// A sequence as packing needs it. Where its states enter at a later step, `tokens` may be empty: length and identity are
+// enough.
+struct PackSequence {
+  int32_t id = 0;  // equal for equal sequences; the dropout key
+  int64_t length = 0;
+  int64_t first_length = 0;  // of its first segment; `length` where it has one
+  std::span<const int32_t> tokens = {};
+};
+struct PackExample {
+  int32_t id = 0;  // the dropout key
+  std::vector<PackSequence> sequences;
+  std::span<const int32_t> groups = {};
+  Label label = {};
+};
+
+// Throws UserError where the schedule has a stage of group scope and an example no groups, and as steps() does.
+PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
+                 const SegmentLayout& layout, const PackPlan& plan);
 // The examples of `indices`, in that order, duplicates allowed.
 PackedBatch pack(const Dataset& dataset, std::span<const int64_t> indices, const PackPlan& plan);
 

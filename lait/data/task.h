@@ -17,24 +17,28 @@ struct ReadOptions {
 
 struct ReadCounts {
   int64_t bad_lines = 0;  // malformed, tolerated through skip_bad_lines
-  int64_t unlabelled =
-      0;  // dropped because the native format marks them as without gold label (SNLI's "-")
+  // Dropped because the native format marks them as without gold label (SNLI's "-").
+  int64_t unlabelled = 0;
 };
 
 class Task {
  public:
   virtual ~Task() = default;
   virtual std::string name() const = 0;
-  virtual std::vector<std::string> segment_names()
-      const = 0;  // e.g. {"premise", "hypothesis"}; empty: any number (jsonl)
-  virtual std::vector<std::string> labels()
-      const = 0;  // index = label id; empty: regression, or found in the data (jsonl)
-  virtual bool regression() const { return false; }
-  // Whether the labels are whatever the training data has; see labels.h. jsonl only: a classifier or a regression.
+  // E.g. {"premise", "hypothesis"}; empty: any number (jsonl).
+  virtual std::vector<std::string> segment_names() const = 0;
+  virtual LabelKind label_kind() const { return LabelKind::kClass; }
+  // Classes by index; empty: none of label_kind's, or found in the data (jsonl).
+  virtual std::vector<std::string> labels() const = 0;
+  // Whether the labels are whatever the training data has; see labels.h. jsonl only: classes or numbers, as the head
+  // takes them.
   virtual bool open_labels() const { return false; }
-  virtual std::vector<std::string> metrics()
-      const = 0;  // names known to eval/metrics.h; the first selects the best checkpoint
-  virtual std::string formats() const = 0;  // one line for --help and errors: the files it reads
+  // Of labels of that kind: names known to eval/metrics.h; the first selects the best checkpoint.
+  virtual std::vector<std::string> metrics(LabelKind labels) const = 0;
+  // Texts that a family which was trained with prompts (T5) has before the segments, by segment; others leave them out.
+  virtual std::vector<std::string> prompts() const { return {}; }
+  // One line for --help and errors: the files it reads.
+  virtual std::string formats() const = 0;
   // Appends the examples of one file, in the file's order. Throws UserError "file:line: expected …, got …".
   virtual void read(const std::filesystem::path& file, const ReadOptions& options,
                     std::vector<Example>& out, ReadCounts& counts) const = 0;

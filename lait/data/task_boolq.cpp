@@ -11,7 +11,7 @@ class BoolQ : public Task {
   std::string name() const override { return "boolq"; }
   std::vector<std::string> segment_names() const override { return {"question", "passage"}; }
   std::vector<std::string> labels() const override { return {"no", "yes"}; }
-  std::vector<std::string> metrics() const override { return {"accuracy"}; }
+  std::vector<std::string> metrics(LabelKind) const override { return {"accuracy"}; }
   std::string formats() const override {
     return "JSON lines with question, passage and answer (SuperGLUE: label), true or false";
   }
@@ -24,7 +24,7 @@ class BoolQ : public Task {
       Example example;
       example.segments = {text_field(object, "question"), text_field(object, "passage")};
       const char* field = object.contains("label") ? "label" : "answer";
-      example.label = answer(object, field) ? 1 : 0;
+      example.label = ClassLabel{answer(object, field) ? 1 : 0};
       if (object.contains("idx") && object["idx"].is_number_integer())
         example.id = object["idx"].dump();
       out.push_back(std::move(example));

@@ -48,7 +48,10 @@ class Jsonl : public Task {
   std::vector<std::string> segment_names() const override { return segment_names_; }
   std::vector<std::string> labels() const override { return labels_; }
   bool open_labels() const override { return labels_.empty(); }
-  std::vector<std::string> metrics() const override { return {"accuracy"}; }
+  std::vector<std::string> metrics(LabelKind labels) const override {
+    if (labels == LabelKind::kNumber) return {"pearson", "spearman", "mse"};
+    return {"accuracy"};
+  }
   std::string formats() const override {
     return "JSON lines {\"segments\": [\"…\", \"…\"], \"label\": …}, optionally with \"groups\" "
            "and \"id\"";

@@ -131,9 +131,9 @@ std::vector<size_t> find_columns(const std::vector<std::string>& header,
   return out;
 }
 
-double label_index(const std::string& label, const std::vector<std::string>& labels) {
+ClassLabel label_index(const std::string& label, const std::vector<std::string>& labels) {
   const auto found = std::ranges::find(labels, label);
-  if (found != labels.end()) return static_cast<double>(found - labels.begin());
+  if (found != labels.end()) return {found - labels.begin()};
   std::string list;
   for (const std::string& known : labels) list += (list.empty() ? "" : ", ") + known;
   throw BadLine("expected a label of {" + list + "}, got " + shown(label));

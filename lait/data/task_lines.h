@@ -47,6 +47,6 @@ std::vector<size_t> find_columns(const std::vector<std::string>& header,
                                  const std::vector<std::string>& names, const std::string& where);
 
 // Index of a label. Throws BadLine naming the labels.
-double label_index(const std::string& label, const std::vector<std::string>& labels);
+ClassLabel label_index(const std::string& label, const std::vector<std::string>& labels);
 
 }  // namespace lait

@@ -18,7 +18,7 @@ class Nli : public Task {
   std::string name() const override { return name_; }
   std::vector<std::string> segment_names() const override { return {"premise", "hypothesis"}; }
   std::vector<std::string> labels() const override { return labels_; }
-  std::vector<std::string> metrics() const override { return {"accuracy"}; }
+  std::vector<std::string> metrics(LabelKind) const override { return {"accuracy"}; }
   std::string formats() const override {
     return "JSON lines with premise, hypothesis, label or sentence1, sentence2, gold_label; or a "
            "TSV with the columns sentence1, sentence2, gold_label or label";

@@ -14,7 +14,7 @@ class Sick : public Task {
   std::vector<std::string> labels() const override {
     return {"ENTAILMENT", "NEUTRAL", "CONTRADICTION"};
   }
-  std::vector<std::string> metrics() const override { return {"accuracy"}; }
+  std::vector<std::string> metrics(LabelKind) const override { return {"accuracy"}; }
   std::string formats() const override {
     return "SICK's tab-separated files with the columns pair_ID, sentence_A, sentence_B, "
            "entailment_judgment (or entailment_label)";

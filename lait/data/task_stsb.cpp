@@ -20,8 +20,10 @@ class StsB : public Task {
   std::string name() const override { return "stsb"; }
   std::vector<std::string> segment_names() const override { return {"sentence1", "sentence2"}; }
   std::vector<std::string> labels() const override { return {}; }
-  bool regression() const override { return true; }
-  std::vector<std::string> metrics() const override { return {"pearson", "spearman", "mse"}; }
+  LabelKind label_kind() const override { return LabelKind::kNumber; }
+  std::vector<std::string> metrics(LabelKind) const override {
+    return {"pearson", "spearman", "mse"};
+  }
   std::string formats() const override {
     return "GLUE's TSV with the columns sentence1, sentence2, score (0 to 5), or the original "
            "sts-*.csv without a header";
@@ -36,7 +38,7 @@ class StsB : public Task {
                    const std::string& score, std::string id) {
       Example example;
       example.segments = {first_sentence, second};
-      example.label = number(score);
+      example.label = NumberLabel{number(score)};
       example.id = std::move(id);
       out.push_back(std::move(example));
     };

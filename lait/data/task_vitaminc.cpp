@@ -13,7 +13,7 @@ class VitaminC : public Task {
   std::vector<std::string> labels() const override {
     return {"SUPPORTS", "REFUTES", "NOT ENOUGH INFO"};
   }
-  std::vector<std::string> metrics() const override { return {"accuracy", "macro_f1"}; }
+  std::vector<std::string> metrics(LabelKind) const override { return {"accuracy", "macro_f1"}; }
   std::string formats() const override {
     return "JSON lines with claim, evidence and label (SUPPORTS, REFUTES, NOT ENOUGH INFO)";
   }

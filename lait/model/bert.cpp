@@ -2,168 +2,234 @@
 
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace lait {
+namespace {
 
-BertSelfAttentionImpl::BertSelfAttentionImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-  qkv = register_module("qkv", Linear(config.hidden_size, 3 * config.hidden_size, compute_dtype));
+using kernels::Site;
+
+std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const char* name) {
+  return parent.register_module(name, std::make_shared<torch::nn::Module>());
 }
 
-BertAttentionImpl::BertAttentionImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-  self = register_module("self", BertSelfAttention(config, compute_dtype));
-  output = register_module("output", DenseNorm(config.hidden_size, config.hidden_size,
-                                               config.layer_norm_eps, compute_dtype));
-}
+bool has(const std::string& name, const char* part) { return name.find(part) != name.npos; }
 
-BertIntermediateImpl::BertIntermediateImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-  dense =
-      register_module("dense", Linear(config.hidden_size, config.intermediate_size, compute_dtype));
-}
+}  // namespace
 
 BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype)
-    : num_heads_(config.num_attention_heads),
-      head_dim_(config.hidden_size / config.num_attention_heads),
-      hidden_dropout_(config.hidden_dropout_prob),
-      attention_dropout_(config.attention_probs_dropout_prob) {
-  attention = register_module("attention", BertAttention(config, compute_dtype));
-  intermediate = register_module("intermediate", BertIntermediate(config, compute_dtype));
-  output = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size,
-                                               config.layer_norm_eps, compute_dtype));
+    : attention_width_(config.num_attention_heads * config.head_dim),
+      hidden_dropout_(config.hidden_dropout_prob) {
+  const auto attention = child(*this, "attention");
+  qkv_ =
+      child(*attention, "self")
+          ->register_module("qkv", Linear(config.hidden_size, 3 * attention_width_, compute_dtype));
+  attention_output_ = attention->register_module(
+      "output",
+      DenseNorm(attention_width_, config.hidden_size, config.layer_norm_eps, compute_dtype));
+  intermediate_ = child(*this, "intermediate")
+                      ->register_module("dense", Linear(config.hidden_size,
+                                                        config.intermediate_size, compute_dtype));
+  output_ = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size,
+                                                config.layer_norm_eps, compute_dtype));
 }
 
-BertLayerImpl::Attended BertLayerImpl::attend(const at::Tensor& x, const DeviceBatch& batch,
-                                              const LayerPlan& plan, const Randomness& randomness) {
-  const int64_t width = num_heads_ * head_dim_;
-  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_));
-  const kernels::Dropout dropout =
-      randomness.at(attention_dropout_, plan.layer, kernels::Site::kAttention);
-  Linear& qkv = attention->self->qkv;
-  auto joined = [&](const at::Tensor& rows) {
-    return plan.join ? gather(rows, batch, *plan.join) : rows;
-  };
-  if (plan.read_rows == nullptr) {
-    const at::Tensor all = joined(qkv(x)).view({-1, 3, num_heads_, head_dim_});
-    return {ops::segment_attention_qkvpacked(all, plan.units, scale, dropout), joined(x)};
+at::Tensor BertLayerImpl::project(const at::Tensor& x, Projections which) {
+  switch (which) {
+    case Projections::kAll:
+      return qkv_(x);
+    case Projections::kKeysValues:
+      return qkv_->outputs(x, attention_width_, 2 * attention_width_);
+    case Projections::kQueries:
+      return qkv_->outputs(x, 0, attention_width_);
   }
-  // Keys and values of all rows; queries and everything after them only of the rows that are read.
-  const at::Tensor kv =
-      joined(qkv->outputs(x, width, 2 * width)).view({-1, 2, num_heads_, head_dim_});
-  const at::Tensor read = gather(x, batch, *plan.read_rows);
-  const at::Tensor q = qkv->outputs(read, 0, width).view({-1, num_heads_, head_dim_});
-  return {ops::segment_attention_kvpacked(q, kv, plan.units, scale, dropout), read};
+  TORCH_CHECK(false, "BertLayer: unknown projections ", static_cast<int>(which));
 }
 
-at::Tensor BertLayerImpl::forward(const at::Tensor& x, const DeviceBatch& batch,
-                                  const LayerPlan& plan, const Randomness& randomness) {
-  using kernels::Site;
-  const Attended in = attend(x, batch, plan, randomness);
-  const at::Tensor attended = attention->output->forward(
-      in.context.view({-1, num_heads_ * head_dim_}), in.residual, plan.rows,
-      randomness.at(hidden_dropout_, plan.layer, Site::kAttentionOutput));
-  return output->forward(at::gelu(intermediate->dense(attended)), attended, plan.rows,
-                         randomness.at(hidden_dropout_, plan.layer, Site::kFfnOutput));
+at::Tensor BertLayerImpl::finish(const at::Tensor& context, const at::Tensor& residual,
+                                 const RowNames& rows, const Randomness& randomness) {
+  const at::Tensor attended = attention_output_->forward(
+      context, residual, rows, randomness.at(hidden_dropout_, Site::kAttentionOutput));
+  return output_->forward(at::gelu(intermediate_(attended)), attended, rows,
+                          randomness.at(hidden_dropout_, Site::kFfnOutput));
 }
 
 BertEmbeddingsImpl::BertEmbeddingsImpl(const HfConfig& config, at::ScalarType compute_dtype)
     : compute_dtype_(compute_dtype), dropout_(config.hidden_dropout_prob) {
-  auto table = [&](const char* name, int64_t rows) {
-    auto module = register_module(name, std::make_shared<torch::nn::Module>());
-    return module->register_parameter("weight", at::zeros({rows, config.hidden_size}, at::kFloat));
+  const auto table = [&](const char* name, int64_t rows) {
+    return child(*this, name)
+        ->register_parameter("weight", at::zeros({rows, config.hidden_size}, at::kFloat));
   };
   word_ = table("word_embeddings", config.vocab_size);
   position_ = table("position_embeddings", config.max_position_embeddings);
-  type_ = table("token_type_embeddings", config.type_vocab_size);
+  if (config.type_vocab_size > 0) type_ = table("token_type_embeddings", config.type_vocab_size);
   norm_ = register_module("LayerNorm", LayerNorm(config.hidden_size, config.layer_norm_eps));
 }
 
 at::Tensor BertEmbeddingsImpl::forward(const DeviceBatch& batch, const Randomness& randomness) {
   const PackedBatch& packed = batch.packed;
-  const at::Tensor sum = at::embedding(word_, batch.view(packed.token_ids)) +
-                         at::embedding(type_, batch.view(packed.token_types)) +
-                         at::embedding(position_, batch.view(packed.positions));
+  TORCH_CHECK(packed.token_ids.size > 0 || packed.levels[0].num_rows == 0,
+              "BertEmbeddings: the batch was packed without tokens");
+  at::Tensor sum = at::embedding(word_, batch.view(packed.token_ids));
+  if (type_.defined()) sum = sum + at::embedding(type_, batch.view(packed.token_types));
+  sum = sum + at::embedding(position_, batch.view(packed.positions));
   const Level& level = packed.levels[0];
   return ops::dropout_add(norm_(sum).to(compute_dtype_), std::nullopt,
                           batch.view(level.row_unit_ids), batch.view(level.row_positions),
-                          randomness.at(dropout_, 0, kernels::Site::kEmbedding));
+                          randomness.at(dropout_, Site::kEmbedding));
 }
 
-BertModelImpl::BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype)
-    : num_layers_(config.num_hidden_layers) {
-  // LibTorch's tanh (the pooler's) is MKL's. Where two threads made the first call of a process, one of them now and then worked
-  // in MKL's mode of low accuracy (error 5e-5, one process in a hundred under load). So one thread makes it, for one number.
-  [[maybe_unused]] static const at::Tensor first_call = at::tanh(at::zeros({1}));
-  embeddings = register_module("embeddings", BertEmbeddings(config, compute_dtype));
-  auto encoder = register_module("encoder", std::make_shared<torch::nn::Module>());
-  auto list = encoder->register_module("layer", std::make_shared<torch::nn::Module>());
-  for (int64_t l = 0; l < num_layers_; ++l) {
-    layers_.push_back(list->register_module(std::to_string(l), BertLayer(config, compute_dtype)));
+BertEncoderImpl::BertEncoderImpl(const HfConfig& config, at::ScalarType compute_dtype)
+    : spec_{.heads = config.num_attention_heads,
+            .head_dim = config.head_dim,
+            .scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim))},
+      attention_dropout_(config.attention_probs_dropout_prob) {
+  embeddings_ = register_module("embeddings", BertEmbeddings(config, compute_dtype));
+  stack_ = child(*this, "encoder");
+  const auto list = child(*stack_, "layer");
+  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
+    layers_.push_back(list->register_module(
+        std::to_string(l), std::make_shared<BertLayerImpl>(config, compute_dtype)));
   }
-  auto pooler = register_module("pooler", std::make_shared<torch::nn::Module>());
-  pooler_ =
-      pooler->register_module("dense", Linear(config.hidden_size, config.hidden_size, at::kFloat));
 }
 
-namespace {
-
-void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work) {
-  if (work.blocks.empty()) return;
-  units.work = batch.view(work.tiles);
-  units.work_blocks = work.blocks;
+at::Tensor BertEncoderImpl::embed(const DeviceBatch& batch, const Randomness& randomness) {
+  return embeddings_->forward(batch, randomness);
 }
 
-}  // namespace
+void BertFamily::read_config(ConfigFields& fields, HfConfig& config) const {
+  fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
+  fields.expect("position_embedding_type", "absolute",
+                "the model has BERT's learnt positions only");
+  read_common_fields(fields, config);
+}
 
-EncoderStates BertModelImpl::forward(const DeviceBatch& batch, const PackPlan& plan,
-                                     const Randomness& randomness) {
-  const PackedBatch& packed = batch.packed;
-  const bool wants_means =
-      plan.pooling == Pooling::kSegments || plan.pooling == Pooling::kClsSegments;
-  const bool reads_first_rows = plan.reads_first_rows() && plan.prune_rows;
-  EncoderStates out;
-  auto segment_means = [&](const at::Tensor& rows, size_t level) {
-    return ops::unit_mean(rows, batch.view(packed.levels[level].segment_offsets));
-  };
+void BertFamily::write_config(const HfConfig& config, nlohmann::ordered_json& json) const {
+  json["vocab_size"] = config.vocab_size;
+  json["hidden_size"] = config.hidden_size;
+  json["num_hidden_layers"] = config.num_hidden_layers;
+  json["num_attention_heads"] = config.num_attention_heads;
+  json["intermediate_size"] = config.intermediate_size;
+  json["max_position_embeddings"] = config.max_position_embeddings;
+  if (config.type_vocab_size > 0) json["type_vocab_size"] = config.type_vocab_size;
+  json["pad_token_id"] = config.pad_token_id;
+  json["layer_norm_eps"] = config.layer_norm_eps;
+  json["hidden_dropout_prob"] = config.hidden_dropout_prob;
+  json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
+  json["initializer_range"] = config.initializer_range;
+  json["classifier_dropout"] =
+      config.classifier_dropout ? nlohmann::ordered_json(*config.classifier_dropout) : nullptr;
+}
 
-  at::Tensor x = embeddings(batch, randomness);
-  size_t level = 0;
-  int64_t layer = 0;
-  for (const Stage& stage : plan.stages) {
-    for (int64_t i = 0; i < stage.num_layers; ++i, ++layer) {
-      LayerPlan layer_plan;
-      layer_plan.layer = layer;
-      if (stage.scope > packed.levels[level].scope) {
-        if (wants_means && !plan.means_from_final() &&
-            static_cast<int>(level) == plan.mean_level()) {
-          out.segment_means = segment_means(x, level);
-        }
-        layer_plan.join = &packed.levels[++level].from_previous;
-      }
-      const Level& here = packed.levels[level];
-      const at::Tensor offsets = batch.view(here.offsets), unit_ids = batch.view(here.unit_ids);
-      if (reads_first_rows && layer + 1 == num_layers_) {
-        const FirstRows& first = packed.first_rows;
-        const at::Tensor positions = batch.view(first.row_positions);
-        layer_plan.read_rows = &first.gather;
-        layer_plan.units = {batch.view(first.q_offsets), offsets, positions, unit_ids};
-        add_work(layer_plan.units, batch, first.work);
-        layer_plan.rows = {batch.view(first.row_unit_ids), positions};
-      } else {
-        layer_plan.units = {offsets, offsets, std::nullopt, unit_ids};
-        add_work(layer_plan.units, batch, here.work);
-        layer_plan.rows = {batch.view(here.row_unit_ids), batch.view(here.row_positions)};
-      }
-      x = layers_[layer]->forward(x, batch, layer_plan, randomness);
-    }
+double BertFamily::num_parameters(const HfConfig& config) const {
+  const auto width = static_cast<double>(config.hidden_size);
+  const double layer =
+      4 * width * width + 2 * width * static_cast<double>(config.intermediate_size);
+  return layer * static_cast<double>(config.num_hidden_layers) +
+         width * static_cast<double>(config.vocab_size + config.max_position_embeddings +
+                                     config.type_vocab_size);
+}
+
+std::shared_ptr<EncoderImpl> BertFamily::make_encoder(const HfConfig& config,
+                                                      at::ScalarType compute_dtype) const {
+  return std::make_shared<BertEncoderImpl>(config, compute_dtype);
+}
+
+std::vector<std::string> BertFamily::hf_names(const std::string& name) const {
+  static constexpr std::string_view kFused = ".qkv.";
+  const std::string full = tensor_names().prefix + name;
+  const size_t at = full.find(kFused);
+  if (at == std::string::npos) return {full};
+  std::vector<std::string> parts;
+  for (const char* part : {".query.", ".key.", ".value."})
+    parts.push_back(std::string(full).replace(at, kFused.size(), part));
+  return parts;
+}
+
+ParameterRole BertFamily::role(const std::string& name) const {
+  static constexpr std::string_view kLayer = "encoder.layer.";
+  ParameterRole role;
+  if (name.starts_with("embeddings.")) {
+    role.part = ParameterRole::Part::kEmbedding;
+  } else if (name.starts_with(kLayer)) {
+    role.part = ParameterRole::Part::kEncoderLayer;
+    role.layer = std::stol(name.substr(kLayer.size()));
+  } else {
+    role.part = ParameterRole::Part::kSharedTable;
   }
-  out.rows = x;
-  if (wants_means && plan.means_from_final()) out.segment_means = segment_means(x, level);
+  role.kind = has(name, "LayerNorm.")                           ? ParameterRole::Kind::kNorm
+              : name.ends_with(".bias")                         ? ParameterRole::Kind::kBias
+              : role.part == ParameterRole::Part::kEncoderLayer ? ParameterRole::Kind::kMatrix
+                                                                : ParameterRole::Kind::kTable;
+  return role;
+}
+
+TensorNames BertFamily::tensor_names() const {
+  const std::string prefix = model_type() + ".";
+  return {.prefix = prefix,
+          .encoder_parts = {"embeddings.", "encoder.", "pooler."},
+          .renamed_ends = {{"LayerNorm.gamma", "LayerNorm.weight"},
+                           {"LayerNorm.beta", "LayerNorm.bias"}},
+          .ignorable = {prefix + "embeddings.position_ids", prefix + "pooler.", "cls.", "lm_head.",
+                        "classifier.", "qa_outputs."}};
+}
+
+std::vector<std::string> BertFamily::carried_tensors() const {
+  const std::string pooler = model_type() + ".pooler.dense.";
+  return {pooler + "bias", pooler + "weight"};
+}
+
+SegmentLayout BertFamily::layout(const HfConfig&, const SpecialTokens& tokens) const {
+  return {.prefix = {tokens.cls},
+          .between = {tokens.sep},
+          .between_of_first = 1,
+          .suffix = {tokens.sep},
+          .second_type = 1};
+}
+
+std::string BertFamily::pair_problem(const HfConfig& config) const {
+  return config.type_vocab_size < 2 ? "pair needs two token types, and the model has one" : "";
+}
+
+HeadTensors BertFamily::head_tensors(HeadKind, Pooling pooling) const {
+  HeadTensors out{.architecture = "BertForSequenceClassification",
+                  .modules = {{.name = "output", .hf_name = "classifier"}}};
+  if (pooling == Pooling::kCls) {
+    out.dense = true;
+    out.modules.push_back({.name = "dense", .hf_name = "bert.pooler.dense", .pretrained = true});
+  }
   return out;
 }
 
-at::Tensor BertModelImpl::pool(const at::Tensor& x) { return at::tanh(pooler_(x)); }
+EncoderCosts BertFamily::costs(const HfConfig& config) const {
+  const int64_t width = config.hidden_size, inner = config.intermediate_size,
+                heads = config.num_attention_heads, attention = heads * config.head_dim;
+  const int64_t norm = width + 2;  // a norm's input in float, its mean and deviation
+  const auto product = [](int64_t in, int64_t out) {
+    return static_cast<double>(in) * static_cast<double>(out);
+  };
+  EncoderCosts costs;
+  costs.layer = {
+      .pair = 2 * static_cast<double>(attention),
+      .query = product(width, attention),
+      .key_value = 2 * product(width, attention),
+      .output = product(attention, width),
+      .feed_forward = 2 * product(width, inner),
+      .saved_entering = 2 * attention,                          // k, v
+      .saved_made = attention + attention + width + 2 * inner,  // q, context, attended, GELU's two
+      .saved_floats = heads + 2 * norm,                         // log-sum-exp, two norms
+      .widest_in = width,
+      .widest_out = inner};
+  costs.embedding_floats = norm;
+  return costs;
+}
+
+const Family& bert_family() {
+  static const BertFamily family;
+  return family;
+}
 
 }  // namespace lait

@@ -1,110 +1,78 @@
-// BERT over packed rows under a schedule (LAIT, section 3; the stock model is the schedule with one example-scope stage).
+// BERT: post-norm layers with exact GELU, learnt absolute positions, token types. RoBERTa and MPNet differ in names,
+// layout and attention's bias, so they derive from these classes.
 //
-// The encoder is one loop: for each stage run its layers; where a stage's scope is wider than the rows' level, its first
-// layer joins. The join stands between the projections (row-wise: q, k, v) and the attention (BertLayerImpl::attend),
-// since q, k and v of the first joint layer are still functions of single segments.
-// Modules and parameters are named as in Hugging Face's checkpoints, but for q, k and v: one fused product, one leaf
-// (attention.self.qkv), which ModelImpl::checkpoint_tensors (model.cpp) shows as three.
+// Modules are named as in Hugging Face's BertModel, but for q, k and v: one fused product, one leaf
+// (attention.self.qkv), which BertFamily::hf_names shows as three.
 #pragma once
-#include <optional>
-
-#include "lait/model/hf_config.h"
-#include "lait/model/layers.h"
-#include "lait/ops/ops.h"
+#include "lait/model/family.h"
 
 namespace lait {
 
-// What a layer must know of the batch: what its rows see, and which rows it makes.
-struct LayerPlan {
-  int64_t layer = 0;  // index, for dropout
-  const Gather* join =
-      nullptr;  // rows of the level before to the rows of this one; null: no join in this layer
-  const Gather* read_rows = nullptr;  // entering rows to the rows that are read; null: all
-  ops::AttentionUnits units;          // offsets of the (read) queries and of the keys
-  RowNames rows;                      // names of the rows that the layer makes
-};
-
-class BertSelfAttentionImpl : public torch::nn::Module {
- public:
-  BertSelfAttentionImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  Linear qkv{nullptr};  // (3C, C): query, key, value
-};
-TORCH_MODULE(BertSelfAttention);
-
-class BertAttentionImpl : public torch::nn::Module {
- public:
-  BertAttentionImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  BertSelfAttention self{nullptr};
-  DenseNorm output{nullptr};
-};
-TORCH_MODULE(BertAttention);
-
-class BertIntermediateImpl : public torch::nn::Module {
- public:
-  BertIntermediateImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  Linear dense{nullptr};
-};
-TORCH_MODULE(BertIntermediate);
-
-class BertLayerImpl : public torch::nn::Module {
+class BertLayerImpl final : public EncoderLayerImpl {
  public:
   BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  // (T of the entering rows, C) -> (rows that the plan reads, C)
-  at::Tensor forward(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
-                     const Randomness& randomness);
+  at::Tensor project(const at::Tensor& x, Projections which) override;
+  at::Tensor finish(const at::Tensor& context, const at::Tensor& residual, const RowNames& rows,
+                    const Randomness& randomness) override;
 
  private:
-  struct Attended {       // of the rows that finish
-    at::Tensor context;   // (rows, H, D)
-    at::Tensor residual;  // (rows, C)
-  };
-  Attended attend(const at::Tensor& x, const DeviceBatch& batch, const LayerPlan& plan,
-                  const Randomness& randomness);
-
-  int64_t num_heads_, head_dim_;
-  double hidden_dropout_, attention_dropout_;
-  BertAttention attention{nullptr};
-  BertIntermediate intermediate{nullptr};
-  DenseNorm output{nullptr};
+  int64_t attention_width_;  // H D
+  double hidden_dropout_;
+  Linear qkv_{nullptr};                  // "attention.self.qkv": (3 H D, C)
+  DenseNorm attention_output_{nullptr};  // "attention.output"
+  Linear intermediate_{nullptr};         // "intermediate.dense"
+  DenseNorm output_{nullptr};            // "output"
 };
-TORCH_MODULE(BertLayer);
 
 class BertEmbeddingsImpl : public torch::nn::Module {
  public:
   BertEmbeddingsImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  at::Tensor forward(const DeviceBatch& batch, const Randomness& randomness);  // (T of level 0, C)
+  // (T of level 0, C)
+  at::Tensor forward(const DeviceBatch& batch, const Randomness& randomness);
 
  private:
   at::ScalarType compute_dtype_;
   double dropout_;
-  at::Tensor word_, position_, type_;  // (V, C), (positions, C), (types, C) float leaves
+  // (V, C), (positions, C), (types, C) float leaves; without types where the family has none.
+  at::Tensor word_, position_, type_;
   LayerNorm norm_{nullptr};
 };
 TORCH_MODULE(BertEmbeddings);
 
-// What the encoder gives to the head.
-struct EncoderStates {
-  at::Tensor
-      rows;  // (T of the last level, C), or its units' first rows (G, C) where only those are read
-  at::Tensor
-      segment_means;  // (segments of plan.mean_level(), C) float; undefined where the pooling reads none
-};
-
-class BertModelImpl : public torch::nn::Module {
+class BertEncoderImpl : public EncoderImpl {
  public:
-  BertModelImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  // `plan` is the one the batch was packed with.
-  EncoderStates forward(const DeviceBatch& batch, const PackPlan& plan,
-                        const Randomness& randomness);
-  // tanh(W x + b) of Hugging Face's BertPooler, in float. x (B, C) float.
-  at::Tensor pool(const at::Tensor& x);
+  BertEncoderImpl(const HfConfig& config, at::ScalarType compute_dtype);
+  at::Tensor embed(const DeviceBatch& batch, const Randomness& randomness) override;
+
+ protected:
+  ops::AttentionSpec attention_spec() const override { return spec_; }
+  double attention_dropout() const override { return attention_dropout_; }
+
+  ops::AttentionSpec spec_;
+  // "encoder", the parent of the layers.
+  std::shared_ptr<torch::nn::Module> stack_;
 
  private:
-  int64_t num_layers_;
-  BertEmbeddings embeddings{nullptr};
-  std::vector<BertLayer> layers_;
-  Linear pooler_{nullptr};
+  double attention_dropout_;
+  BertEmbeddings embeddings_{nullptr};
 };
-TORCH_MODULE(BertModel);
+
+class BertFamily : public Family {
+ public:
+  std::string model_type() const override { return "bert"; }
+  void read_config(ConfigFields& fields, HfConfig& config) const override;
+  void write_config(const HfConfig& config, nlohmann::ordered_json& json) const override;
+  double num_parameters(const HfConfig& config) const override;
+  std::shared_ptr<EncoderImpl> make_encoder(const HfConfig& config,
+                                            at::ScalarType compute_dtype) const override;
+  std::vector<std::string> hf_names(const std::string& name) const override;
+  ParameterRole role(const std::string& name) const override;
+  TensorNames tensor_names() const override;
+  std::vector<std::string> carried_tensors() const override;
+  SegmentLayout layout(const HfConfig& config, const SpecialTokens& tokens) const override;
+  std::string pair_problem(const HfConfig& config) const override;
+  HeadTensors head_tensors(HeadKind kind, Pooling pooling) const override;
+  EncoderCosts costs(const HfConfig& config) const override;
+};
 
 }  // namespace lait

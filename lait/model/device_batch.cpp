@@ -13,16 +13,13 @@ at::Tensor copy_to(const at::Tensor& host, at::Device device) {
 
 }  // namespace
 
-DeviceBatch to_device(PackedBatch batch, at::Device device, bool regression) {
+DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device) {
   DeviceBatch out;
   out.packed = std::move(batch);
-  PackedBatch& packed = out.packed;
-  // The host's own arrays back the tensors on the CPU (they live as long as the batch); elsewhere one copy is made of each.
-  const at::Tensor ints =
-      at::from_blob(packed.ints.data(), {static_cast<int64_t>(packed.ints.size())}, at::kInt);
-  const at::Tensor labels = at::from_blob(packed.labels.data(), {packed.num_examples}, at::kDouble);
-  out.ints = copy_to(ints, device);
-  out.labels = copy_to(labels.to(regression ? at::kFloat : at::kLong), device);
+  std::vector<int32_t>& ints = out.packed.ints;
+  // On the CPU the batch's own array backs the tensor and lives as long; elsewhere one copy is made.
+  out.ints = copy_to(at::from_blob(ints.data(), {std::ssize(ints)}, at::kInt), device);
+  out.labels = copy_to(labels, device);
   return out;
 }
 

@@ -1,4 +1,4 @@
-// A PackedBatch on a device: one copy of its integers, and the tensors as views of it.
+// A PackedBatch on a device: one copy of its integers, and the tensors as views of it. ModelImpl::to_batch makes it.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -12,14 +12,16 @@ struct DeviceBatch {
   DeviceBatch(DeviceBatch&&) = default;
   DeviceBatch& operator=(DeviceBatch&&) = default;
 
-  PackedBatch packed;  // shapes; its integers stay on the host
-  at::Tensor ints;     // (n) int32 on the device
-  at::Tensor labels;   // (B) int64 class indices, or float scores, on the device
+  // Shapes; its integers stay on the host.
+  PackedBatch packed;
+  at::Tensor ints;    // (n) int32 on the device
+  at::Tensor labels;  // as the head's `labels` makes them, on the device
 
   at::Tensor view(const Slice& slice) const { return ints.narrow(0, slice.begin, slice.size); }
   int64_t num_examples() const { return packed.num_examples; }
 };
 
-DeviceBatch to_device(PackedBatch batch, at::Device device, bool regression);
+// `labels` on the host.
+DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device);
 
 }  // namespace lait

@@ -1,35 +1,84 @@
-// Pooling and the classifier or regression layer on top, in float.
-//
-//   cls           pooler(first token of the example)                                   C
-//   mean          mean of all rows of the example                                      C
-//   segments      [u; v; |u - v|; u * v] of the final states                          4C
-//   cls_segments  [cls; u; v; |u - v|; u * v]                                         5C
-// u is the first segment's mean, v the mean of the other segments' means; in cls_segments cls is the first token's final
-// state (without the pooler) and the means are of the states that enter the first example-scope stage (of the final states where
-// that is the first stage, or there is none).
+// Heads, as tasks are: one file each, found through the one list in heads.cpp. A head says what it reads of the encoder,
+// makes outputs of it, their loss, and predictions. Nobody else names a head or a pooling.
 #pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "lait/config/config.h"
-#include "lait/model/bert.h"
+#include "lait/model/encoder.h"
+#include "lait/model/family.h"
 
 namespace lait {
 
-int64_t pooled_width(Pooling pooling, int64_t hidden_size);
+// What a head puts out for the examples of a batch or a data set, in their order.
+struct Outputs {
+  // (N, K) float: a row for each example; or (rows of all examples, K) where offsets are given.
+  at::Tensor values;
+  // (N + 1) where each example's rows begin; empty: one row each.
+  std::vector<int64_t> offsets = {};
 
-class PoolingHeadImpl : public LinearImpl {
- public:
-  PoolingHeadImpl(const HfConfig& config, Pooling pooling, int64_t num_outputs, double dropout);
-  // (B, num_outputs) float
-  at::Tensor forward(const EncoderStates& states, const DeviceBatch& batch, BertModelImpl& bert,
-                     const Randomness& randomness);
-  // N(0, initializer_range) weights drawn by the counter-based generator from the seed, zero bias.
-  void initialise(uint64_t seed, double range);
-
- private:
-  at::Tensor pooled(const EncoderStates& states, const DeviceBatch& batch, BertModelImpl& bert);
-
-  Pooling pooling_;
-  double dropout_;
+  int64_t num_examples() const {
+    return offsets.empty() ? values.size(0) : static_cast<int64_t>(offsets.size()) - 1;
+  }
 };
-TORCH_MODULE(PoolingHead);
+
+// What the model says of one example.
+struct Prediction {
+  // The most probable class; "" of a regression.
+  std::string label{};
+  // Its probability; a regression's score.
+  double score = 0;
+  // By class, in the order of the labels; empty of a regression.
+  std::vector<double> probabilities{};
+  // What metrics compare: the class's index, or the score.
+  double value = 0;
+};
+
+struct HeadOptions {
+  Pooling pooling = Pooling::kClsSegments;
+  // Classes by index; empty of a regression.
+  std::vector<std::string> labels;
+};
+
+class HeadImpl : public torch::nn::Module {
+ public:
+  virtual Reads reads() const = 0;
+  // Of the batch's examples; (B, K) float.
+  virtual Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
+                          const Randomness& randomness) = 0;
+  // Labels as `loss` takes them, on the host. Throws UserError for labels of another kind.
+  virtual at::Tensor labels(std::span<const Label> labels) const = 0;
+  // A scalar, float; batch.labels as `labels` made them.
+  virtual at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
+                          const TrainingConfig& config) const = 0;
+  virtual std::vector<Prediction> predict(const Outputs& outputs) const = 0;
+  // A label as metrics compare it with Prediction::value. Throws UserError "…got …" for a label that is none of this head's.
+  virtual double label_value(const Label& label) const = 0;
+  // New weights, drawn from the seed.
+  virtual void initialise(uint64_t seed, double range) = 0;
+  // Its output layer's weight, (outputs, features): another head's has another shape.
+  virtual at::Tensor output_weight() const = 0;
+  // Floats that forward saves for backward, for each example.
+  virtual int64_t saved_floats() const = 0;
+};
+
+struct HeadInfo {
+  HeadKind kind;
+  // Of the examples that it is trained on.
+  LabelKind labels;
+  bool needs_decoder = false;
+  std::shared_ptr<HeadImpl> (*make)(const HfConfig& config, const HeadOptions& options);
+};
+
+// The list, in the order of preference for a kind of label.
+const std::vector<HeadInfo>& all_heads();
+const HeadInfo& find_head(HeadKind kind);
+// The default for a task.
+HeadKind head_for(LabelKind labels);
+
+// Throws UserError where a head with that pooling would not see all of an example's segments.
+void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segments);
 
 }  // namespace lait

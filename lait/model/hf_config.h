@@ -1,5 +1,5 @@
-// config.json of a Hugging Face BERT: the fields that the model needs, checked; the rest is kept
-// and written back.
+// config.json of a Hugging Face directory: the fields that models need, checked by the family that it names; the rest
+// is kept and written back.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,35 +10,45 @@
 
 namespace lait {
 
+class Family;
+
 struct HfConfig {
+  // Of "model_type"; never null in a config that was read.
+  const Family* family = nullptr;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;          // C
   int64_t num_hidden_layers = 0;    // L
   int64_t num_attention_heads = 0;  // H
+  int64_t head_dim = 0;             // D; H * D need not be C
   int64_t intermediate_size = 0;    // I
+  // Rows of the position table, and the longest sequence that it has positions for.
   int64_t max_position_embeddings = 0;
+  int64_t max_tokens = 0;
   int64_t type_vocab_size = 0;
   int64_t pad_token_id = 0;
   double layer_norm_eps = 1e-12;
   double hidden_dropout_prob = 0.1;
   double attention_probs_dropout_prob = 0.1;
-  std::optional<double> classifier_dropout;  // null: hidden_dropout_prob
+  // None: hidden_dropout_prob.
+  std::optional<double> classifier_dropout;
   double initializer_range = 0.02;
   nlohmann::ordered_json raw;  // all of config.json
 
-  double num_parameters() const;  // of the matrices of the encoder
   // id2label's names by index; empty where there are none, or they are the "LABEL_0", … of a model without names.
   std::vector<std::string> label_names() const;
 };
 
-// Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of
-// range; a model that is not BERT's encoder; an activation other than exact GELU; a head dimension
-// without kernels.
+// Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of range; a family
+// that is not in the list; what the family's code computes in another way; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
-// config.json for AutoModelForSequenceClassification with fp32 weights: the original's other keys,
-// id2label of `labels` (one label "LABEL_0" for a regression).
+// config.json with fp32 weights: the original's other keys, the family's, `architecture`, id2label of `labels` (one
+// label "LABEL_0" where there are none, a regression).
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
-                     const std::vector<std::string>& labels, bool regression);
+                     const std::string& architecture, const std::vector<std::string>& labels);
+
+// Fields that BERT and its kin share, with their limits.
+class ConfigFields;
+void read_common_fields(ConfigFields& fields, HfConfig& config);
 
 }  // namespace lait

@@ -5,6 +5,9 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
+#include <cmath>
+#include <numbers>
+
 #include "lait/ops/ops.h"
 
 namespace lait {
@@ -65,6 +68,21 @@ DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon,
 at::Tensor DenseNormImpl::forward(const at::Tensor& x, const at::Tensor& residual,
                                   const RowNames& rows, const kernels::Dropout& dropout) {
   return norm(ops::dropout_add(dense(x), residual, rows.unit_ids, rows.positions, dropout));
+}
+
+void fill_normal(at::Tensor weight, uint64_t seed, double std) {
+  at::NoGradGuard no_grad;
+  float* w = weight.mutable_data_ptr<float>();
+  const auto uniform = [](uint32_t word) { return (word + 0.5) / 4294967296.0; };
+  for (int64_t i = 0; i < weight.numel(); i += 2) {  // Box-Muller: two words, two normals
+    const auto words =
+        kernels::philox(static_cast<uint32_t>(i), 0, 0, 0xFFFFFFFFu, static_cast<uint32_t>(seed),
+                        static_cast<uint32_t>(seed >> 32));
+    const double radius = std * std::sqrt(-2 * std::log(uniform(words.word[0])));
+    const double angle = 2 * std::numbers::pi * uniform(words.word[1]);
+    w[i] = static_cast<float>(radius * std::cos(angle));
+    if (i + 1 < weight.numel()) w[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
 }
 
 }  // namespace lait

@@ -1,5 +1,5 @@
-// The parts of a Transformer layer over packed rows: float leaves with shadows in the compute dtype, and dropout keyed by
-// what is dropped. Rows are (T, C), T a multiple of 16; nothing here knows about segments.
+// The parts of a Transformer layer over packed rows: float leaves with copies in the compute dtype (shadows), and dropout
+// keyed by what is dropped. Rows are (T, C), T a multiple of 16; nothing here knows about segments.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
@@ -11,17 +11,22 @@
 
 namespace lait {
 
-// Dropout of a whole forward pass; `at` names one place in it.
+// Dropout of a forward pass, outside of layers or in one; `at` names one place there.
 struct Randomness {
-  bool training = false;  // dropout on
+  // Dropout is on.
+  bool training = false;
   uint64_t seed = 0;
   uint32_t step = 0;
-  kernels::Dropout at(double p, int64_t layer, kernels::Site site) const {
-    return {training ? static_cast<float>(p) : 0.f, seed, step, static_cast<uint8_t>(layer), site};
+  uint8_t layer = 0;
+  Randomness of_layer(int64_t index) const {
+    return {training, seed, step, static_cast<uint8_t>(index)};
+  }
+  kernels::Dropout at(double p, kernels::Site site) const {
+    return {training ? static_cast<float>(p) : 0.f, seed, step, layer, site};
   }
 };
 
-// Names of rows for dropout: unit ids and positions, (T) int32 each.
+// The dropout keys of rows: unit ids and positions, (T) int32 each.
 struct RowNames {
   at::Tensor unit_ids;
   at::Tensor positions;
@@ -34,8 +39,8 @@ at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& i
 class Shadowed {
  public:
   virtual ~Shadowed() = default;
-  virtual void
-  refresh_shadows() = 0;  // after every change of the leaves; no allocation after the first
+  // After every change of the leaves; allocates the first time only.
+  virtual void refresh_shadows() = 0;
 };
 
 class LinearImpl : public torch::nn::Module, public Shadowed {
@@ -78,5 +83,8 @@ class DenseNormImpl : public torch::nn::Module {
   LayerNorm norm{nullptr};  // "LayerNorm"
 };
 TORCH_MODULE(DenseNorm);
+
+// N(0, std) weights drawn by the counter-based generator from the seed: the same on every machine.
+void fill_normal(at::Tensor weight, uint64_t seed, double std);
 
 }  // namespace lait

@@ -1,16 +1,20 @@
-// lait.yaml: what a checkpoint says beside weights and tokenizer. The model's and the data's part are a config's keys, so
-// lait/config reads and writes them; the labels stand beside them.
+// lait.yaml: the model's and the data's part are a config's keys, so lait/config reads and writes them; the labels stand
+// beside them.
+#include "lait/model/spec.h"
+
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
+#include "lait/config/enum_names.h"
 #include "lait/config/read.h"
 #include "lait/config/yaml_tree.h"
 #include "lait/data/labels.h"
 #include "lait/data/task.h"
-#include "lait/model/model.h"
+#include "lait/model/family.h"
+#include "lait/model/head.h"
 
 namespace lait {
 namespace {
@@ -20,11 +24,89 @@ constexpr const char* kLabels = "labels";
 
 }  // namespace
 
+void ModelSpec::check(const HfConfig& config, const std::string& where) const {
+  const auto checks = [&] {
+    with_context("model.schedule", [&] { check_schedule(schedule, config.num_hidden_layers); });
+    resolve_segment_format(format, schedule);
+    const std::string problem = config.family->pair_problem(config);
+    if (format == SegmentFormat::kPair && !problem.empty())
+      throw UserError("model.segment_format: " + problem + "; use standalone");
+    if (find_head(head).needs_decoder && !config.family->has_decoder())
+      throw UserError("model.head: " + to_string(head) + " needs a decoder, and " +
+                      config.family->model_type() + " has none");
+    if (max_segment_tokens > config.max_tokens) {
+      throw UserError("data.max_segment_tokens: expected at most the model's " +
+                      std::to_string(config.max_tokens) + " positions, got " +
+                      std::to_string(max_segment_tokens));
+    }
+  };
+  if (where.empty()) return checks();
+  with_context(where, checks);
+}
+
+ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) const {
+  ModelSpec spec = *this;
+  spec.schedule = with_context("--independent-layers", [&] {
+    return split_schedule(independent_layers, config.num_hidden_layers);
+  });
+  if (format == SegmentFormat::kPair) {
+    throw UserError(
+        "--independent-layers needs a checkpoint of segment_format standalone, got pair (the "
+        "segments of a pair are one sequence); train with model.segment_format: standalone");
+  }
+  return spec;
+}
+
+TokenizeOptions ModelSpec::tokenize_options(const HfConfig& config,
+                                            const Tokenizer& tokenizer) const {
+  return {.layout = config.family->layout(config, tokenizer.special_tokens()),
+          .format = format,
+          .max_tokens = max_segment_tokens,
+          .on_overflow = on_overflow,
+          .prompts = find_task(task).prompts()};
+}
+
+SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule) {
+  const bool stock = !has_scope(schedule, Scope::kSegment) && !has_scope(schedule, Scope::kGroup);
+  if (format == SegmentFormat::kPair && !stock) {
+    throw UserError(
+        "model.segment_format: pair is the stock layout, for independent_layers: 0 only; use auto "
+        "or standalone");
+  }
+  if (format != SegmentFormat::kAuto) return format;
+  return stock ? SegmentFormat::kPair : SegmentFormat::kStandalone;
+}
+
+ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
+  const Task& task = find_task(config.task);
+  ModelConfig& model = config.model;
+  if (!model.head) model.head = head_for(task.label_kind());
+  if (!model.pooling) model.pooling = hf.family->default_pooling();
+  const HeadInfo& head = find_head(*model.head);
+  if (!task.open_labels() && head.labels != task.label_kind()) {
+    throw UserError("model.head: task " + task.name() + " has " +
+                    (task.label_kind() == LabelKind::kNumber ? "scores" : "classes") +
+                    ", so the head must be " + to_string(head_for(task.label_kind())));
+  }
+  ModelSpec spec;
+  spec.schedule = resolve_schedule(model, hf.num_hidden_layers);
+  spec.format = resolve_segment_format(model.segment_format, spec.schedule);
+  spec.pooling = *model.pooling;
+  spec.head = *model.head;
+  spec.max_segment_tokens =
+      config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : hf.max_tokens;
+  spec.on_overflow = config.data.on_overflow;
+  spec.task = task.name();
+  spec.labels = task.labels();
+  spec.check(hf, "");
+  return spec;
+}
+
 std::string write_spec(const ModelSpec& spec) {
   Config config;
   config.task = spec.task;
   config.model.path = ".";
-  config.model.schedule = spec.stages;
+  config.model.schedule = spec.schedule;
   config.model.segment_format = spec.format;
   config.model.head = spec.head;
   config.model.pooling = spec.pooling;
@@ -106,19 +188,21 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   const Config config = parse_config(root, path.string());
   spec.task = config.task;
   with_context(path.string(), [&] { find_task(spec.task); });
-  spec.stages = config.model.schedule;
+  spec.schedule = config.model.schedule;
   spec.format = config.model.segment_format;
-  spec.pooling = config.model.pooling;
-  spec.head = config.model.head.value_or(Head::kClassifier);
+  spec.pooling = config.model.pooling.value_or(Pooling::kClsSegments);
+  spec.head = config.model.head.value_or(HeadKind::kClassifier);
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;
-  if (spec.stages.empty() || spec.format == SegmentFormat::kAuto ||
-      spec.max_segment_tokens < kFewestTokens || spec.head == Head::kText) {
+  if (spec.schedule.empty() || spec.format == SegmentFormat::kAuto ||
+      spec.max_segment_tokens < kFewestTokens) {
     throw UserError(
         path.string() +
         ": expected schedule, segment_format (standalone or pair), head and max_segment_tokens");
   }
-  if (spec.head == Head::kClassifier && spec.labels.size() < 2) {
+  const HeadInfo& head =
+      with_context(path.string(), [&]() -> const HeadInfo& { return find_head(spec.head); });
+  if (head.labels == LabelKind::kClass && spec.labels.size() < 2) {
     throw UserError(path.string() + ": expected at least two labels, got " +
                     std::to_string(spec.labels.size()));
   }
@@ -134,13 +218,11 @@ void check_example(const Example& example, const ModelSpec& spec) {
                     std::to_string(example.segments.size()));
   }
   if (example.segments.empty()) throw UserError("expected at least one segment, got none");
-  if (example.groups.empty() && std::ranges::any_of(spec.stages, [](const Stage& s) {
-        return s.num_layers > 0 && s.scope == Scope::kGroup;
-      })) {
+  if (example.groups.empty() && has_scope(spec.schedule, Scope::kGroup)) {
     throw UserError(
         "expected the field \"groups\", which the model's schedule has a stage for, got none");
   }
-  check_pooling(spec.pooling, spec.stages, example.segments.size() > 1);
+  check_pooling(spec.pooling, spec.schedule, example.segments.size() > 1);
 }
 
 void check_examples(std::span<const Example> examples, const ModelSpec& spec) {

@@ -26,18 +26,39 @@ struct AttentionUnits {
   std::vector<int64_t> work_blocks = {};  // CUDA: its counts of blocks, (kernels::kWorkCounts)
 };
 
-// q (Tq, H, D), k, v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D). Differentiable.
+// What is added to the scores, a policy: nothing, or T5's relative position bias, a table by bucketed distance
+// (kernels/position_bias.h). The kernel computes the buckets; no [Tq, Tk] tensor exists, and the table gets its gradient.
+struct AttentionBias {
+  // (num_buckets, H) float; undefined: none.
+  at::Tensor table = {};
+  int64_t max_distance = 128;
+  // Keys behind and before the query have buckets of their own; false: a causal decoder's.
+  bool bidirectional = true;
+};
+
+// What an attention is, beside its operands.
+struct AttentionSpec {
+  int64_t heads = 0;     // H
+  int64_t head_dim = 0;  // D; H * D need not be the model's width
+  double scale = 1;
+  // A query sees the keys up to its own position.
+  bool causal = false;
+  AttentionBias bias = {};
+};
+
+// q (Tq, H, D), k, v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D). Differentiable, in
+// spec.bias.table too.
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             const AttentionUnits& units, double scale,
+                             const AttentionUnits& units, const AttentionSpec& spec,
                              const kernels::Dropout& dropout);
 
 // The same of q (Tq, H, D) and kv (Tk, 2, H, D), and of qkv (T, 3, H, D), as one product of q, k, v leaves them: the
 // gradient is one tensor, too, and nothing is copied to join it. (Names of FlashAttention's interface.)
 at::Tensor segment_attention_kvpacked(const at::Tensor& q, const at::Tensor& kv,
-                                      const AttentionUnits& units, double scale,
+                                      const AttentionUnits& units, const AttentionSpec& spec,
                                       const kernels::Dropout& dropout);
 at::Tensor segment_attention_qkvpacked(const at::Tensor& qkv, const AttentionUnits& units,
-                                       double scale, const kernels::Dropout& dropout);
+                                       const AttentionSpec& spec, const kernels::Dropout& dropout);
 
 // The work list that segment_attention needs on CUDA: offsets (G + 1) int32 on the CPU -> tiles (to be copied to the device)
 // and block counts, as AttentionUnits has them.

@@ -115,11 +115,16 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
 };
 
 Tensor attention_of(const Tensor& first, const OptionalTensor& second, const OptionalTensor& third,
-                    const AttentionUnits& units, double scale, const kernels::Dropout& dropout) {
+                    const AttentionUnits& units, const AttentionSpec& spec,
+                    const kernels::Dropout& dropout) {
+  TORCH_CHECK(first.size(-2) == spec.heads && first.size(-1) == spec.head_dim, kOp,
+              ": expected rows of ", spec.heads, " heads of ", spec.head_dim, ", got ",
+              first.sizes());
+  const AttentionBias& bias = spec.bias;
   return SegmentAttention::apply(
-      first, second, third, units.q_offsets, units.k_offsets, scale, units.q_positions,
-      /*causal=*/false, /*bias_table=*/OptionalTensor(), /*bias_max_distance=*/int64_t{128},
-      /*bias_bidirectional=*/true, double{dropout.p}, static_cast<int64_t>(dropout.seed),
+      first, second, third, units.q_offsets, units.k_offsets, spec.scale, units.q_positions,
+      spec.causal, bias.table.defined() ? OptionalTensor(bias.table) : std::nullopt,
+      bias.max_distance, bias.bidirectional, double{dropout.p}, static_cast<int64_t>(dropout.seed),
       int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
       at::IntArrayRef(units.work_blocks))[0];
 }
@@ -161,23 +166,23 @@ std::tuple<Tensor, std::vector<int64_t>> attention_work(const Tensor& q_offsets,
 }
 
 Tensor segment_attention(const Tensor& q, const Tensor& k, const Tensor& v,
-                         const AttentionUnits& units, double scale,
+                         const AttentionUnits& units, const AttentionSpec& spec,
                          const kernels::Dropout& dropout) {
-  return attention_of(q, k, v, units, scale, dropout);
+  return attention_of(q, k, v, units, spec, dropout);
 }
 
 Tensor segment_attention_kvpacked(const Tensor& q, const Tensor& kv, const AttentionUnits& units,
-                                  double scale, const kernels::Dropout& dropout) {
+                                  const AttentionSpec& spec, const kernels::Dropout& dropout) {
   TORCH_CHECK(kv.dim() == 4 && kv.size(1) == 2, kOp,
               "_kvpacked: kv must be (rows, 2, heads, head_dim), got ", kv.sizes());
-  return attention_of(q, kv, std::nullopt, units, scale, dropout);
+  return attention_of(q, kv, std::nullopt, units, spec, dropout);
 }
 
-Tensor segment_attention_qkvpacked(const Tensor& qkv, const AttentionUnits& units, double scale,
-                                   const kernels::Dropout& dropout) {
+Tensor segment_attention_qkvpacked(const Tensor& qkv, const AttentionUnits& units,
+                                   const AttentionSpec& spec, const kernels::Dropout& dropout) {
   TORCH_CHECK(qkv.dim() == 4 && qkv.size(1) == 3, kOp,
               "_qkvpacked: qkv must be (rows, 3, heads, head_dim), got ", qkv.sizes());
-  return attention_of(qkv, std::nullopt, std::nullopt, units, scale, dropout);
+  return attention_of(qkv, std::nullopt, std::nullopt, units, spec, dropout);
 }
 
 }  // namespace lait::ops

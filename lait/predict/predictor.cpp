@@ -1,111 +1,79 @@
 #include "lait/predict/predictor.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/softmax.h>
 
 #include <algorithm>
 
 #include "lait/base/error.h"
 #include "lait/data/batches.h"
 #include "lait/model/device.h"
-#include "lait/model/device_batch.h"
 
 namespace lait {
 
 namespace {
 
-// (examples of the batch, K) float on the CPU, rows one behind the other.
-at::Tensor batch_logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch) {
-  const at::Device device = model->classifier->weight.device();
-  const bool regression = model->spec.head == Head::kRegression;
-  const DeviceBatch packed =
-      to_device(pack(dataset, batch, model->pack_plan()), device, regression);
-  return model->forward(packed, Randomness{}).to(at::kCPU, at::kFloat).contiguous();
+// Rows one behind the other.
+Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
+                      const Schedule& schedule) {
+  Outputs out = model->forward(model->to_batch(dataset, batch, schedule), Randomness{});
+  out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
+  return out;
+}
+
+// The outputs of batches of `order`, in the data set's order.
+Outputs reordered(const std::vector<Outputs>& parts, const std::vector<int64_t>& order) {
+  struct Rows {
+    const float* data = nullptr;
+    int64_t count = 1;
+  };
+  std::vector<Rows> of_example(order.size());
+  const int64_t width = parts.empty() ? 0 : parts.front().values.size(1);
+  size_t done = 0;
+  bool ragged = false;
+  int64_t total = 0;
+  for (const Outputs& part : parts) {
+    const float* data = part.values.const_data_ptr<float>();
+    ragged = ragged || !part.offsets.empty();
+    total += part.values.size(0);
+    for (int64_t i = 0; i < part.num_examples(); ++i) {
+      const int64_t begin = part.offsets.empty() ? i : part.offsets[i],
+                    end = part.offsets.empty() ? i + 1 : part.offsets[i + 1];
+      of_example[order[done++]] = {data + begin * width, end - begin};
+    }
+  }
+  Outputs out{at::empty({total, width}, at::kFloat)};
+  if (ragged) out.offsets.push_back(0);
+  float* to = out.values.mutable_data_ptr<float>();
+  for (const Rows& rows : of_example) {
+    to = std::copy_n(rows.data, rows.count * width, to);
+    if (ragged) out.offsets.push_back(out.offsets.back() + rows.count);
+  }
+  return out;
 }
 
 }  // namespace
 
-std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
-                                    const PredictOptions& options) {
+std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Schedule& schedule,
+                                 const PredictOptions& options) {
   at::NoGradGuard no_grad;
-  const int64_t width = model->spec.num_outputs();
-  at::Tensor out = at::empty({dataset.size(), width}, at::kFloat);
-  float* rows = out.mutable_data_ptr<float>();
-  int64_t done = 0;
+  std::vector<Outputs> parts;
+  std::vector<int64_t> order;
   for (const std::vector<int64_t>& batch :
        batches_by_length(dataset, options.batch_size, BatchBy::kExamples)) {
     if (options.should_stop && options.should_stop()) return std::nullopt;
-    const at::Tensor logits = batch_logits(model, dataset, batch);
-    const float* from = logits.const_data_ptr<float>();
-    for (size_t i = 0; i < batch.size(); ++i, from += width)
-      std::copy_n(from, width, rows + batch[i] * width);
-    done += static_cast<int64_t>(batch.size());
-    if (options.on_progress) options.on_progress(done);
+    parts.push_back(batch_outputs(model, dataset, batch, schedule));
+    order.insert(order.end(), batch.begin(), batch.end());
+    if (options.on_progress) options.on_progress(std::ssize(order));
   }
-  return out;
+  return reordered(parts, order);
 }
 
-void warm_up(Model& model, const Dataset& dataset, int64_t batch_size) {
+void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size) {
   at::NoGradGuard no_grad;
   const auto batches = batches_by_length(dataset, batch_size, BatchBy::kExamples);
-  if (!batches.empty()) batch_logits(model, dataset, batches.front());
-}
-
-std::vector<double> predictions(const at::Tensor& logits) {
-  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
-  const int64_t num_rows = rows.size(0), width = rows.size(1);
-  const float* data = rows.const_data_ptr<float>();
-  std::vector<double> out(num_rows);
-  for (int64_t i = 0; i < num_rows; ++i, data += width) {
-    out[i] = width == 1 ? *data : static_cast<double>(std::max_element(data, data + width) - data);
-  }
-  return out;
-}
-
-std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSpec& spec) {
-  const std::vector<double> predicted = predictions(logits);
-  std::vector<Prediction> out(predicted.size());
-  if (spec.head == Head::kRegression) {
-    for (size_t i = 0; i < out.size(); ++i) out[i].score = predicted[i];
-    return out;
-  }
-  const at::Tensor probabilities = at::softmax(logits.to(at::kDouble), 1).contiguous();
-  const double* row = probabilities.const_data_ptr<double>();
-  for (size_t i = 0; i < out.size(); ++i, row += spec.labels.size()) {
-    const auto label = static_cast<size_t>(predicted[i]);
-    out[i] = {spec.labels[label], row[label], {row, row + spec.labels.size()}};
-  }
-  return out;
-}
-
-ModelSpec spec_at(const std::filesystem::path& checkpoint,
-                  std::optional<int64_t> independent_layers) {
-  ModelSpec spec = read_spec(checkpoint);
-  const HfConfig config = read_hf_config(checkpoint);
-  check_fits(checkpoint, spec, config);
-  if (!independent_layers) return spec;
-  const int64_t p = *independent_layers, num_layers = config.num_hidden_layers;
-  if (p < 0 || p > num_layers) {
-    throw UserError(checkpoint.string() + ": expected --independent-layers from 0 to " +
-                    std::to_string(num_layers) + " (the model's layers), got " + std::to_string(p));
-  }
-  if (spec.format == SegmentFormat::kPair) {
-    throw UserError(
-        checkpoint.string() +
-        ": --independent-layers needs a checkpoint of segment_format standalone, got pair "
-        "(the segments of a pair are one sequence); train with model.segment_format: standalone");
-  }
-  if (spec.pooling == Pooling::kCls && p == num_layers) {
-    throw UserError(checkpoint.string() +
-                    ": with pooling cls at P = " + std::to_string(num_layers) +
-                    " (all layers split) the head would see the first segment only; expected "
-                    "--independent-layers below " +
-                    std::to_string(num_layers));
-  }
-  spec.stages = {{p, Scope::kSegment}, {num_layers - p, Scope::kExample}};
-  std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
-  return spec;
+  if (!batches.empty()) batch_outputs(model, dataset, batches.front(), schedule);
 }
 
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
@@ -125,16 +93,20 @@ Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision pre
 Prediction Predictor::predict(std::vector<std::string> segments) {
   const Example example{.segments = std::move(segments)};
   check_example(example, spec());
-  return make_predictions(*logits({&example, 1}), spec()).front();
+  return model_->head->predict(*outputs({&example, 1})).front();
 }
 
 Dataset Predictor::tokenize(std::span<const Example> examples) const {
-  return Dataset(examples, *tokenizer_, spec().tokenize_options());
+  return Dataset(examples, *tokenizer_, spec().tokenize_options(model_->config, *tokenizer_));
 }
 
-std::optional<at::Tensor> Predictor::logits(std::span<const Example> examples,
-                                            const PredictOptions& options) {
-  return run_model(model_, tokenize(examples), options);
+std::optional<Outputs> Predictor::outputs(const Dataset& dataset, const PredictOptions& options) {
+  return run_model(model_, dataset, spec().schedule, options);
+}
+
+std::optional<Outputs> Predictor::outputs(std::span<const Example> examples,
+                                          const PredictOptions& options) {
+  return outputs(tokenize(examples), options);
 }
 
 }  // namespace lait

@@ -15,63 +15,46 @@
 #include <vector>
 
 #include "lait/data/dataset.h"
-#include "lait/model/model.h"
+#include "lait/model/checkpoint.h"
 
 namespace lait {
 
 inline constexpr int64_t kEvaluationBatch = 64;  // examples
 
 struct PredictOptions {
-  int64_t batch_size =
-      kEvaluationBatch;  // examples; changes speed and memory, no result (on the CPU not a bit)
-  std::function<bool()> should_stop = {};         // asked between batches; null: never
-  std::function<void(int64_t)> on_progress = {};  // told the number of examples done; null: nobody
+  // In examples; changes speed and memory, no result (on the CPU not a bit).
+  int64_t batch_size = kEvaluationBatch;
+  // Asked between batches; null: never.
+  std::function<bool()> should_stop = {};
+  // Told the number of examples done; null: nobody.
+  std::function<void(int64_t)> on_progress = {};
 };
 
-// Logits (N, K) float on the CPU, in the data set's order; nullopt where should_stop said so. Without gradients and
-// dropout. Batches of similar lengths, so the result comes in the data set's order at the end.
-std::optional<at::Tensor> run_model(Model& model, const Dataset& dataset,
-                                    const PredictOptions& options = {});
+// What the head puts out under `schedule`, float on the CPU, in the data set's order; nullopt where should_stop said so.
+// Without gradients and dropout. Batches are of similar lengths, so the result is complete at the end only.
+std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Schedule& schedule,
+                                 const PredictOptions& options = {});
 
-// Computes the first batch and throws it away, for what is measured after it: libraries have loaded, memory is there.
-void warm_up(Model& model, const Dataset& dataset, int64_t batch_size);
-
-// What each row of logits (N, K) predicts: the first of the largest classes, or the score itself where K = 1. The one
-// place where evaluation and prediction make a label of numbers.
-std::vector<double> predictions(const at::Tensor& logits);
-
-// What the model says of one example.
-struct Prediction {
-  std::string label{};  // the most probable class; "" of a regression
-  double score = 0;     // its probability; a regression's score
-  std::vector<double>
-      probabilities{};  // by class, in the order of spec().labels; empty of a regression
-};
-// One for each row of logits (N, K).
-std::vector<Prediction> make_predictions(const at::Tensor& logits, const ModelSpec& spec);
-
-// The checkpoint's spec; with `independent_layers`, under the schedule with that many first layers split. Throws UserError
-// where the checkpoint's files do not belong together, and: out of range, a checkpoint of the pair format (its segments
-// are not separate sequences), or pooling that could not see all segments.
-ModelSpec spec_at(const std::filesystem::path& checkpoint,
-                  std::optional<int64_t> independent_layers = {});
+// Computes the first batch and throws it away, for what is measured after it: libraries are loaded, memory is there.
+void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size);
 
 // A checkpoint that predicts: model and tokenizer as lait.yaml says.
 class Predictor {
  public:
-  // The weights under spec_at's spec. Throws UserError for everything that is wrong with the checkpoint.
+  // At the checkpoint's P, or another (spec_at). Throws UserError for everything that is wrong with the checkpoint.
   static Predictor load(const std::filesystem::path& checkpoint,
                         Precision precision = Precision::kAuto,
                         DeviceKind device = DeviceKind::kAuto,
                         std::optional<int64_t> independent_layers = {});
 
-  // One example; many at once are faster through logits(). Throws as check_example does.
+  // One example; many at once are faster through outputs(). Throws as check_example does.
   Prediction predict(std::vector<std::string> segments);
 
   Dataset tokenize(std::span<const Example> examples) const;
-  // (N, K) float, in the examples' order; nullopt where options.should_stop said so.
-  std::optional<at::Tensor> logits(std::span<const Example> examples,
-                                   const PredictOptions& options = {});
+  // Of a data set that tokenize() made, in its order; nullopt where options.should_stop said so.
+  std::optional<Outputs> outputs(const Dataset& dataset, const PredictOptions& options = {});
+  std::optional<Outputs> outputs(std::span<const Example> examples,
+                                 const PredictOptions& options = {});
 
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }

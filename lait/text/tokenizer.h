@@ -12,6 +12,13 @@
 
 namespace lait {
 
+inline constexpr int32_t kNoToken = -1;
+
+// Ids of the special tokens; kNoToken where the tokenizer has none of that kind.
+struct SpecialTokens {
+  int32_t cls = kNoToken, sep = kNoToken, pad = kNoToken, unk = kNoToken, mask = kNoToken;
+};
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -20,6 +27,7 @@ class Tokenizer {
   virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;
   virtual int32_t cls_id() const = 0;
   virtual int32_t sep_id() const = 0;
+  SpecialTokens special_tokens() const { return {.cls = cls_id(), .sep = sep_id()}; }
   virtual int32_t vocab_size() const = 0;
   // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json …) into dir.
   virtual void save(const std::filesystem::path& dir) const = 0;

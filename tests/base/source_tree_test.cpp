@@ -23,20 +23,21 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"kernels/reference", {"kernels"}},
     {"kernels/cpu", {"kernels"}},
     {"kernels/cuda", {"kernels"}},
-    {"lait/base", {}},
-    {"lait/config", {}},
+    {"lait", {}},
+    {"lait/base", {"kernels"}},
+    {"lait/config", {"lait"}},
     {"lait/text", {"lait/text/wordpiece"}},
     {"lait/text/wordpiece", {"lait/text"}},
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "kernels"}},
-    {"lait/data", {"lait/text", "lait/config", "kernels"}},
+    {"lait/data", {"lait", "lait/text", "lait/config", "kernels"}},
     {"lait/checkpoint", {}},
     {"lait/model",
-     {"lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels",
+     {"lait", "lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels",
       "kernels/cpu"}},
-    {"lait/predict", {"lait/model", "lait/data", "lait/ops", "lait/text", "lait/config"}},
+    {"lait/predict", {"lait", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config"}},
     {"eval",
-     {"lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
+     {"lait", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
       "kernels"}},
     {"eval/bench",
      {"eval", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
@@ -51,8 +52,8 @@ const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference",
 
 // What is built without LibTorch, and runs where there is none.
 const std::set<std::string> kWithoutLibTorch = {
-    "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda", "lait/base",
-    "lait/config", "lait/text",         "lait/text/wordpiece", "lait/data"};
+    "lait",      "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda",
+    "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/data"};
 
 // A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing alone.
 constexpr int kMostLines = 300, kMostLinesOfAKernel = 500;

@@ -15,6 +15,14 @@
 namespace lait {
 namespace {
 
+// As BERT's checkpoints.
+const TensorNames kNames{
+    .prefix = "bert.",
+    .encoder_parts = {"embeddings.", "encoder.", "pooler."},
+    .renamed_ends = {{"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}},
+    .ignorable = {"bert.embeddings.position_ids", "bert.pooler.", "cls.", "classifier.",
+                  "qa_outputs."}};
+
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -31,7 +39,7 @@ TEST(CheckpointTensors, OneFile) {
   TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{kQuery, at::ones({2, 2})}, {"classifier.bias", at::zeros({3})}});
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   EXPECT_THAT(tensors.names(), ElementsAre(kQuery, "classifier.bias"));
   EXPECT_TRUE(tensors.has(kQuery));
   EXPECT_FALSE(tensors.has("classifier.weight"));
@@ -48,7 +56,7 @@ TEST(CheckpointTensors, NamesOfABareModelAndOfOldOnes) {
                      {"embeddings.LayerNorm.beta", at::full({1}, 3.)},
                      {"pooler.dense.bias", at::full({1}, 4.)},
                      {"embeddings.position_ids", at::zeros({1}, at::kLong)}});
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   EXPECT_THAT(tensors.names(),
               ElementsAre("bert.embeddings.LayerNorm.bias", "bert.embeddings.LayerNorm.weight",
                           "bert.embeddings.position_ids", kQuery, "bert.pooler.dense.bias"));
@@ -64,7 +72,7 @@ TEST(CheckpointTensors, Shards) {
   dir.write(kIndex, index_of({{"a", "model-00001-of-00002.safetensors"},
                               {"b", "model-00001-of-00002.safetensors"},
                               {"c", "model-00002-of-00002.safetensors"}}));
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   EXPECT_THAT(tensors.names(), ElementsAre("a", "b", "c"));
   EXPECT_TRUE(at::equal(tensors.tensor("c"), at::full({2}, 3.)));
   EXPECT_TRUE(at::equal(tensors.tensor("b"), at::full({1}, 2.)));
@@ -76,19 +84,19 @@ TEST(CheckpointTensors, ShardsThatAreNotWhole) {
       kIndex,
       index_of({{"a", "one.safetensors"}, {"b", "two.safetensors"}, {"c", "three.safetensors"}}));
   write_safetensors(dir / "two.safetensors", {{"z", at::ones({1})}});
-  EXPECT_EQ(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_EQ(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
             (dir / kIndex).string() +
                 ": expected these files beside it, got none: 'one.safetensors', "
                 "'three.safetensors'; fetch them");
   write_safetensors(dir / "one.safetensors", {{"a", at::ones({1})}});
   write_safetensors(dir / "three.safetensors", {{"c", at::ones({1})}});
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               AllOf(HasSubstr("two.safetensors: expected the tensors that "
                               "model.safetensors.index.json says, got none of 'b'"),
                     HasSubstr("fetch")));
   write_safetensors(dir / "two.safetensors", {{"b", at::ones({1})}, {"a", at::ones({1})}});
   EXPECT_THAT(
-      user_error([&] { CheckpointTensors(dir.path()); }),
+      user_error([&] { CheckpointTensors(dir.path(), kNames); }),
       HasSubstr(
           "two.safetensors: tensor 'a': expected it once, got it also as 'a' in one.safetensors"));
 }
@@ -97,7 +105,7 @@ TEST(CheckpointTensors, OneTensorUnderTwoNames) {
   TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{"encoder.x", at::ones({1})}, {"bert.encoder.x", at::ones({1})}});
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("tensor 'encoder.x': expected it once"));
 }
 
@@ -120,30 +128,30 @@ TEST(CheckpointTensors, IndexesThatLie) {
   for (const auto& [index, error] : cases) {
     SCOPED_TRACE(index);
     dir.write(kIndex, index);
-    EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }), HasSubstr(error));
+    EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }), HasSubstr(error));
   }
   dir.write(kIndex, std::string(1'000'000, '['));
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("expected JSON of at most 64 levels, got more"));
 }
 
 TEST(CheckpointTensors, FoldersWithoutWeights) {
   TemporaryFolder dir;
-  EXPECT_EQ(user_error([&] { CheckpointTensors(dir / "none"); }),
+  EXPECT_EQ(user_error([&] { CheckpointTensors(dir / "none", kNames); }),
             (dir / "none").string() +
                 ": expected a Hugging Face model folder, got nothing there; check the path");
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("expected model.safetensors or model.safetensors.index.json, got neither"));
   dir.write("pytorch_model.bin.index.json", "{}");
   EXPECT_THAT(
-      user_error([&] { CheckpointTensors(dir.path()); }),
+      user_error([&] { CheckpointTensors(dir.path(), kNames); }),
       AllOf(HasSubstr("got pytorch_model.bin.index.json"), HasSubstr("safe_serialization=True")));
   dir.write("pytorch_model.bin", "pickle");
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path()); }),
+  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               AllOf(HasSubstr("expected model.safetensors, got pytorch_model.bin"),
                     HasSubstr("python -c \"import torch"), HasSubstr(dir.path().string())));
   write_safetensors(dir / "model.safetensors", {});
-  CheckpointTensors ok(dir.path());  // beside safetensors the pickle does no harm
+  CheckpointTensors ok(dir.path(), kNames);  // beside safetensors the pickle does no harm
 }
 
 TEST(LoadInto, ConvertsAndFillsViews) {
@@ -153,14 +161,14 @@ TEST(LoadInto, ConvertsAndFillsViews) {
                                                 {"v", at::full({2, 3}, 3.5, at::kDouble)}});
   at::Tensor fused = at::zeros({6, 3});
   fused.requires_grad_(true);
-  load_into(CheckpointTensors(dir.path()), {{"q", fused.detach().narrow(0, 0, 2)},
-                                            {"k", fused.detach().narrow(0, 2, 2)},
-                                            {"v", fused.detach().narrow(0, 4, 2)}});
+  load_into(CheckpointTensors(dir.path(), kNames), {{"q", fused.detach().narrow(0, 0, 2)},
+                                                    {"k", fused.detach().narrow(0, 2, 2)},
+                                                    {"v", fused.detach().narrow(0, 4, 2)}});
   EXPECT_TRUE(at::equal(fused.detach().sum(1), at::tensor({4.5f, 4.5f, 7.5f, 7.5f, 10.5f, 10.5f})));
   at::Tensor leaf = at::zeros({2, 3}).requires_grad_(
       true);  // a leaf itself is filled without a trace for autograd
   load_into(
-      CheckpointTensors(dir.path()),
+      CheckpointTensors(dir.path(), kNames),
       {{"q", leaf}, {"k", fused.detach().narrow(0, 0, 2)}, {"v", fused.detach().narrow(0, 0, 2)}});
   EXPECT_TRUE(leaf.is_leaf());
   EXPECT_EQ(leaf.sum().item<float>(), 9);
@@ -175,7 +183,7 @@ TEST(LoadInto, HeadsAreTakenOnlyWhereExpected) {
                                                 {"bert.pooler.dense.bias", at::ones({2})},
                                                 {"classifier.bias", at::full({2}, 7.)}});
   at::Tensor bias = at::zeros({2}), weight = at::zeros({2});
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   load_into(tensors, {});
   load_into(tensors, {{"classifier.bias", bias, /*required=*/false},
                       {"classifier.weight", weight, /*required=*/false}});
@@ -191,7 +199,7 @@ TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
                                                 {"bert.surplus", at::ones({2})},
                                                 {"position_ids", at::ones({2})}});
   at::Tensor good = at::zeros({2}), turned = at::zeros({2, 3}), other = at::zeros({2});
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   const std::string error = user_error([&] {
     load_into(tensors, {{"bert.good", good},
                         {"bert.turned", turned},
@@ -215,7 +223,7 @@ TEST(LoadInto, LongListsEndInACount) {
   write_safetensors(dir / "model.safetensors", {{"zzz", at::ones({1})}});
   std::vector<ExpectedTensor> expected;
   for (int i = 0; i < 199; ++i) expected.push_back({"bert.t" + std::to_string(i), at::zeros({1})});
-  const CheckpointTensors tensors(dir.path());
+  const CheckpointTensors tensors(dir.path(), kNames);
   EXPECT_THAT(user_error([&] { load_into(tensors, expected); }),
               AllOf(HasSubstr("missing (199): bert.t0, "), HasSubstr("bert.t19 and 179 more\n"),
                     Not(HasSubstr("bert.t20")), HasSubstr("unexpected (1): 'zzz'")));

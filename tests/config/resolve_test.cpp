@@ -63,32 +63,5 @@ TEST(ResolveSchedule, Stages) {
   EXPECT_THAT(schedule_error(both), HasSubstr("excludes model.independent_layers"));
 }
 
-TEST(ResolveSegmentFormat, PairIsForTheStockLayoutOnly) {
-  const std::vector<Stage> stock{{6, Scope::kExample}},
-      split{{4, Scope::kSegment}, {2, Scope::kExample}}, dual{{6, Scope::kSegment}};
-  ModelConfig model;
-  EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kPair);
-  EXPECT_EQ(resolve_segment_format(model, split), SegmentFormat::kStandalone);
-  EXPECT_EQ(resolve_segment_format(model, dual), SegmentFormat::kStandalone);
-  model.segment_format = SegmentFormat::kStandalone;
-  EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kStandalone);
-  model.segment_format = SegmentFormat::kPair;
-  EXPECT_EQ(resolve_segment_format(model, stock), SegmentFormat::kPair);
-  EXPECT_THAT(error_of([&] { resolve_segment_format(model, split); }),
-              HasSubstr("model.segment_format: pair is the stock layout"));
-}
-
-TEST(CheckPooling, ClsNeedsALayerOfExampleScope) {
-  const std::vector<Stage> split{{5, Scope::kSegment}, {1, Scope::kExample}},
-      dual{{6, Scope::kSegment}}, groups{{6, Scope::kGroup}};
-  EXPECT_EQ(error_of([&] { check_pooling(Pooling::kCls, split, true); }), "");
-  EXPECT_EQ(error_of([&] { check_pooling(Pooling::kCls, dual, false); }), "");
-  EXPECT_EQ(error_of([&] { check_pooling(Pooling::kClsSegments, dual, true); }), "");
-  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, dual, true); }),
-              HasSubstr("model.pooling: cls without a layer of example scope"));
-  EXPECT_THAT(error_of([&] { check_pooling(Pooling::kCls, groups, true); }),
-              HasSubstr("use cls_segments or segments"));
-}
-
 }  // namespace
 }  // namespace lait

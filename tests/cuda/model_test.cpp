@@ -47,9 +47,9 @@ TEST_P(ModelOnCuda, LogitsAreTheCpus) {
     const Dataset dataset =
         small.dataset(spec, small.random_examples(/*seed=*/5, /*num_examples=*/40));
     Model model = small.model(spec, GetParam());
-    const at::Tensor cpu = *run_model(model, dataset);
+    const at::Tensor cpu = run_model(model, dataset, spec.schedule)->values;
     model->move_to(at::Device(at::kCUDA, 0));
-    const at::Tensor cuda = *run_model(model, dataset);
+    const at::Tensor cuda = run_model(model, dataset, spec.schedule)->values;
     EXPECT_LE((cpu - cuda).abs().max().item<double>(),
               tolerance(GetParam()) * cpu.abs().max().item<double>())
         << c.name;
@@ -75,8 +75,7 @@ TEST_P(ModelOnCuda, TrainingLosesAsOnTheCpu) {
       auto& of_device = losses.emplace_back();
       for (int64_t step = 0; step < 10; ++step) {
         std::vector<DeviceBatch> batches;
-        batches.push_back(
-            to_device(pack(dataset, all, model->pack_plan()), device, /*regression=*/false));
+        batches.push_back(model->to_batch(dataset, all, spec.schedule));
         of_device.push_back(train.run(batches, step).item<double>());
       }
     }

@@ -14,6 +14,11 @@
 namespace lait {
 namespace {
 
+// Of operands (rows, …, heads, head_dim).
+ops::AttentionSpec spec_of(const at::Tensor& q, double scale) {
+  return {.heads = q.size(-2), .head_dim = q.size(-1), .scale = scale};
+}
+
 using at::Tensor;
 
 class OperatorsOnCuda : public testing::Test {
@@ -74,14 +79,16 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
   Tensor out;
   if (c.form == AttentionCase::kQkvPacked) {
     leaves = {make({queries, 3, kHeads, kDim}, 1)};
-    out = ops::segment_attention_qkvpacked(leaves[0], units, 0.17, dropout);
+    out = ops::segment_attention_qkvpacked(leaves[0], units, spec_of(leaves[0], 0.17), dropout);
   } else if (c.form == AttentionCase::kKvPacked) {
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, 2, kHeads, kDim}, 2)};
-    out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, 0.17, dropout);
+    out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, spec_of(leaves[0], 0.17),
+                                          dropout);
   } else {
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2),
               make({keys, kHeads, kDim}, 3)};
-    out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, 0.17, dropout);
+    out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, spec_of(leaves[0], 0.17),
+                                 dropout);
   }
   const Tensor dout = random_tensor(out.sizes(), dtype, 4);
   std::vector<Tensor> results{out.detach()};
@@ -116,7 +123,7 @@ TEST_F(OperatorsOnCuda, AttentionSaysWhatIsMissing) {
   const Tensor x = to_cuda(random_tensor({5, 3, 32}, at::kFloat, 1)), offsets = ints({0, 5});
   auto text = [&](const ops::AttentionUnits& units) -> std::string {
     try {
-      ops::segment_attention(x, x, x, units, 1, {});
+      ops::segment_attention(x, x, x, units, spec_of(x, 1), {});
     } catch (const c10::Error& error) {
       return error.what_without_backtrace();
     }

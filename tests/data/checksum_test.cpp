@@ -13,7 +13,7 @@ std::vector<Example> five_examples() {
   std::vector<Example> examples(5);
   for (size_t i = 0; i < examples.size(); ++i) {
     examples[i].segments = {std::string(i + 1, 'a'), "bc"};
-    examples[i].label = static_cast<double>(i % 2);
+    examples[i].label = ClassLabel{static_cast<int64_t>(i % 2)};
   }
   return examples;
 }
@@ -27,7 +27,7 @@ TEST(Checksum, EveryChangeOfEveryExampleIsSeen) {
   const std::function<void(Example&)> changes[] = {
       [](Example& e) { e.segments[0] += "c"; },      [](Example& e) { e.segments[1] = "cb"; },
       [](Example& e) { e.segments.push_back("a"); }, [](Example& e) { e.segments.pop_back(); },
-      [](Example& e) { e.groups = {0, 1}; },         [](Example& e) { e.label = 7; }};
+      [](Example& e) { e.groups = {0, 1}; },         [](Example& e) { e.label = ClassLabel{7}; }};
   const auto examples = five_examples();
   EXPECT_EQ(checksum(examples), checksum(five_examples()));
   EXPECT_EQ(data_set_checksum(examples), data_set_checksum(five_examples()));
@@ -47,10 +47,12 @@ TEST(Checksum, EveryChangeOfEveryExampleIsSeen) {
 
 TEST(Checksum, OfExamplesIsOfWhatWasWritten) {
   auto examples = five_examples(), numbered = examples;
-  for (Example& example : examples) example.label_text = example.label == 0 ? "no" : "yes";
+  for (Example& example : examples)
+    example.label_text = example.label == Label(ClassLabel{0}) ? "no" : "yes";
   numbered = examples;
   for (Example& example : numbered) {
-    example.label = 1 - example.label;  // another checkpoint numbers the labels otherwise
+    example.label = ClassLabel{1 - std::get<ClassLabel>(example.label)
+                                       .index};  // another checkpoint numbers the labels otherwise
     example.id = "x";
   }
   EXPECT_EQ(checksum(numbered), checksum(examples));

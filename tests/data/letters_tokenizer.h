@@ -1,8 +1,14 @@
 // A tokenizer for tests: each byte is a token.
 #pragma once
+#include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
+
+// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as BERT's.
+inline SegmentLayout letters_layout() {
+  return {.prefix = {1}, .between = {2}, .between_of_first = 1, .suffix = {2}, .second_type = 1};
+}
 
 class LettersTokenizer : public Tokenizer {
  public:

@@ -27,14 +27,18 @@ std::vector<Example> random_examples(std::mt19937& random, int count) {
           std::string(static_cast<size_t>(below(6)), static_cast<char>('a' + below(3))));
       example.groups.push_back(s == 0 ? 0 : example.groups.back() + below(2));
     }
-    example.label = below(2);
+    example.label = ClassLabel{below(2)};
     examples.push_back(example);
   }
   return examples;
 }
 
-PackPlan plan_of(std::vector<Stage> stages, Pooling pooling = Pooling::kClsSegments) {
-  return {.stages = std::move(stages), .pooling = pooling};
+// A head that reads first rows, and means at the join.
+constexpr auto kFirst = Reads::Rows::kFirst;
+
+PackPlan plan_of(Schedule schedule) {
+  return {.schedule = std::move(schedule),
+          .reads = {.rows = kFirst, .means = Reads::Means::kAtJoin}};
 }
 
 // The tokens of an example at a level, as that level's rows say; every row traced back to level 0.
@@ -56,7 +60,7 @@ TEST(Packing, EveryLevelHoldsTheTokensOfItsExamplesInOrder) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto examples = random_examples(random, 7);
-    const Dataset dataset(examples, LettersTokenizer(), {});
+    const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
     const PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}});
     const std::vector<int64_t> indices{3, 0, 6, 6, 2};
     const PackedBatch batch = pack(dataset, indices, plan);
@@ -77,7 +81,7 @@ TEST(Packing, EveryLevelHoldsTheTokensOfItsExamplesInOrder) {
 TEST(Packing, ADistinctSequenceIsPackedOnce) {
   const std::vector<Example> examples{
       {.segments = {"aa", "b"}}, {.segments = {"aa", "c"}}, {.segments = {"b", "aa"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {});
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
   PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kExample}});
   const std::vector<int64_t> all{0, 1, 2};
   EXPECT_EQ(pack(dataset, all, plan).levels[0].num_units, 3);
@@ -87,7 +91,7 @@ TEST(Packing, ADistinctSequenceIsPackedOnce) {
 
 TEST(Packing, RowsAreRoundedUpAndDeadRowsBelongToNoUnit) {
   const std::vector<Example> examples{{.segments = {"a", "bb"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {});
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
   const PackedBatch batch =
       pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kSegment}, {2, Scope::kExample}}));
   for (const Level& level : batch.levels) {
@@ -120,35 +124,35 @@ TEST(Packing, InversesListEveryLiveRowOnce) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto examples = random_examples(random, 9);
-    const Dataset dataset(examples, LettersTokenizer(), {});
+    const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
     const PackPlan plan = plan_of({{2, Scope::kSegment}, {1, Scope::kExample}});
     const std::vector<int64_t> indices{8, 1, 1, 4};
     const PackedBatch batch = pack(dataset, indices, plan);
     expect_inverse(batch, batch.levels[1].from_previous, batch.levels[1].live_rows);
-    expect_inverse(batch, batch.first_rows.gather, 4);
-    expect_inverse(batch, batch.pool.first_unit, 4);
-    expect_inverse(batch, batch.pool.first_segment, 4);
-    expect_inverse(batch, batch.pool.other_segments, batch.pool.other_segments.index.size);
+    expect_inverse(batch, batch.read_rows->gather, 4);
+    expect_inverse(batch, batch.head.first_row, 4);
+    expect_inverse(batch, batch.head.first_segment, 4);
+    expect_inverse(batch, batch.head.other_segments, batch.head.other_segments.index.size);
   }
 }
 
 TEST(Packing, FirstRowsStartBeforeAJoinInTheLastLayerOnly) {
   const std::vector<Example> examples{{.segments = {"a", "bb"}}, {.segments = {"bb", "a"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {});
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
   const std::vector<int64_t> all{0, 1};
   const PackedBatch joins =
       pack(dataset, all, plan_of({{5, Scope::kSegment}, {1, Scope::kExample}}));
-  EXPECT_EQ(values(joins, joins.first_rows.gather.index)[1],
+  EXPECT_EQ(values(joins, joins.read_rows->gather.index)[1],
             3);  // the second distinct segment's first row
   const PackedBatch later =
       pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
-  EXPECT_EQ(values(later, later.first_rows.gather.index)[1], 7);  // the second example's first row
+  EXPECT_EQ(values(later, later.read_rows->gather.index)[1], 7);  // the second example's first row
 }
 
 TEST(Packing, WorkListsAreMadeWhereAskedFor) {
   std::mt19937 random(1);
   const auto examples = random_examples(random, 7);
-  const Dataset dataset(examples, LettersTokenizer(), {});
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
   PackPlan plan = plan_of({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}});
   const std::vector<int64_t> indices{3, 0, 6, 6, 2};
   const PackedBatch without = pack(dataset, indices, plan);
@@ -165,17 +169,16 @@ TEST(Packing, WorkListsAreMadeWhereAskedFor) {
   };
   for (const Level& level : batch.levels)
     expect_work(level.work, values(batch, level.offsets), values(batch, level.offsets));
-  ASSERT_GT(batch.first_rows.num_rows, 0);
-  expect_work(batch.first_rows.work, values(batch, batch.first_rows.q_offsets),
+  ASSERT_TRUE(batch.read_rows);
+  expect_work(batch.read_rows->work, values(batch, batch.read_rows->q_offsets),
               values(batch, batch.levels.back().offsets));
 }
 
 TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
   const std::vector<Example> examples{{.segments = {"a", "bb", "c"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {.format = SegmentFormat::kPair});
-  PackPlan plan{.stages = {{2, Scope::kExample}},
-                .format = SegmentFormat::kPair,
-                .pooling = Pooling::kSegments};
+  const Dataset dataset(examples, LettersTokenizer(),
+                        {.layout = letters_layout(), .format = SegmentFormat::kPair});
+  const PackPlan plan{.schedule = {{2, Scope::kExample}}, .reads = {.means = Reads::Means::kFinal}};
   const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan);
   auto types = values(batch, batch.token_types);
   types.resize(7);
@@ -185,7 +188,7 @@ TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
 
 TEST(Packing, GroupStageNeedsGroups) {
   const std::vector<Example> examples{{.segments = {"a", "b"}}};
-  const Dataset dataset(examples, LettersTokenizer(), {});
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
   try {
     pack(dataset, std::vector<int64_t>{0}, plan_of({{1, Scope::kGroup}, {1, Scope::kExample}}));
     FAIL() << "expected an error";
@@ -200,8 +203,9 @@ TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
   const std::vector<Example> examples{{.segments = {"aaaaaaaaaa", "bb"}},
                                       {.segments = {"aaaaaaaaaa", "bbbbbbbbb"}},
                                       {.segments = {"a", "b"}}};
-  const Dataset dataset(examples, LettersTokenizer(),
-                        {.format = SegmentFormat::kPair, .max_tokens = 10});
+  const Dataset dataset(
+      examples, LettersTokenizer(),
+      {.layout = letters_layout(), .format = SegmentFormat::kPair, .max_tokens = 10});
   EXPECT_EQ(dataset.length(0), 10);
   EXPECT_EQ(dataset.first_segment_length(0), 7);  // 5 of a, all of b
   EXPECT_EQ(dataset.first_segment_length(1),
@@ -212,17 +216,20 @@ TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
 TEST(Dataset, TheFewestTokensAreEnoughForBothFormats) {
   const std::vector<Example> examples{
       {.segments = {"aaa", "bb"}}, {.segments = {"", "bb"}}, {.segments = {"a"}}};
-  const Dataset pairs(examples, LettersTokenizer(),
-                      {.format = SegmentFormat::kPair, .max_tokens = kFewestTokens});
+  const Dataset pairs(
+      examples, LettersTokenizer(),
+      {.layout = letters_layout(), .format = SegmentFormat::kPair, .max_tokens = kFewestTokens});
   for (int32_t s = 0; s < pairs.num_sequences(); ++s) EXPECT_EQ(pairs.length(s), kFewestTokens);
-  const Dataset segments(examples, LettersTokenizer(), {.max_tokens = kFewestTokens});
+  const Dataset segments(examples, LettersTokenizer(),
+                         {.layout = letters_layout(), .max_tokens = kFewestTokens});
   EXPECT_EQ(segments.length(segments.example(0).sequences[1]), kFewestTokens);
 }
 
 TEST(Dataset, OverflowErrorNamesTheExample) {
   const std::vector<Example> examples{{.segments = {"aaaaaaaaaa"}, .id = "x7"}};
   try {
-    Dataset(examples, LettersTokenizer(), {.max_tokens = 8, .on_overflow = OnOverflow::kError});
+    Dataset(examples, LettersTokenizer(),
+            {.layout = letters_layout(), .max_tokens = 8, .on_overflow = OnOverflow::kError});
     FAIL() << "expected an error";
   } catch (const std::exception& error) {
     EXPECT_STREQ(error.what(),

@@ -22,9 +22,9 @@ TEST_F(Tasks, SickTakesQuotesAsText) {
           "7\tA \"man\tis\" here\t4.5\tNEUTRAL\r\n8\ta\tb\t1\tCONTRADICTION"));
   ASSERT_EQ(examples.size(), 2u);
   EXPECT_THAT(examples[0].segments, ElementsAre("A \"man", "is\" here"));
-  EXPECT_EQ(examples[0].label, 1);
+  EXPECT_EQ(examples[0].label, Label(ClassLabel{1}));
   EXPECT_EQ(examples[0].id, "7");
-  EXPECT_EQ(examples[1].label, 2);
+  EXPECT_EQ(examples[1].label, Label(ClassLabel{2}));
 }
 
 TEST_F(Tasks, TheCompleteSickIsReadToo) {
@@ -32,7 +32,7 @@ TEST_F(Tasks, TheCompleteSickIsReadToo) {
                                            "pair_ID\tsentence_A\tsentence_B\tentailment_"
                                            "label\trelatedness_score\n1\ta\tb\tENTAILMENT\t5\n"));
   ASSERT_EQ(examples.size(), 1u);
-  EXPECT_EQ(examples[0].label, 0);
+  EXPECT_EQ(examples[0].label, Label(ClassLabel{0}));
 }
 
 TEST_F(Tasks, BlankLinesBeforeTheFirstOneAreNoHeader) {
@@ -56,7 +56,7 @@ TEST_F(Tasks, NliReadsItsThreeFormatsAndCountsPairsWithoutGoldLabel) {
     const auto examples = read("mnli", write("n", text));
     ASSERT_EQ(examples.size(), 1u) << text;
     EXPECT_THAT(examples[0].segments, ElementsAre("p", "h"));
-    EXPECT_EQ(examples[0].label, 1);
+    EXPECT_EQ(examples[0].label, Label(ClassLabel{1}));
     EXPECT_EQ(counts_.unlabelled, 1);
   }
 }
@@ -70,7 +70,7 @@ TEST_F(Tasks, RteReadsGluesTableAndJsonLines) {
     const auto examples = read("rte", write("r", text));
     ASSERT_EQ(examples.size(), 1u);
     EXPECT_THAT(examples[0].segments, ElementsAre("p \"x", "h"));
-    EXPECT_EQ(examples[0].label, 1);
+    EXPECT_EQ(examples[0].label, Label(ClassLabel{1}));
   }
   expect_error("rte", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 2}\n",
                "expected a label index from 0 to 1, got 2");
@@ -86,11 +86,11 @@ TEST_F(Tasks, BoolQTakesTheAnswerInEveryFormThatIsAbout) {
                  "{\"question\": \"q\", \"passage\": \"p\", \"answer\": 0}\n"));
   ASSERT_EQ(examples.size(), 4u);
   EXPECT_THAT(examples[0].segments, ElementsAre("q", "p"));
-  EXPECT_EQ(examples[0].label, 1);
-  EXPECT_EQ(examples[1].label, 0);
+  EXPECT_EQ(examples[0].label, Label(ClassLabel{1}));
+  EXPECT_EQ(examples[1].label, Label(ClassLabel{0}));
   EXPECT_EQ(examples[1].id, "7");
-  EXPECT_EQ(examples[2].label, 1);
-  EXPECT_EQ(examples[3].label, 0);
+  EXPECT_EQ(examples[2].label, Label(ClassLabel{1}));
+  EXPECT_EQ(examples[3].label, Label(ClassLabel{0}));
   expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"maybe\"}\n",
                ":1: expected true or false in the field \"answer\", got 'maybe'");
   expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\"}\n",
@@ -103,7 +103,7 @@ TEST_F(Tasks, VitaminCReadsClaimAndEvidence) {
                                                "INFO\", \"claim\": \"c\", \"evidence\": \"e\"}\n"));
   ASSERT_EQ(examples.size(), 1u);
   EXPECT_THAT(examples[0].segments, ElementsAre("c", "e"));
-  EXPECT_EQ(examples[0].label, 2);
+  EXPECT_EQ(examples[0].label, Label(ClassLabel{2}));
   EXPECT_EQ(examples[0].id, "a_1");
   expect_error("vitaminc", "{\"label\": \"SUPPORTS\", \"claim\": \"c\"}\n",
                ":1: expected the field \"evidence\", got none");
@@ -117,7 +117,7 @@ TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
       write("g", "index\tgenre\tsentence1\tsentence2\tscore\n3\tcaptions\tA \"man\tB\t2.600\n"));
   ASSERT_EQ(glue.size(), 1u);
   EXPECT_THAT(glue[0].segments, ElementsAre("A \"man", "B"));
-  EXPECT_EQ(glue[0].label, 2.6);
+  EXPECT_EQ(glue[0].label, Label(NumberLabel{2.6}));
   EXPECT_EQ(glue[0].id, "3");
   const auto original =
       read("stsb", write("o",
@@ -125,7 +125,7 @@ TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
                          "000\tA\tB\nnews\theadlines\t2013\t0002\t0\tC\tD\tsource\tsource\n"));
   ASSERT_EQ(original.size(), 2u);
   EXPECT_THAT(original[1].segments, ElementsAre("C", "D"));
-  EXPECT_EQ(original[0].label, 5);
+  EXPECT_EQ(original[0].label, Label(NumberLabel{5}));
   expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t5.1\n",
                ":2: expected a score from 0 to 5, got '5.1'");
   expect_error("stsb", "index\tsentence1\tsentence2\tscore\n0\ta\tb\tnan\n",
@@ -165,7 +165,7 @@ TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
   const auto labels = label_set(train);
   EXPECT_THAT(labels, ElementsAre("maybe", "no"));
   assign_labels(train, labels);
-  EXPECT_EQ(train[0].label, 1);
+  EXPECT_EQ(train[0].label, Label(ClassLabel{1}));
   auto other = read("jsonl", write("o", "{\"segments\": [\"a\"], \"label\": \"yes\"}\n"));
   try {
     assign_labels(other, labels);
@@ -177,7 +177,7 @@ TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
   EXPECT_THROW(assign_scores(other), UserError);
   auto scores = read("jsonl", write("s", "{\"segments\": [\"a\"], \"label\": 2.5}\n"));
   assign_scores(scores);
-  EXPECT_EQ(scores[0].label, 2.5);
+  EXPECT_EQ(scores[0].label, Label(NumberLabel{2.5}));
 }
 
 TEST_F(Tasks, RealFilesHaveTheirCounts) {

@@ -11,11 +11,29 @@
 namespace lait {
 namespace {
 
-constexpr EncoderWidths kWidths{.hidden = 8, .intermediate = 32};  // C, I
+struct Widths {
+  int64_t hidden = 8, intermediate = 32;  // C, I
+};
+constexpr Widths kWidths;
+const Reads kClsSegments{.rows = Reads::Rows::kFirst, .means = Reads::Means::kAtJoin};
+const Reads kReads[] = {{.rows = Reads::Rows::kFirst},
+                        {.rows = Reads::Rows::kAll},
+                        {.means = Reads::Means::kFinal},
+                        kClsSegments};
+
+// BERT's, of these widths.
+LayerCosts costs() {
+  const auto width = static_cast<double>(kWidths.hidden);
+  return {.pair = 2 * width,
+          .query = width * width,
+          .key_value = 2 * width * width,
+          .output = width * width,
+          .feed_forward = 2 * width * static_cast<double>(kWidths.intermediate)};
+}
 
 Dataset make_dataset(const std::vector<Example>& examples, SegmentFormat format) {
   const WordTokenizer tokenizer;
-  return Dataset(examples, tokenizer, {.format = format});
+  return Dataset(examples, tokenizer, {.layout = words_layout(), .format = format});
 }
 
 void expect_flops(const Flops& got, double score_context, double attention, double encoder,
@@ -30,8 +48,9 @@ void expect_flops(const Flops& got, double score_context, double attention, doub
 TEST(Flops, ByHand) {
   const Dataset dataset =
       make_dataset({make_example({text_of("a", 3), text_of("b", 5)})}, SegmentFormat::kStandalone);
-  const PackPlan plan{.stages = {{1, Scope::kSegment}, {2, Scope::kExample}}};
-  const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
+  const PackPlan plan{.schedule = {{1, Scope::kSegment}, {2, Scope::kExample}},
+                      .reads = kClsSegments};
+  const FlopCounts counts = example_flops(dataset, 0, plan, costs());
   // Full: 3 layers of 64 pairs, 8 rows.
   expect_flops(counts.full, 3 * 64 * 32, 3 * (64 * 32 + 32 * 128),
                3 * (64 * 32 + 32 * 128 + 8 * 1024), "full");
@@ -49,8 +68,8 @@ TEST(Flops, StockModelWithoutPruningIsFull) {
   for (const SegmentFormat format : {SegmentFormat::kPair, SegmentFormat::kStandalone}) {
     const Dataset dataset =
         make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, format);
-    const PackPlan plan{.stages = {{2, Scope::kExample}}, .format = format};
-    const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
+    const PackPlan plan{.schedule = {{2, Scope::kExample}}, .reads = kClsSegments};
+    const FlopCounts counts = example_flops(dataset, 0, plan, costs());
     EXPECT_EQ(counts.lait.encoder, counts.full.encoder);
     EXPECT_EQ(counts.lait_cached.encoder, counts.full.encoder);  // nothing that a cache could keep
   }
@@ -59,15 +78,16 @@ TEST(Flops, StockModelWithoutPruningIsFull) {
 TEST(Flops, DualEncoderFromTheCacheIsFree) {
   const Dataset dataset =
       make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
-  const PackPlan plan{.stages = {{2, Scope::kSegment}}, .pooling = Pooling::kSegments};
-  EXPECT_EQ(example_flops(dataset, 0, plan, kWidths).lait_cached.encoder, 0);
+  const PackPlan plan{.schedule = {{2, Scope::kSegment}}, .reads = {.means = Reads::Means::kFinal}};
+  EXPECT_EQ(example_flops(dataset, 0, plan, costs()).lait_cached.encoder, 0);
 }
 
 TEST(Flops, OneJointLayerFromTheCacheIsOneAttentionRow) {
   const Dataset dataset =
       make_dataset({make_example({text_of("a", 4), text_of("b", 7)})}, SegmentFormat::kStandalone);
-  const PackPlan plan{.stages = {{2, Scope::kSegment}, {1, Scope::kExample}}};
-  expect_flops(example_flops(dataset, 0, plan, kWidths).lait_cached, 11 * 32, 11 * 32 + 128,
+  const PackPlan plan{.schedule = {{2, Scope::kSegment}, {1, Scope::kExample}},
+                      .reads = kClsSegments};
+  expect_flops(example_flops(dataset, 0, plan, costs()).lait_cached, 11 * 32, 11 * 32 + 128,
                11 * 32 + 128 + 1024, "one row");
 }
 
@@ -75,8 +95,8 @@ TEST(Flops, MeanOverTheDataSet) {
   const Dataset dataset =
       make_dataset({make_example({text_of("a", 4)}), make_example({text_of("b", 8)})},
                    SegmentFormat::kStandalone);
-  const PackPlan plan{.stages = {{1, Scope::kExample}}};
-  EXPECT_EQ(mean_flops(dataset, plan, kWidths).full.score_context, (16 + 64) / 2 * 32);
+  const PackPlan plan{.schedule = {{1, Scope::kExample}}, .reads = kClsSegments};
+  EXPECT_EQ(mean_flops(dataset, plan, costs()).full.score_context, (16 + 64) / 2 * 32);
 }
 
 // The second count. A token knows its example position, its segment (by content) and its group; two tokens of a layer see
@@ -113,15 +133,16 @@ std::vector<Token> tokens_of(const Dataset& dataset, const PackPlan& plan) {
 }
 
 Flops count_by_loops(const Dataset& dataset, const PackPlan& plan, Execution execution) {
-  const bool pair = plan.format == SegmentFormat::kPair;
+  const bool pair = dataset.sequence_scope() == Scope::kExample;
   std::vector<Scope> scopes;
-  for (const Stage& stage : plan.stages) scopes.insert(scopes.end(), stage.num_layers, stage.scope);
+  for (const Stage& stage : plan.schedule)
+    scopes.insert(scopes.end(), stage.num_layers, stage.scope);
   const std::vector<Token> tokens = tokens_of(dataset, plan);
   const auto num_layers = static_cast<int>(scopes.size());
   const bool some_joint_after_split =
       scopes.front() != Scope::kExample && scopes.back() == Scope::kExample && !pair;
-  const bool first_only = plan.pooling == Pooling::kCls ||
-                          (plan.pooling == Pooling::kClsSegments && some_joint_after_split);
+  const bool first_only =
+      plan.reads == kReads[0] || (plan.reads == kClsSegments && some_joint_after_split);
   Flops total;
   for (int l = 0; l < num_layers; ++l) {
     const int scope = execution == Execution::kFull || pair ? 2 : static_cast<int>(scopes[l]);
@@ -136,7 +157,7 @@ Flops count_by_loops(const Dataset& dataset, const PackPlan& plan, Execution exe
     for (const Token& q : tokens) {
       const bool computed = execution == Execution::kFull || !q.duplicate[scope];
       const bool entering = execution == Execution::kFull || !q.duplicate[scope_before];
-      const bool finished = computed && (!read_first || q.first_of[scope]);
+      const bool finished = computed && (!read_first || q.first_of[2]);
       double projections = 0;
       if (!projections_cached) projections += 2 * entering + (read_first ? finished : entering);
       projections += finished;
@@ -169,19 +190,21 @@ TEST(Flops, EqualASecondCount) {
       example.groups.push_back(group);
     }
     PackPlan plan;
-    plan.pooling = static_cast<Pooling>(draw(0, 3));
+    plan.reads = kReads[draw(0, 3)];
+    SegmentFormat format = SegmentFormat::kStandalone;
     if (draw(0, 4) == 0) {
-      plan.format = SegmentFormat::kPair;
-      plan.stages = {{draw(1, 3), Scope::kExample}};
+      format = SegmentFormat::kPair;
+      plan.schedule = {{draw(1, 3), Scope::kExample}};
     } else {
-      plan.stages = {{draw(0, 2), Scope::kSegment},
-                     {draw(0, 2), Scope::kGroup},
-                     {draw(0, 2), Scope::kExample}};
-      if (plan.stages[0].num_layers + plan.stages[1].num_layers + plan.stages[2].num_layers == 0)
-        plan.stages[2].num_layers = 1;
+      plan.schedule = {{draw(0, 2), Scope::kSegment},
+                       {draw(0, 2), Scope::kGroup},
+                       {draw(0, 2), Scope::kExample}};
+      if (plan.schedule[0].num_layers + plan.schedule[1].num_layers + plan.schedule[2].num_layers ==
+          0)
+        plan.schedule[2].num_layers = 1;
     }
-    const Dataset dataset = make_dataset({example}, plan.format);
-    const FlopCounts counts = example_flops(dataset, 0, plan, kWidths);
+    const Dataset dataset = make_dataset({example}, format);
+    const FlopCounts counts = example_flops(dataset, 0, plan, costs());
     const std::string what = "seed " + std::to_string(seed);
     auto expect_equal = [&](const Flops& got, Execution execution, const char* name) {
       const Flops expected = count_by_loops(dataset, plan, execution);

@@ -35,10 +35,11 @@ TEST_F(PredictProgram, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
   for (const auto& line : lines)
     examples.emplace_back().segments = line["segments"].get<std::vector<std::string>>();
   Predictor predictor = Predictor::load(checkpoint, Precision::kFp32, DeviceKind::kCpu);
-  const auto predicted = predictions(*predictor.logits(examples, {}));
+  const auto predicted = predictor.model()->head->predict(*predictor.outputs(examples));
   for (size_t i = 0; i < out.size(); ++i) {
     const auto json = nlohmann::ordered_json::parse(out[i]);
-    EXPECT_EQ(json.at("label"), kTinyLabels[static_cast<size_t>(predicted[i])]) << "line " << i + 1;
+    EXPECT_EQ(json.at("label"), kTinyLabels[static_cast<size_t>(predicted[i].value)])
+        << "line " << i + 1;
     EXPECT_EQ(json.contains("id"), lines[i].contains("id"));
     if (json.contains("id")) {
       EXPECT_EQ(json["id"], lines[i]["id"]);
@@ -62,7 +63,7 @@ TEST_F(PredictProgram, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
 
 TEST_F(PredictProgram, PredictRegressionGivesScores) {
   const std::string checkpoint =
-      write_checkpoint(folder_ / "c", {.head = Head::kRegression}).string();
+      write_checkpoint(folder_ / "c", {.head = HeadKind::kRegression}).string();
   const Result result =
       run("echo '{\"segments\": [\"am\", \"bn\"], \"id\": \"x\"}' | " + predict(checkpoint, "-"));
   ASSERT_EQ(result.code, 0) << result.err;

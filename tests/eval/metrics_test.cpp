@@ -90,17 +90,32 @@ TEST(Metrics, UnknownNameIsAnError) {
   }
 }
 
+std::shared_ptr<HeadImpl> head_of(HeadKind kind) {
+  HfConfig config;
+  config.family = find_family("bert");
+  config.hidden_size = 32;
+  const HeadOptions options{.labels = kind == HeadKind::kClassifier
+                                          ? std::vector<std::string>{"x", "y", "z"}
+                                          : std::vector<std::string>{}};
+  return find_head(kind).make(config, options);
+}
+
 TEST(Metrics, OutcomesTakeTheFirstLargestClassAndNeedLabels) {
   std::vector<float> logits{0.5f, 2.f, 2.f, 3.f, -1.f, 0.f};
   const at::Tensor tensor = at::from_blob(logits.data(), {2, 3}, at::kFloat);
-  EXPECT_THAT(predictions(tensor), testing::ElementsAre(1, 0));
+  const auto head = head_of(HeadKind::kClassifier);
+  const auto predictions = head->predict({tensor});
+  EXPECT_EQ(predictions[0].value, 1);
+  EXPECT_EQ(predictions[1].label, "x");
   const WordTokenizer tokenizer;
   const std::vector<Example> labelled{make_example({"a"}, 1), make_example({"b"}, 2)};
   const Dataset dataset(labelled, tokenizer, {});
-  EXPECT_DOUBLE_EQ(compute_metrics({"accuracy"}, tensor, dataset, "test").at("accuracy"), 0.5);
+  EXPECT_DOUBLE_EQ(
+      compute_metrics({"accuracy"}, make_outcomes(*head, {tensor}, dataset, "test")).at("accuracy"),
+      0.5);
   const std::vector<Example> unlabelled{make_example({"a"}, 1), make_example({"b"})};
   try {
-    make_outcomes(tensor, Dataset(unlabelled, tokenizer, {}), "test");
+    make_outcomes(*head, {tensor}, Dataset(unlabelled, tokenizer, {}), "test");
     FAIL() << "expected an error";
   } catch (const UserError& error) {
     EXPECT_THAT(
@@ -116,13 +131,14 @@ TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
   const std::vector<Example> examples{make_example({"a"}, 0), make_example({"b"}, 0),
                                       make_example({"c"}, 0)};
   const Dataset dataset(examples, tokenizer, {});
-  for (const int64_t width : {int64_t{2}, int64_t{1}}) {  // classes, a regression's score
+  for (const HeadKind kind : {HeadKind::kClassifier, HeadKind::kRegression}) {
+    const int64_t width = kind == HeadKind::kClassifier ? 3 : 1;
     std::vector<float> logits(static_cast<size_t>(3 * width), 0.5f);
     logits.front() = kNan;
     logits.back() = -kInfinity;
     try {
-      compute_metrics({"mse"}, at::from_blob(logits.data(), {3, width}, at::kFloat), dataset,
-                      "trial");
+      make_outcomes(*head_of(kind), {at::from_blob(logits.data(), {3, width}, at::kFloat)}, dataset,
+                    "trial");
       FAIL() << "expected an error";
     } catch (const UserError& error) {
       EXPECT_THAT(error.what(), StartsWith("trial: expected finite logits, got NaN or infinity for "

@@ -28,6 +28,8 @@ Evaluation make_row(const std::string& checkpoint, int64_t independent_layers, i
   row.names = {checkpoint, "sick", "test"};
   row.schedule = {{independent_layers, Scope::kSegment}, {6 - independent_layers, Scope::kExample}};
   row.independent_layers = independent_layers;
+  row.segment_format = "standalone";
+  row.pooling = "cls_segments";
   row.precision = "fp32";
   for (int i = 0; i < kExamples; ++i) row.outcomes.push_back({i < right ? 1. : 0., 1.});
   for (const char* metric : {"accuracy", "macro_f1"})
@@ -129,7 +131,7 @@ TEST_F(ReportFiles, MarkdownNamesDefinitionsAndTruncation) {
 TEST(ReportText, FitsATerminalAndIsPlain) {
   std::vector<Evaluation> rows = make_rows();
   rows[2].names.checkpoint = "runs/a_run_with_a_name_that_is_far_too_long_for_one_column/best";
-  rows[2].pooling = Pooling::kSegments;
+  rows[2].pooling = "segments";
   const std::string text = report_text(rows);
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {

@@ -4,9 +4,15 @@
 #include <sstream>
 
 #include "lait/data/example.h"
+#include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
+
+// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as BERT's.
+inline SegmentLayout words_layout() {
+  return {.prefix = {1}, .between = {2}, .between_of_first = 1, .suffix = {2}, .second_type = 1};
+}
 
 class WordTokenizer : public Tokenizer {
  public:
@@ -34,7 +40,7 @@ inline std::string text_of(const std::string& name, int tokens) {
 inline Example make_example(std::vector<std::string> segments, double label = -1) {
   Example example;
   example.segments = std::move(segments);
-  example.label = label;
+  if (label >= 0) example.label = ClassLabel{static_cast<int64_t>(label)};
   return example;
 }
 

@@ -8,7 +8,7 @@
 
 #include "lait/base/files.h"
 #include "lait/config/read.h"
-#include "lait/model/model.h"
+#include "lait/model/checkpoint.h"
 #include "tests/model/small_bert.h"
 
 namespace lait {
@@ -20,7 +20,7 @@ struct TinyOptions {
   int64_t independent_layers = 0;
   SegmentFormat format = SegmentFormat::kStandalone;
   Pooling pooling = Pooling::kClsSegments;
-  Head head = Head::kClassifier;
+  HeadKind head = HeadKind::kClassifier;
   std::string task = "jsonl";
   int64_t max_tokens = 256;
   OnOverflow on_overflow = OnOverflow::kTruncate;
@@ -36,16 +36,15 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
                                               const TinyOptions& options = {}) {
   const SmallBert bert;
   ModelSpec spec = bert.spec(options.independent_layers, options.format, options.pooling);
-  std::erase_if(spec.stages, [](const Stage& stage) { return stage.num_layers == 0; });
   spec.head = options.head;
   spec.task = options.task;
-  spec.labels = options.head == Head::kRegression ? std::vector<std::string>{} : kTinyLabels;
+  spec.labels = options.head == HeadKind::kRegression ? std::vector<std::string>{} : kTinyLabels;
   spec.max_segment_tokens = options.max_tokens;
   spec.on_overflow = options.on_overflow;
   const Model model = bert.model(spec, at::kFloat);
   if (options.classifier_bias != 0) {
     const at::NoGradGuard no_grad;
-    model->classifier->bias.fill_(options.classifier_bias);
+    model->head->named_parameters()["output.bias"].fill_(options.classifier_bias);
   }
   save_checkpoint(model, dir);
   std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";

@@ -23,21 +23,13 @@ struct Pass {
   std::vector<std::pair<std::string, at::Tensor>> gradients;
 };
 
-struct Packing {
-  bool share = true, prune = true;
-};
-
 Pass run(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
          const Randomness& randomness, const Packing& packing = {}) {
-  PackPlan plan = model->spec.pack_plan();
-  plan.share_segments = packing.share;
-  plan.prune_rows = packing.prune;
-  const DeviceBatch batch = to_device(pack(dataset, indices, plan), at::kCPU, /*regression=*/false);
+  const DeviceBatch batch = batch_of(model, dataset, indices, packing);
   model->zero_grad();
-  const at::Tensor logits = model->classifier->forward(
-      model->bert->forward(batch, plan, randomness), batch, *model->bert, randomness);
-  compute_loss(logits, batch, model->spec, /*label_smoothing=*/0).backward();
-  Pass out{logits.detach(), {}};
+  const Outputs outputs = model->forward(batch, randomness);
+  model->loss(outputs, batch, TrainingConfig{}).backward();
+  Pass out{outputs.values.detach(), {}};
   for (const auto& named : model->named_parameters()) {
     if (named.value().grad().defined())
       out.gradients.emplace_back(named.key(), named.value().grad().clone());
@@ -56,7 +48,7 @@ constexpr double kBf16GradientTolerance = 0.05;
 
 struct DropoutCase {
   const char* name;
-  std::vector<Stage> stages;
+  Schedule schedule;
   Pooling pooling;
 };
 
@@ -64,7 +56,7 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
  protected:
   void SetUp() override {
     const auto& [c, dtype] = GetParam();
-    const ModelSpec spec = small_.spec(c.stages, SegmentFormat::kStandalone, c.pooling);
+    const ModelSpec spec = small_.spec(c.schedule, SegmentFormat::kStandalone, c.pooling);
     model_ = small_.model(spec, dtype);
     dataset_ = std::make_unique<Dataset>(
         small_.dataset(spec, small_.random_examples(/*seed=*/3, kExamples)));

@@ -10,6 +10,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
+#include "lait/model/family.h"
 #include "tests/model/damaged_files.h"
 #include "tests/oracles/oracle.h"
 
@@ -32,6 +33,8 @@ Json base() {
     "num_hidden_layers": 12, "pad_token_id": 0, "position_embedding_type": "absolute", "torch_dtype": "float16", "num_labels": 5,
     "my_own_key": {"kept": [1, 2]}, "type_vocab_size": 2, "use_cache": true, "vocab_size": 30522})");
 }
+
+constexpr const char* kArchitecture = "BertForSequenceClassification";
 
 HfConfig read(const TemporaryFolder& dir, const std::string& text) {
   dir.write("config.json", text);
@@ -77,18 +80,17 @@ TEST(HfConfig, OptionalFieldsHaveBertsDefaults) {
 struct BadField {
   const char* key;
   const char* value;  // JSON; empty: the key is taken away
-  const char* error;
+  std::string error;
 };
 
 TEST(HfConfig, RefusesWhatTheModelCannotBe) {
   TemporaryFolder dir;
+  const std::string families = "model_type: expected one of {" + family_names() + "}, ";
   const BadField cases[] = {
-      {"model_type", "\"roberta\"",
-       "model_type: expected \"bert\", got 'roberta'; this build fine-tunes BERT; take a BERT "
-       "checkpoint"},
-      {"model_type", "",
-       "model_type: expected \"bert\", got nothing; is this a Hugging Face model folder?"},
-      {"model_type", "[\"bert\"]", "model_type: expected \"bert\", got an array"},
+      {"model_type", "\"xlnet\"",
+       families + "got \"xlnet\"; take a checkpoint of a family that this build has"},
+      {"model_type", "", families + "got nothing; is this a Hugging Face model folder?"},
+      {"model_type", "[\"bert\"]", families + "got [\"bert\"]"},
       {"hidden_act", "\"gelu_new\"",
        "hidden_act: expected \"gelu\", got 'gelu_new'; the kernels have exact (erf) GELU only"},
       {"position_embedding_type", "\"relative_key\"",
@@ -215,8 +217,7 @@ TEST(HfConfig, WritesAClassifierAndKeepsTheRest) {
   TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.hidden_dropout_prob = 0;  // an override of the run
-  write_hf_config(dir.path(), c, {"entailment", "neutral \xFF", "contradiction"},
-                  /*regression=*/false);
+  write_hf_config(dir.path(), c, kArchitecture, {"entailment", "neutral \xFF", "contradiction"});
   const Json json = Json::parse(read_file(dir / "config.json"));
   EXPECT_EQ(json["architectures"], Json::array({"BertForSequenceClassification"}));
   EXPECT_EQ(json["id2label"],
@@ -238,7 +239,7 @@ TEST(HfConfig, AConfigThatNeverWasAFileIsWrittenWhole) {
   TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.raw = nullptr;
-  write_hf_config(dir.path(), c, {}, /*regression=*/true);
+  write_hf_config(dir.path(), c, kArchitecture, {});
   const HfConfig again = read_hf_config(dir.path());
   EXPECT_EQ(again.hidden_size, c.hidden_size);
   EXPECT_EQ(again.initializer_range, c.initializer_range);
@@ -250,8 +251,7 @@ TEST(HfConfig, TransformersBuildsTheModelItSays) {
   if (!std::filesystem::exists(oracle::python()))
     GTEST_SKIP() << "no Python at " << oracle::python().string() << "; `make test` makes it";
   TemporaryFolder classifier, regression;
-  const auto write = [](const TemporaryFolder& dir, const std::vector<std::string>& labels,
-                        bool regression) {
+  const auto write = [](const TemporaryFolder& dir, const std::vector<std::string>& labels) {
     Json json = base();
     json.update(Json{{"hidden_size", 64},
                      {"num_attention_heads", 2},
@@ -260,10 +260,10 @@ TEST(HfConfig, TransformersBuildsTheModelItSays) {
                      {"vocab_size", 100}});
     HfConfig c = read(dir, json.dump());
     c.classifier_dropout = 0.5;
-    write_hf_config(dir.path(), c, labels, regression);
+    write_hf_config(dir.path(), c, kArchitecture, labels);
   };
-  write(classifier, {"a", "b", "c"}, /*regression=*/false);
-  write(regression, {}, /*regression=*/true);
+  write(classifier, {"a", "b", "c"});
+  write(regression, {});
   const auto script = classifier.write(
       "build.py",
       "import sys\n"

@@ -18,7 +18,7 @@ constexpr SmallBertOptions kShape = {
 
 struct LawCase {
   const char* name;
-  std::vector<Stage> stages;
+  Schedule schedule;
   SegmentFormat format;
   Pooling pooling;
 };
@@ -26,9 +26,7 @@ struct LawCase {
 std::vector<LawCase> law_cases() {
   using enum Scope;
   using enum Pooling;
-  const auto split = [](int64_t p) {
-    return std::vector<Stage>{{p, kSegment}, {kShape.layers - p, kExample}};
-  };
+  const auto split = [](int64_t p) { return split_schedule(p, kShape.layers); };
   constexpr SegmentFormat kAlone = SegmentFormat::kStandalone, kTogether = SegmentFormat::kPair;
   return {{"pair_cls", split(0), kTogether, kCls},
           {"pair_cls_segments", split(0), kTogether, kClsSegments},
@@ -46,29 +44,16 @@ std::vector<LawCase> law_cases() {
           {"groups_only", {{2, kSegment}, {2, kGroup}}, kAlone, kSegments}};
 }
 
-struct Packing {
-  bool share = true, prune = true;
-};
-
 // (examples of indices, outputs)
 at::Tensor logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
                   const Packing& packing = {}) {
-  PackPlan plan = model->spec.pack_plan();
-  plan.share_segments = packing.share;
-  plan.prune_rows = packing.prune;
-  const DeviceBatch batch = to_device(pack(dataset, indices, plan), at::kCPU, /*regression=*/false);
-  return model->classifier->forward(model->bert->forward(batch, plan, {}), batch, *model->bert, {});
+  return model->forward(batch_of(model, dataset, indices, packing), {}).values;
 }
 
 // The final states of the rows of one example, in the order of its segments.
 at::Tensor rows_of(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
                    size_t which) {
-  PackPlan plan = model->spec.pack_plan();
-  plan.pooling = Pooling::kMean;  // reads every row
-  const DeviceBatch batch = to_device(pack(dataset, indices, plan), at::kCPU, /*regression=*/false);
-  at::Tensor rows = model->bert->forward(batch, plan, {}).rows;
-  if (batch.packed.levels.back().scope != Scope::kExample)
-    rows = gather(rows, batch, batch.packed.pool.all_rows);
+  const at::Tensor rows = example_rows(model, whole_batch(model, dataset, indices));
   int64_t begin = 0;
   for (size_t i = 0; i < which; ++i) begin += dataset.example_length(indices[i]);
   return rows.narrow(0, begin, dataset.example_length(indices[which]));
@@ -90,7 +75,7 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
 class LawsTest : public testing::TestWithParam<std::tuple<LawCase, at::ScalarType>> {
  protected:
   const LawCase& law() const { return std::get<0>(GetParam()); }
-  ModelSpec spec() const { return small_.spec(law().stages, law().format, law().pooling); }
+  ModelSpec spec() const { return small_.spec(law().schedule, law().format, law().pooling); }
   Model model() const { return small_.model(spec(), std::get<1>(GetParam())); }
 
   at::NoGradGuard no_grad_;
@@ -128,11 +113,10 @@ TEST_P(LawsTest, SharingSegmentsChangesNoBit) {
   EXPECT_SAME_BITS(logits(model, dataset, iota(kExamples), {.share = true}),
                    logits(model, dataset, iota(kExamples), {.share = false}));
   if (law().format == SegmentFormat::kPair) return;
-  PackPlan plan = spec().pack_plan();
-  const int64_t shared = pack(dataset, iota(kExamples), plan).levels[0].num_units;
-  plan.share_segments = false;
-  EXPECT_LT(shared, pack(dataset, iota(kExamples), plan).levels[0].num_units)
-      << "the data must share segments";
+  const auto units = [&](bool share) {
+    return batch_of(model, dataset, iota(kExamples), {.share = share}).packed.levels[0].num_units;
+  };
+  EXPECT_LT(units(true), units(false)) << "the data must share segments";
 }
 
 TEST_P(LawsTest, ReadingFewerRowsChangesNoBit) {
@@ -145,10 +129,11 @@ TEST_P(LawsTest, ReadingFewerRowsChangesNoBit) {
         << "seed " << seed;
   }
   const Dataset dataset = small_.dataset(spec(), small_.random_examples(/*seed=*/7, kExamples));
-  const PackedBatch packed = pack(dataset, iota(kExamples), spec().pack_plan());
-  const bool reads_few = law().pooling == Pooling::kCls ||
-                         (law().pooling == Pooling::kClsSegments && law().stages[0].num_layers > 0);
-  EXPECT_EQ(packed.first_rows.num_rows > 0, reads_few);
+  const DeviceBatch batch = batch_of(model, dataset, iota(kExamples));
+  const bool reads_few =
+      law().pooling == Pooling::kCls ||
+      (law().pooling == Pooling::kClsSegments && independent_layers(law().schedule) > 0);
+  EXPECT_EQ(batch.packed.read_rows.has_value(), reads_few);
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, LawsTest,
@@ -165,9 +150,9 @@ class SegmentLawsTest : public testing::TestWithParam<at::ScalarType> {
   Model first_layers(int64_t p) const {
     SmallBertOptions shape = kShape;
     shape.layers = p;
-    return SmallBert(shape).model(small_.spec(std::vector<Stage>{{p, Scope::kSegment}},
-                                              SegmentFormat::kStandalone, Pooling::kMean),
-                                  GetParam());
+    return SmallBert(shape).model(
+        small_.spec(Schedule{{p, Scope::kSegment}}, SegmentFormat::kStandalone, Pooling::kMean),
+        GetParam());
   }
 
   at::NoGradGuard no_grad_;
@@ -239,10 +224,9 @@ TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
       small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
   Model alone = first_layers(2);
   const Dataset dataset = small_.dataset(model->spec, small_.random_examples(/*seed=*/41, 6));
-  const PackPlan plan = model->spec.pack_plan();
-  const DeviceBatch batch = to_device(pack(dataset, iota(6), plan), at::kCPU, /*regression=*/false);
-  const at::Tensor means = model->bert->forward(batch, plan, {}).segment_means;
-  const at::Tensor first = gather(means, batch, batch.packed.pool.first_segment);
+  const DeviceBatch batch = batch_of(model, dataset, iota(6));
+  const at::Tensor means = model->encoder->forward(batch, {}).segment_means;
+  const at::Tensor first = gather(means, batch, batch.packed.head.first_segment);
   for (size_t e = 0; e < 6; ++e) {
     const at::Tensor rows = rows_of(alone, dataset, iota(6), e)
                                 .narrow(0, 0, dataset.length(dataset.example(e).sequences[0]));

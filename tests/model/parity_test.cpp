@@ -9,8 +9,9 @@
 #include "lait/data/batches.h"
 #include "lait/data/dataset.h"
 #include "lait/data/packing.h"
-#include "lait/model/model.h"
+#include "lait/model/checkpoint.h"
 #include "lait/text/tokenizer.h"
+#include "tests/model/small_bert.h"
 #include "tests/oracles/oracle.h"
 
 namespace lait {
@@ -73,14 +74,18 @@ struct Oracle {
 ModelSpec spec_of(const json& c, Pooling pooling) {
   ModelSpec spec;
   for (const json& stage : c.at("schedule"))
-    spec.stages.push_back({stage[0], kScopes.at(stage[1])});
+    spec.schedule.push_back({stage[0], kScopes.at(stage[1])});
   spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
   spec.pooling = pooling;
-  spec.head = Head::kClassifier;
+  spec.head = HeadKind::kClassifier;
   spec.max_segment_tokens = 512;
   spec.task = "jsonl";
   spec.labels = {"0", "1", "2"};
   return spec;
+}
+
+at::Tensor output(const Model& model, const std::string& name) {
+  return model->head->named_parameters()["output." + name];
 }
 
 // `cls` takes its classifier from the checkpoint; the others' heads fit no checkpoint and are set.
@@ -91,24 +96,19 @@ Model make_model(const ModelSpec& spec, const std::string& pooling, at::ScalarTy
                    &bias = oracle.tensors.at("head." + pooling + ".bias");
   if (pooling != "cls") {
     at::NoGradGuard no_grad;
-    model->classifier->weight.copy_(weight);
-    model->classifier->bias.copy_(bias);
+    output(model, "weight").copy_(weight);
+    output(model, "bias").copy_(bias);
     model->refresh_shadows();
   }
-  EXPECT_TRUE(at::equal(model->classifier->weight, weight) &&
-              at::equal(model->classifier->bias, bias))
+  EXPECT_TRUE(at::equal(output(model, "weight"), weight) && at::equal(output(model, "bias"), bias))
       << pooling;
   return model;
 }
 
 // The final states of each example's rows, one tensor an example.
-std::vector<at::Tensor> rows_of_examples(const at::Tensor& rows, const DeviceBatch& batch,
-                                         const Dataset& dataset,
+std::vector<at::Tensor> rows_of_examples(Model& model, const Dataset& dataset,
                                          const std::vector<int64_t>& indices) {
-  const PackedBatch& packed = batch.packed;
-  at::Tensor all = rows;
-  if (packed.levels.back().scope != Scope::kExample)
-    all = gather(rows, batch, packed.pool.all_rows);
+  const at::Tensor all = example_rows(model, whole_batch(model, dataset, indices));
   std::vector<at::Tensor> out;
   int64_t begin = 0;
   for (int64_t i : indices) {
@@ -135,26 +135,19 @@ TEST_P(ParityTest, LogitsAndLastHiddenStates) {
   for (const std::string pooling : c.at("poolings")) {
     const ModelSpec spec = spec_of(c, kPoolings.at(pooling));
     Model model = make_model(spec, pooling, at::kFloat);
-    const Dataset dataset(oracle.examples(c.at("set")), *tokenizer, spec.tokenize_options());
+    const Dataset dataset(oracle.examples(c.at("set")), *tokenizer,
+                          spec.tokenize_options(model->config, *tokenizer));
     ASSERT_EQ(dataset.size(), lengths.numel());
     const at::Tensor expected = oracle.tensors.at(name + "." + pooling + ".logits");
     double worst_logit = 0, worst_row = 0;
     for (const std::vector<int64_t>& indices : batches_by_length(dataset, 16, BatchBy::kExamples)) {
-      const DeviceBatch batch =
-          to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
-      const at::Tensor logits = model->forward(batch, {});
+      const at::Tensor logits = model->forward(batch_of(model, dataset, indices), {}).values;
       for (size_t b = 0; b < indices.size(); ++b) {
         worst_logit =
             std::max(worst_logit, oracle::max_difference(logits[b], expected[indices[b]]));
       }
       if (hidden_checked) continue;
-      PackPlan all_rows = spec.pack_plan();
-      all_rows.prune_rows = false;
-      all_rows.pooling = Pooling::kMean;  // reads every row
-      const DeviceBatch whole =
-          to_device(pack(dataset, indices, all_rows), at::kCPU, /*regression=*/false);
-      const auto rows =
-          rows_of_examples(model->bert->forward(whole, all_rows, {}).rows, whole, dataset, indices);
+      const auto rows = rows_of_examples(model, dataset, indices);
       for (size_t b = 0; b < indices.size(); ++b) {
         ASSERT_EQ(rows[b].size(0), expected_rows[indices[b]].size(0))
             << "tokens of example " << indices[b];
@@ -202,15 +195,14 @@ TEST(Parity, Bf16StaysNear) {
   const json& c = oracle.find("p3");
   const ModelSpec spec = spec_of(c, Pooling::kClsSegments);
   Model model = make_model(spec, "cls_segments", at::kBFloat16);
-  const Dataset dataset(oracle.examples(c.at("set")), *load_tokenizer(oracle.dir / "head"),
-                        spec.tokenize_options());
+  const auto tokenizer = load_tokenizer(oracle.dir / "head");
+  const Dataset dataset(oracle.examples(c.at("set")), *tokenizer,
+                        spec.tokenize_options(model->config, *tokenizer));
   const at::Tensor expected = oracle.tensors.at("p3.cls_segments.logits");
   const double scale = expected.abs().max().item<double>();
   double worst = 0;
   for (const std::vector<int64_t>& indices : batches_by_length(dataset, 16, BatchBy::kExamples)) {
-    const DeviceBatch batch =
-        to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false);
-    const at::Tensor logits = model->forward(batch, {});
+    const at::Tensor logits = model->forward(batch_of(model, dataset, indices), {}).values;
     for (size_t b = 0; b < indices.size(); ++b)
       worst = std::max(worst, oracle::max_difference(logits[b], expected[indices[b]]));
   }
@@ -249,7 +241,7 @@ TEST(Parity, TransformersReadsOurCheckpoint) {
         << parameter.key();
   }
   EXPECT_EQ(again->spec.labels, spec.labels);
-  EXPECT_EQ(again->spec.stages, spec.stages);
+  EXPECT_EQ(again->spec.schedule, spec.schedule);
   fs::remove_all(dir);
 }
 

@@ -46,13 +46,46 @@ struct SmallBertOptions {
   double dropout = 0;
 };
 
+// How a test packs, other than the product does.
+struct Packing {
+  bool share = true, prune = true;
+};
+
+inline DeviceBatch batch_of(const Model& model, const Dataset& dataset,
+                            const std::vector<int64_t>& indices, const Packing& packing = {}) {
+  PackPlan plan = model->pack_plan(model->spec.schedule);
+  plan.share_segments = packing.share;
+  plan.prune_rows = packing.prune;
+  PackedBatch packed = pack(dataset, indices, plan);
+  const at::Tensor labels = model->head->labels(packed.labels);
+  return to_device(std::move(packed), labels, model->device());
+}
+
+// Every row of the examples, whatever the model's head reads.
+inline DeviceBatch whole_batch(const Model& model, const Dataset& dataset,
+                               const std::vector<int64_t>& indices) {
+  PackPlan plan = model->pack_plan(model->spec.schedule);
+  plan.reads = {.rows = Reads::Rows::kAll};
+  PackedBatch packed = pack(dataset, indices, plan);
+  const at::Tensor labels = model->head->labels(packed.labels);
+  return to_device(std::move(packed), labels, model->device());
+}
+
+// The final states of the examples' rows, in the batch's order. REQUIRES: a whole_batch.
+inline at::Tensor example_rows(Model& model, const DeviceBatch& batch) {
+  const at::Tensor rows = model->encoder->forward(batch, {}).rows;
+  const Gather& order = batch.packed.head.rows;
+  return order.index.size > 0 ? gather(rows, batch, order) : rows;
+}
+
 class SmallBert {
  public:
   explicit SmallBert(const SmallBertOptions& options = {}) : options_(options) {}
 
-  ModelSpec spec(const std::vector<Stage>& stages, SegmentFormat format, Pooling pooling) const {
+  ModelSpec spec(const Schedule& schedule, SegmentFormat format, Pooling pooling) const {
     ModelSpec spec;
-    spec.stages = stages;
+    spec.schedule = schedule;
+    spec.task = "jsonl";
     spec.format = format;
     spec.pooling = pooling;
     spec.max_segment_tokens = options_.positions;
@@ -60,13 +93,12 @@ class SmallBert {
     return spec;
   }
   ModelSpec spec(int64_t independent_layers, SegmentFormat format, Pooling pooling) const {
-    return spec({{independent_layers, Scope::kSegment},
-                 {options_.layers - independent_layers, Scope::kExample}},
-                format, pooling);
+    return spec(split_schedule(independent_layers, options_.layers), format, pooling);
   }
 
-  Model model(const ModelSpec& spec, at::ScalarType dtype) const {
+  HfConfig config() const {
     HfConfig config;
+    config.family = find_family("bert");
     config.vocab_size = options_.vocab;
     config.hidden_size = options_.hidden;
     config.num_hidden_layers = options_.layers;
@@ -75,8 +107,14 @@ class SmallBert {
     config.max_position_embeddings = options_.positions;
     config.type_vocab_size = 2;
     config.layer_norm_eps = 1e-12;
+    config.max_tokens = options_.positions;
+    config.head_dim = options_.hidden / options_.heads;
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = options_.dropout;
-    Model model(config, spec, dtype);
+    return config;
+  }
+
+  Model model(const ModelSpec& spec, at::ScalarType dtype) const {
+    Model model(config(), spec, dtype);
     at::NoGradGuard no_grad;
     for (auto& named : model->named_parameters()) {
       at::Tensor& parameter = named.value();
@@ -94,8 +132,8 @@ class SmallBert {
   }
 
   Dataset dataset(const ModelSpec& spec, const std::vector<Example>& examples) const {
-    return Dataset(examples, IdTokenizer(static_cast<int32_t>(options_.vocab)),
-                   spec.tokenize_options());
+    const IdTokenizer tokenizer(static_cast<int32_t>(options_.vocab));
+    return Dataset(examples, tokenizer, spec.tokenize_options(config(), tokenizer));
   }
 
   // `length` tokens, special ones not counted.
@@ -122,7 +160,7 @@ class SmallBert {
         example.segments.push_back(pool[random() % pool.size()]);
         example.groups.push_back(s >= in_first);
       }
-      example.label = static_cast<double>(random() % 3);
+      example.label = ClassLabel{static_cast<int64_t>(random() % 3)};
       out.push_back(std::move(example));
     }
     return out;

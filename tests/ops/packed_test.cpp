@@ -13,6 +13,11 @@
 namespace lait {
 namespace {
 
+// Of operands (rows, …, heads, head_dim).
+ops::AttentionSpec spec_of(const at::Tensor& q, double scale) {
+  return {.heads = q.size(-2), .head_dim = q.size(-1), .scale = scale};
+}
+
 using at::Tensor;
 
 constexpr int64_t kHeads = 3, kHeadDim = 32;
@@ -55,9 +60,9 @@ TEST_P(PackedAttention, QkvHasTheBitsOfThreeTensors) {
   const Tensor qkv = leaf({62, 3, kHeads, kHeadDim}, GetParam());
   std::vector<Tensor> parts, whole, apart;
   for (const Tensor& part : qkv.detach().unbind(1)) parts.push_back(part.clone().requires_grad_());
-  const Tensor out = ops::segment_attention_qkvpacked(qkv, units, kScale, kDropout);
-  const Tensor expected =
-      ops::segment_attention(parts[0], parts[1], parts[2], units, kScale, kDropout);
+  const Tensor out = ops::segment_attention_qkvpacked(qkv, units, spec_of(qkv, kScale), kDropout);
+  const Tensor expected = ops::segment_attention(parts[0], parts[1], parts[2], units,
+                                                 spec_of(parts[0], kScale), kDropout);
   EXPECT_TRUE(out.equal(expected));
   const auto operators = backward_operators(out, {qkv}, whole);
   backward_operators(expected, parts, apart);
@@ -77,9 +82,9 @@ TEST_P(PackedAttention, KvHasTheBitsOfThreeTensors) {
                kv = leaf({97, 2, kHeads, kHeadDim}, GetParam());
   std::vector<Tensor> parts = {q.detach().requires_grad_()}, whole, apart;
   for (const Tensor& part : kv.detach().unbind(1)) parts.push_back(part.clone().requires_grad_());
-  const Tensor out = ops::segment_attention_kvpacked(q, kv, units, kScale, kDropout);
-  const Tensor expected =
-      ops::segment_attention(parts[0], parts[1], parts[2], units, kScale, kDropout);
+  const Tensor out = ops::segment_attention_kvpacked(q, kv, units, spec_of(q, kScale), kDropout);
+  const Tensor expected = ops::segment_attention(parts[0], parts[1], parts[2], units,
+                                                 spec_of(parts[0], kScale), kDropout);
   EXPECT_TRUE(out.equal(expected));
   const auto operators = backward_operators(out, {q, kv}, whole);
   backward_operators(expected, parts, apart);
@@ -100,11 +105,11 @@ TEST(PackedAttentionErrors, NameTheShape) {
     }
     return "";
   };
-  EXPECT_EQ(error([&] { ops::segment_attention_kvpacked(q, two, units, 1, {}); }), "");
-  EXPECT_EQ(error([&] { ops::segment_attention_kvpacked(q, q, units, 1, {}); }),
+  EXPECT_EQ(error([&] { ops::segment_attention_kvpacked(q, two, units, spec_of(q, 1), {}); }), "");
+  EXPECT_EQ(error([&] { ops::segment_attention_kvpacked(q, q, units, spec_of(q, 1), {}); }),
             "segment_attention_kvpacked: kv must be (rows, 2, heads, head_dim), got [4, 3, 32]");
   EXPECT_EQ(
-      error([&] { ops::segment_attention_qkvpacked(two, units, 1, {}); }),
+      error([&] { ops::segment_attention_qkvpacked(two, units, spec_of(two, 1), {}); }),
       "segment_attention_qkvpacked: qkv must be (rows, 3, heads, head_dim), got [4, 2, 3, 32]");
 }
 

@@ -38,7 +38,7 @@ TEST(OperatorThreads, ShareTheWork) {
               ops::segment_attention(
                   x, x, x,
                   {.q_offsets = offsets, .k_offsets = offsets, .q_positions = {}, .unit_ids = {}},
-                  1, {});
+                  {.heads = kHeads, .head_dim = kHeadDim, .scale = 1}, {});
             }),
             0.5);
   EXPECT_GT(others_share([&] { ops::unit_mean(rows, offsets); }), 0.5);

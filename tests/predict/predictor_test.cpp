@@ -1,7 +1,6 @@
 // The one code path of evaluation and prediction: order, batches, checkpoints, other P, and what it executes.
 #include "lait/predict/predictor.h"
 
-#include <ATen/record_function.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +11,7 @@
 #include "lait/base/error.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/eval/tiny_checkpoint.h"
+#include "tests/predict/executed.h"
 
 namespace lait {
 namespace {
@@ -34,19 +34,17 @@ TEST(RunModel, RowsAreTheDataSetsWhateverTheBatch) {
     const ModelSpec spec = bert.spec(p, SegmentFormat::kStandalone, Pooling::kClsSegments);
     Model model = bert.model(spec, at::kFloat);
     const Dataset dataset = bert.dataset(spec, bert.random_examples(kSeed, 20));
-    const at::Tensor all = *run_model(model, dataset);
+    const at::Tensor all = run_model(model, dataset, spec.schedule)->values;
     ASSERT_EQ(all.sizes(), (std::vector<int64_t>{20, 3}));
     for (const int64_t batch_size : {1, 7}) {
       EXPECT_TRUE(at::equal(
-          all, *run_model(model, dataset,
-                          {.batch_size = batch_size, .should_stop = {}, .on_progress = {}})))
+          all, run_model(model, dataset, spec.schedule, {.batch_size = batch_size})->values))
           << "P " << p << ", batch " << batch_size << ", seed " << kSeed;
     }
     const std::vector<int64_t> one{17};
     at::NoGradGuard no_grad;
-    const DeviceBatch alone =
-        to_device(pack(dataset, one, spec.pack_plan()), at::kCPU, /*regression=*/false);
-    EXPECT_TRUE(at::equal(all[17], model->forward(alone, {})[0]))
+    const DeviceBatch alone = model->to_batch(dataset, one, spec.schedule);
+    EXPECT_TRUE(at::equal(all[17], model->forward(alone, {}).values[0]))
         << "P " << p << ", seed " << kSeed;
   }
 }
@@ -58,7 +56,7 @@ TEST(RunModel, StopsBetweenBatchesAndTellsProgress) {
   const Dataset dataset = bert.dataset(spec, bert.random_examples(1, 10));
   std::vector<int64_t> done;
   int asked = 0;
-  EXPECT_FALSE(run_model(model, dataset,
+  EXPECT_FALSE(run_model(model, dataset, spec.schedule,
                          {.batch_size = 4,
                           .should_stop = [&] { return ++asked > 2; },
                           .on_progress = [&](int64_t n) { done.push_back(n); }}));
@@ -75,7 +73,8 @@ TEST(Predictor, LoadGivesTheSavedModelsLogits) {
   examples[1].segments = {"am", "zzz unknown"};
   examples[2].segments = {"", "am am"};
   EXPECT_TRUE(
-      at::equal(*run_model(model, predictor.tokenize(examples)), *predictor.logits(examples, {})));
+      at::equal(run_model(model, predictor.tokenize(examples), predictor.spec().schedule)->values,
+                predictor.outputs(examples)->values));
 }
 
 TEST(Predictor, AnotherPIsTheCheckpointOfThatSchedule) {
@@ -88,7 +87,8 @@ TEST(Predictor, AnotherPIsTheCheckpointOfThatSchedule) {
     Predictor other = Predictor::load(at_two, Precision::kFp32, DeviceKind::kCpu, p);
     EXPECT_EQ(other.spec().independent_layers(), p);
     Predictor own = Predictor::load(dir, Precision::kFp32, DeviceKind::kCpu);
-    EXPECT_TRUE(at::equal(*other.logits(examples, {}), *own.logits(examples, {}))) << "P " << p;
+    EXPECT_TRUE(at::equal(other.outputs(examples)->values, own.outputs(examples)->values))
+        << "P " << p;
   }
 }
 
@@ -100,49 +100,19 @@ TEST(Predictor, AnotherPThatCannotBeIsRefused) {
   auto error_at = [](const std::filesystem::path& dir, int64_t p) {
     return error_of([&] { spec_at(dir, p); });
   };
-  EXPECT_THAT(error_at(standalone, 5),
-              HasSubstr("expected --independent-layers from 0 to 4 (the model's layers), got 5"));
-  EXPECT_THAT(error_at(standalone, 4), HasSubstr("with pooling cls at P = 4"));
+  EXPECT_THAT(
+      error_at(standalone, 5),
+      HasSubstr("--independent-layers: expected 0 to 4, the model's number of layers, got 5"));
+  EXPECT_THAT(error_at(standalone, 4),
+              HasSubstr("cls without a layer of example scope would read the first segment"));
   EXPECT_THAT(error_at(pair, 2),
               HasSubstr("needs a checkpoint of segment_format standalone, got pair"));
 }
 
-// A count of what really runs: the row-wise products and attention calls that LibTorch sees, of sixteen examples of
-// sixteen tokens a segment, so that no dead rows are among them.
-struct Executed {
-  double linear = 0, attention = 0;
-  int depth = 0;  // an operator calls itself again behind autograd
-};
-Executed executed;
-
-bool is_counted(const at::RecordFunction& call) {
-  const std::string name = call.name();
-  return name == "aten::linear" || name == "lait::segment_attention";
-}
-
-std::unique_ptr<at::ObserverContext> count_begin(const at::RecordFunction& call) {
-  if (!is_counted(call) || executed.depth++ > 0) return nullptr;
-  const auto inputs = call.inputs();
-  if (std::string(call.name()) == "aten::linear") {
-    const at::Tensor x = inputs[0].toTensor(), weight = inputs[1].toTensor();
-    executed.linear += 2.0 * static_cast<double>(x.size(0)) * static_cast<double>(weight.numel());
-  } else {
-    const at::Tensor q = inputs[0].toTensor(), q_offsets = inputs[3].toTensor(),
-                     k_offsets = inputs[4].toTensor();
-    const auto pairs = (at::diff(q_offsets) * at::diff(k_offsets)).sum().item<int64_t>();
-    executed.attention += 4.0 * static_cast<double>(q.size(1) * q.size(2) * pairs);
-  }
-  return nullptr;
-}
-
-void count_end(const at::RecordFunction& call, at::ObserverContext*) {
-  executed.depth -= is_counted(call);
-}
-
+// Of sixteen examples of sixteen tokens a segment, so that no dead rows are among them.
 TEST(Flops, EqualWhatTheOperatorsExecute) {
   constexpr uint32_t kSeed = 9;
-  const SmallBertOptions sizes;
-  const SmallBert bert(sizes);
+  const SmallBert bert;
   std::mt19937 random(kSeed);
   std::vector<Example> examples(16);
   for (Example& example : examples)
@@ -151,14 +121,11 @@ TEST(Flops, EqualWhatTheOperatorsExecute) {
     const ModelSpec spec = bert.spec(p, SegmentFormat::kStandalone, Pooling::kClsSegments);
     Model model = bert.model(spec, at::kFloat);
     const Dataset dataset = bert.dataset(spec, examples);
-    executed = {};
-    const auto handle = at::addThreadLocalCallback(
-        at::RecordFunctionCallback(count_begin, count_end).needsInputs(true));
-    run_model(model, dataset);
-    at::removeCallback(handle);
-    const Flops flops =
-        mean_flops(dataset, spec.pack_plan(), {sizes.hidden, sizes.intermediate}).lait;
-    const double head = 2.0 * 16 * static_cast<double>(model->classifier->weight.numel());
+    const Executed executed = count_executed([&] { run_model(model, dataset, spec.schedule); });
+    const Flops flops = mean_flops(dataset, model->pack_plan(spec.schedule),
+                                   model->config.family->costs(model->config).layer)
+                            .lait;
+    const double head = 2.0 * 16 * static_cast<double>(model->head->output_weight().numel());
     EXPECT_EQ(executed.attention, 16 * flops.score_context) << "P " << p << ", seed " << kSeed;
     EXPECT_EQ(executed.linear - head, 16 * (flops.encoder - flops.score_context))
         << "P " << p << ", seed " << kSeed;
@@ -171,12 +138,12 @@ TEST(Evaluation, NamesTheCheckpointWhoseLogitsAreNotFinite) {
   Model model = bert.model(spec, at::kFloat);
   {
     const at::NoGradGuard no_grad;
-    model->classifier->bias.fill_(std::numeric_limits<double>::quiet_NaN());
+    model->head->named_parameters()["output.bias"].fill_(std::numeric_limits<double>::quiet_NaN());
     model->refresh_shadows();
   }
   const Dataset dataset = bert.dataset(spec, bert.random_examples(2, 3));
   EXPECT_THAT(error_of([&] {
-                evaluate(model, dataset, {"accuracy"}, {"runs/a", "jsonl", "test"}, {});
+                evaluate(model, spec, dataset, {"accuracy"}, {"runs/a", "jsonl", "test"}, {});
               }),
               testing::StartsWith(
                   "runs/a, test: expected finite logits, got NaN or infinity for 3 of 3 examples"));
@@ -188,14 +155,16 @@ TEST(Evaluation, RowHasEverything) {
   Model model = bert.model(spec, at::kFloat);
   const Dataset dataset = bert.dataset(spec, bert.random_examples(2, 30));
   const Evaluation row =
-      *evaluate(model, dataset, {"accuracy", "macro_f1"}, {"dir", "jsonl", "test"}, {});
+      *evaluate(model, spec, dataset, {"accuracy", "macro_f1"}, {"dir", "jsonl", "test"}, {});
   EXPECT_EQ(row.examples, 30);
   EXPECT_EQ(row.independent_layers, 3);
   EXPECT_EQ(row.precision, "fp32");
   ASSERT_EQ(row.metrics.size(), 2u);
-  EXPECT_EQ(
-      row.metrics[0].interval.value,
-      compute_metrics({"accuracy"}, *run_model(model, dataset), dataset, "test").at("accuracy"));
+  EXPECT_EQ(row.metrics[0].interval.value,
+            compute_metrics({"accuracy"},
+                            make_outcomes(*model->head, *run_model(model, dataset, spec.schedule),
+                                          dataset, "test"))
+                .at("accuracy"));
   EXPECT_GT(row.examples_per_s, 0);
   EXPECT_LT(row.flops.lait_cached.encoder, row.flops.lait.encoder);
   EXPECT_LT(row.flops.lait.encoder, row.flops.full.encoder);

@@ -3,8 +3,6 @@
 // together say something on a busy machine.
 #include "train/estimate.h"
 
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,32 +10,12 @@
 
 #include "lait/predict/predictor.h"
 #include "tests/model/small_bert.h"
+#include "tests/train/tensor_bytes.h"
 #include "train/sampler.h"
 #include "train/train_step.h"
 
 namespace lait {
 namespace {
-
-// Bytes of the tensors made by this thread while a TensorBytes lives, backward included: on the CPU the thread that calls it
-// runs it. What the products pack inside MKL and oneDNN is no tensor.
-class TensorBytes {
- public:
-  int64_t live() const { return report_->live; }
-  int64_t peak() const { return report_->peak; }
-
- private:
-  struct Report : c10::MemoryReportingInfoBase {
-    int64_t live = 0, peak = 0;
-    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t,
-                           c10::Device) override {  // negative: freed
-      live += bytes;
-      peak = std::max(peak, live);
-    }
-    bool memoryProfilingEnabled() const override { return true; }
-  };
-  std::shared_ptr<Report> report_ = std::make_shared<Report>();
-  c10::DebugInfoGuard guard_{c10::DebugInfoKind::PROFILER_STATE, report_};
-};
 
 struct Case {
   const char* name;
@@ -52,7 +30,7 @@ std::vector<Example> examples_of(const SmallBert& bert, int64_t count) {
   for (Example& example : out) {
     for (int s = 0; s < 2; ++s)
       example.segments.push_back(bert.random_text(random, 10 + random() % 50));
-    example.label = static_cast<double>(random() % 3);
+    example.label = ClassLabel{static_cast<int64_t>(random() % 3)};
   }
   return out;
 }
@@ -65,7 +43,7 @@ void run_steps(Model model, const Dataset& dataset, const TrainingConfig& config
     for (int64_t i = 0; i < config.accumulation; ++i) {
       const auto& batch =
           batches[static_cast<size_t>(s * config.accumulation + i) % batches.size()];
-      micro_batches.push_back(to_device(pack(dataset, batch, model->pack_plan()), at::kCPU, false));
+      micro_batches.push_back(model->to_batch(dataset, batch, model->spec.schedule));
     }
     step.run(micro_batches, s).item<float>();
   }
@@ -96,11 +74,10 @@ TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   const Model model = bert_.model(spec_, GetParam().dtype);
   const auto examples = epoch_batches(dataset_, config_, 0);
   ASSERT_EQ(examples.size(), 1u);
-  const DeviceBatch batch =
-      to_device(pack(dataset_, examples[0], model->pack_plan()), at::kCPU, false);
+  const DeviceBatch batch = model->to_batch(dataset_, examples[0], spec_.schedule);
   Model trained = model;
   const auto loss = [&] {
-    return compute_loss(trained->forward(batch, {.training = true}), batch, spec_, 0);
+    return trained->loss(trained->forward(batch, {.training = true}), batch, {});
   };
   loss();  // what is made once and kept is made now
   const TensorBytes bytes;
@@ -173,7 +150,7 @@ TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
     const double training = seconds_since(began);
     began = std::chrono::steady_clock::now();
     for (int64_t e = 0; e < estimate.evaluations + 1; ++e)
-      run_model(model, *inputs.validation.dataset);
+      run_model(model, *inputs.validation.dataset, spec.schedule);
     const double evaluation = seconds_since(began);
     seen += std::to_string(estimate.training_seconds) + " for " + std::to_string(training) +
             " s of steps, " + std::to_string(estimate.evaluation_seconds) + " for " +

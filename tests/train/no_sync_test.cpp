@@ -128,7 +128,7 @@ struct StepCase {
   int64_t independent_layers;
   SegmentFormat format;
   Pooling pooling;
-  Head head;
+  HeadKind head;
   at::ScalarType dtype;
 };
 
@@ -139,16 +139,18 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
   SmallBert small({.dropout = 0.1});
   ModelSpec spec = small.spec(c.independent_layers, c.format, c.pooling);
   spec.head = c.head;
-  if (c.head == Head::kRegression) spec.labels.clear();
+  if (c.head == HeadKind::kRegression) spec.labels.clear();
   Model model = small.model(spec, c.dtype);
-  const Dataset dataset =
-      small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/8));
+  std::vector<Example> examples = small.random_examples(/*seed=*/3, /*num_examples=*/8);
+  if (c.head == HeadKind::kRegression) {
+    for (Example& example : examples) example.label = NumberLabel{0.5};
+  }
+  const Dataset dataset = small.dataset(spec, examples);
   TrainStep train(model, training_config(), 4);
   std::vector<DeviceBatch> batches;
   for (const std::vector<int64_t>& indices :
        {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{4, 5, 6, 7}}) {
-    batches.push_back(
-        to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, c.head == Head::kRegression));
+    batches.push_back(model->to_batch(dataset, indices, spec.schedule));
   }
   at::Tensor loss;
   {
@@ -165,18 +167,18 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
 
 INSTANTIATE_TEST_SUITE_P(
     Schedules, NoSyncTest,
-    testing::Values(StepCase{"stock", 0, SegmentFormat::kPair, Pooling::kCls, Head::kClassifier,
+    testing::Values(StepCase{"stock", 0, SegmentFormat::kPair, Pooling::kCls, HeadKind::kClassifier,
                              at::kFloat},
                     StepCase{"split", 2, SegmentFormat::kStandalone, Pooling::kClsSegments,
-                             Head::kClassifier, at::kFloat},
+                             HeadKind::kClassifier, at::kFloat},
                     StepCase{"split_bf16", 2, SegmentFormat::kStandalone, Pooling::kClsSegments,
-                             Head::kClassifier, at::kBFloat16},
+                             HeadKind::kClassifier, at::kBFloat16},
                     StepCase{"last_layer_joins", 3, SegmentFormat::kStandalone,
-                             Pooling::kClsSegments, Head::kClassifier, at::kFloat},
+                             Pooling::kClsSegments, HeadKind::kClassifier, at::kFloat},
                     StepCase{"mean_regression", 1, SegmentFormat::kStandalone, Pooling::kMean,
-                             Head::kRegression, at::kFloat},
+                             HeadKind::kRegression, at::kFloat},
                     StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments,
-                             Head::kRegression, at::kBFloat16}),
+                             HeadKind::kRegression, at::kBFloat16}),
     [](const auto& info) { return std::string(info.param.name); });
 
 // The guard sees each thing that it forbids.
@@ -221,8 +223,7 @@ TEST(StepGuardTest, SeesAnItemInAStep) {
       small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/4));
   const std::vector<int64_t> indices{0, 1, 2, 3};
   std::vector<DeviceBatch> batches;
-  batches.push_back(
-      to_device(pack(dataset, indices, spec.pack_plan()), at::kCPU, /*regression=*/false));
+  batches.push_back(model->to_batch(dataset, indices, spec.schedule));
   TrainStep train(model, training_config(), 4);
   StepGuard guard;
   (void)train.run(batches, 0).item<double>();

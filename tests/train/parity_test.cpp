@@ -8,7 +8,7 @@
 
 #include "lait/data/dataset.h"
 #include "lait/data/packing.h"
-#include "lait/model/model.h"
+#include "lait/model/checkpoint.h"
 #include "lait/text/tokenizer.h"
 #include "tests/oracles/oracle.h"
 #include "train/train_step.h"
@@ -47,7 +47,8 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
                                const TrainingConfig& config, int64_t micro_batches) {
   ModelSpec spec;
   const int64_t p = c.at("independent_layers");
-  spec.stages = {{p, Scope::kSegment}, {kLayers - p, Scope::kExample}};
+  spec.schedule = split_schedule(p, kLayers);
+  spec.task = "jsonl";
   spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
   const std::string pooling = c.at("pooling");
   spec.pooling = pooling == "cls" ? Pooling::kCls : Pooling::kClsSegments;
@@ -59,17 +60,19 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
   const auto head = oracle::read_tensors(dir / "parity.safetensors");
   {
     at::NoGradGuard no_grad;
-    model->classifier->weight.copy_(head.at("head." + pooling + ".weight"));
-    model->classifier->bias.copy_(head.at("head." + pooling + ".bias"));
+    for (const std::string part : {"weight", "bias"})
+      model->head->named_parameters()["output." + part].copy_(
+          head.at("head." + pooling + "." + part));
     model->refresh_shadows();
   }
   std::vector<Example> examples;
   for (const json& e : c.at("examples")) {
     Example& example = examples.emplace_back();
     e.at("segments").get_to(example.segments);
-    example.label = e.at("label");
+    example.label = ClassLabel{e.at("label").get<int64_t>()};
   }
-  const Dataset dataset(examples, *load_tokenizer(oracle::kMiniLm), spec.tokenize_options());
+  const auto tokenizer = load_tokenizer(oracle::kMiniLm);
+  const Dataset dataset(examples, *tokenizer, spec.tokenize_options(model->config, *tokenizer));
   TrainStep train(model, config, *config.steps);
   std::vector<double> losses;
   for (const json& batch : c.at("batches")) {
@@ -78,8 +81,7 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
     const int64_t size = static_cast<int64_t>(indices.size()) / micro_batches;
     for (int64_t m = 0; m < micro_batches; ++m) {
       const std::span part(indices.data() + m * size, size);
-      parts.push_back(
-          to_device(pack(dataset, part, spec.pack_plan()), at::kCPU, /*regression=*/false));
+      parts.push_back(model->to_batch(dataset, part, spec.schedule));
     }
     losses.push_back(train.run(parts, static_cast<int64_t>(losses.size())).item<double>());
   }

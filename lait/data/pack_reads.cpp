@@ -1,0 +1,164 @@
+// What the head reads: the rows that the last step makes, and the gathers from the encoder's states to the examples.
+#include <algorithm>
+#include <numeric>
+#include <ranges>
+
+#include "lait/data/packer.h"
+
+namespace lait {
+namespace {
+
+bool lists(const SegmentList& list, int32_t segment) {
+  return list.empty() || std::ranges::find(list, segment) != list.end();
+}
+
+// Calls body(segment of the example, ordinal among the level's segments) in order.
+template <class Body>
+void for_each_segment(const Units& units, const std::vector<int32_t>& of_example,
+                      const Body& body) {
+  int32_t segment = 0;
+  for (int32_t u : of_example) {
+    for (int32_t s = units.segment_begin[u]; s < units.segment_begin[u + 1]; ++s)
+      body(segment++, s);
+  }
+}
+
+// Rows of the last level that the head reads.
+std::vector<bool> rows_read(const PackState& state) {
+  const Units& last = state.units.back();
+  const Reads& reads = state.batch.reads;
+  const bool final_means =
+      reads.means != Reads::Means::kNone && state.batch.means_step == kFinalStates;
+  std::vector<bool> read(last.rows(), false);
+  const auto mark = [&](int32_t segment) {
+    std::fill(read.begin() + last.segment_rows[segment],
+              read.begin() + last.segment_rows[segment + 1], true);
+  };
+  for (const auto& of_example : last.of_example) {
+    if (of_example.empty()) continue;
+    if (reads.rows == Reads::Rows::kFirst) read[last.row_begin[of_example[0]]] = true;
+    for_each_segment(last, of_example, [&](int32_t segment, int32_t s) {
+      if ((reads.rows == Reads::Rows::kSegments && lists(reads.row_segments, segment)) ||
+          (final_means && lists(reads.mean_segments, segment)))
+        mark(s);
+    });
+  }
+  return read;
+}
+
+// Returns the rows made: of the last level, by their place among the rows read.
+std::vector<int32_t> add_read_rows(PackState& state) {
+  const Units& last = state.units.back();
+  ReadRows& out = state.batch.read_rows.emplace();
+  const std::vector<bool> read = rows_read(state);
+  std::vector<int32_t> made(read.size(), -1), index, q_offsets{0}, ids, positions,
+      segment_offsets{0};
+  for (int32_t u = 0; u < last.size(); ++u) {
+    for (int32_t s = last.segment_begin[u]; s < last.segment_begin[u + 1]; ++s) {
+      for (int32_t r = last.segment_rows[s]; r < last.segment_rows[s + 1]; ++r) {
+        if (!read[r]) continue;
+        made[r] = static_cast<int32_t>(index.size());
+        index.push_back(r);
+        ids.push_back(last.ids[u]);
+        positions.push_back(r - last.row_begin[u]);
+      }
+      segment_offsets.push_back(static_cast<int32_t>(index.size()));
+    }
+    q_offsets.push_back(static_cast<int32_t>(index.size()));
+  }
+  out.live_rows = std::ssize(index);
+  out.num_rows = round_rows(out.live_rows);
+  // Where the last step joins, the gather starts from the rows before the join.
+  const bool joins = state.batch.steps.back().joins;
+  if (joins) {
+    for (int32_t& row : index) row = state.join_index[row];
+  }
+  const Units& from = joins ? state.units[state.units.size() - 2] : last;
+  out.gather = state.put_gather(std::move(index), out.num_rows, round_rows(from.rows()));
+  out.q_offsets = state.put(q_offsets);
+  out.work = state.put_work(q_offsets, last.row_begin);
+  ids.resize(out.num_rows, 0);
+  positions.resize(out.num_rows, 0);
+  out.row_unit_ids = state.put(ids);
+  out.row_positions = state.put(positions);
+  out.segment_offsets = state.put(segment_offsets);
+  return made;
+}
+
+void add_rows(PackState& state, const std::vector<int32_t>& made, int64_t num_made) {
+  const Units& last = state.units.back();
+  const Reads& reads = state.batch.reads;
+  HeadRows& head = state.batch.head;
+  const int64_t examples = round_rows(state.batch.num_examples);
+  if (reads.rows == Reads::Rows::kFirst) {
+    std::vector<int32_t> index;
+    for (const auto& units : last.of_example) index.push_back(made[last.row_begin[units[0]]]);
+    head.first_row = state.put_gather(std::move(index), examples, num_made);
+    return;
+  }
+  std::vector<int32_t> index, offsets{0};
+  for (const auto& of_example : last.of_example) {
+    for_each_segment(last, of_example, [&](int32_t segment, int32_t s) {
+      if (reads.rows == Reads::Rows::kSegments && !lists(reads.row_segments, segment)) return;
+      for (int32_t r = last.segment_rows[s]; r < last.segment_rows[s + 1]; ++r)
+        index.push_back(made[r]);
+    });
+    offsets.push_back(static_cast<int32_t>(index.size()));
+  }
+  offsets.resize(examples + 1, offsets.back());
+  head.row_offsets = state.put(offsets);
+  const bool in_order =
+      std::ranges::equal(index, std::views::iota(int32_t{0}, static_cast<int32_t>(index.size())));
+  if (in_order) return;
+  const int64_t num_rows = std::ssize(index);
+  head.rows = state.put_gather(std::move(index), num_rows, num_made);
+}
+
+void add_means(PackState& state) {
+  const PackedBatch& batch = state.batch;
+  HeadRows& head = state.batch.head;
+  const size_t level = batch.means_step == kFinalStates ? state.units.size() - 1
+                                                        : batch.steps[batch.means_step].level - 1;
+  const Units& units = state.units[level];
+  const int64_t examples = round_rows(batch.num_examples);
+  std::vector<int32_t> first, others, offsets{0};
+  for (const auto& of_example : units.of_example) {
+    for_each_segment(units, of_example, [&](int32_t segment, int32_t s) {
+      if (segment == 0) {
+        first.push_back(s);
+      } else if (lists(batch.reads.mean_segments, segment)) {
+        others.push_back(s);
+      }
+    });
+    offsets.push_back(static_cast<int32_t>(others.size()));
+  }
+  offsets.resize(examples + 1, offsets.back());
+  const int64_t num_others = std::ssize(others);
+  head.first_segment = state.put_gather(std::move(first), examples, units.num_segments());
+  head.other_segments = state.put_gather(std::move(others), num_others, units.num_segments());
+  head.other_offsets = state.put(offsets);
+}
+
+}  // namespace
+
+void pack_reads(PackState& state) {
+  PackedBatch& batch = state.batch;
+  const Units& last = state.units.back();
+  std::vector<int32_t> made(last.rows());
+  std::iota(made.begin(), made.end(), 0);
+  int64_t num_made = round_rows(last.rows());
+  if (state.plan.prune_rows && !batch.steps.empty() &&
+      !makes_all_rows(batch.reads, batch.means_step)) {
+    made = add_read_rows(state);
+    num_made = batch.read_rows->num_rows;
+  }
+  std::vector<int32_t> ids;
+  for (const PackExample& example : state.examples) ids.push_back(example.id);
+  ids.resize(round_rows(batch.num_examples), 0);
+  batch.head.row_unit_ids = state.put(ids);
+  batch.head.row_positions = state.put(std::vector<int32_t>(ids.size(), 0));
+  if (batch.reads.rows != Reads::Rows::kNone) add_rows(state, made, num_made);
+  if (batch.reads.means != Reads::Means::kNone) add_means(state);
+}
+
+}  // namespace lait

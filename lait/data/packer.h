@@ -1,0 +1,38 @@
+// What the parts of packing share: the batch under construction, and writing into its one array.
+#pragma once
+#include <vector>
+
+#include "lait/data/packing.h"
+
+namespace lait {
+
+// What of a level only packing needs. Units are numbered in row order.
+struct Units {
+  std::vector<int32_t> row_begin{0};             // (G + 1)
+  std::vector<int32_t> segment_begin{0};         // (G + 1) ordinals of each unit's segments
+  std::vector<int32_t> segment_rows{0};          // (segments + 1) rows where each segment begins
+  std::vector<int32_t> ids;                      // (G) dropout keys
+  std::vector<std::vector<int32_t>> of_example;  // (B) the units of each example, in order
+
+  int32_t size() const { return static_cast<int32_t>(ids.size()); }
+  int32_t rows() const { return row_begin.back(); }
+  int64_t num_segments() const { return static_cast<int64_t>(segment_rows.size()) - 1; }
+};
+
+struct PackState {
+  std::span<const PackExample> examples;
+  const PackPlan& plan;
+  PackedBatch batch;
+  std::vector<Units> units;         // by level
+  std::vector<int32_t> join_index;  // of the last join: rows of the level before
+
+  Slice put(const std::vector<int32_t>& values);
+  Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets);
+  // `index` holds the live rows; dead ones up to `num_rows` read row 0.
+  Gather put_gather(std::vector<int32_t> index, int64_t num_rows, int64_t num_source_rows);
+};
+
+// Fills batch.read_rows and batch.head from the plan's Reads. REQUIRES: steps and levels are there.
+void pack_reads(PackState& state);
+
+}  // namespace lait

@@ -1,0 +1,161 @@
+#include "lait/model/checkpoint.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/checkpoint/checkpoint_tensors.h"
+#include "lait/checkpoint/safetensors.h"
+
+namespace lait {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kWeights = "model.safetensors";
+
+CheckpointTensors open(const fs::path& dir, const HfConfig& config) {
+  return CheckpointTensors(dir, config.family->tensor_names());
+}
+
+// The matrices alone are nearly all of a model: half as many elements is another model.
+void check_num_weights(const CheckpointTensors& tensors, double parameters) {
+  if (tensors.num_elements() >= parameters / 2) return;
+  std::ostringstream text;
+  text << tensors.dir().string() << ": expected weights of about " << parameters
+       << " parameters, as config.json says, got " << tensors.num_elements()
+       << "; take both from one model";
+  throw UserError(text.str());
+}
+
+// A parameter as Hugging Face's tensors, views of it.
+std::vector<std::pair<std::string, at::Tensor>> hf_tensors(const ModelParameter& parameter) {
+  const at::Tensor tensor = parameter.tensor.detach();
+  if (parameter.hf_names.size() == 1) return {{parameter.hf_names.front(), tensor}};
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  const int64_t rows = tensor.size(0) / std::ssize(parameter.hf_names);
+  for (const std::string& name : parameter.hf_names)
+    out.emplace_back(name, tensor.narrow(0, rows * std::ssize(out), rows));
+  return out;
+}
+
+enum class HeadWeights { kRequired, kTaken, kLeft };
+
+void fill(Model& model, const CheckpointTensors& tensors, HeadWeights head) {
+  std::vector<ExpectedTensor> expected;
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    const bool of_head =
+        parameter.role.part == ParameterRole::Part::kHead && !parameter.pretrained_head;
+    if (of_head && head == HeadWeights::kLeft) continue;
+    for (const auto& [name, tensor] : hf_tensors(parameter))
+      expected.push_back({name, tensor, !of_head || head == HeadWeights::kRequired});
+  }
+  load_into(tensors, expected);
+  model->carried.clear();
+  for (const std::string& name : model->config.family->carried_tensors()) {
+    const bool loaded = std::ranges::find(expected, name, &ExpectedTensor::name) != expected.end();
+    if (!loaded && tensors.has(name))
+      model->carried.emplace_back(name, tensors.tensor(name).to(at::kFloat, false, /*copy=*/true));
+  }
+  model->refresh_shadows();
+}
+
+// Whether the checkpoint has a head of these names and shapes: its modules that are not part of the encoder.
+bool has_head(const CheckpointTensors& tensors, const Model& model, bool same_shape) {
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    if (parameter.role.part != ParameterRole::Part::kHead || parameter.pretrained_head) continue;
+    const std::string& name = parameter.hf_names.front();
+    if (!tensors.has(name)) return false;
+    if (same_shape && tensors.tensor(name).sizes() != parameter.tensor.sizes()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
+  spec.check(config, (dir / "lait.yaml").string() + " does not belong to config.json");
+  const auto outputs = static_cast<double>(std::max<size_t>(1, spec.labels.size()));
+  check_num_weights(open(dir, config), config.family->num_parameters(config) +
+                                           outputs * static_cast<double>(config.hidden_size));
+}
+
+void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
+  const int64_t rows = config.vocab_size, tokens = tokenizer.vocab_size();
+  // Models often have some rows more than tokens (up to a round number); twice as many are another model's, or vocab.txt
+  // was cut short.
+  if (tokens <= rows && tokens > rows / 2) return;
+  throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(rows) +
+                  " tokens (vocab_size of config.json)" +
+                  (tokens > rows ? "" : " and not below half of them") + ", got " +
+                  std::to_string(tokens) + "; the files do not belong together");
+}
+
+Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelConfig& overrides,
+                      at::ScalarType compute_dtype, uint64_t seed) {
+  HfConfig config = read_hf_config(dir);
+  if (overrides.hidden_dropout) config.hidden_dropout_prob = *overrides.hidden_dropout;
+  if (overrides.attention_dropout)
+    config.attention_probs_dropout_prob = *overrides.attention_dropout;
+  if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
+  const CheckpointTensors tensors = open(dir, config);
+  check_num_weights(tensors, config.family->num_parameters(config));
+  Model model(config, spec, compute_dtype);
+  model->head->initialise(seed, config.initializer_range);
+  if (has_head(tensors, model, /*same_shape=*/false)) {
+    const std::vector<std::string> names = config.label_names();
+    const bool fits =
+        has_head(tensors, model, /*same_shape=*/true) && (names.empty() || names == spec.labels);
+    model->head_origin = fits ? HeadOrigin::kCheckpoint : HeadOrigin::kReplaced;
+  }
+  fill(model, tensors,
+       model->head_origin == HeadOrigin::kCheckpoint ? HeadWeights::kTaken : HeadWeights::kLeft);
+  return model;
+}
+
+Model load_checkpoint(const fs::path& dir, at::ScalarType compute_dtype) {
+  return load_checkpoint(dir, read_spec(dir), compute_dtype);
+}
+
+Model load_checkpoint(const fs::path& dir, const ModelSpec& spec, at::ScalarType compute_dtype) {
+  const HfConfig config = read_hf_config(dir);
+  check_fits(dir, spec, config);
+  Model model(config, spec, compute_dtype);
+  fill(model, open(dir, config), HeadWeights::kRequired);
+  return model;
+}
+
+void load_weights(const fs::path& dir, Model& model) {
+  at::NoGradGuard no_grad;
+  fill(model, open(dir, model->config), HeadWeights::kRequired);
+}
+
+void save_checkpoint(const Model& model, const fs::path& dir) {
+  fs::create_directories(dir);
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    for (auto& named : hf_tensors(parameter)) tensors.push_back(std::move(named));
+  }
+  tensors.insert(tensors.end(), model->carried.begin(), model->carried.end());
+  write_safetensors(dir / kWeights, tensors);
+  const ModelSpec& spec = model->spec;
+  write_hf_config(dir, model->config,
+                  model->config.family->head_tensors(spec.head, spec.pooling).architecture,
+                  spec.labels);
+  write_file(dir / "lait.yaml", write_spec(spec));
+}
+
+ModelSpec spec_at(const fs::path& checkpoint, std::optional<int64_t> independent_layers) {
+  const ModelSpec spec = read_spec(checkpoint);
+  const HfConfig config = read_hf_config(checkpoint);
+  check_fits(checkpoint, spec, config);
+  if (!independent_layers) return spec;
+  return with_context(checkpoint.string(), [&] {
+    const ModelSpec at_p = spec.at(*independent_layers, config);
+    check_pooling(at_p.pooling, at_p.schedule, /*several_segments=*/true);
+    return at_p;
+  });
+}
+
+}  // namespace lait

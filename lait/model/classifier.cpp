@@ -1,0 +1,108 @@
+// The classifier: one of the labels, by softmax and cross entropy, with hard or soft labels.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+
+#include "lait/base/error.h"
+#include "lait/model/pooling_head.h"
+
+namespace lait {
+namespace {
+
+class ClassifierImpl final : public PoolingHeadImpl {
+ public:
+  ClassifierImpl(const HfConfig& config, const HeadOptions& options)
+      : PoolingHeadImpl(config, options,
+                        config.family->head_tensors(HeadKind::kClassifier, options.pooling),
+                        std::ssize(options.labels)),
+        labels_(options.labels) {}
+
+  // Class indices (B) int64, -1: none; or where the batch has soft labels probabilities (B, K) float.
+  at::Tensor labels(std::span<const Label> labels) const override {
+    const int64_t batch = std::ssize(labels), classes = std::ssize(labels_);
+    const bool soft = std::ranges::any_of(
+        labels, [](const Label& label) { return std::holds_alternative<SoftLabel>(label); });
+    if (!soft) {
+      const at::Tensor out = at::empty({batch}, at::kLong);
+      std::ranges::transform(labels, out.mutable_data_ptr<int64_t>(), [](const Label& label) {
+        if (const auto* known = std::get_if<ClassLabel>(&label)) return known->index;
+        if (has_label(label)) throw UserError("a classifier takes classes as labels, got others");
+        return int64_t{-1};
+      });
+      return out;
+    }
+    const at::Tensor out = at::empty({batch, classes}, at::kFloat);
+    float* row = out.mutable_data_ptr<float>();
+    for (const Label& label : labels) {
+      std::fill_n(row, classes, 0.f);
+      const auto* known = std::get_if<ClassLabel>(&label);
+      const auto* probabilities = std::get_if<SoftLabel>(&label);
+      if (known != nullptr) {
+        row[known->index] = 1;
+      } else if (probabilities != nullptr && std::ssize(probabilities->probabilities) == classes) {
+        std::ranges::copy(probabilities->probabilities, row);
+      } else {
+        throw UserError("a classifier takes classes, or a probability for each of its " +
+                        std::to_string(classes) + " classes, as labels, got others");
+      }
+      row += classes;
+    }
+    return out;
+  }
+
+  at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
+                  const TrainingConfig& config) const override {
+    // As at::cross_entropy_loss, whose label smoothing looks for an ignored label with masks.
+    const at::Tensor log_probabilities = at::log_softmax(outputs.values, 1);
+    const at::Tensor loss = batch.labels.dim() == 1 ? at::nll_loss(log_probabilities, batch.labels)
+                                                    : -(log_probabilities * batch.labels).sum() /
+                                                          static_cast<double>(batch.num_examples());
+    const double smoothing = config.label_smoothing;
+    return smoothing == 0 ? loss : loss * (1 - smoothing) - log_probabilities.mean() * smoothing;
+  }
+
+  std::vector<Prediction> predict(const Outputs& outputs) const override {
+    const at::Tensor logits = outputs.values.to(at::kCPU, at::kFloat).contiguous();
+    const at::Tensor probabilities = at::softmax(logits.to(at::kDouble), 1).contiguous();
+    const int64_t classes = std::ssize(labels_);
+    const float* logit = logits.const_data_ptr<float>();
+    const double* row = probabilities.const_data_ptr<double>();
+    std::vector<Prediction> out(logits.size(0));
+    for (Prediction& prediction : out) {
+      // The first of the largest.
+      const int64_t best = std::max_element(logit, logit + classes) - logit;
+      prediction = {labels_[best], row[best], {row, row + classes}, static_cast<double>(best)};
+      logit += classes;
+      row += classes;
+    }
+    return out;
+  }
+
+  double label_value(const Label& label) const override {
+    const auto* known = std::get_if<ClassLabel>(&label);
+    if (known != nullptr && known->index >= 0 && known->index < std::ssize(labels_))
+      return static_cast<double>(known->index);
+    throw UserError("evaluation needs a label among the model's " + std::to_string(labels_.size()) +
+                    ", got none");
+  }
+
+ private:
+  std::vector<std::string> labels_;
+};
+
+}  // namespace
+
+HeadInfo classifier_head() {
+  return {
+      .kind = HeadKind::kClassifier,
+      .labels = LabelKind::kClass,
+      .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
+        return std::make_shared<ClassifierImpl>(config, options);
+      }};
+}
+
+}  // namespace lait

@@ -1,0 +1,38 @@
+// Reading the fields of a config.json: what is wrong with them is collected, so that all of it is said at once.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lait {
+
+class ConfigFields {
+ public:
+  ConfigFields(std::filesystem::path path, const nlohmann::ordered_json& json)
+      : path_(std::move(path)), json_(json) {}
+
+  void problem(const std::string& what) { problems_.push_back(what); }
+  // Throws one UserError with the file and every problem.
+  void throw_problems() const;
+
+  bool absent(const char* key) const { return !json_.contains(key) || json_.at(key).is_null(); }
+  // A whole number in [low, high]; 0 where it is wrong, which is then a problem.
+  int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt,
+                int64_t low = 1);
+  // A number in [0, below); null and a missing key give the fallback.
+  double number(const char* key, double fallback, double below);
+  // What this build computes in one way only; a missing key means that way.
+  void expect(const char* key, const nlohmann::ordered_json& expected, const std::string& because);
+
+ private:
+  std::string got(const char* key) const;
+
+  std::filesystem::path path_;
+  const nlohmann::ordered_json& json_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace lait

@@ -1,0 +1,92 @@
+#include "lait/model/encoder.h"
+
+namespace lait {
+namespace {
+
+void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work) {
+  if (work.blocks.empty()) return;
+  units.work = batch.view(work.tiles);
+  units.work_blocks = work.blocks;
+}
+
+}  // namespace
+
+at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
+                                 const Randomness& randomness, const RunHooks& hooks) {
+  const StepRows plan = rows_of(batch.packed, step);
+  const Level& level = *plan.level;
+  EncoderLayerImpl& layer = *layers_[step.layer];
+  const ops::AttentionSpec spec = attention_spec();
+  const int64_t heads = spec.heads, dim = spec.head_dim;
+  const Randomness keyed = randomness.of_layer(step.layer);
+  const kernels::Dropout dropout = keyed.at(attention_dropout(), kernels::Site::kAttention);
+  const auto joined = [&](const at::Tensor& rows) {
+    return step.joins ? gather(rows, batch, level.from_previous) : rows;
+  };
+
+  const at::Tensor offsets = batch.view(level.offsets), unit_ids = batch.view(level.unit_ids);
+  ops::AttentionUnits units;
+  RowNames names;
+  if (plan.read != nullptr) {
+    const at::Tensor positions = batch.view(plan.read->row_positions);
+    units = {batch.view(plan.read->q_offsets), offsets, positions, unit_ids};
+    add_work(units, batch, plan.read->work);
+    names = {batch.view(plan.read->row_unit_ids), positions};
+  } else {
+    units = {offsets, offsets, std::nullopt, unit_ids};
+    add_work(units, batch, level.work);
+    names = {batch.view(level.row_unit_ids), batch.view(level.row_positions)};
+  }
+
+  at::Tensor context, residual;
+  at::Tensor keys_values = hooks.keys_values ? hooks.keys_values(step) : at::Tensor();
+  if (plan.read == nullptr && !keys_values.defined()) {
+    const at::Tensor all = joined(layer.project(x, Projections::kAll)).view({-1, 3, heads, dim});
+    context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
+    residual = joined(x);
+  } else {
+    // Keys and values of all rows; queries and everything behind them only of the rows that are made.
+    if (!keys_values.defined()) keys_values = layer.project(x, Projections::kKeysValues);
+    keys_values = joined(keys_values).view({-1, 2, heads, dim});
+    at::Tensor q;
+    if (plan.read != nullptr) {
+      residual = gather(x, batch, plan.read->gather);
+      q = layer.project(residual, Projections::kQueries);
+    } else {
+      q = joined(layer.project(x, Projections::kQueries));
+      residual = joined(x);
+    }
+    context = ops::segment_attention_kvpacked(q.view({-1, heads, dim}), keys_values, units, spec,
+                                              dropout);
+  }
+  return layer.finish(context.view({-1, heads * dim}), residual, names, keyed);
+}
+
+EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
+                               const Randomness& randomness, const RunHooks& hooks) {
+  const PackedBatch& packed = batch.packed;
+  const bool wants_means = packed.reads.means != Reads::Means::kNone;
+  EncoderStates out = std::move(in);
+  for (size_t s = first; s < end; ++s) {
+    const Step& step = packed.steps[s];
+    if (wants_means && s == packed.means_step) {
+      const Level& entering = *rows_of(packed, step).entering;
+      out.segment_means = ops::unit_mean(out.rows, batch.view(entering.segment_offsets));
+    }
+    out.rows = run_step(step, out.rows, batch, randomness, hooks);
+    if (hooks.on_states) hooks.on_states(step, out.rows);
+  }
+  if (wants_means && packed.means_step == kFinalStates && end == packed.steps.size()) {
+    const Slice& segments =
+        packed.read_rows ? packed.read_rows->segment_offsets : packed.levels.back().segment_offsets;
+    out.segment_means = ops::unit_mean(out.rows, batch.view(segments));
+  }
+  return out;
+}
+
+EncoderStates EncoderImpl::forward(const DeviceBatch& batch, const Randomness& randomness,
+                                   const RunHooks& hooks) {
+  return run({embed(batch, randomness)}, batch, 0, batch.packed.steps.size(), randomness, hooks);
+}
+
+}  // namespace lait

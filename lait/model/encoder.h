@@ -1,0 +1,72 @@
+// The encoder's loop, the same for every family, over packed rows under a schedule (LAIT, section 3).
+//
+// A family gives embeddings, and layers in two halves: `project` (row-wise: q, k, v) and `finish` (row-wise: everything
+// behind attention). Between them stand the join (a gather: the q, k and v of the first joint layer are still functions
+// of single units, so they are projected once for each and gathered) and attention, which are the loop's.
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lait/model/layers.h"
+#include "lait/ops/ops.h"
+
+namespace lait {
+
+// Which of q, k, v a call of `project` makes.
+enum class Projections { kAll, kKeysValues, kQueries };
+
+class EncoderLayerImpl : public torch::nn::Module {
+ public:
+  // (T, C) -> (T, 3 H D), (T, 2 H D) or (T, H D): q, k, v behind each other.
+  virtual at::Tensor project(const at::Tensor& x, Projections which) = 0;
+  // context (R, H D), residual (R, C): the states that entered -> (R, C).
+  virtual at::Tensor finish(const at::Tensor& context, const at::Tensor& residual,
+                            const RowNames& rows, const Randomness& randomness) = 0;
+};
+
+// What the encoder gives to the head.
+struct EncoderStates {
+  // (T of the last level, C), or the rows that the head reads (R, C) where only those were made.
+  at::Tensor rows;
+  // (segments, C) float; undefined where the head reads no means.
+  at::Tensor segment_means = {};
+};
+
+struct RunHooks {
+  // Keys and values of a step, (T of the entering rows, 2 H D), from a store instead of the layer's projection; an
+  // undefined tensor: project them.
+  std::function<at::Tensor(const Step&)> keys_values = {};
+  // Given the states (rows, C) that each step made.
+  std::function<void(const Step&, const at::Tensor&)> on_states = {};
+};
+
+class EncoderImpl : public torch::nn::Module {
+ public:
+  // (T of level 0, C). REQUIRES: the batch was packed with tokens.
+  virtual at::Tensor embed(const DeviceBatch& batch, const Randomness& randomness) = 0;
+
+  // Steps [first, end) of the batch. `in.rows` are the states that enter the first of them, in.segment_means the means
+  // where an earlier step had them. Behind the last step the final means, where those are read.
+  EncoderStates run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
+                    const Randomness& randomness, const RunHooks& hooks = {});
+  // embed, then all steps.
+  EncoderStates forward(const DeviceBatch& batch, const Randomness& randomness,
+                        const RunHooks& hooks = {});
+
+  int64_t num_layers() const { return static_cast<int64_t>(layers_.size()); }
+  EncoderLayerImpl& layer(int64_t i) { return *layers_[i]; }
+
+ protected:
+  // Of a layer's attention, which may share a bias with other layers.
+  virtual ops::AttentionSpec attention_spec() const = 0;
+  virtual double attention_dropout() const = 0;
+
+  std::vector<std::shared_ptr<EncoderLayerImpl>> layers_;
+
+ private:
+  at::Tensor run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
+                      const Randomness& randomness, const RunHooks& hooks);
+};
+
+}  // namespace lait

@@ -1,0 +1,45 @@
+#include <algorithm>
+
+#include "lait/model/family.h"
+
+namespace lait {
+
+// One line for each family; its function is in its file.
+const Family& bert_family();
+
+namespace {
+
+std::vector<const Family*>& list() {
+  static std::vector<const Family*> families{&bert_family()};
+  return families;
+}
+
+}  // namespace
+
+const std::vector<const Family*>& all_families() { return list(); }
+
+const Family* find_family(const std::string& model_type) {
+  const auto found = std::ranges::find_if(
+      list(), [&](const Family* family) { return family->model_type() == model_type; });
+  return found == list().end() ? nullptr : *found;
+}
+
+std::string family_names() {
+  std::string names;
+  for (const Family* family : list()) names += (names.empty() ? "" : ", ") + family->model_type();
+  return names;
+}
+
+HeadTensors first_row_head(const std::string& architecture, Pooling pooling) {
+  HeadTensors out{.architecture = architecture,
+                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
+  if (pooling == Pooling::kCls) {
+    out.dense = out.dropout_before_dense = true;
+    out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
+  }
+  return out;
+}
+
+void register_family(const Family& family) { list().push_back(&family); }
+
+}  // namespace lait

@@ -1,0 +1,34 @@
+#include <algorithm>
+
+#include "lait/base/error.h"
+#include "lait/config/enum_names.h"
+#include "lait/model/head.h"
+
+namespace lait {
+
+// One line for each head; its function is in its file.
+HeadInfo classifier_head();
+HeadInfo regression_head();
+
+const std::vector<HeadInfo>& all_heads() {
+  static const std::vector<HeadInfo> heads{classifier_head(), regression_head()};
+  return heads;
+}
+
+const HeadInfo& find_head(HeadKind kind) {
+  std::string known;
+  for (const HeadInfo& head : all_heads()) {
+    if (head.kind == kind) return head;
+    known += (known.empty() ? "" : " or ") + to_string(head.kind);
+  }
+  throw UserError("model.head: " + to_string(kind) + " needs a decoder; use " + known);
+}
+
+HeadKind head_for(LabelKind labels) {
+  const auto found = std::ranges::find(all_heads(), labels, &HeadInfo::labels);
+  if (found == all_heads().end())
+    throw UserError("model.head: this build has no head for the task's labels");
+  return found->kind;
+}
+
+}  // namespace lait

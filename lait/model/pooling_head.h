@@ -1,0 +1,39 @@
+// What classifier and regression share: features pooled from the encoder's states, and a linear layer on top, in float.
+//
+//   cls           the family's own head on the example's first row: BERT's pooler             C
+//   mean          mean of all rows of the example                                            C
+//   segments      [u; v; |u - v|; u * v] of the final states                                4C
+//   cls_segments  [cls; u; v; |u - v|; u * v]                                               5C
+// u is the first segment's mean, v the mean of the other segments' means; in cls_segments cls is the first row's final
+// state (without a pooler), and the means are of the states at the join (Reads::Means::kAtJoin).
+#pragma once
+#include "lait/model/head.h"
+
+namespace lait {
+
+class PoolingHeadImpl : public HeadImpl {
+ public:
+  PoolingHeadImpl(const HfConfig& config, const HeadOptions& options, const HeadTensors& tensors,
+                  int64_t num_outputs);
+  Reads reads() const override;
+  Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
+                  const Randomness& randomness) override;
+  void initialise(uint64_t seed, double range) override;
+  at::Tensor output_weight() const override { return output_->weight; }
+  int64_t saved_floats() const override;
+
+ private:
+  at::Tensor pooled(const EncoderStates& states, const DeviceBatch& batch,
+                    const Randomness& randomness);
+  at::Tensor dropped(const at::Tensor& x, const DeviceBatch& batch, const Randomness& randomness,
+                     kernels::Site site);
+
+  Pooling pooling_;
+  int64_t hidden_size_;
+  double dropout_;
+  bool dropout_before_dense_;
+  Linear dense_{nullptr};  // (C, C), then tanh; only where the family's head has it
+  Linear output_{nullptr};
+};
+
+}  // namespace lait

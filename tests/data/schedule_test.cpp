@@ -1,0 +1,101 @@
+// The schedule: its rules, and the one walk over its stages.
+#include "lait/schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "lait/base/error.h"
+
+namespace lait {
+namespace {
+
+using enum Scope;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string error_of(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// "layer:level", with j where it joins and ! on the last.
+std::vector<std::string> text_of(const std::vector<Step>& steps) {
+  std::vector<std::string> out;
+  for (const Step& step : steps) {
+    out.push_back(std::to_string(step.layer) + ":" + std::to_string(step.level) +
+                  (step.joins ? "j" : "") + (step.last ? "!" : ""));
+  }
+  return out;
+}
+
+TEST(Schedule, SplitIsShorthandForTwoStages) {
+  EXPECT_EQ(split_schedule(0, 6), (Schedule{{6, kExample}}));
+  EXPECT_EQ(split_schedule(4, 6), (Schedule{{4, kSegment}, {2, kExample}}));
+  EXPECT_EQ(split_schedule(6, 6), (Schedule{{6, kSegment}}));
+  EXPECT_EQ(error_of([] { split_schedule(7, 6); }),
+            "expected 0 to 6, the model's number of layers, got 7");
+  for (int64_t p = 0; p <= 6; ++p) EXPECT_EQ(independent_layers(split_schedule(p, 6)), p);
+  EXPECT_EQ(independent_layers({{1, kSegment}, {2, kGroup}, {3, kExample}}), 3);
+}
+
+TEST(Schedule, RulesAreChecked) {
+  EXPECT_EQ(error_of([] { check_schedule({{2, kSegment}, {4, kExample}}, 6); }), "");
+  EXPECT_THAT(
+      error_of([] {
+        check_schedule({{2, kGroup}, {4, kSegment}}, 6);
+      }),
+      HasSubstr("scopes may only widen (segment, group, example), got segment after group"));
+  EXPECT_THAT(error_of([] {
+                check_schedule({{2, kSegment}, {0, kExample}}, 2);
+              }),
+              HasSubstr("at least 1 layer, got 0"));
+  EXPECT_THAT(error_of([] {
+                check_schedule({{2, kSegment}}, 6);
+              }),
+              HasSubstr("6 layers together, the model's number, got 2"));
+}
+
+TEST(Schedule, StepsAreOneRowALayer) {
+  EXPECT_THAT(text_of(steps(split_schedule(2, 4), kSegment)),
+              ElementsAre("0:0", "1:0", "2:1j", "3:1!"));
+  EXPECT_THAT(text_of(steps(split_schedule(0, 2), kSegment)), ElementsAre("0:1j", "1:1!"));
+  EXPECT_THAT(text_of(steps(split_schedule(0, 2), kExample)), ElementsAre("0:0", "1:0!"));
+  EXPECT_THAT(text_of(steps({{1, kSegment}, {1, kGroup}, {2, kExample}}, kSegment)),
+              ElementsAre("0:0", "1:1j", "2:2j", "3:2!"));
+  EXPECT_THAT(text_of(steps({{1, kSegment}, {1, kSegment}}, kSegment)), ElementsAre("0:0", "1:0!"));
+  EXPECT_THAT(levels({{1, kGroup}, {2, kExample}}, kSegment),
+              ElementsAre(kSegment, kGroup, kExample));
+  EXPECT_THAT(levels(split_schedule(0, 2), kExample), ElementsAre(kExample));
+}
+
+TEST(Schedule, SequencesOfExamplesAreForExampleScope) {
+  EXPECT_THAT(error_of([] { steps(split_schedule(1, 4), kExample); }),
+              HasSubstr("the pair format makes one sequence of an example"));
+}
+
+TEST(Schedule, MeansAreOfTheStatesThatEnterTheFirstStepOfExampleScope) {
+  const auto step_of = [](const Schedule& schedule, Scope sequences, Reads::Means means) {
+    return means_step(steps(schedule, sequences), levels(schedule, sequences), {.means = means});
+  };
+  using enum Reads::Means;
+  EXPECT_EQ(step_of(split_schedule(2, 4), kSegment, kAtJoin), 2u);
+  EXPECT_EQ(step_of({{1, kSegment}, {2, kGroup}, {1, kExample}}, kSegment, kAtJoin), 3u);
+  EXPECT_EQ(step_of(split_schedule(2, 4), kSegment, kFinal), kFinalStates);
+  EXPECT_EQ(step_of(split_schedule(0, 4), kSegment, kAtJoin), kFinalStates)
+      << "nothing is before it";
+  EXPECT_EQ(step_of(split_schedule(4, 4), kSegment, kAtJoin), kFinalStates) << "nothing joins";
+  EXPECT_EQ(step_of(split_schedule(0, 4), kExample, kAtJoin), kFinalStates);
+}
+
+TEST(Schedule, DescribesItself) {
+  EXPECT_EQ(describe({{3, kSegment}, {1, kExample}}), "3 × segment, 1 × example");
+}
+
+}  // namespace
+}  // namespace lait

@@ -1,0 +1,178 @@
+// The encoder's loop: states enter at any step, keys and values come from elsewhere, states are handed out, one model runs
+// at every P, and a head's Reads decide what is made.
+#include "lait/model/encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <numeric>
+
+#include "tests/model/small_bert.h"
+
+namespace lait {
+namespace {
+
+constexpr int64_t kExamples = 6;
+
+class EncoderTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  EncoderTest() { std::iota(all_.begin(), all_.end(), 0); }
+
+  DeviceBatch batch(const Schedule& schedule, const Reads& reads) const {
+    PackPlan plan = model_->pack_plan(schedule);
+    plan.reads = reads;
+    PackedBatch packed = pack(dataset_, all_, plan);
+    const at::Tensor labels = model_->head->labels(packed.labels);
+    return to_device(std::move(packed), labels, at::kCPU);
+  }
+
+  at::NoGradGuard no_grad_;
+  const SmallBert small_;
+  const ModelSpec spec_ = small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
+  Model model_ = small_.model(spec_, GetParam());
+  const Dataset dataset_ = small_.dataset(spec_, small_.random_examples(/*seed=*/3, kExamples));
+  std::vector<int64_t> all_ = std::vector<int64_t>(kExamples);
+};
+
+TEST_P(EncoderTest, StatesEnterAtAnyStep) {
+  const Reads reads = model_->head->reads();
+  const DeviceBatch batch = this->batch(spec_.schedule, reads);
+  std::map<int64_t, at::Tensor> states;
+  const EncoderStates whole = model_->encoder->forward(
+      batch, {}, {.on_states = [&](const Step& step, const at::Tensor& rows) {
+        states[step.layer] = rows.clone();
+      }});
+  ASSERT_EQ(states.size(), 4u);
+  for (size_t first = 1; first < 4; ++first) {
+    EncoderStates in{states[static_cast<int64_t>(first) - 1]};
+    // The step of the means is 2: behind it they must be given.
+    if (first > 2) in.segment_means = whole.segment_means;
+    const EncoderStates out = model_->encoder->run(in, batch, first, 4, {});
+    EXPECT_TRUE(at::equal(out.rows, whole.rows)) << "from step " << first;
+    EXPECT_TRUE(at::equal(out.segment_means, whole.segment_means)) << "from step " << first;
+  }
+  EXPECT_TRUE(at::equal(states[3], whole.rows));
+}
+
+// Of a sequence whose states are provided packing needs length and identity only.
+TEST_P(EncoderTest, ProvidedStatesNeedNoTokens) {
+  const PackPlan plan = model_->pack_plan(spec_.schedule);
+  const DeviceBatch with_tokens = batch(spec_.schedule, plan.reads);
+  std::vector<PackExample> examples;
+  for (int64_t i : all_) {
+    PackExample& example = examples.emplace_back();
+    example.id = static_cast<int32_t>(i);
+    for (int32_t s : dataset_.example(i).sequences)
+      example.sequences.push_back(
+          {.id = s, .length = dataset_.length(s), .first_length = dataset_.length(s)});
+  }
+  const DeviceBatch batch =
+      to_device(pack(examples, Scope::kSegment, dataset_.layout(), plan), at::Tensor(), at::kCPU);
+  EXPECT_EQ(batch.packed.token_ids.size, 0);
+  EXPECT_THROW(model_->encoder->embed(batch, {}), c10::Error);
+  const EncoderStates at_join =
+      model_->encoder->run({model_->encoder->embed(with_tokens, {})}, with_tokens, 0, 2, {});
+  const EncoderStates expected = model_->encoder->run(at_join, with_tokens, 2, 4, {}),
+                      got = model_->encoder->run({at_join.rows}, batch, 2, 4, {});
+  EXPECT_TRUE(at::equal(got.rows, expected.rows));
+  EXPECT_TRUE(at::equal(got.segment_means, expected.segment_means));
+}
+
+TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
+  for (const int64_t p : {2, 3}) {
+    const DeviceBatch batch = this->batch(split_schedule(p, 4), model_->head->reads());
+    const EncoderStates expected = model_->encoder->forward(batch, {});
+    std::map<int64_t, at::Tensor> entering;
+    int64_t provided = 0;
+    at::Tensor last;
+    const EncoderStates out = model_->encoder->forward(
+        batch, {},
+        {.keys_values =
+             [&](const Step& step) {
+               if (step.layer < p) return at::Tensor();
+               ++provided;
+               return model_->encoder->layer(step.layer).project(last, Projections::kKeysValues);
+             },
+         .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
+    EXPECT_EQ(provided, 4 - p);
+    EXPECT_TRUE(at::equal(out.rows, expected.rows)) << "P " << p;
+    // And they are used.
+    const EncoderStates other = model_->encoder->forward(
+        batch, {},
+        {.keys_values =
+             [&](const Step& step) {
+               return step.layer < p ? at::Tensor()
+                                     : model_->encoder->layer(step.layer)
+                                               .project(last, Projections::kKeysValues) *
+                                           0.5;
+             },
+         .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
+    EXPECT_FALSE(at::equal(other.rows, expected.rows)) << "P " << p;
+  }
+}
+
+// A schedule belongs to a batch: one model gives at each P what a model made for it gives.
+TEST_P(EncoderTest, OneModelRunsAtEveryP) {
+  at::Tensor before;
+  for (int64_t p = 0; p <= 4; ++p) {
+    const Schedule schedule = split_schedule(p, 4);
+    Model own =
+        small_.model(small_.spec(p, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
+    const at::Tensor got = model_->forward(model_->to_batch(dataset_, all_, schedule), {}).values;
+    EXPECT_TRUE(
+        at::equal(got, own->forward(own->to_batch(dataset_, all_, own->spec.schedule), {}).values))
+        << "P " << p;
+    if (before.defined()) EXPECT_GT((got - before).abs().max().item<double>(), 1e-3) << "P " << p;
+    before = got;
+  }
+}
+
+// The rows of some segments are those of a run that makes all, and so are their final means.
+TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
+  for (int64_t p = 0; p <= 4; ++p) {
+    const Schedule schedule = split_schedule(p, 4);
+    const DeviceBatch whole = batch(schedule, {.rows = Reads::Rows::kAll}),
+                      some = batch(schedule, {.rows = Reads::Rows::kSegments,
+                                              .row_segments = {1},
+                                              .means = Reads::Means::kFinal,
+                                              .mean_segments = {1}});
+    ASSERT_TRUE(some.packed.read_rows);
+    EXPECT_LT(some.packed.read_rows->live_rows, whole.packed.levels.back().live_rows);
+    const at::Tensor all_rows = example_rows(model_, whole);
+    const EncoderStates states = model_->encoder->forward(some, {});
+    const Gather& order = some.packed.head.rows;
+    const at::Tensor rows = order.index.size > 0 ? gather(states.rows, some, order) : states.rows;
+    const at::Tensor means = gather(states.segment_means, some, some.packed.head.other_segments);
+    int64_t from = 0, to = 0, mean = 0;
+    for (int64_t i : all_) {
+      const auto& sequences = dataset_.example(i).sequences;
+      const int64_t first = dataset_.length(sequences[0]), second = dataset_.length(sequences[1]);
+      const at::Tensor expected = all_rows.narrow(0, from + first, second);
+      EXPECT_TRUE(at::equal(rows.narrow(0, to, second), expected)) << "P " << p << " example " << i;
+      EXPECT_LE((means[mean++] - expected.to(at::kFloat).mean(0)).abs().max().item<double>(), 1e-5);
+      from += dataset_.example_length(i);
+      to += second;
+    }
+    EXPECT_LE(some.packed.read_rows->live_rows, to) << "each row once, shared or not";
+  }
+}
+
+// Nothing but means at the join: no joint layer runs.
+TEST_P(EncoderTest, MeansAtTheJoinAloneCostNoJointLayer) {
+  const DeviceBatch means_only = batch(spec_.schedule, {.means = Reads::Means::kAtJoin}),
+                    both = batch(spec_.schedule, model_->head->reads());
+  EXPECT_EQ(means_only.packed.steps.size(), 2u);
+  int layers = 0;
+  const EncoderStates states = model_->encoder->forward(
+      means_only, {}, {.on_states = [&](const Step&, const at::Tensor&) { ++layers; }});
+  EXPECT_EQ(layers, 2);
+  EXPECT_TRUE(at::equal(states.segment_means, model_->encoder->forward(both, {}).segment_means));
+}
+
+INSTANTIATE_TEST_SUITE_P(DTypes, EncoderTest, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& info) {
+                           return info.param == at::kFloat ? "fp32" : "bf16";
+                         });
+
+}  // namespace
+}  // namespace lait

@@ -1,0 +1,32 @@
+// How many bytes of tensors there are, as LibTorch's CPU allocator reports them: the same in every run.
+#pragma once
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace lait {
+
+// Bytes of the tensors made by this thread while a TensorBytes lives, backward included: on the CPU the thread that calls it
+// runs it. What the products pack inside MKL and oneDNN is no tensor.
+class TensorBytes {
+ public:
+  int64_t live() const { return report_->live; }
+  int64_t peak() const { return report_->peak; }
+
+ private:
+  struct Report : c10::MemoryReportingInfoBase {
+    int64_t live = 0, peak = 0;
+    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t,
+                           c10::Device) override {  // negative: freed
+      live += bytes;
+      peak = std::max(peak, live);
+    }
+    bool memoryProfilingEnabled() const override { return true; }
+  };
+  std::shared_ptr<Report> report_ = std::make_shared<Report>();
+  c10::DebugInfoGuard guard_{c10::DebugInfoKind::PROFILER_STATE, report_};
+};
+
+}  // namespace lait

@@ -1,0 +1,103 @@
+// What a run would take, printed; nothing is written.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "eval/flops.h"
+#include "lait/config/write.h"
+#include "lait/model/checkpoint.h"
+#include "lait/model/device.h"
+#include "train/estimate.h"
+#include "train/progress.h"
+#include "train/run.h"
+#include "train/run_inputs.h"
+
+namespace lait {
+namespace {
+
+// Bytes that the kernel could give without swapping; nullopt: it does not say.
+std::optional<int64_t> available_bytes() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string name, rest; info >> name; std::getline(info, rest)) {
+    int64_t kilobytes = 0;
+    if (name == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
+  }
+  return std::nullopt;
+}
+
+RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
+  const auto mega = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  const std::optional<int64_t> available = device.is_cpu() ? available_bytes() : std::nullopt;
+  model->move_to(device);
+  const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
+  RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
+  fmt::print(
+      "# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
+      "(gradients {:.0f}, activations {:.0f} of "
+      "the largest batch, {} rows)\n",
+      mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward),
+      mega(memory.gradients), mega(memory.activations), memory.largest_batch_rows);
+  if (available &&
+      *available + memory.weights < memory.total()) {  // the weights are loaded already
+    fmt::print(
+        "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
+        "training.accumulation); the time is not measured\n",
+        mega(*available));
+    return cost;
+  }
+  std::fflush(stdout);  // the rest takes a few steps
+  const TimeEstimate time = measure_time(model, in);
+  cost.seconds = time.total();
+  fmt::print(
+      "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} "
+      "threads\n",
+      format_duration(time.total()), format_duration(time.training_seconds), time.steps,
+      format_duration(time.evaluation_seconds), time.measured_steps, time.seconds_per_step,
+      at::get_num_threads());
+  return cost;
+}
+
+}  // namespace
+
+RunCost dry_run(const Config& config) {
+  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
+  const at::Device device = resolve_device(config.training.device);
+  const at::ScalarType dtype = resolve_precision(config.training.precision, device);
+  const RunInputs in = read_inputs(config);
+  const Model model =
+      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  int64_t parameters = 0;
+  for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
+  fmt::print("{}\n", write_config(in.config));
+  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n",
+             in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
+             static_cast<double>(parameters) / 1e6, describe(in.spec.schedule));
+  const PackPlan plan = model->pack_plan(in.spec.schedule);
+  for (const auto& [name, split] : splits(in)) {
+    const Dataset& data = *split->dataset;
+    std::vector<int64_t> lengths;
+    int64_t total = 0;
+    for (int64_t i = 0; i < data.size(); ++i) {
+      lengths.push_back(data.example_length(i));
+      total += lengths.back();
+    }
+    std::ranges::sort(lengths);
+    const FlopCounts flops = mean_flops(data, plan, in.hf_config.family->costs(in.hf_config).layer);
+    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
+               describe(name, *split),
+               static_cast<double>(total) / static_cast<double>(data.size()),
+               lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
+    fmt::print(
+        "#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention "
+        "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
+        flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
+        flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
+  }
+  fmt::print("# {}\n", kFlopsDefinition);
+  return print_cost(in, model, device);
+}
+
+}  // namespace lait
