@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
-#include <set>
-#include <sstream>
 #include <tuple>
 
 #include "lait/base/error.h"
 
 namespace lait {
 namespace {
+
+using nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxDimensions = 64;  // as LibTorch's iterators
@@ -19,156 +18,90 @@ std::string bytes(uint64_t count) {
   return std::to_string(count) + (count == 1 ? " byte" : " bytes");
 }
 
-std::string range(const std::vector<uint64_t>& offsets) {
-  std::ostringstream text;
-  text << '[' << offsets[0] << ", " << offsets[1] << ')';
-  return text.str();
+// "'text'", "an array", "4.0".
+std::string describe(const json& value) {
+  if (value.is_string()) return quote(value.get_ref<const std::string&>());
+  return value.is_structured() ? std::string("an ") + value.type_name() : value.dump();
 }
 
-// Receives the header's JSON piece by piece and takes nothing that the format does not have: no
-// value stands deeper than the numbers of a shape, so that nothing in the file can make the reader
-// deep or large.
-class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
+// Reads the entries of the header's JSON. `name` is the tensor's.
+class EntryReader {
  public:
-  HeaderReader(const std::filesystem::path& path, size_t data_begin, size_t data_bytes)
-      : path_(path), data_begin_(data_begin), data_bytes_(data_bytes) {}
-
-  std::vector<TensorInfo> tensors;
-
-  bool null() override { return refuse("null"); }
-  bool boolean(bool value) override { return refuse(value ? "true" : "false"); }
-  bool number_integer(number_integer_t value) override { return refuse(std::to_string(value)); }
-  bool number_float(number_float_t, const string_t& text) override {
-    return refuse(text.substr(0, 40));
+  EntryReader(const std::filesystem::path& path, const std::string& name, const json& entry)
+      : path_(path), name_(name), entry_(entry) {
+    if (!entry.is_object()) fail("expected an object for each name, got " + describe(entry));
   }
-  bool binary(binary_t&) override { return refuse("binary data"); }
 
-  bool number_unsigned(number_unsigned_t value) override {
-    if (at_ != kShape && at_ != kOffsets) return refuse(std::to_string(value));
-    std::vector<uint64_t>& numbers = at_ == kShape ? *shape_ : *offsets_;
-    if (numbers.size() == (at_ == kShape ? kMaxDimensions : 2)) {
-      fail(at_ == kShape
-               ? "expected at most " + std::to_string(kMaxDimensions) + " dimensions, got more"
-               : "expected two data_offsets, got more");
+  void check_metadata() const {
+    for (const json& value : entry_) {
+      if (!value.is_string()) fail("expected text, got " + describe(value));
     }
-    numbers.push_back(value);
-    return true;
   }
 
-  bool string(string_t& value) override {
-    if (at_ == kMetadata) {
-      if (!metadata_.insert(key_).second)
-        fail("expected each key once, got " + quote(key_) + " twice");
-      return true;
+  // data_bytes: how many the file has from data_begin on.
+  TensorInfo tensor(size_t data_begin, size_t data_bytes) const {
+    for (const auto& [key, value] : entry_.items()) {
+      if (key != "dtype" && key != "shape" && key != "data_offsets")
+        fail("expected dtype, shape and data_offsets, got " + quote(key));
     }
-    if (at_ != kTensor || key_ != "dtype") return refuse(quote(value));
-    const auto type = std::ranges::find(kSafetensorsTypes, value, &SafetensorsType::name);
-    if (type == kSafetensorsTypes.end()) {
-      std::string known;
-      for (const SafetensorsType& t : kSafetensorsTypes)
-        known.append(known.empty() ? "" : ", ").append(t.name);
-      fail("expected a dtype of {" + known + "}, got " + quote(value));
-    }
-    dtype_ = type->type;
-    return true;
-  }
-
-  bool start_object(size_t) override {
-    if (at_ == kStart) return go(kNames);
-    if (at_ != kNames) return refuse("an object");
-    dtype_.reset(), shape_.reset(), offsets_.reset();
-    return go(name_ == kSafetensorsMetadataKey ? kMetadata : kTensor);
-  }
-
-  bool key(string_t& value) override {
-    if (at_ == kNames) {
-      name_ = value;
-      if (!names_.insert(name_).second) fail("expected each name once, got it twice");
-      return true;
-    }
-    key_ = value;
-    if (at_ == kMetadata) return true;
-    if (key_ != "dtype" && key_ != "shape" && key_ != "data_offsets") {
-      fail("expected dtype, shape and data_offsets, got " + quote(key_));
-    }
-    if ((key_ == "dtype" && dtype_) || (key_ == "shape" && shape_) ||
-        (key_ == "data_offsets" && offsets_)) {
-      fail("expected " + key_ + " once, got it twice");
-    }
-    return true;
-  }
-
-  bool end_object() override {
-    if (at_ == kTensor) add_tensor();
-    return go(at_ == kNames ? kStart : kNames);
-  }
-
-  bool start_array(size_t) override {
-    if (at_ != kTensor || key_ == "dtype") return refuse("an array");
-    (key_ == "shape" ? shape_ : offsets_).emplace();
-    return go(key_ == "shape" ? kShape : kOffsets);
-  }
-  bool end_array() override { return go(kTensor); }
-
-  bool parse_error(size_t position, const std::string&,
-                   const nlohmann::detail::exception&) override {
-    throw_damaged(
-        path_, "",
-        "expected JSON as header, got something else at its byte " + std::to_string(position));
-  }
-
- private:
-  enum Place { kStart, kNames, kMetadata, kTensor, kShape, kOffsets };
-
-  bool go(Place place) {
-    at_ = place;
-    return true;
-  }
-  [[noreturn]] void fail(const std::string& what) const {
-    throw_damaged(path_, at_ == kStart ? "" : name_, what);
-  }
-  [[noreturn]] bool refuse(const std::string& got) const {
-    static constexpr const char* kExpected[] = {
-        "a JSON object as header", "an object for each name",      "text", "",
-        "whole numbers as shape",  "whole numbers as data_offsets"};
-    std::string expected = kExpected[at_];
-    if (at_ == kTensor) expected = (key_ == "dtype" ? "text as " : "an array as ") + key_;
-    fail("expected " + expected + ", got " + got);
-  }
-
-  void add_tensor() {
-    if (!dtype_ || !shape_ || !offsets_ || offsets_->size() != 2)
-      fail("expected dtype, shape and two data_offsets, got fewer");
-    uint64_t size = c10::elementSize(*dtype_);
+    if (entry_.size() != 3) fail("expected dtype, shape and data_offsets, got fewer");
+    const std::vector<uint64_t> shape = numbers("shape"), offsets = numbers("data_offsets");
+    TensorInfo info{name_, dtype(), {}, 0, 0};
+    if (shape.size() > kMaxDimensions)
+      fail("expected at most " + std::to_string(kMaxDimensions) + " dimensions, got " +
+           std::to_string(shape.size()));
+    uint64_t size = c10::elementSize(info.dtype);
     // A dimension of 0 counts as 1 where LibTorch computes strides, so those must fit as well.
     int64_t strides = 1;
-    TensorInfo info{name_, *dtype_, {}, 0, 0};
-    for (const uint64_t extent : *shape_) {
+    for (const uint64_t extent : shape) {
       if (__builtin_mul_overflow(size, extent, &size) ||
           __builtin_mul_overflow(strides, std::max<uint64_t>(extent, 1), &strides)) {
         fail("expected a shape of less than 2^63 elements, got more");
       }
       info.shape.push_back(static_cast<int64_t>(extent));
     }
-    const uint64_t begin = (*offsets_)[0], end = (*offsets_)[1];
-    if (begin > end || end > data_bytes_) {
-      fail("expected data within the file's " + bytes(data_bytes_) + ", got data_offsets " +
-           range(*offsets_));
+    if (offsets.size() != 2)
+      fail("expected two data_offsets, got " + std::to_string(offsets.size()));
+    const uint64_t begin = offsets[0], end = offsets[1];
+    if (begin > end || end > data_bytes) {
+      fail("expected data within the file's " + bytes(data_bytes) + ", got data_offsets [" +
+           std::to_string(begin) + ", " + std::to_string(end) + ")");
     }
     if (end - begin != size)
       fail("expected " + bytes(size) + " for its shape, got " + bytes(end - begin));
-    info.begin = data_begin_ + begin;
-    info.end = data_begin_ + end;
-    tensors.push_back(std::move(info));
+    info.begin = data_begin + begin;
+    info.end = data_begin + end;
+    return info;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw_damaged(path_, name_, what); }
+
+  at::ScalarType dtype() const {
+    const json& value = entry_["dtype"];
+    if (!value.is_string()) fail("expected text as dtype, got " + describe(value));
+    const auto type = std::ranges::find(kSafetensorsTypes, value.get_ref<const std::string&>(),
+                                        &SafetensorsType::name);
+    if (type != kSafetensorsTypes.end()) return type->type;
+    std::string known;
+    for (const SafetensorsType& t : kSafetensorsTypes)
+      known.append(known.empty() ? "" : ", ").append(t.name);
+    fail("expected a dtype of {" + known + "}, got " + describe(value));
+  }
+
+  std::vector<uint64_t> numbers(const std::string& key) const {
+    const json& list = entry_[key];
+    if (!list.is_array()) fail("expected an array as " + key + ", got " + describe(list));
+    for (const json& value : list) {
+      if (!value.is_number_unsigned())
+        fail("expected whole numbers as " + key + ", got " + describe(value));
+    }
+    return list.get<std::vector<uint64_t>>();
   }
 
   const std::filesystem::path& path_;
-  const size_t data_begin_, data_bytes_;
-  Place at_ = kStart;
-  std::set<std::string> names_, metadata_;  // keys seen
-  std::string name_, key_;                  // of the outer object, of the inner one
-  std::optional<at::ScalarType> dtype_;
-  std::optional<std::vector<uint64_t>> shape_, offsets_;
+  const std::string& name_;
+  const json& entry_;
 };
 
 }  // namespace
@@ -192,14 +125,25 @@ std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& pat
     fail("expected a header of " + bytes(length) + ", got " + bytes(file.size() - kLengthBytes));
   }
   const std::string_view text = file.substr(kLengthBytes, length);
-  // The parser skips a byte order mark and takes a NUL for the end of the text.
+  // The parser would skip a byte order mark.
   if (!text.starts_with('{')) fail("expected a JSON object as header, got something else");
-  if (text.find('\0') != text.npos) fail("expected JSON as header, got a NUL byte in it");
+  json header;
+  try {
+    header = parse_json_text(text);
+  } catch (const BadJson& error) {
+    fail("header: " + std::string(error.what()));
+  }
 
   const size_t data_begin = kLengthBytes + length;
-  HeaderReader reader(path, data_begin, file.size() - data_begin);
-  nlohmann::json::sax_parse(text, &reader);
-  std::vector<TensorInfo> tensors = std::move(reader.tensors);
+  std::vector<TensorInfo> tensors;
+  for (const auto& [name, entry] : header.items()) {
+    const EntryReader reader(path, name, entry);
+    if (name == kSafetensorsMetadataKey) {
+      reader.check_metadata();
+    } else {
+      tensors.push_back(reader.tensor(data_begin, file.size() - data_begin));
+    }
+  }
   std::ranges::sort(tensors, {}, [](const TensorInfo& t) { return std::tie(t.begin, t.end); });
   size_t at = data_begin;
   for (const TensorInfo& tensor : tensors) {

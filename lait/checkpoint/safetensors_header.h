@@ -1,6 +1,6 @@
-// The header of a safetensors file, read and checked to the last number: what
-// read_safetensors_header returns can be used without another check. The rules are those of Hugging
-// Face's Rust reader, and stricter where that costs no real file.
+// The header of a safetensors file, read and checked: what read_safetensors_header returns can be
+// used without another check. The rules are those of Hugging Face's Rust reader, and stricter where
+// that costs no real file.
 #pragma once
 #include <array>
 #include <filesystem>
@@ -13,7 +13,7 @@
 
 namespace lait {
 
-inline constexpr uint64_t kSafetensorsMaxHeader = 100'000'000;  // bytes, as the Rust library
+inline constexpr uint64_t kSafetensorsMaxHeader = kMaxJsonBytes;
 inline constexpr const char* kSafetensorsMetadataKey = "__metadata__";
 
 struct SafetensorsType {
@@ -32,8 +32,8 @@ inline constexpr std::array<SafetensorsType, 10> kSafetensorsTypes{{{"I64", at::
                                                                     {"U8", at::kByte},
                                                                     {"BOOL", at::kBool}}};
 
-// The tensors in the order of their bytes; metadata is checked and left. `file` is the whole file. Throws UserError as
-// SafetensorsFile does.
+// The tensors in the order of their bytes; metadata is checked and dropped. `file` is the whole
+// file. Throws UserError as SafetensorsFile does.
 std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path,
                                                 std::string_view file);
 

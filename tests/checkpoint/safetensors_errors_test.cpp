@@ -8,6 +8,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
+#include "lait/base/json.h"
 #include "lait/checkpoint/safetensors.h"
 #include "tests/model/counting_tensors.h"
 #include "tests/model/damaged_files.h"
@@ -61,11 +62,11 @@ TEST(SafetensorsErrors, HeaderLength) {
   };
   EXPECT_THAT(
       with_length(uint64_t{1} << 63),
-      HasSubstr("expected a header of at most 100000000 bytes, got 9223372036854775808 bytes"));
+      HasSubstr("expected a header of at most 33554432 bytes, got 9223372036854775808 bytes"));
   EXPECT_THAT(with_length(UINT64_MAX), HasSubstr("got 18446744073709551615 bytes"));
   EXPECT_THAT(with_length(UINT64_MAX - 7), HasSubstr("expected a header of at most"));
-  EXPECT_THAT(with_length(100'000'000),
-              HasSubstr("expected a header of 100000000 bytes, got 2 bytes"));
+  EXPECT_THAT(with_length(kMaxJsonBytes),
+              HasSubstr("expected a header of 33554432 bytes, got 2 bytes"));
   EXPECT_THAT(with_length(3), HasSubstr("expected a header of 3 bytes, got 2 bytes"));
   EXPECT_THAT(with_length(1), HasSubstr("expected JSON"));
   EXPECT_THAT(with_length(0), HasSubstr("expected a JSON object as header"));
@@ -82,12 +83,12 @@ TEST(SafetensorsErrors, HeadersThatLie) {
   const BadHeader cases[] = {
       {R"([])", "expected a JSON object as header"},
       {R"({"x":1})", "tensor 'x': expected an object for each name, got 1"},
-      {R"({"x":{}})", "tensor 'x': expected dtype, shape and two data_offsets, got fewer"},
-      {R"({"x":{"dtype":"F32","shape":[4]}})",
-       "expected dtype, shape and two data_offsets, got fewer"},
-      {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0]}})", "two data_offsets, got fewer"},
+      {R"({"x":{}})", "tensor 'x': expected dtype, shape and data_offsets, got fewer"},
+      {R"({"x":{"dtype":"F32","shape":[4]}})", "expected dtype, shape and data_offsets, got fewer"},
+      {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0]}})",
+       "expected two data_offsets, got 1"},
       {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16,16]}})",
-       "two data_offsets, got more"},
+       "expected two data_offsets, got 3"},
       {R"({"x":{"dtype":"F33","shape":[4],"data_offsets":[0,16]}})", "got 'F33'"},
       {R"({"x":{"dtype":"f32","shape":[4],"data_offsets":[0,16]}})",
        "expected a dtype of {I64, F64, F32, I32, BF16, F16, I16, I8, U8, BOOL}, got 'f32'"},
@@ -130,9 +131,9 @@ TEST(SafetensorsErrors, HeadersThatLie) {
        "tensor 'x': expected its data at offset 0"},
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "bytes, got "},
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
-       "tensor 'x': expected each name once, got it twice"},
+       "header: expected each key once, got 'x' twice"},
       {R"({"x":{"dtype":"F32","shape":[4],"shape":[4],"data_offsets":[0,16]}})",
-       "tensor 'x': expected shape once, got it twice"},
+       "header: expected each key once, got 'shape' twice"},
       {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16],"stride":[1]}})",
        "expected dtype, shape and data_offsets, got 'stride'"},
       {"{\"x\":{\"data_\x7F\":[0,16]}}",
@@ -143,13 +144,13 @@ TEST(SafetensorsErrors, HeadersThatLie) {
       {R"({"__metadata__":{"a":"b","a":"b"}})", "expected each key once, got 'a' twice"},
       {R"({"__metadata__":{"a":{}}})", "expected text, got an object"},
       {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}})",
-       "expected JSON as header, got something else at its byte"},
-      {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},})", "expected JSON as header"},
+       "header: expected JSON, got something else at byte"},
+      {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},})", "header: expected JSON"},
       {R"( {"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})",
        "expected a JSON object as header"},
       {"\xEF\xBB\xBF{}", "expected a JSON object as header"},
-      {"{\"\xFF\":{}}", "expected JSON as header"},
-      {R"({"x":{"dtype":"F32","shape":[1e999],"data_offsets":[0,16]}})", "expected JSON as header"},
+      {"{\"\xFF\":{}}", "header: expected JSON"},
+      {R"({"x":{"dtype":"F32","shape":[1e999],"data_offsets":[0,16]}})", "header: expected JSON"},
       {R"({"\u0000a\nb":1})", "tensor '\\u0000a\\nb': expected an object"},
   };
   for (const BadHeader& c : cases) {
@@ -160,8 +161,8 @@ TEST(SafetensorsErrors, HeadersThatLie) {
 
 TEST(SafetensorsErrors, BytesBehindANul) {
   TemporaryFolder dir;
-  EXPECT_THAT(error_of(dir, safetensors_bytes(std::string("{}\0rubbish", 10))),
-              HasSubstr("got a NUL byte"));
+  EXPECT_THAT(error_of(dir, safetensors_bytes(std::string("{}\0garbage", 10))),
+              HasSubstr("header: expected JSON, got a NUL byte at byte 3"));
 }
 
 TEST(SafetensorsErrors, DeepAndLongHeaders) {
@@ -175,7 +176,7 @@ TEST(SafetensorsErrors, DeepAndLongHeaders) {
   std::string ones = R"({"x":{"dtype":"U8","data_offsets":[0,1],"shape":[1)";
   for (size_t i = 0; i < 64; ++i) ones += ",1";
   EXPECT_THAT(error_of(dir, safetensors_bytes(ones + "]}}", "a")),
-              HasSubstr("expected at most 64 dimensions, got more"));
+              HasSubstr("expected at most 64 dimensions, got 65"));
   EXPECT_THAT(error_of(dir, safetensors_bytes("{\"" + std::string(many, 'n') + "\":7}")),
               HasSubstr("nnn...': expected an object"));
 }
