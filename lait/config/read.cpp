@@ -124,7 +124,7 @@ Config read_config(const std::filesystem::path& file, const std::vector<std::str
 }
 
 std::string text_override(const std::string& key, const std::string& text) {
-  return key + "=" + yaml_text(text);
+  return key + "=" + with_context(key, [&] { return yaml_text(text); });
 }
 
 }  // namespace lait

@@ -1,34 +1,31 @@
 #include "lait/config/write.h"
 
+#include <algorithm>
 #include <concepts>
 #include <optional>
+#include <set>
 #include <type_traits>
 #include <vector>
 
+#include "lait/base/error.h"
+#include "lait/base/json.h"
 #include "lait/config/enum_names.h"
+#include "lait/config/field_values.h"
 #include "lait/config/fields.h"
 #include "lait/config/numbers.h"
+#include "lait/config/yaml_tree.h"
 
 namespace lait {
 namespace {
 
-// Bytes that a plain scalar may have anywhere; the first one must be a letter, "/" or "." ("../data").
-bool is_plain_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-         c == '.' || c == '_' || c == '-' || c == '+';
-}
-
+// Whether YAML, and people, take the text for text without quotes.
 bool is_plain(const std::string& text) {
-  if (text.empty() || text == "..." || (text[0] >= '0' && text[0] <= '9') || text[0] == '-' ||
-      text[0] == '+')
-    return false;
-  for (const char c : text) {
-    if (!is_plain_byte(c)) return false;
-  }
-  for (const char* word : {"null", "Null", "NULL", "true", "false", "yes", "no", "on", "off"}) {
-    if (text == word) return false;
-  }
-  return !parse_number<double>(text);  // ".5"
+  static const std::set<std::string> kOtherMeaning = {"...",   "null", "Null", "NULL", "true",
+                                                      "false", "yes",  "no",   "on",   "off"};
+  const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/.";
+  return text.find_first_of(letters) == 0 &&
+         text.find_first_not_of(letters + "0123456789_-+") == text.npos &&
+         !kOtherMeaning.contains(text) && !parse_number<double>(text);  // ".5"
 }
 
 template <class T>
@@ -66,9 +63,11 @@ std::string value_text(const std::optional<T>& value) {
 }
 
 struct Writer {
-  std::string out, section;
+  const std::vector<std::string>& names;  // of the fields to write
+  std::string out{}, section{};
   template <class T>
   void field(const std::string& name, const T& value, const Limits&, const char*) {
+    if (std::ranges::find(names, name) == names.end()) return;
     const size_t dot = name.find('.');
     const std::string of = dot == std::string::npos ? "" : name.substr(0, dot);
     if (of != section) out += of + ":\n";
@@ -117,26 +116,19 @@ struct Reference {
 
 std::string yaml_text(const std::string& text) {
   if (is_plain(text)) return text;
-  std::string out = "\"";
+  if (!is_utf8(text)) throw UserError("expected text in UTF-8, got " + quote(text));
+  std::string escaped;
   for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      constexpr char kHex[] = "0123456789abcdef";
-      out += {'\\', 'x', kHex[c >> 4], kHex[c & 15]};
-    } else if (c == '$' && text.compare(i, 2, "${") == 0) {
-      out += "$$";  // so that it is no variable
-    } else {
-      out += c;
-    }
+    if (text.compare(i, 2, "${") == 0) escaped += '$';  // so that it is no variable
+    escaped += text[i];
   }
-  return out + "\"";
+  return nlohmann::json(escaped).dump();  // a JSON string is a YAML scalar, too
 }
 
-std::string write_config(const Config& config) {
-  Writer writer;
+std::string write_config(const Config& config) { return write_fields(config, field_names()); }
+
+std::string write_fields(const Config& config, const std::vector<std::string>& names) {
+  Writer writer{.names = names};
   visit_fields(config, writer);
   return writer.out;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "lait/base/error.h"
 #include "lait/config/field_values.h"
 #include "lait/config/fields.h"
 #include "lait/config/numbers.h"
@@ -127,6 +128,26 @@ TEST(WriteConfig, Text) {
   EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));
   EXPECT_THAT(text, HasSubstr("  learning_rate: 5e-5\n"));
   EXPECT_THAT(text, HasSubstr("output:\n  dir: \"\"\n  keep: 1\n"));
+}
+
+TEST(WriteFields, WritesNoOthers) {
+  Config c;
+  c.task = "sick";
+  c.model.schedule = {{3, Scope::kSegment}, {3, Scope::kExample}};
+  c.data.max_segment_tokens = 64;
+  EXPECT_EQ(write_fields(c, {"data.max_segment_tokens", "model.schedule", "model.head", "task"}),
+            "task: sick\nmodel:\n  schedule: [{num_layers: 3, scope: segment}, {num_layers: 3, "
+            "scope: example}]\ndata:\n  max_segment_tokens: 64\n");
+}
+
+TEST(YamlText, RefusesWhatIsNoText) {
+  EXPECT_EQ(yaml_text("a\"\n${b}"), R"("a\"\n$${b}")");
+  try {
+    text_override("output.dir", "runs/\xFF");
+    FAIL() << "expected a UserError";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("output.dir: expected text in UTF-8, got 'runs/"));
+  }
 }
 
 TEST(WriteConfig, NumbersReadBackToTheSameBits) {
