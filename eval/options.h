@@ -1,4 +1,4 @@
-// The options that every program which runs a model shares.
+// The options shared by all programs that run a model.
 #pragma once
 #include <string>
 
@@ -16,11 +16,11 @@ struct ModelOptions {
   int64_t batch_size = kEvaluationBatch;
   int64_t threads = 0;  // 0: all cores
   std::string precision_name = "auto", device_name = "auto";
-  bool quiet = false;  // no progress; warnings stay
+  bool quiet = false;  // no progress, but warnings
 
   void add_to(CLI::App& app);
-  static const char* synopsis();  // of what add_to adds
-  // Sets the number of threads. Throws UserError for a device that is not there.
+  static const char* synopsis();  // of these options
+  // Sets the number of threads. Throws UserError if the device is missing.
   void apply() const;
   Precision precision() const;
   DeviceKind device() const;

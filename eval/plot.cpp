@@ -30,8 +30,8 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-// A label stands right of its point, or left of it for every second series, in the series' colour:
-// what lies at nearly the same place is then told apart.
+// A label is right of its point, or left for every second series, and in the series' colour. This
+// tells points apart that are nearly at the same place.
 std::string panel_script(const PlotPanel& panel, size_t index) {
   std::string data, plot = "plot";
   for (size_t s = 0; s < panel.series.size(); ++s) {
@@ -58,8 +58,8 @@ std::string panel_script(const PlotPanel& panel, size_t index) {
          " NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached segments'\n";
 }
 
-// A file in memory, so that a full disk cannot cut what gnuplot reads and writes. Throws std::runtime_error where there is
-// none to be had (a limit on the size of files counts for it, too).
+// A file in memory, so that a full disk cannot truncate what gnuplot reads and writes. Throws
+// std::runtime_error if it cannot be made (the limit on file sizes applies to it, too).
 class MemoryFile {
  public:
   explicit MemoryFile(const std::string& content = "")

@@ -1,4 +1,5 @@
-// accuracy_vs_flops.svg: each row's metric with its interval over its attention FLOPs, drawn by gnuplot.
+// accuracy_vs_flops.svg: each row's metric with its interval over its attention FLOPs, drawn with
+// gnuplot.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,11 +11,11 @@ namespace lait {
 inline constexpr const char* kPlotFile = "accuracy_vs_flops.svg";
 
 struct PlotPoint {
-  double x = 0;         // FLOPs per example as the schedule runs, in millions
-  double x_cached = 0;  // with the segments' states in a cache
+  double x = 0;         // FLOPs per example of the schedule, in millions
+  double x_cached = 0;  // the same with the segments' states cached
   double y = 0, low = 0, high = 0;
   std::string label;  // "P = 3"; empty: none
-  size_t series = 0;  // rows of one segment format and pooling have one colour
+  size_t series = 0;  // one for each segment format and pooling
 };
 
 // The rows of one task and split.
@@ -24,7 +25,7 @@ struct PlotPanel {
   std::vector<PlotPoint> points;
 };
 
-// Rows of the same data, which the title calls `data`; their first metric.
+// The panel of rows of the same data, called `data` in its title. Plots their first metric.
 PlotPanel make_panel(const std::vector<const Evaluation*>& rows, const std::string& data);
 
 // The script that draws the panels, one below the other, to gnuplot's standard output.
@@ -32,7 +33,7 @@ std::string plot_script(const std::vector<PlotPanel>& panels);
 
 struct Plot {
   std::string svg;
-  std::string problem;  // why there is none and the way out (gnuplot missing, or its error), or ""
+  std::string problem;  // why there is no plot and how to fix it; "" if there is one
 };
 Plot draw_plot(const std::vector<PlotPanel>& panels);
 

@@ -8,15 +8,16 @@ namespace lait {
 struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;  // each as long as the header
-  size_t num_text_columns = 1;                 // the first columns, aligned left; the others right
+  size_t num_text_columns = 1;                 // aligned left; the others right
 };
 
-// Lines with two spaces between columns, none at a line's end. Cells may be UTF-8: a code point is one column wide. Where that
-// is wider than `width`, each row is a list instead: its first cell, and below it a line "heading  cell" for each other column.
+// Lines with two spaces between columns and none at the end. Cells may be UTF-8; each code point is
+// one column wide. If that is wider than `width`, each row becomes a list: its first cell, then a
+// line "heading  cell" for each other column.
 std::string format_plain(const Table& table, size_t width = std::string::npos);
 std::string format_markdown(const Table& table);
 
-// At most `width` columns: the end of a longer text behind "…".
+// At most `width` columns of the text's end, with "…" in front if something was cut.
 std::string keep_end(const std::string& utf8, size_t width);
 
 }  // namespace lait

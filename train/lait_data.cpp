@@ -1,4 +1,4 @@
-// lait-data: makes the demo's data, and says what a config's data is like.
+// lait-data: makes the demo's data, and prints statistics of a config's data.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -36,7 +36,7 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
   return kExitOk;
 }
 
-// Lengths and repeats of a split's segments: what sharing and caching them would save.
+// Lengths and repetitions of a split's segments: what sharing and caching them would save.
 void print_statistics(const std::string& name, const LabelledData& data,
                       const Tokenizer& tokenizer) {
   const Dataset dataset(data.examples, tokenizer,
@@ -93,7 +93,7 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"makes the demo's data, and says what a config's data is like", "lait-data"};
+  CLI::App app{"makes the demo's data, and prints statistics of a config's data", "lait-data"};
   app.require_subcommand(1);
   set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...",
                    .description = "`lait-data COMMAND --help` lists a command's options."});
@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
   WordnetOptions options;
   auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses");
   wordnet->add_option("--output", output, "folder to write")->option_text("DIR")->required();
-  wordnet->add_option("--seed", options.seed, "of the choice and the order")
+  wordnet->add_option("--seed", options.seed, "seed of selection and order")
       ->option_text("N")
       ->capture_default_str();
   wordnet->add_option("--wordnet", options.database, "folder of WordNet's data.noun")
@@ -112,7 +112,7 @@ int main(int argc, char** argv) {
       *wordnet,
       {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
        .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints "
-                      "what simple rules would get.",
+                      "the accuracy of simple rules.",
        .files = {{"train.jsonl, validation.jsonl, test.jsonl",
                   "what is written, for task: wordnet"}},
        .examples = "lait-data wordnet --output data/wordnet"});
@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
       ->option_text("KEY=VALUE")
       ->take_all();
   Entries environment = hub_environment();
-  environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
+  environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
   set_manual(*stat,
              {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
               .environment = environment,

@@ -14,8 +14,8 @@
 namespace lait {
 namespace {
 
-constexpr int64_t kMaxBranch = 1500;  // synsets of a branch, the unit that splits are made of
-constexpr int64_t kMaxClaims = 20;    // pairs in which one Y stands
+constexpr int64_t kMaxBranch = 1500;             // synsets; splits consist of whole branches
+constexpr int64_t kMaxClaims = 20;               // pairs with the same Y
 constexpr size_t kMinWords = 3, kMaxWords = 25;  // of a gloss
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -33,7 +33,7 @@ std::vector<std::string> words_of(const std::string& text) {
   return out;
 }
 
-// A plural's singular, near enough.
+// The singular of a plural, approximately.
 std::string singular(const std::string& word) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kEndings{
       {{"ies", "y"}, {"sses", "ss"}, {"ches", "ch"}, {"shes", "sh"}, {"xes", "x"}}};
@@ -58,7 +58,7 @@ class Generator {
 
   WordnetSplits run() {
     find_pairs();
-    // Branches, shuffled, go to the split that lacks most.
+    // Each branch, in random order, goes to the split that is the shortest for its share.
     std::map<int32_t, std::vector<Pair>> by_branch;
     for (const Pair& pair : pairs_) by_branch[at(pair.y).branch].push_back(pair);
     std::vector<int32_t> branches;
@@ -112,7 +112,8 @@ class Generator {
     return sizes_[s] = size;
   }
 
-  // Cuts the tree below s into branches of at most kMaxBranch synsets; what lies above belongs to none.
+  // Cuts the tree below s into branches of at most kMaxBranch synsets. What is above them belongs
+  // to none.
   void cut(int32_t s) {
     if (size_of(s) <= kMaxBranch) return mark(s, s);
     for (int32_t child : at(s).children) cut(child);
@@ -133,7 +134,7 @@ class Generator {
     return ancestors_[s] = std::move(out);
   }
 
-  // Whether a lemma is a name of the synset or of something above it.
+  // Whether a lemma names the synset or one of its ancestors.
   bool is_named(int32_t s, const std::string& lemma) {
     auto has = [&](int32_t t) {
       return std::ranges::find(at(t).lemmas, lemma) != at(t).lemmas.end();
@@ -141,7 +142,8 @@ class Generator {
     return has(s) || std::ranges::any_of(ancestors(s), has);
   }
 
-  // A synset whose gloss can be evidence: a kind, with a definition of its own of moderate length, within one branch.
+  // Whether the gloss can be evidence: a kind, with a definition of its own of moderate length,
+  // within one branch.
   bool usable(int32_t s) {
     const Synset& x = at(s);
     if (x.instance || x.hypernyms.empty() || x.branch < 0 || definitions_[x.definition] != 1)

@@ -21,7 +21,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return out;
 }
 
-// The definition of a gloss: what stands before the first example in quotes.
+// The definition of a gloss: the text before the first example in quotes.
 std::string definition_of(const std::string& gloss) {
   size_t end = gloss.size();
   for (const char* mark : {"; \"", ": \""}) end = std::min(end, gloss.find(mark));
@@ -31,8 +31,8 @@ std::string definition_of(const std::string& gloss) {
   return out;
 }
 
-// What goes through the synsets by recursion needs an end.
-void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::path& file) {
+// Recursion over the synsets would not end in a cycle.
+void refuse_cycles(const std::vector<Synset>& synsets, const std::filesystem::path& file) {
   std::vector<std::vector<int32_t>> below(synsets.size());
   std::vector<size_t> open(synsets.size());  // hypernyms not yet reached
   std::vector<int32_t> reached;
@@ -49,7 +49,7 @@ void refuse_circles(const std::vector<Synset>& synsets, const std::filesystem::p
   }
   const auto left = std::ranges::find_if(open, [](size_t n) { return n > 0; });
   if (left == open.end()) return;
-  throw UserError(file.string() + ": expected hypernyms that lead up, got a circle above synset " +
+  throw UserError(file.string() + ": expected hypernyms without cycles, got one above synset " +
                   shown(synsets[static_cast<size_t>(left - open.begin())].offset));
 }
 
@@ -109,13 +109,13 @@ std::vector<Synset> read_nouns(const std::filesystem::path& folder) {
       const auto found = index.find(offset);
       if (found == index.end())
         throw UserError(file.string() + ": synset " + shown(synsets[s].offset) + " points to " +
-                        shown(offset) + ", which is not there");
+                        shown(offset) + ", which does not exist");
       synsets[s].hypernyms.push_back(found->second);
     }
     if (!synsets[s].hypernyms.empty())
       synsets[static_cast<size_t>(synsets[s].parent())].children.push_back(static_cast<int32_t>(s));
   }
-  refuse_circles(synsets, file);
+  refuse_cycles(synsets, file);
   return synsets;
 }
 

@@ -19,8 +19,9 @@ constexpr mode_t kMode = 0666;  // less the user's umask
 constexpr mode_t kPermissions = 0777;
 constexpr int kMostLinks = 40;  // as the kernel follows
 
-// The temporary files that are there, in memory that a signal's handler may read: a slot's name is whole while it is in use.
-// No program writes more files at once than there are slots; what more a program of others writes, a signal would leave.
+// The temporary files in use, in memory that a signal handler may read: a slot's name is complete
+// while in_use is set. When all slots are taken, a further file is not listed, and a signal leaves
+// it behind. Our programs write fewer files at once.
 struct Slot {
   std::atomic<bool> taken{false}, in_use{false};
   std::array<char, PATH_MAX> path{};
@@ -67,7 +68,7 @@ const char* way_out(int error) {
     case ENAMETOOLONG:
       return "name a shorter path";
     case ELOOP:
-      return "the links go round in a circle: mend them, or name another place";
+      return "the links form a loop: fix them, or name another place";
     default:
       return "check the disk, or name another place";
   }
@@ -82,10 +83,11 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
-// A name of something open already, as /dev/stdout is in the end.
+// The name of an open descriptor, which is what /dev/stdout links to.
 bool is_descriptor(const fs::path& path) { return path.string().starts_with("/proc/"); }
 
-// What a path leads to, through links that need not lead to a file yet; a descriptor's name is the end.
+// Follows the links of a path. The last one may lead to a file that does not exist yet. Stops at
+// the name of a descriptor.
 fs::path behind_links(fs::path path) {
   const fs::path given = path;
   std::error_code error;
@@ -98,7 +100,8 @@ fs::path behind_links(fs::path path) {
   return path;
 }
 
-// Before anything is written: a private file's next version is not readable by others for a moment either.
+// Called before anything is written, so that the next version of a private file is never readable
+// by others.
 void set_mode(int fd, mode_t mode, const fs::path& path) {
   struct stat status {};
   if (::fstat(fd, &status) == 0 && (status.st_mode & kPermissions) == (mode & kPermissions)) return;
@@ -106,8 +109,8 @@ void set_mode(int fd, mode_t mode, const fs::path& path) {
     throw_write_error(path, "keep the file's permissions");
 }
 
-// Opens the temporary file for one process alone, so that two writers of one file do not mix their bytes. The lock goes
-// with the process, so a file that a crash left behind is taken over.
+// Opens the temporary file and locks it, so that two writers of one file do not mix their bytes.
+// The lock ends with the process, so a file that a crash left is reused.
 int open_alone(const fs::path& temporary, const fs::path& path) {
   for (;;) {
     const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode);
@@ -116,9 +119,9 @@ int open_alone(const fs::path& temporary, const fs::path& path) {
       ::close(fd);
       throw WriteError(
           path.string() +
-          ": cannot write: another process is writing it; wait for that, or name another place");
+          ": cannot write: another process is writing it; wait for it, or name another place");
     }
-    // The other writer may have renamed the file, or removed it, before it was locked here.
+    // The other writer may have renamed or removed the file before it was locked here.
     struct stat opened {
     }, named{};
     const bool same = ::fstat(fd, &opened) == 0 && ::stat(temporary.c_str(), &named) == 0 &&
@@ -205,7 +208,7 @@ void append_text(const fs::path& path, std::string_view text) {
     write_all(fd, text, path);
   } catch (...) {
     const bool taken_back = size < 0 || ::ftruncate(fd, size) == 0;
-    static_cast<void>(taken_back);  // what failed already is told
+    static_cast<void>(taken_back);  // the first error is reported
     ::close(fd);
     throw;
   }
@@ -214,11 +217,10 @@ void append_text(const fs::path& path, std::string_view text) {
 
 void sync_folder(const fs::path& dir) {
   const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 && errno == EACCES) return;  // a folder may be written to and not be read
+  if (fd < 0 && errno == EACCES) return;  // the folder is writable but not readable
   if (fd < 0) throw_write_error(dir);
-  const int error = ::fsync(fd) == 0 || errno == EINVAL
-                        ? 0
-                        : errno;  // EINVAL: the file system has nothing to sync
+  // EINVAL: the file system has nothing to sync.
+  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
   ::close(fd);
   if (error != 0) throw_write_error(dir, "sync the folder", error);
 }

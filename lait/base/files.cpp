@@ -20,7 +20,8 @@ namespace {
 
 constexpr size_t kBufferBytes = 256 * 1024;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-// A gzip file that grows more than so many times is a bomb and no text (English text grows three times, gzip's limit is 1032).
+// A gzip file that grows more than this when unpacked is a bomb and not text. English text grows
+// about three times; gzip's limit is 1032.
 constexpr uint64_t kMostGrowth = 200, kGrowthBytesAllowed = uint64_t{64} << 20;
 
 std::string reason() { return std::strerror(errno); }
@@ -29,7 +30,8 @@ std::string reason() { return std::strerror(errno); }
   throw UserError(path.string() + ": cannot read: " + why + "; check the path");
 }
 
-// A file or an open descriptor, gzip or not, read in pieces. Like gzread, but nothing behind the packed text is passed over.
+// A file or an open descriptor, gzip or not, read in pieces. Unlike gzread, which ignores them,
+// bytes after the packed text are an error.
 class Source {
  public:
   explicit Source(const std::filesystem::path& path) : name_(path.string()) {
@@ -64,7 +66,7 @@ class Source {
   }
 
  private:
-  // Not when it is opened: a pipe may have nothing yet.
+  // Called by the first read and not by the constructor: a pipe may have no data yet.
   void begin() {
     begun_ = true;
     stream_.next_in = buffer_.data();
@@ -74,15 +76,15 @@ class Source {
         stream_.avail_in >= 2 && stream_.next_in[0] == kGzip[0] && stream_.next_in[1] == kGzip[1];
     if (says_gzip_ && !packed) {
       throw UserError(name_ +
-                      ": expected a whole gzip file, got one without gzip's head; fetch it again, "
-                      "or drop .gz from the name");
+                      ": expected a whole gzip file, got one without gzip's header; fetch it "
+                      "again, or drop .gz from the name");
     }
     constexpr int kGzipOnly = 16 + MAX_WBITS;
     if (packed && inflateInit2(&stream_, kGzipOnly) != Z_OK) throw std::bad_alloc();
     packed_ = packed;
   }
 
-  // More of the file behind what is left in the buffer; false at its end.
+  // Reads more of the file after what is left in the buffer. False at the end of the file.
   bool fill() {
     std::memmove(buffer_.data(), stream_.next_in, stream_.avail_in);
     stream_.next_in = buffer_.data();
@@ -120,8 +122,8 @@ class Source {
     return got;
   }
 
-  // Behind a packed text there may be another one (gzip files put one behind the other), or zeros (of a tape); nothing else
-  // is passed over in silence. False: all of the buffer was zeros.
+  // After a packed text there may be another one (a gzip file may hold several) or zeros (tapes pad
+  // with them). Anything else is an error. False: the rest of the buffer was zeros.
   bool next_member() {
     for (; stream_.avail_in > 0 && *stream_.next_in == 0; padded_ = true) {
       ++stream_.next_in;
@@ -129,7 +131,7 @@ class Source {
     }
     if (stream_.avail_in == 0) return false;
     if (padded_ || *stream_.next_in != kGzip[0])
-      damaged("other bytes stand behind the packed text");
+      damaged("it has other bytes after the packed text");
     inflateReset(&stream_);
     return true;
   }
@@ -145,8 +147,10 @@ class Source {
   int fd_ = -1;
   std::vector<Bytef> buffer_ = std::vector<Bytef>(kBufferBytes);
   z_stream stream_{};
-  bool says_gzip_ = false, begun_ = false, packed_ = false, member_ended_ = false, padded_ = false;
-  uint64_t bytes_read_ = 0, bytes_ = 0;  // so far: of the file; of what is packed in it
+  bool says_gzip_ = false;  // by its name
+  bool begun_ = false, packed_ = false, member_ended_ = false, padded_ = false;
+  uint64_t bytes_read_ = 0;  // of the file
+  uint64_t bytes_ = 0;       // unpacked
 };
 
 }  // namespace
@@ -157,7 +161,7 @@ struct LineReader::Impl {
   Impl(int descriptor, const std::string& name, size_t max)
       : source(descriptor, name), max_line_bytes(max), buffer(kBufferBytes) {}
 
-  // The next piece of the file is in buffer[begin, end); false at the end.
+  // Reads the next piece of the file into buffer[begin, end). False at the end.
   bool refill() {
     begin = 0;
     end = source.read(buffer.data(), buffer.size());
@@ -234,8 +238,8 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int fd =
-      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused, not waited for
+  // O_NONBLOCK: a pipe is refused below instead of being waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) cannot_read(path, reason());
   struct stat status {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {

@@ -1,4 +1,4 @@
-// Files: reading whole and by line (gzip read directly), memory maps, and writing whole (file_writer.h).
+// Files: reading whole files and lines (gzip is unpacked), memory maps, writing (file_writer.h).
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -10,21 +10,27 @@
 
 namespace lait {
 
-// Reads lines of a text file, or of a gzip file, whatever its name (one called .gz must be one). "\r\n" and "\n" end a line, a
-// UTF-8 byte order mark at the head is dropped, a last line without newline counts. Bytes are not otherwise touched (NUL
-// included). Throws UserError: file missing, unreadable, a folder, corrupt or truncated gzip or other bytes behind it, gzip
-// that grows as no text does, or a line longer than max_line_bytes (JSON takes up to 16 times its bytes when parsed).
+// Reads the lines of a text file. A gzip file is unpacked, whatever its name; a file named .gz must
+// be one. Lines end with "\n" or "\r\n", and the last one may lack its newline. A UTF-8 byte order
+// mark at the start is dropped. Other bytes are kept, NUL included.
+//
+// Throws UserError: the file is missing, unreadable or a folder; the gzip data is damaged,
+// truncated, followed by other bytes, or grows more than text does; a line is longer than
+// max_line_bytes (JSON takes up to 16 times its size when parsed).
 class LineReader {
  public:
   explicit LineReader(const std::filesystem::path& path, size_t max_line_bytes = kMaxLineBytes);
-  // Of an open descriptor (standard input is 0), from where it stands; `name` stands for it in messages.
+  // Reads an open descriptor (standard input is 0) from its current position. Messages call it
+  // `name`.
   LineReader(int descriptor, const std::string& name, size_t max_line_bytes = kMaxLineBytes);
   ~LineReader();
   LineReader(LineReader&&) noexcept;
   // The next line without its end, or nullopt at the end of the file.
   std::optional<std::string> next();
-  int64_t line_number() const;  // of the line last returned, from 1
-  std::string where() const;    // "path:line" of the line last returned
+  // Of the line last returned, from 1.
+  int64_t line_number() const;
+  // "path:line" of the line last returned.
+  std::string where() const;
 
   static constexpr size_t kMaxLineBytes = size_t{16} << 20;
 
@@ -33,17 +39,20 @@ class LineReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The whole file (gzip as above). Throws UserError as LineReader does, and where it is longer than max_bytes.
+// Reads a whole file, gzip unpacked. Throws UserError as LineReader does, and if it is longer than
+// max_bytes.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{256} << 20);
 
-// Writes a whole file, or nothing: see file_writer.h. Creates missing parent folders. Throws WriteError.
+// Writes a file completely or not at all, see file_writer.h. Creates missing parent folders. Throws
+// WriteError.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
-// Files that belong together: none is replaced before all of them are on the disk under their temporary names.
 struct FileContent {
   std::filesystem::path path;
   std::string_view content;
 };
+// Writes files that belong together: none is replaced before all of them are on the disk under
+// their temporary names.
 void write_files(const std::vector<FileContent>& files);
 
 // A read-only map of a whole file. Throws UserError when the file cannot be opened.

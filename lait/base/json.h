@@ -1,5 +1,5 @@
-// JSON from files that strangers wrote: parsed with limits on size and depth, no key twice in one
-// object, and errors that stay one short line whatever stands in the file.
+// JSON from untrusted input: parsed with limits on size and depth. No key may appear twice in an
+// object. Error messages are one short line whatever the file contains.
 #pragma once
 #include <cstring>
 #include <filesystem>
@@ -16,10 +16,10 @@
 namespace lait {
 
 inline constexpr int kMaxJsonDepth = 64;
-inline constexpr size_t kMaxJsonBytes = size_t{32}
-                                        << 20;  // parsed they take up to 16 times as much
+// JSON takes up to 16 times its size when parsed.
+inline constexpr size_t kMaxJsonBytes = size_t{32} << 20;
 
-// Text of a file for an error message: quoted, at most some 80 bytes, control characters and
+// Text of a file for an error message: quoted, at most about 80 bytes, control characters and
 // invalid UTF-8 escaped.
 inline std::string quote(std::string_view text) {
   constexpr size_t kMaxShown = 80;
@@ -27,24 +27,24 @@ inline std::string quote(std::string_view text) {
   std::string shown = nlohmann::json(text.substr(0, kMaxShown))
                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (size_t i = 0; (i = shown.find('\x7F', i)) != shown.npos;)
-    shown.replace(i, 1, "\\u007f");  // dump leaves DEL
+    shown.replace(i, 1, "\\u007f");  // dump does not escape DEL
   shown.front() = shown.back() = '\'';
   return cut ? shown.insert(shown.size() - 1, "...") : shown;
 }
 
-// What is wrong with a JSON text; "expected …, got …" without the place.
+// What is wrong with a JSON text: "expected …, got …", without the place.
 struct BadJson : std::runtime_error {
   explicit BadJson(const std::string& what, size_t byte = 0, bool invalid_utf8 = false)
       : std::runtime_error(what), byte(byte), invalid_utf8(invalid_utf8) {}
-  size_t byte;  // from 1, where the text stops being JSON; 0: it is, but beyond what is taken
+  size_t byte;  // from 1, where the text stops being JSON; 0: it is JSON, but beyond our limits
   bool invalid_utf8;
 };
 
-// Json: nlohmann::json, or ordered_json to keep the order of the keys. Throws BadJson.
+// Json is nlohmann::json, or ordered_json to keep the order of the keys. Throws BadJson.
 template <class Json = nlohmann::json>
 Json parse_json_text(std::string_view text) {
   using Event = typename Json::parse_event_t;
-  // The parser takes a NUL for the end of the text and would not see what stands behind it.
+  // The parser would take a NUL for the end of the text and ignore the rest.
   if (const auto nul = text.find('\0'); nul != text.npos) {
     throw BadJson("expected JSON, got a NUL byte at byte " + std::to_string(nul + 1));
   }
@@ -75,7 +75,7 @@ Json parse_json_text(std::string_view text) {
   }
 }
 
-// The same. Throws UserError "where: …".
+// The same, but throws UserError "where: …".
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text, const std::string& where) {
   try {

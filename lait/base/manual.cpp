@@ -15,8 +15,8 @@ namespace lait {
 namespace {
 
 constexpr size_t kMostColumns = 100, kFewestColumns = 40;
-constexpr size_t kTermColumns =
-    30;  // an option's description begins there, on the next line behind a longer option
+// An option's description begins in this column; on the next line if the option is longer.
+constexpr size_t kTermColumns = 30;
 
 std::string indent(const std::string& lines, size_t columns) {
   std::istringstream in(lines);
@@ -35,7 +35,7 @@ std::string entry(const std::string& term, const std::string& meaning, size_t wi
   return used + 2 <= kTermColumns ? head + text.substr(used) : head + "\n" + text;
 }
 
-// "FILE", "auto|cpu|cuda", "" of a flag.
+// What an option takes: "FILE", "auto|cpu|cuda"; "" for a flag.
 std::string argument(const CLI::Option& option) {
   if (option.get_type_size() == 0) return "";
   if (!option.get_option_text().empty()) return option.get_option_text();
@@ -58,8 +58,9 @@ std::string option_entry(const CLI::Option& option, size_t width) {
   return entry(term, meaning, width);
 }
 
-// "lait-x --config FILE [--set KEY=VALUE]...": broken only before an option, and what is continued stands further in, so
-// that no line of a synopsis looks like an option's.
+// A line of the synopsis, as "lait-x --config FILE [--set KEY=VALUE]...". It is only broken before
+// an option. Continuation lines are indented further, so that none looks like the description of an
+// option.
 std::string synopsis(const std::string& name, std::string form, size_t width) {
   constexpr char kGlue = '\x01';
   int depth = 0;
@@ -108,15 +109,15 @@ class ManualFormatter : public CLI::FormatterBase {
     page += "\nOPTIONS\n" + options;
     Entries environment = manual_.environment;
     environment.emplace_back("COLUMNS",
-                             "columns of help, tables and progress, in place of the terminal's");
+                             "width of help, tables and progress, instead of the terminal's");
     add(page, "ENVIRONMENT", environment, width);
     add(page, "FILES", manual_.files, width);
     add(page, "EXIT STATUS",
         {{"0", "done"},
-         {"1", "an error of the program"},
+         {"1", "a bug in the program"},
          {"2",
-          "what the user can mend: wrong options, configs, files, a full disk; the message says "
-          "the way out"},
+          "an error that you can fix: wrong options, configs, files, a full disk; the message "
+          "says how"},
          {"130, 143", "stopped by Ctrl-C (SIGINT) or SIGTERM"}},
         width);
     if (!manual_.examples.empty()) page += "\nEXAMPLES\n" + indent(manual_.examples, 2);
@@ -138,11 +139,11 @@ class ManualFormatter : public CLI::FormatterBase {
 
 Entries hub_environment() {
   return {{"HF_HUB_CACHE, HF_HOME",
-           "where models given by name are looked for (default ~/.cache/huggingface/hub)"}};
+           "where models are searched by name (default ~/.cache/huggingface/hub)"}};
 }
 
 Entries compute_environment() {
-  return {{"OMP_NUM_THREADS", "CPU threads where no option or config says"},
+  return {{"OMP_NUM_THREADS", "CPU threads, if no option or config sets them"},
           {"LAIT_CPU_CAPABILITY",
            "generic, avx2, avx512 or avx512bf16: kernels of that instruction set instead of the "
            "best one"}};

@@ -44,15 +44,16 @@ std::string sibling_program(const std::string& argv0, const std::string& name) {
 
 namespace {
 
-// Memory that is freed stays with the process. Each step asks for the same large tensors; given back to the system, their
-// pages would be cleared anew each time (up to a third of the time of attention in a benchmark, 2 or 3 % of a training step).
+// Keeps freed memory in the process. Each step allocates the same large tensors; if they went back
+// to the system, their pages would be cleared again each time (up to a third of the time of
+// attention in a benchmark, 2 or 3 % of a training step).
 void keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);  // off
 }
 
-// A standard stream that was closed (`2>&-`) must not become the first file that is opened: writing to it then fails, as it
-// should. Reading gives nothing.
+// If a standard stream is closed (`2>&-`), the first file opened would take its number. Opens
+// /dev/null instead, so that writing to it fails, as it should, and reading gives nothing.
 void fill_closed_streams() {
   for (int stream = 0; stream <= 2; ++stream) {
     if (fcntl(stream, F_GETFD) >= 0) continue;
@@ -60,7 +61,7 @@ void fill_closed_streams() {
   }
 }
 
-// `--output "$UNSET"` is a mistake, and no option takes an empty text.
+// `--output "$UNSET"` is a mistake: no option takes an empty text.
 void refuse_empty_values(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& value : option->results()) {
@@ -72,7 +73,7 @@ void refuse_empty_values(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
 }
 
-// False: --help or --version is printed, and that is all.
+// False: --help or --version was printed.
 bool parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -84,7 +85,7 @@ bool parse(CLI::App& app, int argc, char** argv) {
   }
 }
 
-// A wrong LAIT_CPU_CAPABILITY is found before anything is read.
+// Reports a wrong LAIT_CPU_CAPABILITY before anything is read.
 void check_environment() {
   try {
     kernels::cpu::capability();
@@ -104,13 +105,13 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   auto complain = [&](const std::string& text) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
   };
+  // When a reader goes away (`| head`), the write fails and the program ends quietly.
   exit_at_closed_pipe();
-  std::signal(
-      SIGXFSZ,
-      SIG_IGN);  // a limit on file sizes is then an error like a full disk, and temporary files go
+  // A limit on file sizes is then reported like a full disk, and temporary files are removed.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     const int code = parse(app, argc, argv) ? (check_environment(), body()) : kExitOk;
-    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // what was printed is lost: no success
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {  // output was lost
       throw_write_error("standard output");
     }
     return code;
@@ -120,8 +121,8 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   } catch (const UserError& error) {
     complain(error.what());
     return kExitUser;
-  } catch (const std::filesystem::filesystem_error&
-               error) {  // a folder that cannot be listed, entered or removed
+  } catch (const std::filesystem::filesystem_error& error) {
+    // A folder that cannot be listed, entered or removed.
     complain(error.path1().string() + ": " + error.code().message() +
              "; check the path and your permissions");
     return kExitUser;

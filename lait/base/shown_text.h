@@ -1,4 +1,4 @@
-// Text of strangers as it may stand in a message: one line, not long. (json.h quotes bytes that may be no text.)
+// Untrusted text for use in a message: one short line. (json.h quotes bytes that may not be text.)
 #pragma once
 #include <algorithm>
 #include <string>
@@ -6,7 +6,8 @@
 
 namespace lait {
 
-// At most 60 bytes, cut between characters and then ended with "…"; control characters become spaces.
+// At most 60 bytes, cut between characters, with "…" if something was cut. Control characters
+// become spaces.
 inline std::string shortened(std::string_view text) {
   constexpr size_t kMostBytes = 60;
   size_t end = std::min(text.size(), kMostBytes);

@@ -11,7 +11,7 @@
 namespace lait {
 namespace {
 
-constexpr size_t kTooManyColumns = 10000;  // no terminal has: COLUMNS is not believed
+constexpr size_t kTooManyColumns = 10000;  // no terminal has as many: COLUMNS is ignored
 
 }  // namespace
 

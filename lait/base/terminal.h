@@ -1,5 +1,5 @@
-// The terminal that a program writes to: how wide it is, and whether a line on it can be drawn anew. No program colours
-// anything, so NO_COLOR has nothing to turn off.
+// The terminal that a program writes to: its width, and whether a line can be redrawn. No program
+// uses colours, so NO_COLOR has no effect.
 #pragma once
 #include <cstddef>
 #include <optional>
@@ -7,14 +7,14 @@
 
 namespace lait {
 
-// Columns of the terminal behind a file descriptor. COLUMNS wins where it is set to a number below 10,000; nullopt for a pipe
-// or file without it.
+// Columns of the terminal behind a file descriptor. COLUMNS takes precedence if it is a number
+// below 10,000. nullopt for a pipe or a file without COLUMNS.
 std::optional<size_t> terminal_width(int descriptor);
 
-// Writes to standard error. What cannot be shown (a full disk behind it, nobody reading) stops no program.
+// Writes to standard error. Ignores failures (a full disk, a closed pipe).
 void show(const std::string& text);
 
-// Standard error is a terminal that can go back in a line and erase it (TERM is not dumb).
+// Whether standard error is a terminal that can erase a line (TERM is not dumb).
 bool redraws_lines();
 
 }  // namespace lait

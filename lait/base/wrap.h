@@ -1,14 +1,14 @@
-// Text in lines of a terminal's width.
+// Wraps text at a terminal's width.
 #pragma once
 #include <string>
 #include <string_view>
 
 namespace lait {
 
-// Columns of a terminal: a code point is one wide.
+// Columns that a text takes in a terminal; each code point takes one.
 size_t display_width(std::string_view utf8);
 
-// Breaks a text at spaces into lines of at most `width` columns, each ended by a newline.
+// Breaks a text at spaces into lines of at most `width` columns, each ending with a newline.
 std::string wrap(const std::string& text, size_t width);
 
 }  // namespace lait

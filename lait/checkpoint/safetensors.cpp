@@ -61,11 +61,10 @@ void write_safetensors(const std::filesystem::path& path,
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined() || rank(tensor) == kSafetensorsTypes.size()) {
       throw std::runtime_error(path.string() + ": tensor " + quote(name) +
-                               " is undefined or of a dtype that safetensors lacks");
+                               " is undefined or has a dtype that safetensors does not support");
     }
     if (!names.insert(name).second)
-      throw std::runtime_error(path.string() + ": the tensor name " + quote(name) +
-                               " is taken already");
+      throw std::runtime_error(path.string() + ": the tensor name " + quote(name) + " is repeated");
   }
   std::ranges::sort(tensors, [](const auto& a, const auto& b) {
     return std::pair(rank(a.second), std::string_view(a.first)) <
@@ -85,7 +84,7 @@ void write_safetensors(const std::filesystem::path& path,
   header += "}";
   header.resize((header.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
   if (header.size() > kSafetensorsMaxHeader)
-    throw std::runtime_error(path.string() + ": the header would be longer than readers allow");
+    throw std::runtime_error(path.string() + ": the header is longer than readers allow");
 
   FileWriter file(path);
   const uint64_t length = header.size();

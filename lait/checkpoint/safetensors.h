@@ -1,6 +1,6 @@
 // The safetensors format: an 8-byte header length, a JSON header {name: {dtype, shape,
-// data_offsets}}, the bytes. Reading maps the file and checks every bound before anything is used;
-// writing never leaves a half file.
+// data_offsets}}, the data. Reading maps the file and checks every bound first; writing never
+// leaves a partial file.
 //
 //   SafetensorsFile file("model.safetensors");
 //   at::Tensor words = file.tensor("bert.embeddings.word_embeddings.weight");
@@ -27,17 +27,15 @@ struct TensorInfo {
 
 class SafetensorsFile {
  public:
-  // Throws UserError naming the file and the tensor: truncated, header too long or not the JSON it
-  // must be, unknown dtype, sizes that do not fit the shape, tensors outside the file, overlapping
-  // or with holes between them, a name twice.
+  // Throws UserError naming the file and the tensor: truncated file, header too long or invalid,
+  // unknown dtype, sizes that do not match the shape, tensors outside the file, overlapping tensors
+  // or gaps between them, repeated names.
   explicit SafetensorsFile(const std::filesystem::path& path);
-  const std::vector<TensorInfo>& tensors() const {
-    return tensors_;
-  }  // in the order of their bytes
+  // In the order of their bytes.
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
   bool has(const std::string& name) const { return index_.contains(name); }
-  // A view of the mapped file, kept alive by the tensor; not to be written (the map is read-only).
-  // A copy where the file keeps the tensor at an address that its dtype does not allow. Throws
-  // UserError where there is no such tensor.
+  // A read-only view of the mapped file, which the tensor keeps alive. A copy if the tensor's
+  // address in the file is not aligned for its dtype. Throws UserError if there is no such tensor.
   at::Tensor tensor(const std::string& name) const;
   const std::filesystem::path& path() const { return path_; }
 
@@ -48,9 +46,10 @@ class SafetensorsFile {
   std::map<std::string, size_t> index_;
 };
 
-// The bytes that Hugging Face's library writes: dtypes in its order, then by name. Tensors of any
-// device, contiguous or not, are streamed one at a time; a failure leaves the previous file whole.
-// Throws WriteError, and std::runtime_error for tensors that the format cannot say.
+// Writes the same bytes as Hugging Face's library: sorted by dtype in its order, then by name.
+// Tensors may be on any device, contiguous or not, and are written one at a time. On failure the
+// previous file is kept. Throws WriteError, and std::runtime_error for tensors that the format does
+// not support.
 void write_safetensors(const std::filesystem::path& path,
                        std::vector<std::pair<std::string, at::Tensor>> tensors);
 

@@ -21,8 +21,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-constexpr size_t kMaxNameBytes =
-    100;  // longer ones are no misspelling, and the distance is quadratic
+// Longer names are not compared: the distance takes quadratic time.
+constexpr size_t kMaxNameBytes = 100;
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// The nearest name to a misspelt one, for messages.
+// The known name nearest to a misspelt one, for messages.
 #pragma once
 #include <string>
 #include <string_view>
@@ -8,8 +8,8 @@
 
 namespace lait {
 
-// The candidate nearest to `name` by edits (insertions, deletions, substitutions, swaps of neighbours), or "" where none
-// is near: more than a third of the letters wrong.
+// The candidate with the fewest edits to `name` (insertions, deletions, substitutions, swaps of
+// neighbours), or "" if more than a third of the letters are wrong in all of them.
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 // " (did you mean X?)" or "".
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);

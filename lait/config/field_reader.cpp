@@ -77,7 +77,7 @@ void FieldReader::read(const YamlNode& node, int line, Stage& target) {
     if ((layers && has_layers) || (scope && has_scope)) {
       problems_.add(
           value_->origin, key.line,
-          list_name + ": the key " + key.scalar + " stands twice in a stage; leave one out");
+          list_name + ": the key " + key.scalar + " appears twice in a stage; remove one");
     } else if (layers) {
       has_layers = true;
       name_ = list_name + ".num_layers";

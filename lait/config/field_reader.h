@@ -1,7 +1,8 @@
-// The visitor that reads a config's fields from values by name; what is wrong with a value becomes a problem.
+// The visitor that reads a config's fields from values by name and collects what is wrong with
+// them.
 //
-// Strict: a whole number has no fraction, a quoted "3" is no number, a choice is one of its names. ${VAR} in text stands
-// for the environment's value, $${ for a literal ${.
+// Strict: a whole number has no fraction, a quoted "3" is not a number, a choice is one of its
+// names. ${VAR} in text is replaced by the environment variable; $${ is a literal ${.
 #pragma once
 #include <concepts>
 #include <optional>
@@ -31,7 +32,7 @@ class FieldReader {
   }
 
  private:
-  // `line` is that of the key, or of the entry of a list.
+  // `line`: of the key, or of the entry of a list.
   void wrong(const YamlNode& node, int line, const std::string& expected,
              const std::string& hint = "");
 

@@ -38,7 +38,7 @@ void Problems::add(const Origin& origin, int line, const std::string& what) {
 
 void Problems::throw_if_any() const {
   if (problems_.empty()) return;
-  // What the file lacks, then its lines, then the overrides as they were given.
+  // Sorted: what the file lacks, its lines, then the overrides in their order.
   std::vector<Problem> sorted = problems_;
   std::ranges::stable_sort(sorted, {},
                            [](const Problem& p) { return std::pair(p.override_number, p.line); });
@@ -47,7 +47,7 @@ void Problems::throw_if_any() const {
   for (const Problem& problem : std::span(sorted).first(std::min(sorted.size(), kMostShown)))
     text += (text.empty() ? "" : "\n") + problem.text;
   if (sorted.size() > kMostShown)
-    text += "\nand " + std::to_string(sorted.size() - kMostShown) + " mistakes more";
+    text += "\nand " + std::to_string(sorted.size() - kMostShown) + " more mistakes";
   throw UserError(text);
 }
 
@@ -90,7 +90,7 @@ FieldValues FieldCollector::from_overrides(const std::vector<std::string>& overr
     try {
       add(text.substr(0, equals), {parse_yaml(text.substr(equals + 1), origin), origin, 0}, out);
     } catch (const UserError& error) {
-      // Already with its place; as a problem it stands beside the others.
+      // The text begins with the place already; report it with the other problems.
       problems_.add(origin, 0, std::string(error.what()).substr(origin.name.size() + 2));
     }
   }
@@ -112,8 +112,8 @@ void FieldCollector::add_map(const YamlNode& map, const std::string& prefix, con
       add(name, {map.items[i + 1], origin, key.line}, out);
     } else {
       problems_.add(origin, key.line,
-                    "the key " + shortened(name) + " stands twice, first in line " +
-                        std::to_string(first->second) + "; leave one out");
+                    "the key " + shortened(name) + " appears twice, first in line " +
+                        std::to_string(first->second) + "; remove one");
     }
   }
 }
@@ -133,7 +133,8 @@ void FieldCollector::add(const std::string& name, FieldValue value, FieldValues&
   }
 }
 
-// The nearest name: of the same section, of a section, by the last part in any section, by the whole; else what there is.
+// Looks for the nearest name in the same section, among sections, by the last part in any section,
+// then by the whole name. Lists the known names if none is near.
 std::string FieldCollector::suggestion(const std::string& name) const {
   const std::string section = section_of(name), last = last_of(name);
   std::vector<std::string> siblings = section.empty() ? sections_ : std::vector<std::string>{};

@@ -1,4 +1,5 @@
-// A config's text as values by dotted name ("training.epochs"), checked for the names alone; and the list of mistakes.
+// A config's text as values by dotted name ("training.epochs"), with only the names checked; and
+// the list of mistakes.
 #pragma once
 #include <map>
 #include <string>
@@ -8,11 +9,11 @@
 
 namespace lait {
 
-// All that is wrong with a config; it is thrown at once, in the order of the lines.
+// Collects everything that is wrong with a config, to report it at once in the order of the lines.
 class Problems {
  public:
   void add(const Origin& origin, int line, const std::string& what);
-  // Throws one UserError, a line for each problem, where there is any.
+  // Throws one UserError with a line for each problem, if there is any.
   void throw_if_any() const;
 
  private:
@@ -34,13 +35,15 @@ using FieldValues = std::map<std::string, FieldValue>;
 // The names of all fields, in the order of visit_fields.
 std::vector<std::string> field_names();
 
-// Takes texts apart into values. Unknown and repeated keys become problems, unknown ones with the nearest known name.
+// Splits a config into values by name. Unknown and repeated keys become problems, unknown ones with
+// the nearest known name.
 class FieldCollector {
  public:
   explicit FieldCollector(Problems& problems);
-  // A whole config: a mapping of sections (task, model, …), or nothing.
+  // A whole config: a mapping of sections (task, model, …), or an empty text.
   FieldValues from_config(const YamlNode& root, const Origin& origin) const;
-  // "key=value", the value in YAML; the key is a field or a section ("training={epochs: 2}"). The last of one key counts.
+  // "key=value", where the value is YAML. The key is a field or a section ("training={epochs: 2}").
+  // If a key is repeated, the last one wins.
   FieldValues from_overrides(const std::vector<std::string>& overrides) const;
 
  private:

@@ -1,5 +1,5 @@
-// The one list of a config's fields: name, place, limits and a line of help. Reading, --set, writing and the list of known
-// keys all visit it.
+// The one list of a config's fields: name, place, limits and a line of help. Reading, --set,
+// writing and the list of known keys all use it.
 #pragma once
 #include <limits>
 
@@ -7,7 +7,7 @@
 
 namespace lait {
 
-// Limits of a number: min and max are allowed themselves, above and below are not.
+// Limits of a number: min and max are inclusive, above and below exclusive.
 struct Limits {
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
   double min = -kInfinity;
@@ -16,15 +16,15 @@ struct Limits {
   double below = kInfinity;
 };
 
-// Calls visitor.field(name, reference, limits, help) for every field, in the order they are written.
+// Calls visitor.field(name, reference, limits, help) for every field, in the order in which they
+// are written.
 template <class ConfigType, class Visitor>
 void visit_fields(ConfigType& c, Visitor& v) {
   constexpr double kMaxCount = 1e12;
   constexpr Limits kAny{}, kFromOne{.min = 1, .max = kMaxCount},
       kFromZero{.min = 0, .max = kMaxCount}, kShare{.min = 0, .max = 1};
   constexpr Limits kBelowOne{.min = 0, .below = 1}, kRate{.min = 0}, kPositive{.above = 0};
-  v.field("task", c.task, kAny,
-          "the task, which says what the segments and labels are and how its files are read");
+  v.field("task", c.task, kAny, "what the segments and labels are and how the files are read");
   v.field("model.path", c.model.path, kAny, "a Hugging Face directory, or a model's name");
   v.field("model.independent_layers", c.model.independent_layers,
           Limits{.min = 0, .max = kMaxLayers},
@@ -34,21 +34,21 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
   v.field("model.head", c.model.head, kAny, "classifier or regression; the task's by default");
-  v.field("model.pooling", c.model.pooling, kAny,
-          "what of the encoder the head reads; the model family's by default");
+  v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,
           "instead of the checkpoint's");
   v.field("model.classifier_dropout", c.model.classifier_dropout, kBelowOne,
           "instead of the checkpoint's");
   v.field("data.train", c.data.train, kAny, "file or list of files");
-  v.field("data.validation", c.data.validation, kAny, "the best model is chosen on it");
+  v.field("data.validation", c.data.validation, kAny, "selects the best model");
   v.field("data.test", c.data.test, kAny, "scored once, at the end");
   v.field("data.max_segment_tokens", c.data.max_segment_tokens, kFromZero,
-          "longest sequence, special tokens included; 0: the model's limit");
-  v.field("data.on_overflow", c.data.on_overflow, kAny, "longer ones: truncate (counted) or error");
+          "longest sequence, with special tokens; 0: the model's limit");
+  v.field("data.on_overflow", c.data.on_overflow, kAny,
+          "longer sequences: truncate (and count) or error");
   v.field("data.skip_bad_lines", c.data.skip_bad_lines, kFromZero,
-          "malformed lines tolerated in a split");
+          "malformed lines allowed in a split");
   v.field("training.epochs", c.training.epochs, Limits{.max = 1e6, .above = 0},
           "passes over the training data (default 3)");
   v.field("training.steps", c.training.steps, kFromOne, "instead: optimiser steps");
@@ -60,19 +60,19 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "micro-batches of an optimiser step");
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
-          "the head's is so many times larger");
+          "the head's learning rate is this many times larger");
   v.field("training.weight_decay", c.training.weight_decay, kRate, "not on biases and norms");
   v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW");
   v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW");
   v.field("training.epsilon", c.training.epsilon, kPositive, "AdamW");
   v.field("training.warmup", c.training.warmup, kShare,
-          "share of the steps in which the rate rises");
+          "share of the steps in which the learning rate rises");
   v.field("training.max_grad_norm", c.training.max_grad_norm, kRate,
-          "clipping of the global norm; 0: none");
+          "limit of the gradient's global norm; 0: none");
   v.field("training.label_smoothing", c.training.label_smoothing, kBelowOne,
           "of the cross entropy");
   v.field("training.precision", c.training.precision, kAny,
-          "auto: bf16 where it is multiplied faster than fp32, else fp32");
+          "auto: bf16 where its matrix multiplication is faster, else fp32");
   v.field("training.device", c.training.device, kAny, "auto, cpu or cuda");
   v.field("training.threads", c.training.threads, Limits{.min = 0, .max = 4096}, "0: all cores");
   v.field("training.seed", c.training.seed, Limits{.min = 0}, "of everything random");
@@ -81,9 +81,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.checkpoint_every", c.training.checkpoint_every, kFromZero,
           "steps; 0: every epoch");
   v.field("training.select_by", c.training.select_by, kAny,
-          "metric on validation data that chooses the best model; the task's first");
+          "validation metric that selects the best model; default: the task's first");
   v.field("output.dir", c.output.dir, kAny, "the run directory");
-  v.field("output.keep", c.output.keep, kFromOne, "newest checkpoints kept");
+  v.field("output.keep", c.output.keep, kFromOne, "number of newest checkpoints to keep");
 }
 
 }  // namespace lait

@@ -1,4 +1,5 @@
-// Where configs and models are looked for: the working directory, what was built or installed, the Hugging Face cache.
+// Finds configs and models: in the working directory, in what was built or installed, in the
+// Hugging Face cache.
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -21,13 +22,13 @@ bool is_folder(const fs::path& path) {
 }
 bool is_model(const fs::path& dir) { return is_file(dir / "config.json"); }
 
-// The folder above the one that holds the program: PREFIX of PREFIX/bin/lait-x, or the build folder.
+// The folder above the program's: PREFIX for PREFIX/bin/lait-x, or the build folder.
 fs::path program_prefix() {
   std::error_code error;
   return fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
 }
 
-// In the build folder a link to the source tree's.
+// In the build folder this is a link to the source tree's.
 fs::path configs_folder() {
   const fs::path configs = program_prefix() / "share" / "lait" / "configs";
   std::error_code error;
@@ -45,7 +46,7 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-// The hub cache as huggingface_hub finds it.
+// The hub cache, found as huggingface_hub does.
 fs::path hub_cache() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
     if (const auto cache = environment(name); !cache.empty()) return cache;
@@ -64,8 +65,8 @@ std::string replace_all(std::string text, const std::string& from, const std::st
 
 constexpr char kModelsPrefix[] = "models--";
 
-// models--org--name/refs/main names the snapshot; where only a certain revision was fetched there is no such file, and
-// the snapshot is taken if it is the only one. "" where there is none.
+// models--org--name/refs/main names the snapshot. It is missing if a certain revision was fetched;
+// then the snapshot is used if it is the only one. "" if there is none.
 fs::path cached_snapshot(const std::string& name) {
   const fs::path model = hub_cache() / (kModelsPrefix + replace_all(name, "/", "--"));
   if (is_file(model / "refs" / "main")) {
@@ -84,7 +85,7 @@ fs::path cached_snapshot(const std::string& name) {
   return snapshots.size() == 1 ? snapshots[0] : fs::path();
 }
 
-// Names of models at hand: brought by set-up, and in the cache.
+// Names of the models available: brought by set-up, and in the cache.
 std::vector<std::string> model_names() {
   std::vector<std::string> names;
   std::error_code error;
@@ -102,7 +103,8 @@ std::vector<std::string> model_names() {
   return names;
 }
 
-// The nearest model at hand, one of the same name without its owner first: bert-base-uncased, google-bert/bert-base-uncased.
+// The nearest available model. One that differs only in its owner comes first: bert-base-uncased,
+// google-bert/bert-base-uncased.
 std::string near_model(const std::string& name) {
   const std::vector<std::string> names = model_names();
   for (const std::string& known : names) {
@@ -112,7 +114,7 @@ std::string near_model(const std::string& name) {
   return did_you_mean(name, names);
 }
 
-// A path and no model's name, which is NAME or OWNER/NAME.
+// Whether it is a path and not a model's name, which is NAME or OWNER/NAME.
 bool looks_like_path(const std::string& name) {
   return name.starts_with('/') || name.starts_with('.') || name.starts_with('~') ||
          name.ends_with('/') || std::ranges::count(name, '/') > 1;
@@ -180,7 +182,7 @@ fs::path find_model(const std::string& name) {
   }
   const fs::path snapshot = cached_snapshot(name);
   if (!snapshot.empty() && is_model(snapshot)) return snapshot;
-  // The default model comes with set-up; its hub name has an owner.
+  // The default model comes with set-up; on the hub its name has an owner.
   const std::string fetch =
       name == "all-MiniLM-L6-v2" ? "make setup (in the source tree)" : "hf download " + name;
   if (!snapshot.empty()) {

@@ -1,4 +1,4 @@
-// A config's numbers as text: read strictly, written so that they read back to the same bits.
+// A config's numbers as text: parsed strictly, written so that they read back to the same bits.
 #pragma once
 #include <charconv>
 #include <cmath>
@@ -11,7 +11,8 @@
 
 namespace lait {
 
-// The whole text as a number: no spaces, no leading "+" or superfluous 0 (octal elsewhere), no inf or nan.
+// Parses the whole text as a number. No spaces, no leading "+", no leading zeros (octal in other
+// languages), no inf or nan.
 template <class T>
 requires std::is_arithmetic_v<T> std::optional<T> parse_number(const std::string& text) {
   const size_t digits = text.starts_with('-') ? 1 : 0;

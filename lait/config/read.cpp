@@ -1,4 +1,5 @@
-// Reading: text ─► tree (yaml_tree) ─► values by name (field_values) ─► the structs, by a visitor over fields.h.
+// Reading: text ─► tree (yaml_tree) ─► values by name (field_values) ─► structs, by a visitor over
+// fields.h.
 #include "lait/config/read.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace lait {
 namespace {
 
-// Pairs of keys of which a config has one at most.
+// Pairs of keys that exclude each other.
 constexpr std::pair<const char*, const char*> kExclusive[] = {
     {"model.schedule", "model.independent_layers"}, {"training.steps", "training.epochs"}};
 
@@ -20,7 +21,8 @@ bool given(const FieldValues& values, const char* name) {
   return found != values.end() && found->second.node.kind != YamlNode::Kind::kNull;
 }
 
-// The overrides over the file's values. An override of one key of an exclusive pair drops the file's value of the other.
+// Applies the overrides to the file's values. An override of one key of an exclusive pair drops the
+// file's value of the other.
 FieldValues merge(FieldValues values, const FieldValues& overrides) {
   for (const auto& [a, b] : kExclusive) {
     if (given(overrides, a)) values.erase(b);
@@ -30,7 +32,7 @@ FieldValues merge(FieldValues values, const FieldValues& overrides) {
   return values;
 }
 
-// What is impossible whatever the model and the data.
+// Checks that need neither the model nor the data.
 class ConflictCheck {
  public:
   ConflictCheck(const Config& config, const FieldValues& values, Problems& problems)

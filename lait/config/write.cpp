@@ -47,7 +47,7 @@ std::string value_text(const DataFiles& files) {
   return files.size() == 1 ? yaml_text(files[0]) : value_text<std::string>(files);
 }
 
-// A schedule is a field that is not set when it is empty; so is an optional one without value.
+// An empty schedule and an optional without a value are not set.
 template <class T>
 bool is_set(const T&) {
   return true;

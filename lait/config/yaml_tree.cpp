@@ -15,14 +15,14 @@ namespace {
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxDepth = 16;  // a config needs 4
 
-// Builds the tree from yaml-cpp's events. `path_` holds copies of the open lists and maps, innermost last.
+// Builds the tree from yaml-cpp's events. `path_` holds the open lists and maps, innermost last.
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(const Origin& origin) : origin_(origin) {}
   YamlNode take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) refuse(mark, "expected one YAML document, got a second one behind '---'");
+    if (++documents_ > 1) refuse(mark, "expected one YAML document, got a second one after '---'");
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -30,13 +30,13 @@ class TreeBuilder : public YAML::EventHandler {
     close(at(mark, YamlNode::Kind::kNull));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    refuse(mark, "an alias (*name): configs have none; write the value out");
+    refuse(mark, "got an alias (*name), which configs do not have; write the value out");
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
     YamlNode node = at(mark, YamlNode::Kind::kScalar);
-    if (value.find('\0') != std::string::npos) refuse(mark, "a value with a NUL character");
+    if (value.find('\0') != std::string::npos) refuse(mark, "got a value with a NUL character");
     node.scalar = value;
     node.plain = tag == "?";
     close(std::move(node));
@@ -58,9 +58,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != YAML::NullAnchor)
-      refuse(mark, "an anchor (&name): configs have none; write the value out");
+      refuse(mark, "got an anchor (&name), which configs do not have; write the value out");
     if (!tag.empty() && tag != "?" && tag != "!")
-      refuse(mark, "a tag (" + shortened(tag) + "): configs have none; leave it out");
+      refuse(mark, "got a tag (" + shortened(tag) + "), which configs do not have; remove it");
   }
   static YamlNode at(const YAML::Mark& mark, YamlNode::Kind kind) {
     YamlNode node;
@@ -72,7 +72,7 @@ class TreeBuilder : public YAML::EventHandler {
             YamlNode::Kind kind) {
     check(mark, tag, anchor);
     if (path_.size() >= kMaxDepth)
-      refuse(mark, "nested more than " + std::to_string(kMaxDepth) + " deep, which no config is");
+      refuse(mark, "expected at most " + std::to_string(kMaxDepth) + " nested levels, got more");
     path_.push_back(at(mark, kind));
   }
   void close(YamlNode node) {

@@ -1,4 +1,5 @@
-// Writing whole or not at all: full disks, lost permissions, vanished folders, two writers, crashes.
+// Writing whole or not at all: full disks, lost permissions, vanished folders, two writers,
+// crashes.
 #include "lait/base/file_writer.h"
 
 #include <fcntl.h>
@@ -148,7 +149,8 @@ TEST(FileWriter, AFileKeepsItsPermissions) {
   }
 }
 
-// What a signal's handler calls: the temporary files of the writers that there are, and nothing else.
+// What a signal's handler calls: the temporary files of the writers that there are, and nothing
+// else.
 TEST(FileWriter, ASignalsHandlerRemovesWhatIsUnfinished) {
   const TemporaryFolder folder;
   write_file(folder / "other.writing", "a user's");

@@ -1,4 +1,5 @@
-// Files: lines and their numbers in plain and gzip files, errors that name the file, writing that is whole or not at all.
+// Files: lines and their numbers in plain and gzip files, errors that name the file, writing that
+// is whole or not at all.
 #include "lait/base/files.h"
 
 #include <fcntl.h>
@@ -73,7 +74,7 @@ TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
   }
 }
 
-// Of a descriptor from where it stands: what the shell's `read` took is not read again.
+// A descriptor is read from its current position: what the shell's `read` took is not read again.
 TEST(LineReader, ADescriptorIsReadFromWhereItStands) {
   const TemporaryFolder folder;
   put(folder / "a", "taken\nleft\n");
@@ -120,7 +121,8 @@ TEST(LineReader, EmptyFileAndLastNewline) {
   EXPECT_THAT(lines(folder / "mark"), ElementsAre(""));
 }
 
-// Whatever the lines' lengths are against the buffer, plain and gzip give the lines that were written.
+// Whatever the lines' lengths are against the buffer, plain and gzip give the lines that were
+// written.
 TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
   const TemporaryFolder folder;
   for (unsigned seed = 1; seed <= 4; ++seed) {

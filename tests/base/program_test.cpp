@@ -1,4 +1,5 @@
-// What every program does at its ends: exit codes, one message on stderr, a version with the commit, a closed pipe.
+// What every program does at its ends: exit codes, one message on stderr, a version with the
+// commit, a closed pipe.
 #include "lait/base/program.h"
 
 #include <fcntl.h>
@@ -128,7 +129,8 @@ TEST(Program, ASiblingLiesInTheSameFolder) {
   EXPECT_EQ(sibling_program("lait-train", "lait-eval"), "lait-eval");
 }
 
-// Runs the body in a child whose standard output is `descriptor`; its exit code, or minus the signal that ended it.
+// Runs the body in a child whose standard output is `descriptor`; its exit code, or minus the
+// signal that ended it.
 int child(int descriptor, const std::function<int()>& body) {
   std::fflush(nullptr);
   const pid_t pid = fork();

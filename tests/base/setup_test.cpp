@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kRun = R"sh(set -eu
 export LAIT_HOME=$PWD/home LAIT_BUILD=$PWD/build LAIT_SKIP_PACKAGES=1 LAIT_NVCC=wheel
 nvcc=$("$SETUP" where | tail -n 1)
-mkdir -p "${nvcc%/*}" "home/model-$(sha256sum "${SETUP%/*}/requirements-model.txt" | cut -c1-12)/all-MiniLM-L6-v2"
+hash=$(sha256sum "${SETUP%/*}/requirements-model.txt" | cut -c1-12)
+mkdir -p "${nvcc%/*}" "home/model-$hash/all-MiniLM-L6-v2"
 printf '#!/bin/sh\n' >"$nvcc" && chmod +x "$nvcc"
 "$SETUP")sh";
 

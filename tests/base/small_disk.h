@@ -1,4 +1,5 @@
-// Places that stop taking bytes: a small disk that can be filled, and a process without root's powers over permissions.
+// Places that stop taking bytes: a small disk that can be filled, and a process without root's
+// powers over permissions.
 #pragma once
 #include <linux/capability.h>
 #include <sys/mount.h>
@@ -17,8 +18,9 @@
 
 namespace lait {
 
-// A tmpfs of its own where this process may mount one; else, or where that is wanted, a folder, and filling it limits the
-// size of files instead (the same path through the program, with another reason).
+// A tmpfs of its own where this process may mount one; else, or where that is wanted, a folder, and
+// filling it limits the size of files instead (the same path through the program, with another
+// reason).
 class SmallDisk {
  public:
   enum class Kind { kTmpfs, kLimit };
@@ -57,7 +59,8 @@ class SmallDisk {
     std::filesystem::remove(folder_ / kFiller);
     if (!mounted_) limit(RLIM_INFINITY);
   }
-  // How much to leave in tests: with a limit each file has that room for itself, and small ones fit.
+  // How much to leave in tests: with a limit each file has that room for itself, and small ones
+  // fit.
   std::vector<size_t> rooms() const {
     return mounted_ ? std::vector<size_t>{0, 4, 16, 32} : std::vector<size_t>{0};
   }

@@ -1,6 +1,6 @@
-// The tree's own laws: arrows between folders go one way (train -> eval -> lait -> kernels; inside lait: model -> ops, data ->
-// text, config, and cuda -> ops), nothing sees tests/, LibTorch is where it is meant to be, no file is long, and each folder
-// says what it is.
+// The tree's own laws: arrows between folders go one way (train -> eval -> lait -> kernels; inside
+// lait: model -> ops, data -> text, config, and cuda -> ops), nothing sees tests/, LibTorch is
+// where it is meant to be, no file is long, and each folder says what it is.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -55,7 +55,8 @@ const std::set<std::string> kWithoutLibTorch = {
     "lait",      "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda",
     "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/data"};
 
-// A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing alone.
+// A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing
+// alone.
 constexpr int kMostLines = 300, kMostLinesOfAKernel = 500;
 
 std::string folder_of(const std::string& path) {
@@ -131,7 +132,8 @@ TEST(SourceTree, HeadersBeginWithTheirPurpose) {
   });
 }
 
-// "// eval/: …" heads the file of each folder that is to be opened first, as docs/architecture.md says.
+// "// eval/: …" heads the file of each folder that is to be opened first, as docs/architecture.md
+// says.
 TEST(SourceTree, EachFolderSaysItsPurposeInOneFile) {
   std::map<std::string, int> files;
   for (const auto& [folder, allowed] : kMayInclude) files[folder] = 0;

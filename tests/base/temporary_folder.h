@@ -24,7 +24,8 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  // Writes without the care of lait/base/files.h, which is under test itself; returns the file's path.
+  // Writes without the care of lait/base/files.h, which is under test itself; returns the file's
+  // path.
   std::filesystem::path write(const std::string& name, std::string_view bytes) const {
     std::ofstream out(path_ / name, std::ios::binary | std::ios::trunc);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

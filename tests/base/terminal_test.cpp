@@ -1,4 +1,5 @@
-// How wide a terminal is: COLUMNS says it where it is a number that a terminal can have, else the terminal, and a pipe has no width.
+// How wide a terminal is: COLUMNS says it where it is a number that a terminal can have, else the
+// terminal, and a pipe has no width.
 #include "lait/base/terminal.h"
 
 #include <gtest/gtest.h>

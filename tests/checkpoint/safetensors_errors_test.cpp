@@ -109,7 +109,8 @@ TEST(SafetensorsErrors, HeadersThatLie) {
        "tensor 'x': expected data within the file's 16 bytes, got data_offsets [16, 0)"},
       {R"({"x":{"dtype":"F32","shape":[5],"data_offsets":[0,20]}})",
        "expected data within the file's 16 bytes, got data_offsets [0, 20)"},
-      {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[18446744073709551600,18446744073709551615]}})",
+      {R"({"x":{"dtype":"F32","shape":[4],)"
+       R"("data_offsets":[18446744073709551600,18446744073709551615]}})",
        "expected data within the file's 16 bytes"},
       {R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,18446744073709551616]}})",
        "expected whole numbers as data_offsets"},
@@ -123,14 +124,17 @@ TEST(SafetensorsErrors, HeadersThatLie) {
        "expected a shape of less than 2^63 elements"},
       {R"({"x":{"dtype":"U8","shape":[18446744073709551615,0],"data_offsets":[0,0]}})",
        "expected a shape of less than 2^63 elements"},
-      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"y":{"dtype":"F32","shape":[3],"data_offsets":[4,16]}})",
+      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("y":{"dtype":"F32","shape":[3],"data_offsets":[4,16]}})",
        "tensor 'y': expected its data at offset 8, where the one before ends, got 4"},
-      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"y":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}})",
+      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("y":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}})",
        "tensor 'y': expected its data at offset 8, where the one before ends, got 12"},
       {R"({"x":{"dtype":"F32","shape":[3],"data_offsets":[4,16]}})",
        "tensor 'x': expected its data at offset 0"},
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "bytes, got "},
-      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
+      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
        "header: expected each key once, got 'x' twice"},
       {R"({"x":{"dtype":"F32","shape":[4],"shape":[4],"data_offsets":[0,16]}})",
        "header: expected each key once, got 'shape' twice"},

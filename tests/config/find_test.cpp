@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// Each test stands in an empty folder, with a cache of its own.
+// Each test runs in an empty folder, with its own cache.
 class FindTest : public testing::Test {
  protected:
   void SetUp() override {

@@ -1,4 +1,5 @@
-// Strict reading: what a config means, and every mistake named with file, line and the nearest key, all at once.
+// Strict reading: what a config means, and every mistake named with file, line and the nearest key,
+// all at once.
 #include "lait/config/read.h"
 
 #include <gmock/gmock.h>
@@ -121,8 +122,8 @@ TEST(ReadConfig, UnknownKeys) {
 TEST(ReadConfig, RepeatedKeys) {
   EXPECT_EQ(error_of("task: sick\nmodel: {path: m}\ntraining:\n  seed: 1\n  threads: 2\n  seed: "
                      "2\ntask: mnli\n"),
-            "a.yaml:6: the key training.seed stands twice, first in line 4; leave one out\n"
-            "a.yaml:7: the key task stands twice, first in line 1; leave one out");
+            "a.yaml:6: the key training.seed appears twice, first in line 4; remove one\n"
+            "a.yaml:7: the key task appears twice, first in line 1; remove one");
 }
 
 TEST(ReadConfig, NumbersAreStrict) {
@@ -175,7 +176,7 @@ TEST(ReadConfig, Stages) {
       "a.yaml:5: model.schedule.scope: expected one of {segment, group, example}, got 'segmnt' "
       "(did you mean segment?)\n"
       "a.yaml:6: model.schedule: unknown key 'num_layer' in a stage (did you mean num_layers?)\n"
-      "a.yaml:6: model.schedule: the key scope stands twice in a stage; leave one out\n"
+      "a.yaml:6: model.schedule: the key scope appears twice in a stage; remove one\n"
       "a.yaml:6: model.schedule: a stage without num_layers; expected a list of stages "
       "{num_layers: N, scope: segment|group|example}\n"
       "a.yaml:7: model.schedule: expected a list of stages {num_layers: N, scope: "

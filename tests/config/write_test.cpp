@@ -18,7 +18,8 @@ namespace {
 
 using testing::HasSubstr;
 
-// Fills every field with a random value that its limits allow; pairs that exclude each other are left to the caller.
+// Fills every field with a random value that its limits allow; pairs that exclude each other are
+// left to the caller.
 class RandomFields {
  public:
   explicit RandomFields(uint32_t seed) : random_(seed) {}
@@ -171,9 +172,8 @@ TEST(ConfigReference, NamesEveryKey) {
     EXPECT_THAT("\n" + text, HasSubstr("\n" + name + ": "));
   EXPECT_THAT(text, HasSubstr("\nmodel.hidden_dropout: instead of the checkpoint's; a number of at "
                               "least 0 and below 1\n"));
-  EXPECT_THAT(text,
-              HasSubstr("\ntraining.precision: auto: bf16 where it is multiplied faster than fp32, "
-                        "else fp32; one of {auto, bf16, fp32} (default auto)\n"));
+  EXPECT_THAT(text, HasSubstr("\ntraining.precision: auto: bf16 where its matrix multiplication is "
+                              "faster, else fp32; one of {auto, bf16, fp32} (default auto)\n"));
 }
 
 }  // namespace

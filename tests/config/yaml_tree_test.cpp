@@ -45,16 +45,17 @@ TEST(YamlTree, Nodes) {
 TEST(YamlTree, Refused) {
   EXPECT_THAT(error_of("a: b\n---\nc: d\n"),
               HasSubstr("a.yaml:2: expected one YAML document, got a second one"));
-  EXPECT_THAT(error_of("a: &x 1\nb: *x\n"),
-              HasSubstr("a.yaml:1: an anchor (&name): configs have none; write the value out"));
+  EXPECT_THAT(
+      error_of("a: &x 1\nb: *x\n"),
+      HasSubstr("a.yaml:1: got an anchor (&name), which configs do not have; write the value out"));
   EXPECT_THAT(error_of("a: !!python/object:os.system x\n"),
-              HasSubstr("a.yaml:1: a tag (tag:yaml.org,2002:python/object:os.system)"));
+              HasSubstr("a.yaml:1: got a tag (tag:yaml.org,2002:python/object:os.system)"));
   EXPECT_THAT(error_of("a:\n\tb: c\n"), HasSubstr("(YAML does not indent with tabs)"));
   EXPECT_THAT(error_of("a: b\nc: [d\ne: f\n"), StartsWith("a.yaml:3: not valid YAML: "));
   EXPECT_THAT(error_of("a: \xFF\n"), HasSubstr("a.yaml: expected text in UTF-8"));
   EXPECT_THAT(error_of(std::string("a: \0b\n", 6)),
               HasSubstr("a.yaml: expected text, got a NUL byte"));
-  EXPECT_THAT(error_of("a: \"x\\0y\"\n"), HasSubstr("a.yaml:1: a value with a NUL character"));
+  EXPECT_THAT(error_of("a: \"x\\0y\"\n"), HasSubstr("a.yaml:1: got a value with a NUL character"));
   EXPECT_THAT(error_of(std::string((1 << 20) + 1, '#')),
               HasSubstr("expected a config of at most 1 MiB, got 1048577 bytes"));
 }
@@ -76,9 +77,9 @@ TEST(YamlTree, AliasBombAndDepth) {
   }
   std::string indented;
   for (int i = 0; i < 1000; ++i) indented += std::string(i, ' ') + "a:\n";
-  EXPECT_THAT(error_of(indented), HasSubstr("nested more than 16 deep"));
+  EXPECT_THAT(error_of(indented), HasSubstr("expected at most 16 nested levels, got more"));
   EXPECT_THAT(error_of(std::string(40, '[') + std::string(40, ']')),
-              HasSubstr("nested more than 16 deep"));
+              HasSubstr("expected at most 16 nested levels, got more"));
 }
 
 // Random damage to a config: parsed or refused with a UserError, nothing else.

@@ -1,5 +1,5 @@
-// --help of every program: the same sections everywhere, a synopsis that names the options and no others, options that
-// the documents name, and the same options from bash completion.
+// --help of every program: the same sections everywhere, a synopsis that names the options and no
+// others, options that the documents name, and the same options from bash completion.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -146,7 +146,8 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   EXPECT_GT(checked, 20) << "command lines not found";
 }
 
-// What bash offers for the last of the words; fails where the program's completion is not registered.
+// What bash offers for the last of the words; fails where the program's completion is not
+// registered.
 std::string complete(const std::string& words) {
   return output_of("bash -c 'source \"" LAIT_SOURCE_DIR
                    "/cmake/completion.bash\"; PATH=$PWD:$PATH; COMP_WORDS=(" +

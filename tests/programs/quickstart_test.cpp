@@ -1,5 +1,6 @@
-// docs/quickstart.md stays true: its sh blocks are typed into one shell as they stand there (one epoch instead of five), and each
-// line of the text block that follows one must be in what it printed, whatever the numbers are.
+// docs/quickstart.md stays true: its sh blocks are typed into one shell as they stand there (one
+// epoch instead of five), and each line of the text block that follows one must be in what it
+// printed, whatever the numbers are.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -53,8 +54,9 @@ std::string press_ctrl_c(const std::string& commands) {
                             "kill -INT $$run; wait $$run || true\n");
 }
 
-// The line without what differs from machine to machine and run to run: numbers and the spaces that align them, where it ran
-// and in which precision, what was predicted, which validation was the best.
+// The line without what differs from machine to machine and run to run: numbers and the spaces that
+// align them, where it ran and in which precision, what was predicted, which validation was the
+// best.
 std::string without_results(const std::string& line) {
   static const std::regex kPrediction(R"re("label":"[^"]*")re"), kBest(R"(  \(best so far\))");
   static const std::regex kNumber(

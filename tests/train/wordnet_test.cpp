@@ -1,4 +1,5 @@
-// The WordNet examples need their evidence: every balance exact, no gloss in two splits, one seed one result.
+// The WordNet examples need their evidence: every balance exact, no gloss in two splits, one seed
+// one result.
 #include "train/wordnet.h"
 
 #include <gmock/gmock.h>
@@ -56,7 +57,8 @@ TEST_F(Wordnet, SplitsShareNoGlossAndNoSynsetOfAClaim) {
   }
 }
 
-// What two splits have above their synsets in common is the trunk: synsets with more below them than a branch may have.
+// What two splits have above their synsets in common is the trunk: synsets with more below them
+// than a branch may have.
 TEST_F(Wordnet, SplitsShareNoHypernymSubtree) {
   constexpr size_t kMaxBranch = 1500;
   const std::vector<Synset> nouns = read_nouns("/usr/share/wordnet");
@@ -122,10 +124,10 @@ TEST(WordnetDatabase, AMissingOrForeignOneIsNamed) {
         {"00001740 03 n ffffffffffffffff entity 0 000 | that which is\n",
          "data.noun:2: expected a line of WordNet's data.noun"},
         {"00001740 03 n 01 entity 0 001 @ 00000009 n 0000 | that which is\n",
-         "synset '00001740' points to '00000009', which is not there"},
+         "synset '00001740' points to '00000009', which does not exist"},
         {"00000001 03 n 01 hen 0 001 @ 00000002 n 0000 | of an egg\n00000002 03 n 01 egg 0 001 @ "
          "00000001 n 0000 | of a hen\n",
-         "expected hypernyms that lead up, got a circle above synset '00000001'"}}) {
+         "expected hypernyms without cycles, got one above synset '00000001'"}}) {
     write_file(folder / "data.noun", std::string("  1 licence\n") + text);
     try {
       make_wordnet_examples({.database = folder / ""});
