@@ -1,4 +1,5 @@
-// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in float.
+// bfloat16 as its bits: conversions that round to nearest even, for CPU kernels that compute in
+// float.
 #pragma once
 #include <cstdint>
 
@@ -22,8 +23,8 @@ template <>
 template <>
 [[gnu::always_inline]] inline Bf16 from_float<Bf16>(float x) {
   const auto bits = __builtin_bit_cast(uint32_t, x);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
-    return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a quiet NaN stays one
+  // A NaN stays one, and becomes quiet.
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
   return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
 }
 

@@ -1,5 +1,6 @@
-// How a CPU kernel runs in parallel without knowing LibTorch: the caller passes its own loop (the operators pass
-// at::parallel_for, so that one thread pool serves the whole program). A null loop runs serially.
+// How a CPU kernel runs in parallel without knowing LibTorch: the caller passes its own loop (the
+// operators pass at::parallel_for, so that one thread pool serves the whole program). A null loop
+// runs serially.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -7,7 +8,8 @@
 namespace lait::kernels {
 
 using ParallelBody = void(void* context, int64_t begin, int64_t end);
-// Calls body over disjoint ranges that cover [begin, end), each of at least `grain` where possible; returns when all have run.
+// Calls body on disjoint ranges that cover [begin, end), each of at least `grain` where possible;
+// returns when all have run.
 using ParallelFor = void (*)(int64_t begin, int64_t end, int64_t grain, ParallelBody* body,
                              void* context);
 

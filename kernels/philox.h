@@ -1,28 +1,33 @@
-// Randomness: one counter-based generator, Philox 4x32-10 (Salmon et al., SC 2011), for every kind of dropout.
+// Random numbers: one counter-based generator, Philox 4x32-10 (Salmon et al., SC 2011), for every
+// kind of dropout.
 //
-// A decision depends on what is dropped, never on where it lies in a packed tensor or on who computes it, so forward,
-// backward, recomputation, CPU and CUDA, any packing and any number of ranks draw the same mask, and nothing is stored.
+// A decision depends on what is dropped, not on its place in a packed tensor nor on who computes
+// it. So forward, backward, recomputation, CPU and CUDA, any packing and any number of ranks draw
+// the same mask, and no mask is stored.
 //
 //   key      = { low 32 bits of seed, high 32 bits of seed }
-//   counter  = { step,  unit id,  (row position << 16) | (column position / 4),  (layer << 24) | (head << 16) | (site << 8) }
+//   counter  = { step,  unit id,  (row position << 16) | (column position / 4),
+//                (layer << 24) | (head << 16) | (site << 8) }
 //   element  = word (column position % 4) of the four words
-//   kept     = word >= threshold,  threshold = p * 2^32 rounded to nearest;  kept values are scaled by 1 / (1 - p)
+//   kept     = word >= threshold,  threshold = p * 2^32 rounded to nearest;
+//              kept values are scaled by 1 / (1 - p)
 //
-// Attention: row position is the query's, column position the key's, in their unit; hidden dropout: row position is the
-// token's in its unit, column position the channel. Row positions are below 2^16, column positions below 2^18.
+// Attention: row position is the query's, column position the key's, in their unit; hidden dropout:
+// row position is the token's in its unit, column position the channel. Row positions are below
+// 2^16, column positions below 2^18.
 #pragma once
 #include <cstdint>
 
 #ifdef __CUDACC__
 #define LAIT_HOST_DEVICE __host__ __device__ inline
 #else
-#define LAIT_HOST_DEVICE \
-  [[gnu::always_inline]] inline  // in every unit anew: some are compiled for other instruction sets
+// Always inlined: some translation units are compiled for other instruction sets and share no code.
+#define LAIT_HOST_DEVICE [[gnu::always_inline]] inline
 #endif
 
 namespace lait::kernels {
 
-// Where in a layer a dropout stands; 8 bits of the counter.
+// Where in a layer a dropout is; 8 bits of the counter.
 enum class Site : uint8_t {
   kEmbedding = 0,
   kAttention = 1,
@@ -32,7 +37,7 @@ enum class Site : uint8_t {
   kBeforeDense = 5
 };
 
-// Everything of a dropout but the element. p = 0 means no dropout; p is below 1.
+// The dropout key: everything but the element. p = 0 means no dropout; p is below 1.
 struct Dropout {
   float p = 0;
   uint64_t seed = 0;

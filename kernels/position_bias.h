@@ -1,4 +1,5 @@
-// T5's relative position buckets: Hugging Face's T5Attention._relative_position_bucket, in float as there.
+// T5's relative position buckets: Hugging Face's T5Attention._relative_position_bucket, in float as
+// there.
 #pragma once
 #include <cmath>
 #include <cstdint>

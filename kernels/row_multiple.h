@@ -1,5 +1,6 @@
-// The number of rows of every matrix product is a multiple of this: a row then has the same bits in every batch (measured
-// for MKL and oneDNN; odd numbers of rows do differ). Packing rounds up to it, the linear operator requires it.
+// The number of rows of every matrix product is a multiple of this: each row of the result then has
+// the same bits in every batch (measured for MKL and oneDNN; with odd numbers of rows the bits
+// differ). Packing rounds up to it, the linear operator requires it.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,6 @@
-// The row-wise kernels around attention: dropout with a residual, the adjoint of a gather, means over units.
-// Alphabet of segment_attention.h. Rows are contiguous (T, C). Arithmetic in float (double for double).
+// The row-wise kernels around attention: dropout with a residual, the gradient of a gather, means
+// over units. Alphabet of segment_attention.h. Rows are contiguous (T, C). They compute in float
+// (double for double).
 #pragma once
 #include <cstdint>
 
@@ -9,7 +10,8 @@
 
 namespace lait::kernels {
 
-// out = residual + keep * x / (1 - p), keep drawn for (unit_ids[t], positions[t], channel); head 0 of the counter.
+// out = residual + keep * x / (1 - p), keep drawn for (unit_ids[t], positions[t], channel), with
+// head 0 in the counter.
 struct DropoutAddParams {
   DType dtype = DType::kFloat32;
   int64_t num_rows = 0;            // T
@@ -24,8 +26,9 @@ struct DropoutAddParams {
   void* stream = nullptr;          // CUDA: cudaStream_t
 };
 
-// out[s] = sum of in[r] over r in inverse[inverse_offsets[s] … inverse_offsets[s + 1]), in that order: the gradient of
-// out[r] = in[index[r]]. Deterministic, no atomics. Float accumulation, one rounding.
+// out[s] = sum of in[r] over r in inverse[inverse_offsets[s] … inverse_offsets[s + 1]), in that
+// order. This is the gradient of out[r] = in[index[r]]. Deterministic, no atomics. Accumulates in
+// float and rounds once.
 struct GatherAdjointParams {
   DType dtype = DType::kFloat32;
   int64_t num_out_rows = 0;                  // S
@@ -38,8 +41,9 @@ struct GatherAdjointParams {
   void* stream = nullptr;                    // CUDA: cudaStream_t
 };
 
-// out[g] = mean of in[t] over offsets[g] <= t < offsets[g + 1]; zero for an empty unit. out is float (double for double).
-// The backward gives din[t] = dout[g] / n and zeros outside every unit. Units follow one another (offsets non-decreasing).
+// out[g] = mean of in[t] over offsets[g] <= t < offsets[g + 1]; zero for an empty unit. out is
+// float (double for double). The backward gives din[t] = dout[g] / n and zeros outside every unit.
+// Units follow one another (offsets non-decreasing).
 struct UnitMeanParams {
   DType dtype = DType::kFloat32;
   int64_t num_units = 0;     // G
@@ -52,16 +56,16 @@ struct UnitMeanParams {
   void* stream = nullptr;            // CUDA: cudaStream_t
 };
 
-// Throw std::invalid_argument for what they cannot do.
-namespace cpu {  // vectorised, by run-time dispatch over instruction sets (segment_attention.h)
+// All throw std::invalid_argument for parameters that they do not support.
+namespace cpu {  // vectorised; the instruction set is chosen at run time (segment_attention.h)
 void dropout_add(const DropoutAddParams& params);
 void gather_adjoint(const GatherAdjointParams& params);
 void unit_mean_forward(const UnitMeanParams& params);
 void unit_mean_backward(const UnitMeanParams& params);
 }  // namespace cpu
 
-// Float and bfloat16; host pointers become device pointers. Asynchronous on `stream`, nothing is allocated; the same bits as
-// on the CPU. Throws std::runtime_error for what the CUDA runtime reports.
+// Float and bfloat16; pointers are device pointers. Asynchronous on `stream`, allocates nothing;
+// gives the same bits as the CPU. Throws std::runtime_error for an error of the CUDA runtime.
 namespace cuda {
 void dropout_add(const DropoutAddParams& params);
 void gather_adjoint(const GatherAdjointParams& params);

@@ -1,4 +1,4 @@
-// What every sibling of a row operation refuses.
+// Parameters that every implementation of a row operation refuses.
 #pragma once
 #include <stdexcept>
 #include <string>

@@ -1,22 +1,27 @@
 // kernels/: raw pointers and sizes, no LibTorch: attention, row operations, the random generator.
 //
-// Segment attention: the mask is nothing but offsets. Packed rows are cut into units (segments, groups or examples) and
-// a query sees exactly the keys of its unit (LAIT, arXiv 2305.19585, section 3). Raw pointers only.
+// Segment attention: the mask is given by offsets alone. Packed rows are cut into units (segments,
+// groups or examples) and a query sees exactly the keys of its unit (LAIT, arXiv 2305.19585,
+// section 3). Raw pointers only.
 //
 // The alphabet, here and nowhere else:
-//   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim, C width = H * D, L layers,
-//   P independent layers; in unit g: m queries, n keys, i a query's and j a key's index in the unit.
+//   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim,
+//   C width = H * D, L layers, P independent layers;
+//   in unit g: m queries, n keys, i a query's and j a key's index in the unit.
 //
-// The plain loop (segment_attention_reference.cpp is it):
-//   s(i, j) = scale * q_i . k_j + bias(j - position_i),  for keys j allowed by causality (j <= position_i)
+// The plain loop (kernels/reference/segment_attention.cpp):
+//   s(i, j) = scale * q_i . k_j + bias(j - position_i)
+//             for keys j that causality allows (j <= position_i)
 //   p(i, j) = softmax over j of s;  lse_i = log sum_j exp s(i, j)
 //   out_i   = sum_j p(i, j) * keep(i, j) / (1 - dropout.p) * v_j
-// position_i = q_positions[i], or n - m + i where q_positions is null. A query without keys (n = 0, or causality leaves
-// none) gives out = 0, lse = -infinity. Rows outside every unit (before offsets[0], from offsets[G] on) give out = 0,
-// lse = -infinity, and zero gradients: GEMMs run on rows rounded up to a multiple of 16, and the rest is dead.
+// position_i = q_positions[i], or n - m + i where q_positions is null. A query without keys (n = 0,
+// or causality leaves none) gives out = 0, lse = -infinity. Rows outside every unit (before
+// offsets[0], from offsets[G] on) give out = 0, lse = -infinity, and zero gradients. They are
+// called dead rows; GEMMs run on a number of rows rounded up to a multiple of 16.
 //
-// Laws every implementation keeps: a unit's result has the same bits wherever the unit lies and whatever its neighbours
-// are; accumulation in float (double for double); backward is deterministic.
+// Every implementation keeps these laws: a unit's result has the same bits wherever the unit lies
+// and whatever its neighbours are; accumulation in float (double for double); backward is
+// deterministic.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -37,16 +42,17 @@ struct Rows {
   int64_t head_stride = 0;
 };
 
-// T5's relative position bias: bucket(j - position_i) as in Hugging Face's T5Attention._relative_position_bucket.
+// T5's relative position bias: bucket(j - position_i) as in Hugging Face's
+// T5Attention._relative_position_bucket.
 struct PositionBias {
-  const float* table =
-      nullptr;  // (num_buckets, H), float in every dtype but double (then double*, cast); null: no bias
+  // (num_buckets, H), float in every dtype but double (then double*, cast); null: no bias
+  const float* table = nullptr;
   int32_t num_buckets = 32;
   int32_t max_distance = 128;
   bool bidirectional = true;  // an encoder's; false: a causal decoder's
 };
 
-// What CUDA needs beside the offsets: the list that work_list.h makes, its tiles on the device.
+// What CUDA needs besides the offsets: the list made by work_list.h, with its tiles on the device.
 struct WorkList {
   const int32_t* tiles = nullptr;
   int32_t blocks[kWorkParts][kTeamSizes] = {};
@@ -73,31 +79,33 @@ struct SegmentAttentionParams {
   const int32_t* q_positions = nullptr;  // (Tq), or null: n - m + i
   PositionBias bias;
   Dropout dropout;
-  const int32_t* unit_ids =
-      nullptr;  // (G) dropout's unit ids (bits of a uint32); not null where dropout.p > 0
+  // (G) unit ids of the dropout key (bits of a uint32); not null where dropout.p > 0
+  const int32_t* unit_ids = nullptr;
 
   ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
   WorkList work;                   // CUDA
   void* stream = nullptr;          // CUDA: cudaStream_t
 };
 
-// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and bias_grad). With delta_i the sum
-// over j of p dp, ds = p (dp - delta); the reference and the CPU sum it, and p over j, again, which spares them the rounding
-// of out and lse; delta_i = out_i . dout_i is the same number where a kernel does not hold a whole row.
+// Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and
+// bias_grad). delta_i is the sum over j of p dp, and ds = p (dp - delta). The reference and the CPU
+// recompute this sum, and that of p over j, which avoids the rounding of out and lse. A kernel that
+// does not hold a whole row takes delta_i = out_i . dout_i, the same number.
 struct SegmentAttentionGradParams {
   SegmentAttentionParams forward;
   Rows<const void*> dout;  // (Tq, H, D)
   Rows<void*> dq;          // (Tq, H, D)
   Rows<void*> dk;          // (Tk, H, D)
   Rows<void*> dv;          // (Tk, H, D)
-  void* bias_grad =
-      nullptr;  // (num_buckets, H) float (double for double), overwritten; null where there is no bias
-  void* workspace = nullptr;  // CUDA: cuda::backward_workspace_bytes(params), 16-byte aligned
+  // (num_buckets, H) float (double for double), overwritten; null where there is no bias
+  void* bias_grad = nullptr;
+  // CUDA: cuda::backward_workspace_bytes(params) bytes, 16-byte aligned
+  void* workspace = nullptr;
 };
 
 inline constexpr int64_t kHeadDims[] = {32, 64, 128};
 
-// "head_dim must be one of {…}, got …"; empty where the kernels have it.
+// "head_dim must be one of {…}, got …"; empty where the kernels support it.
 inline std::string head_dim_problem(int64_t head_dim) {
   std::string list;
   for (const int64_t known : kHeadDims) {
@@ -107,31 +115,35 @@ inline std::string head_dim_problem(int64_t head_dim) {
   return "head_dim must be one of {" + list + "}, got " + std::to_string(head_dim);
 }
 
-// REQUIRES: pointers and sizes as above; head_dim in kHeadDims. Throws std::invalid_argument naming the value otherwise.
+// REQUIRES: pointers and sizes as above; head_dim in kHeadDims. Otherwise throws
+// std::invalid_argument that names the value.
 namespace reference {  // plain loops in double whatever the dtype: the specification
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 }  // namespace reference
 
-// Vectorised, by run-time dispatch over instruction sets; LAIT_CPU_CAPABILITY=generic|avx2|avx512|avx512bf16 forces one.
+// Vectorised. The instruction set is chosen at run time;
+// LAIT_CPU_CAPABILITY=generic|avx2|avx512|avx512bf16 forces one.
 namespace cpu {
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. Host pointers above become device pointers (offsets, table, unit ids too), which are
-// not looked at: offsets must be right. Every row of every tensor begins at a multiple of 16 bytes; bias.max_distance is
-// at most kMaxBiasDistance. Asynchronous on `stream`; allocates nothing. Throws std::invalid_argument as above,
-// std::runtime_error for what the CUDA runtime reports.
+// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table and unit
+// ids too). Their contents are not checked: offsets must be valid. Every row of every tensor starts
+// at a multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on
+// `stream`; allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an
+// error of the CUDA runtime.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
-// Why the kernels cannot run on the current device (no driver, no GPU, one older than sm_80); empty where they can.
+// Why the kernels cannot run on the current device (no driver, no GPU, one older than sm_80); empty
+// if they can run.
 std::string device_problem();
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
-int64_t backward_workspace_bytes(
-    const SegmentAttentionGradParams& params);  // workspace itself is not read
+// Does not read params.workspace.
+int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params);
 }  // namespace cuda
 
 }  // namespace lait::kernels

@@ -1,4 +1,4 @@
-// What every implementation requires of its parameters, and says when it is not so. Costs O(G).
+// The checks of parameters that all implementations share; they throw with a message. Cost O(G).
 #pragma once
 #include <stdexcept>
 #include <string>

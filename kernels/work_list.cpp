@@ -6,7 +6,7 @@
 namespace lait::kernels {
 namespace {
 
-struct Piece {  // of a unit: what one team takes
+struct Piece {  // the part of a unit that one team takes
   int32_t unit, begin;
   int64_t cost;
 };
@@ -23,9 +23,8 @@ HostWorkList make_work_list(const int32_t* q_offsets, const int32_t* k_offsets, 
                             int64_t head_dim) {
   const int32_t rows = rows_of_warp(head_dim);
   std::vector<Piece> pieces[kWorkParts][kTeamSizes];
-  auto team_size = [&](int32_t own) {
-    return own <= rows ? 0 : own <= 2 * rows ? 1 : 2;
-  };  // log2 of its warps
+  // log2 of a team's warps.
+  auto team_size = [&](int32_t own) { return own <= rows ? 0 : own <= 2 * rows ? 1 : 2; };
   auto split = [&](WorkPart part, int32_t unit, int32_t own, int32_t other) {
     const int size = team_size(own);
     for (int32_t begin = 0; begin < own; begin += rows << size) {

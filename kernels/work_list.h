@@ -1,5 +1,6 @@
-// The work list of the CUDA attention: which warp takes which rows of which unit. Made on the host with the offsets, so
-// that it reaches the device in the same copy, and no kernel has to search.
+// The work list of the CUDA attention: which warp takes which rows of which unit. It is made on the
+// host with the offsets and reaches the device in the same copy, so no kernel searches for its
+// unit.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -11,22 +12,26 @@ constexpr int kWorkParts = 3;  // WorkPart
 constexpr int kTeamSizes = 3;  // teams of 1, 2 and 4 warps
 constexpr int kWorkCounts = kWorkParts * kTeamSizes;
 
-// A block of four warps is one to four teams of 4, 2 or 1 warps; a team takes one unit, or a part of it. The parts of the
-// list, in order:
+// A block of four warps is one to four teams of 4, 2 or 1 warps; a team takes one unit, or a part
+// of it. The parts of the list, in order:
 enum WorkPart {
-  kTogether,  // units of which a team holds all queries and all keys: loaded once, forward and backward
-  kByQuery,  // the others: warps own queries, the team streams the unit's keys
-  kByKey,  // the same units: warps own keys, the team streams the queries (half of the backward pass)
+  // Units of which a team holds all queries and all keys: loaded once, forward and backward.
+  kTogether,
+  // The other units: warps own queries, the team streams the unit's keys.
+  kByQuery,
+  // The same units: warps own keys, the team streams the queries (half of the backward pass).
+  kByKey,
 };
 
-// `tiles`: four {unit, first own row} for each block, one a warp, {-1, 0} where it has none. In each part blocks of teams
-// of 1, 2 and 4 warps follow one another, in each of them the longest first, so that what is left at the end is short.
+// `tiles`: four {unit, first own row} for each block, one per warp, {-1, 0} for a warp without
+// work. Each part lists the blocks of teams of 1, 2 and 4 warps in this order, each with the
+// longest first, so that short work is left for the end.
 struct HostWorkList {
   std::vector<int32_t> tiles;
   int32_t blocks[kWorkParts][kTeamSizes] = {};  // [part][teams of 1 << i warps]
 
-  std::vector<int64_t> counts()
-      const;  // (kWorkCounts) `blocks` part by part, as an operator's argument carries them
+  // (kWorkCounts) `blocks` part by part, as the operators' argument work_blocks carries them
+  std::vector<int64_t> counts() const;
 };
 
 // Offsets (G + 1) each; `head_dim` one of kHeadDims.

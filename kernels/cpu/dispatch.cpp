@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kVariable = "LAIT_CPU_CAPABILITY";
 constexpr const char* kNames[] = {"generic", "avx2", "avx512", "avx512bf16"};
 
-// Memory that grows.
+// Memory that only grows.
 class Scratch {
  public:
   float* at_least(size_t floats) {

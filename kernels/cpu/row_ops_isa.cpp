@@ -1,5 +1,5 @@
-// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain loops that
-// vectorise, and dropout in vectors of simd_dropout.h.
+// The row-wise kernels of row_ops.h, compiled once per instruction set (LAIT_ISA names it); plain
+// loops that the compiler vectorises, and dropout by simd_dropout.h.
 #include "kernels/bf16.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/simd.h"
@@ -9,7 +9,7 @@
 namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
 
-constexpr int64_t kGrainElements = 16384;  // least work of a thread
+constexpr int64_t kGrainElements = 16384;  // the least work of one thread
 
 inline int64_t grain(int64_t width) {
   return width >= kGrainElements ? 1 : kGrainElements / (width + 1) + 1;
@@ -40,7 +40,8 @@ template <class T>
   }
 }
 
-// out = residual + x * factor over kVector columns, or the `columns` first of them; a factor of 0 gives residual whatever x is.
+// out = residual + x * factor over kVector columns, or the first `columns` of them; a factor of 0
+// gives residual, whatever x is.
 template <class T>
 inline void add_dropped(const T* x, const T* residual, T* out, Vec factor,
                         typename Accumulator<T>::type scale, int64_t columns) {
@@ -85,7 +86,7 @@ template <class T>
 void gather_adjoint_rows(const GatherAdjointParams& p) {
   using A = typename Accumulator<T>::type;
   parallel_for(p.parallel, 0, p.num_out_rows, grain(p.width), [&](int64_t begin, int64_t end) {
-    constexpr int64_t kColumns = 64;  // summed at once
+    constexpr int64_t kColumns = 64;  // summed in one pass
     for (int64_t s = begin; s < end; ++s) {
       T* out = static_cast<T*>(p.out) + s * p.width;
       for (int64_t c0 = 0; c0 < p.width; c0 += kColumns) {

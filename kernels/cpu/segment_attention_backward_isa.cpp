@@ -1,19 +1,20 @@
 // The backward pass of segment attention on the CPU, float and bfloat16, compiled once per
-// instruction set (LAIT_ISA names it). Tasks and blocks are the forward's; S and P are made again:
+// instruction set (LAIT_ISA names it). Tasks and blocks are the forward's; S and P are recomputed:
 //   S = Q Kt     P = e^(S - lse)     dP = dO Vt     dS = P (dP - delta),  delta = sum of P dP over
 //   the row
 //   dV += P' dO     dK += dS' Q     dQ = dS K                                     (' transposed)
-// The rows of P are summed again: divided by that, they lose the rounding of lse. Where bfloat16 is
-// multiplied in pairs, P and dS are rounded to it. Equals reference::segment_attention_backward.
+// The rows of P are summed again and divided by the sum, which removes the rounding of lse. Where
+// bfloat16 is multiplied in pairs, P and dS are rounded to it. Equals
+// reference::segment_attention_backward.
 #include "kernels/cpu/segment_attention_prefetch.h"
 #include "kernels/cpu/segment_attention_scores.h"
 
 namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
 
-constexpr int64_t kBiasParts = 16;  // parts of the units whose bias gradients are summed apart
+constexpr int64_t kBiasParts = 16;  // parts of the units whose bias gradients are summed separately
 
-// A block of queries on its way back: rows [begin, begin + rows) of the unit.
+// A block of queries in the backward pass: rows [begin, begin + rows) of the unit.
 template <class O>
 struct Block {
   int64_t begin, rows;
@@ -24,7 +25,7 @@ struct Block {
   bool bias_grad;
 
   // What softmax_backward leaves in `kept` and `ds`: steps down the queries, (rows / kDepth rounded
-  // up, row), zeros behind an odd row.
+  // up, row), a zero row after an odd number of rows.
   const typename O::Scalar* down(const float* from) const {
     return reinterpret_cast<const typename O::Scalar*>(from);
   }
@@ -72,7 +73,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
   }
   using Scalar = typename O::Scalar;
   for (int64_t i = 0; i < b.rows; i += O::kDepth) {
-    // Steps of kDepth rows are as long as one row of floats; they go where all has been read.
+    // Steps of kDepth rows are as long as one row of floats; they overwrite what has been read.
     auto* p_down = reinterpret_cast<Scalar*>(b.kept + i / O::kDepth * t.row);
     auto* ds_down = reinterpret_cast<Scalar*>(b.ds + i / O::kDepth * t.row);
     for (int64_t j = 0; j < t.padded; j += kVector) {
@@ -95,8 +96,8 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
   }
 }
 
-// bias_grad (num_buckets): the head's gradients are added; null where there is no bias or nobody
-// asks.
+// bias_grad (num_buckets): the head's gradients are added; null if there is no bias or its gradient
+// is not wanted.
 template <class T>
 void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bias_grad) {
   using O = OperandOf<T>;
@@ -111,8 +112,8 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     }
     return;
   }
-  if (!bias_grad)
-    prefetch_next_unit<T>(p, t);  // else the next task is this head's of the next unit
+  // With a bias gradient the next task is the same head of the next unit.
+  if (!bias_grad) prefetch_next_unit<T>(p, t);
   Diagonals diagonals(p, t);
   Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
@@ -168,9 +169,9 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
   if (bias_grad) diagonals.add_gradients(bias_grad);
 }
 
-// for_each_task where a bias gradient is wanted: body(task, gradient (num_buckets)). The units are
-// cut into parts by work, in a way that does not depend on the threads; each part and head is
-// summed in order, then the parts are.
+// for_each_task with a bias gradient: body(task, gradient (num_buckets)). The units are cut into
+// parts by work, in a way that does not depend on the threads; each part and head is summed in
+// order, then the parts are.
 template <class Body>
 void for_each_task_with_bias(const SegmentAttentionParams& p, float* bias_grad, const Body& body) {
   const int64_t total = all_units_work(p), buckets = p.bias.num_buckets;

@@ -2,10 +2,9 @@
 // instruction set (LAIT_ISA names it).
 //
 // A task is one unit and head: nothing is computed outside its (m, n) pairs, and its result depends
-// on nothing else. The unit's keys and values are brought into blocks of kKeyBlock keys counted
-// from the unit's start; its queries go through in blocks of at most kQueryBlock rows that keep
-// their scores over all n keys, so no rescaling is needed. Small products (simd_multiply.h) do the
-// rest:
+// on nothing else. The unit's keys and values are copied into blocks of kKeyBlock keys counted from
+// the unit's start. Its queries are processed in blocks of at most kQueryBlock rows that keep their
+// scores over all n keys, so no rescaling is needed. The rest is small products (simd_multiply.h):
 //   S = Q Kt          P = softmax S          O = P V
 // Every element is summed in the order of keys or dims, whatever the blocks of queries. Where
 // bfloat16 is multiplied in pairs, P is rounded to it before its row is divided by its sum. Equals
@@ -16,13 +15,15 @@
 namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
 
-constexpr int64_t kFewQueries = 4;  // so few do not repay a copy of the values
+constexpr int64_t kFewQueries = 4;  // with so few, a copy of the values costs more than it saves
 
-// What is taken from a row's scores before their exponentials, which must not overflow: the first key's where no other is
-// much larger, so that most rows need not look for their maximum; else that; 0 where it is minus infinity. `most`: the
-// scores' maximum, lane by lane.
+// What is subtracted from a row's scores before the exponentials, which must not overflow. It is
+// the first key's score if no other is much larger, so that most rows need no search for their
+// maximum; otherwise the maximum; 0 if that is minus infinity. `most`: the scores' maximum, lane by
+// lane.
 float reference_score(float first, Vec most) {
-  // A difference of scores is rounded at its own size, so that of 8 costs the largest weight four more ulp than one of 0.
+  // A difference of scores is rounded at its own size, so a difference of 8 costs the largest
+  // weight four ulp more than a difference of 0.
   constexpr float kNear = 8;
   static_assert(kNear <= kMostExponent);
   if (all_at_most(most - first, kNear)) return first;
@@ -30,14 +31,15 @@ float reference_score(float first, Vec most) {
   return max == -kInfinity ? 0.f : max;
 }
 
-// What a row's exponentials leave: their sum in the lanes, and what was taken from the scores before.
+// The result of a row's exponentials: their sum in the lanes, and what was subtracted from the
+// scores.
 struct RowSum {
   Vec lanes;
   float shift;
 };
 
-// A row of products S into e^(score - reference), as it is wanted mostly: no bias, no dropout, few keys (a whole row in
-// registers). `to` may be the row.
+// Turns a row of products S into e^(score - reference) in the common case: no bias, no dropout, few
+// keys (the whole row in registers). `to` may be the row.
 template <int kVectors, class Scalar>
 RowSum few_exponentials(const float* row, float scale, int64_t visible, Scalar* to) {
   Vec s[kVectors];
@@ -58,7 +60,8 @@ RowSum few_exponentials(const float* row, float scale, int64_t visible, Scalar* 
   return {sum, shift};
 }
 
-// The same for every case: times dropout's factors (the sum is without them), with a bias, under causality.
+// The same for every case: times dropout's factors (the sum is without them), with a bias, with
+// causality.
 template <class Scalar>
 RowSum exponentials(const SegmentAttentionParams& p, const Task& t, const float* biases, int64_t i,
                     float* row, Scalar* to) {
@@ -80,8 +83,8 @@ RowSum exponentials(const SegmentAttentionParams& p, const Task& t, const float*
   return {sum, shift};
 }
 
-// Turns a block's scores (rows, padded) into P, not yet divided, written over them as a left operand. factor[i] is 1 / row i's
-// sum (0 where the query sees nothing), lse[i] its log-sum-exp.
+// Turns a block's scores (rows, padded) into P, not yet divided, in place, as a left operand.
+// factor[i] is 1 / row i's sum (0 where the query sees no key), lse[i] its log-sum-exp.
 template <class O>
 Left<O> softmax(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
                 int64_t begin, int64_t rows, float* scores, float* factor, float* lse) {

@@ -1,4 +1,4 @@
-// What the CPU's segment attention fetches from memory for later tasks while it computes one. Internal to
+// What the CPU's segment attention prefetches for later tasks while it computes one. Internal to
 // segment_attention_*_isa.cpp; changes no result.
 #pragma once
 #include "kernels/cpu/segment_attention_task.h"
@@ -6,7 +6,7 @@
 namespace lait::kernels {
 namespace {
 
-// Brings `bytes` of each of rows [begin, end), from a head's first on, nearer to the core.
+// Prefetches `bytes` of each of rows [begin, end), from the head's first byte on.
 template <class T>
 void prefetch_rows(const Rows<const void*>& rows, int64_t begin, int64_t end, int64_t head,
                    int64_t bytes) {
@@ -18,9 +18,9 @@ void prefetch_rows(const Rows<const void*>& rows, int64_t begin, int64_t end, in
   }
 }
 
-// A head's slices of a unit's rows lie too far apart for the hardware to foresee them. Of a short
-// unit, whole rows are fetched while the unit before it is computed, a part of them by each head;
-// of a long one, which would fill the cache, the next head's slices, a part by each block of
+// A head's slices of a unit's rows lie too far apart for the hardware's prefetcher. For a short
+// unit, whole rows are fetched while the unit before it is computed, a part of them by each head.
+// For a long one, which would fill the cache, the next head's slices are, a part by each block of
 // queries.
 template <class T>
 bool is_short(const SegmentAttentionParams& p, const Task& t) {

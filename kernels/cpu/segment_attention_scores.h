@@ -11,14 +11,14 @@ int32_t query_position(const SegmentAttentionParams& p, const Task& t, int64_t i
   return p.q_positions ? p.q_positions[t.q_begin + i] : static_cast<int32_t>(t.n - t.m + i);
 }
 
-// How many keys query i may look at: they are the first ones.
+// How many keys query i sees; they are the first ones.
 int64_t visible_keys(const SegmentAttentionParams& p, const Task& t, int64_t i) {
   return p.causal ? larger(0, smaller(t.n, int64_t{query_position(p, t, i)} + 1)) : t.n;
 }
 
 // The biases of a task by diagonal: those of query i for keys 0 … n - 1 lie at row(i) one after
 // another, because they only depend on the relative position. Beyond max_distance the bucket is
-// constant, so far positions are brought nearer.
+// constant, so farther positions are clamped.
 class Diagonals {
  public:
   Diagonals(const SegmentAttentionParams& p, const Task& t) : p_(p), t_(t) {
@@ -29,7 +29,7 @@ class Diagonals {
       first_ = smaller(first_, start(i));
       last = larger(last, start(i));
     }
-    if (p.q_positions == nullptr) first_ = start(t.m - 1);  // positions rise
+    if (p.q_positions == nullptr) first_ = start(t.m - 1);  // positions increase
     size_ = last - first_ + t.padded;
   }
   int64_t size() const { return size_; }
@@ -45,7 +45,7 @@ class Diagonals {
     for (int64_t r = 0; r < size_; ++r) gradients[r] = 0;
   }
   float* gradient_row(int64_t i) const { return gradients_ + (start(i) - first_); }
-  // Adds the gradients to their buckets, to (num_buckets). Diagonals of padding hold zeros.
+  // Adds the gradients to their buckets; `to` is (num_buckets). Diagonals of padding hold zeros.
   void add_gradients(float* to) const {
     const int32_t* buckets = cpu::bucket_table(p_.bias);
     for (int64_t r = 0; r < size_; ++r) to[bucket(buckets, r)] += gradients_[r];
@@ -68,8 +68,8 @@ class Diagonals {
   float* gradients_ = nullptr;
 };
 
-// One vector of scores: what finish_scores left, times f. Rounded before anything is added to it,
-// so that a lone key's score less its log-sum-exp is exactly 0.
+// One vector of scores: the output of finish_scores, times f. It is rounded before anything is
+// added, so that for a single key the score minus its log-sum-exp is exactly 0.
 Vec score(const float* row, float f) { return unfused(load(row) * f); }
 
 DropoutRow dropout_row(const SegmentAttentionParams& p, const Task& t, int64_t i) {
@@ -77,8 +77,8 @@ DropoutRow dropout_row(const SegmentAttentionParams& p, const Task& t, int64_t i
           static_cast<uint32_t>(query_position(p, t, i)), static_cast<uint32_t>(t.head)};
 }
 
-// Masks a row of products S for its exponentials: minus infinity for padding and for keys that the
-// query may not see. Returns f; the scores are f * row. Without a bias nothing else is written.
+// Masks a row of products S for the exponentials: minus infinity for padding and for keys that the
+// query does not see. Returns f; the scores are f * row. Without a bias nothing else is written.
 float finish_scores(float scale, const float* biases, int64_t visible, int64_t padded, float* row) {
   const bool as_they_are = biases == nullptr && scale > 0;
   for (int64_t j = as_they_are ? visible / kVector * kVector : 0; j < padded; j += kVector) {

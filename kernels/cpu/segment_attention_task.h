@@ -1,5 +1,5 @@
 // What forward and backward of the CPU's segment attention share: a task (one unit and head), its
-// operands brought from the tensors' rows, and the spread of tasks over threads. Internal to
+// operands copied from the tensors' rows, and the distribution of tasks over threads. Internal to
 // segment_attention_*_isa.cpp.
 #pragma once
 #include "kernels/bf16.h"
@@ -11,11 +11,12 @@ namespace lait::kernels {
 namespace {
 
 constexpr int64_t kQueryBlock = 24;  // even
-constexpr int64_t kKeyBlock =
-    48;  // three vectors of 16; at D = 64 a block fits a first-level cache
-constexpr int64_t kRowsPadded = 32;  // kQueryBlock rounded up to vectors of every set
-constexpr int64_t kTaskPairs =
-    64;  // a task's fixed cost, in pairs; the least work of a thread is 16 tasks
+// Three vectors of 16; at D = 64 a block fits the first-level cache.
+constexpr int64_t kKeyBlock = 48;
+// kQueryBlock rounded up to vectors of every set.
+constexpr int64_t kRowsPadded = 32;
+// A task's fixed cost, in pairs. A thread gets at least 16 tasks' worth of work.
+constexpr int64_t kTaskPairs = 64;
 
 // One unit and head of a call.
 struct Task {
@@ -26,8 +27,8 @@ struct Task {
   int64_t row;         // floats from one row of scores to the next
 };
 
-// Rows of scores that lie a power of two apart would share few sets of a cache; an odd number of
-// its lines spreads them.
+// Rows of scores a power of two apart would share few sets of the cache; an odd number of cache
+// lines spreads them.
 int64_t scores_row(int64_t padded) {
   constexpr int64_t kLine = 16, kFewKeys = 128;
   return padded < kFewKeys ? padded : round_up(padded, kLine) | kLine;
@@ -39,7 +40,7 @@ Task make_task(const SegmentAttentionParams& p, int64_t unit, int64_t head) {
   return {unit, head, p.q_offsets[unit], m, p.k_offsets[unit], n, padded, scores_row(padded)};
 }
 
-// Hands out the thread's workspace in pieces that begin at cache lines.
+// Divides the thread's workspace into pieces that start at cache lines.
 class Pieces {
  public:
   explicit Pieces(int64_t floats)
@@ -49,7 +50,7 @@ class Pieces {
     next_ += round_up(floats, kLine);
     return piece;
   }
-  // As many scalars of an operand, which are not larger than floats.
+  // The same for scalars of an operand, which are not larger than floats.
   template <class O>
   typename O::Scalar* take(int64_t scalars) {
     return reinterpret_cast<typename O::Scalar*>(take(scalars));
@@ -69,7 +70,7 @@ T* element(const Rows<void*>& rows, int64_t row, int64_t head) {
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Calls body(d) for each vector of a row of D, which is a multiple of two of them.
+// Calls body(d) for each vector of a row of D; D is a multiple of two vectors.
 template <class Body>
 [[gnu::always_inline]] inline void for_each_vector(int64_t dim, const Body& body) {
   static_assert(kHeadDims[0] % (2 * kVector) == 0);
@@ -80,7 +81,7 @@ template <class Body>
 }
 
 // Rows [begin, begin + n) of one head as a right operand that is summed over rows, (n / kDepth
-// rounded up, D) steps; zeros behind an odd row.
+// rounded up, D) steps; a zero row after an odd number of rows.
 template <class O, class T>
 void load_down(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head, int64_t dim,
                typename O::Scalar* to) {
@@ -100,8 +101,8 @@ struct Left {
   int64_t row;
 };
 
-// Rows [begin, begin + n) of one head as a left operand that is summed over dims. Pairs are used
-// where they lie; floats are copied to `copy` (n, D), which is load_down's result, too.
+// Rows [begin, begin + n) of one head as a left operand that is summed over dims. Pairs are used in
+// place; floats are copied to `copy` (n, D), which is load_down's result, too.
 template <class O, class T>
 Left<O> load_left(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head,
                   int64_t dim, typename O::Scalar* copy) {
@@ -114,8 +115,8 @@ Left<O> load_left(const Rows<const void*>& rows, int64_t begin, int64_t n, int64
 }
 
 // The unit's keys (or values) as a right operand that is summed over dims, by blocks: block b
-// begins at to + b * kKeyBlock * D and is (D / kDepth, width) steps, width being kKeyBlock or what
-// is left of t.padded. Zeros for the padding.
+// begins at to + b * kKeyBlock * D and is (D / kDepth, width) steps, where width is kKeyBlock, or
+// the rest of t.padded in the last block. Padding is zero.
 template <class O, class T>
 void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim,
                      typename O::Scalar* to) {
@@ -172,8 +173,8 @@ void multiply_keys(const Task& t, int64_t rows, int64_t dim, Left<O> a, const ty
   }
 }
 
-// C (rows, D) = A (rows, n) B (n, D), a block of keys after the other. A is zero behind column n
-// where n is odd.
+// C (rows, D) = A (rows, n) B (n, D), one block of keys after another. Where n is odd, A is zero in
+// the column after the last.
 template <class O>
 void multiply_values(const Task& t, int64_t rows, int64_t dim, Left<O> a,
                      const typename O::Scalar* b, int64_t b_step, float* c) {
@@ -193,16 +194,16 @@ void multiply_values(const Task& t, int64_t rows, int64_t dim, Left<O> a,
   }
 }
 
-// A number of each row of a block that is the sum of a vector's lanes.
+// One number for each row of a block: the sum of a vector's lanes.
 struct RowSums {
-  alignas(64) Vec lanes[kRowsPadded];  // the caller sets those of `rows` rows
+  alignas(64) Vec lanes[kRowsPadded];  // the caller sets those of the first `rows` rows
   explicit RowSums(int64_t rows) {
     for (int64_t i = rows; i < round_up(rows, kVector); ++i) lanes[i] = Vec{};
   }
   Vec take(int64_t row) { return sum_lanes(lanes + row); }  // of rows [row, row + kVector), once
 };
 
-// Blocks of queries of nearly one size.
+// Cuts queries into blocks of nearly equal size.
 template <class Body>
 void for_each_query_block(const Task& t, const Body& body) {
   const int64_t blocks = (t.m + kQueryBlock - 1) / kQueryBlock;
@@ -221,7 +222,7 @@ int64_t all_units_work(const SegmentAttentionParams& p) {
 }
 
 // Runs every task once, spread over threads by work (pairs), not by count. A task belongs to the
-// range it begins in.
+// range that it starts in.
 template <class Body>
 void for_each_task(const SegmentAttentionParams& p, const Body& body) {
   parallel_for(p.parallel, 0, all_units_work(p) * p.num_heads, 16 * kTaskPairs,

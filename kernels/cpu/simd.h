@@ -1,6 +1,6 @@
-// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names the set): GCC's vector
-// types at the set's width. Everything here is internal to the including file and calls nothing inline from elsewhere but
-// always-inline functions, so that no two sets share code.
+// Vectors for the CPU kernels that are compiled once per instruction set (*_isa.cpp, LAIT_ISA names
+// the set): GCC's vector types at the set's width. Everything here is internal to the including
+// file and calls only always-inline functions from elsewhere, so that no two sets share code.
 #pragma once
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -36,9 +36,8 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-inline Vec broadcast(float x) {
-  return x - Vec{};
-}  // x - 0 is x for every x: the compiler leaves it out
+// x - 0 is x for every x, so the compiler drops the subtraction.
+inline Vec broadcast(float x) { return x - Vec{}; }
 
 // Whether this set multiplies pairs of bfloat16 (simd_operand.h): AVX-512-BF16, or its model in
 // plain vectors, for tests on a machine without it.
@@ -48,14 +47,14 @@ constexpr bool kMultipliesBf16 = true;
 constexpr bool kMultipliesBf16 = false;
 #endif
 
-// What AVX-512-BF16 does to denormal numbers: they are zeros.
+// Denormal numbers as AVX-512-BF16 takes them: zeros.
 inline Vec flushed(Vec x) {
   const VecUint bits = (VecUint)x;
   return (Vec)((bits & 0x7F800000u) == 0u ? bits & 0x80000000u : bits);
 }
 
-// Halves to words and back (their low halves). GCC 12 takes its own conversions of 512 bits apart;
-// the masks spare a false warning of it.
+// Halves to words and back (their low halves). GCC 12 splits its own conversions of 512 bits; the
+// masks avoid its false warning.
 inline VecUint widened(VecHalf half) {
 #if defined(__AVX512F__) && !defined(LAIT_VECTOR)
   return (VecUint)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)half);
@@ -71,7 +70,7 @@ inline VecHalf narrowed(VecUint words) {
 #endif
 }
 
-// To nearest even; a NaN stays one. AVX-512-BF16 flushes denormal numbers.
+// Rounds to nearest even; a NaN stays NaN. AVX-512-BF16 flushes denormal numbers.
 inline VecHalf round_to_bf16(Vec v) {
 #if defined(__AVX512BF16__)
   return (VecHalf)_mm512_cvtneps_pbh((__m512)v);
@@ -107,17 +106,17 @@ inline VecInt lane_numbers(std::integer_sequence<int, kLane...>) {
 }
 inline VecInt lane_numbers() { return lane_numbers(std::make_integer_sequence<int, kVector>{}); }
 
-// x, rounded: a product that no multiply-add takes in with what is added to it next.
+// x, rounded: keeps the compiler from fusing a product with the next addition.
 inline Vec unfused(Vec x) {
 #if defined(__FMA__) && !defined(LAIT_VECTOR)
-  __asm__("" : "+v"(x));  // (GCC 12 takes __builtin_assoc_barrier of a vector apart)
+  __asm__("" : "+v"(x));  // GCC 12 splits __builtin_assoc_barrier of a vector
 #endif
   return x;
 }
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
-// One step of a transposition: the S x S blocks off the diagonal change places.
+// One step of a transposition: swaps the S x S blocks off the diagonal.
 template <int S, int... kLane>
 inline void swap_blocks(Vec& a, Vec& b, std::integer_sequence<int, kLane...>) {
   const Vec upper = __builtin_shufflevector(a, b, ((kLane & S) ? kVector + kLane - S : kLane)...);
@@ -134,7 +133,7 @@ inline void transpose(Vec (&rows)[kVector]) {
   if constexpr (2 * S < kVector) transpose<2 * S>(rows);
 }
 
-// The lanes of each of kVector rows summed: lane i of the result is row i's. Changes `rows`.
+// Sums the lanes of each of kVector rows: lane i of the result is the sum of row i. Changes `rows`.
 template <int S = 1>
 inline Vec sum_lanes(Vec* rows) {
   if constexpr (S < kVector) {
@@ -183,10 +182,10 @@ constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 constexpr float kMostExponent = 80.f;
 inline Vec exponential(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLeast = -87.f;
-  constexpr float kRound =
-      12582912.f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  // 1.5 * 2^23: adding it rounds to an integer in the low bits.
+  constexpr float kRound = 12582912.f;
   constexpr int32_t kRoundBits = 0x4B400000;
-  const VecInt is_zero = x < kLeast;  // what the lines below make of such an x is thrown away
+  const VecInt is_zero = x < kLeast;  // the result of the lines below is discarded for such an x
   const Vec shifted = x * kLog2E + kRound;
   const Vec n = shifted - kRound;
   const Vec r = (x - n * kLn2High) - n * kLn2Low;

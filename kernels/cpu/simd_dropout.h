@@ -1,4 +1,4 @@
-// philox.h in vectors: kVector counters at once, decisions in the order of the columns.
+// philox.h in vectors: kVector counters at a time, with decisions in the order of the columns.
 #pragma once
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -13,8 +13,8 @@ namespace {
 // The 64-bit products of the even lanes.
 inline VecUint multiply_even(VecUint a, VecUint b) {
 #if defined(__AVX512F__) && !defined(LAIT_VECTOR)
-  return (VecUint)_mm512_maskz_mul_epu32(
-      0xFF, (__m512i)a, (__m512i)b);  // the plain one draws a false warning from GCC 12
+  // The intrinsic without a mask draws a false warning from GCC 12.
+  return (VecUint)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
 #elif defined(__AVX2__) && !defined(LAIT_VECTOR)
   return (VecUint)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__) && !defined(LAIT_VECTOR)
@@ -44,7 +44,8 @@ struct VecWords {
   VecUint word[4];
 };
 
-// philox() of counters that differ in c2 alone, so that the first two rounds multiply only half.
+// philox() of counters that differ in c2 alone, so the first two rounds need half the
+// multiplications.
 inline VecWords philox(uint32_t c0, uint32_t c1, VecUint c2, uint32_t c3, uint32_t k0,
                        uint32_t k1) {
   constexpr auto kLanes = std::make_integer_sequence<int, kVector>{};
@@ -79,7 +80,8 @@ inline VecWords philox(uint32_t c0, uint32_t c1, VecUint c2, uint32_t c3, uint32
 // In each quarter of four lanes, the 4 x 4 words transposed.
 template <int... kLane>
 inline void transpose_quarters(VecWords& w, std::integer_sequence<int, kLane...>) {
-  // Lane 4 q + r of the low half takes element r / 2 of word r % 2; the high half takes the next two.
+  // Lane 4 q + r of the low half takes element r / 2 of word r % 2; the high half takes the next
+  // two.
   auto pairs = [](VecUint a, VecUint b, auto low) {
     constexpr int kFirst = decltype(low)::value ? 0 : 2;
     return __builtin_shufflevector(
@@ -100,17 +102,18 @@ inline void transpose_quarters(VecWords& w, std::integer_sequence<int, kLane...>
         halves(high01, high23, kHigh)}};
 }
 
-// Lane l's block of four columns, counted from the first: so that transposed quarters come out in the columns' order.
+// Lane l's block of four columns, counted from the first, such that transposed quarters come out in
+// the columns' order.
 template <int... kLane>
 inline VecUint lane_blocks(std::integer_sequence<int, kLane...>) {
   return VecUint{static_cast<uint32_t>(kVector / 4 * (kLane % 4) + kLane / 4)...};
 }
 
-// One row's decisions.
+// The decisions of one row.
 struct DropoutRow {
   Dropout dropout;
   uint32_t unit_id, row, head, threshold;
-  float scale;  // of what is kept
+  float scale;  // of kept values
 
   DropoutRow(const Dropout& d, uint32_t unit_id, uint32_t row, uint32_t head)
       : dropout(d),
@@ -120,7 +123,8 @@ struct DropoutRow {
         threshold(dropout_threshold(d.p)),
         scale(static_cast<float>(1.0 / (1.0 - static_cast<double>(d.p)))) {}
 
-  // Calls use(column, factors) for columns 0, kVector, … below `columns` (a multiple of kVector): 0 or scale.
+  // Calls use(column, factors) for columns 0, kVector, … below `columns` (a multiple of kVector): 0
+  // or scale.
   template <class Use>
   void factors(int64_t columns, const Use& use) const {
     constexpr auto kLanes = std::make_integer_sequence<int, kVector>{};

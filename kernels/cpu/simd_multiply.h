@@ -7,9 +7,9 @@ namespace lait::kernels {
 namespace {
 
 // The sizes of a product and its operands, in scalars of the operand O but for `depth`, which
-// counts steps. Step k of row i of A lies at a[i * a_row + k * a_step], so a transposed A costs
-// nothing; step k of the columns of B at b[k * b_step], one column after another; rows of C are
-// contiguous. `vectors` counts the columns of B and C in vectors.
+// counts steps of it. Step k of row i of A lies at a[i * a_row + k * a_step], so a transposed A
+// costs nothing; step k of the columns of B at b[k * b_step], one column after another; rows of C
+// are contiguous. `vectors` counts the columns of B and C in vectors.
 template <class O>
 struct Product {
   int64_t rows, vectors, depth;
@@ -21,8 +21,8 @@ struct Product {
   int64_t c_row;
 };
 
-// Each element of AB is one chain of multiply-adds over k in order, so its bits depend neither on
-// the tile nor on `rows`.
+// Each element of AB is one chain of multiply-adds over k in order, so its bits do not depend on
+// the tile or on `rows`.
 template <class O, int kRows, int kVectors, bool kAccumulate>
 [[gnu::noinline]] void multiply_tile(int64_t depth, const typename O::Scalar* a, int64_t a_row,
                                      int64_t a_step, const typename O::Scalar* b, int64_t b_step,
@@ -60,8 +60,8 @@ inline void multiply_columns(const Product<O>& p, int64_t column) {
   constexpr int kMost = tile_rows(kVectors);
   const int64_t tiles = (p.rows + kMost - 1) / kMost;
   int64_t row = 0;
-  for (int64_t t = 0; t < tiles;
-       ++t) {  // rows shared out evenly: a last tile of one row would wait for its sums
+  // Rows are spread evenly over tiles: a last tile of one row would wait for its sums.
+  for (int64_t t = 0; t < tiles; ++t) {
     const int64_t end = p.rows * (t + 1) / tiles;
     const auto* a = p.a + row * p.a_row;
     const auto* b = p.b + column * O::kDepth;

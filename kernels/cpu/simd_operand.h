@@ -20,8 +20,8 @@ struct Singles {
   static Steps repeat_step(const float* from) { return broadcast(*from); }
   static Vec multiply_add(Vec sum, Steps a, Steps b) { return sum + a * b; }
 
-  // Puts down steps of one vector of columns, `columns` of them to a step: the next ones along its
-  // rows, of which `bits` has four bytes in each lane.
+  // Stores steps of one vector of columns, with `columns` columns per step: the next steps along
+  // the rows; each lane of `bits` has four bytes of one row.
   template <class T>
   static void store_along(float* to, int64_t columns, VecUint bits) {
     if constexpr (std::is_same_v<T, float>) {
@@ -31,7 +31,7 @@ struct Singles {
       store(to + columns, (Vec)(bits & 0xFFFF0000u));
     }
   }
-  // kVector columns of kDepth rows (null: zeros) as steps down them.
+  // Stores kVector columns of kDepth rows (null: zeros) as one step along the columns.
   template <class T>
   static void store_down(float* to, const T* row, const T*) {
     store(to, load(row));
@@ -41,7 +41,7 @@ struct Singles {
 
 struct Pairs {
   using Scalar = Bf16;
-  using Steps = VecUint;  // the first of the pair in the low half
+  using Steps = VecUint;  // the first of each pair in the low half
   static constexpr int kDepth = 2;
 
   static Steps load_steps(const Bf16* from) {
@@ -81,7 +81,7 @@ struct Pairs {
 
  private:
   // sum + a * b rounded once. A double holds a product of two bfloat16; where it does not hold the
-  // sum, too, what it drops is too small to turn the rounding to float.
+  // sum as well, the dropped part is too small to change the rounding to float.
   static Vec add_product(Vec sum, Vec a, Vec b) {
     typedef double Wide __attribute__((vector_size(kVector * sizeof(double))));
     const Wide product =
@@ -95,7 +95,7 @@ struct Pairs {
   }
 };
 
-// What tensors of T are multiplied as.
+// The operand for tensors of T.
 template <class T>
 using OperandOf = std::conditional_t<kMultipliesBf16 && std::is_same_v<T, Bf16>, Pairs, Singles>;
 

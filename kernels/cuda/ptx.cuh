@@ -1,9 +1,11 @@
-// The instructions that the CUDA kernels are made of, one function each (PTX ISA 8.0, sm_80): asynchronous copies,
-// matrix fragments and products, barriers of a few warps. Shared-memory addresses are 32-bit.
+// The PTX instructions that the CUDA kernels use, one function each (PTX ISA 8.0, sm_80):
+// asynchronous copies, matrix fragments and products, barriers of a few warps. Shared-memory
+// addresses are 32-bit.
 //
 // Fragments, for lane = 4 * g + c of a warp (PTX ISA, "Matrix fragments for mma.m16n8k16"):
 //   accumulator, 16 x 8: [0], [1] are row g, columns 2c, 2c + 1;  [2], [3] row g + 8
-//   A, 16 x 16: [0] row g, [1] row g + 8, columns 2c, 2c + 1;  [2], [3] the same rows, columns 8 further
+//   A, 16 x 16: [0] row g, [1] row g + 8, columns 2c, 2c + 1;
+//               [2], [3] the same rows, columns 8 further
 //   B, 16 x 8: [0] rows 2c, 2c + 1 of column g;  [1] rows 8 further
 #pragma once
 #include <cuda_bf16.h>
@@ -18,7 +20,8 @@ __device__ inline Shared shared_address(const void* p) {
   return static_cast<Shared>(__cvta_generic_to_shared(p));
 }
 
-// 16 bytes from global to shared memory without registers; zeros where not `valid` (nothing is read then).
+// Copies 16 bytes from global to shared memory without registers; writes zeros and reads nothing if
+// not `valid`.
 __device__ inline void copy16_async(Shared to, const void* from, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
                "r"(valid ? 16 : 0)
@@ -30,13 +33,13 @@ __device__ inline void copy4_async(Shared to, const void* from, bool valid) {
                : "memory");
 }
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until at most `kPending` of the groups committed last are under way.
+// Waits until at most the `kPending` groups committed last are pending.
 template <int kPending>
 __device__ inline void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-// 16 bytes at once; an assignment of a uint4 may become four stores.
+// 16 bytes in one instruction; an assignment of a uint4 may become four stores.
 __device__ inline uint4 load16(Shared from) {
   uint4 x;
   asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];"

@@ -1,6 +1,6 @@
-// The row-wise kernels of row_ops.h on CUDA: memory-bound loops, a thread for four neighbouring columns (16 bytes of
-// float, 8 of bfloat16) where rows allow it. Sums run in the order of the CPU's, and nothing is contracted to a fused
-// multiply-add, so the results are the CPU's to the bit.
+// The row-wise kernels of row_ops.h on CUDA: memory-bound loops, one thread for four neighbouring
+// columns (16 bytes of float, 8 of bfloat16) where rows allow it. Sums run in the CPU's order, and
+// nothing is contracted to a fused multiply-add, so the results have the CPU's bits.
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kThreads)
                                             static_cast<uint32_t>(p.positions[t]),
                                             static_cast<uint32_t>(c / 4), /*head=*/0);
 #pragma unroll
-    for (int word = 0; word < 4; ++word) {  // one column: the word of its place in the four
+    for (int word = 0; word < 4; ++word) {  // for one column: its own word of the four
       const int j = kColumns == 1 ? 0 : word;
       if (kColumns == 1 && c % 4 != word) continue;
       x.at[j] = words.word[word] >= threshold ? __fmul_rn(x.at[j], scale) : 0.f;
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(kThreads) unit_mean_kernel(UnitMeanParams p) {
   store<kColumns>(static_cast<float*>(p.out) + g * p.width + c, sum);
 }
 
-// A row finds its unit by bisection of the offsets, so that long and short units cost the same.
+// A row finds its unit by binary search in the offsets, so that long and short units cost the same.
 template <class T, int kColumns>
 __global__ void __launch_bounds__(kThreads) unit_mean_gradient_kernel(UnitMeanParams p) {
   int64_t t, c;
@@ -158,7 +158,8 @@ struct Instance {
   static constexpr int kColumns = kWidth;
 };
 
-// body(Instance, blocks) for `rows` rows of `width` columns; four columns a thread where rows and pointers allow it.
+// body(Instance, blocks) for `rows` rows of `width` columns; four columns a thread where rows and
+// pointers allow it.
 template <class Body>
 void launch(const char* op, DType dtype, int64_t rows, int64_t width,
             std::initializer_list<const void*> pointers, const Body& body) {

@@ -1,7 +1,8 @@
-// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums over queries, so the
-// pairs are visited twice: once with queries owned (scores, dP, dQ: three products), once with keys owned (scores, dP, dK,
-// dV: four). A team that holds its whole unit does both on the rows it loaded once; longer units take two launches, and
-// delta = out . dout goes from one to the other through the workspace.
+// Segment attention on CUDA, backward, without atomics. dQ is a sum over keys and dK, dV are sums
+// over queries, so the pairs are visited twice: once with queries owned (scores, dP, dQ: three
+// products), once with keys owned (scores, dP, dK, dV: four). A team that holds its whole unit does
+// both on the rows that it loaded once. Longer units take two launches, and delta = out . dout
+// passes from the first to the second through the workspace.
 #include <math_constants.h>
 
 #include "kernels/cuda/segment_attention_block.cuh"
@@ -16,15 +17,16 @@ template <class T, int D>
 struct BackwardMemory {  // shared memory, in bytes from its start
   static constexpr int kRows = kWarps * warp_rows(D);
   static constexpr int kArray = kRows * D * static_cast<int>(sizeof(T));
-  static constexpr int kOwn = 0,
-                       kStream = 2 * kArray;  // two arrays each, the stream's for each stage
+  // Two arrays each; those of the streamed side once for each stage.
+  static constexpr int kOwn = 0, kStream = 2 * kArray;
   __host__ __device__ static int out(int stages) { return kStream + 2 * stages * kArray; }
   __host__ __device__ static int scalars(int stages) {
     return out(stages) + kWarps * own_rows(D) * D * static_cast<int>(sizeof(T));
   }
+  // After lse and delta of each stage.
   __host__ __device__ static int scratch(int stages) {
     return scalars(stages) + 2 * stages * 4 * kRows;
-  }  // lse, delta
+  }
   __host__ __device__ static int bias(int stages, bool has_scratch) {
     return scratch(stages) + (has_scratch ? kWarps * scratch_bytes(D) : 0);
   }
@@ -34,7 +36,7 @@ struct BackwardMemory {  // shared memory, in bytes from its start
   }
 };
 
-// What the two halves of the kernel share.
+// State that the two halves of the kernel share.
 template <class T, int D, bool kGeneral>
 struct Backward {
   using Math = TileMath<T, D>;
@@ -52,7 +54,8 @@ struct Backward {
   float* bins;    // of the warp: gradient of the bias by distance, or null
   char* scratch;  // of the warp
 
-  // p from scores: element `e`, given whether the pair is visible, its key and query position and the query's lse.
+  // The probability from a score, given whether the pair is visible, its key and query position and
+  // the query's lse.
   __device__ float probability(float score, bool visible, int key, int query_position,
                                float lse) const {
     float x = score * scale;
@@ -63,8 +66,9 @@ struct Backward {
     return visible ? exp2_approx(x - lse * kLog2e) : 0;
   }
 
-  // Adds ds, rows keys from `key`, columns queries, to the bins. Keys that follow one another have different distances to
-  // a query but beyond the furthest, so lanes add side by side, column after column.
+  // Adds ds (rows: keys from `key` on, columns: queries) to the bins. Consecutive keys have
+  // different distances to a query, except beyond the largest distance, so lanes add in parallel,
+  // one column after another.
   __device__ void add_to_bins(const Tile& ds, int tiles, int key,
                               const int (&query_position)[kTiles][2]) {
     const int lane = threadIdx.x % 32, furthest = p.bias.max_distance;
@@ -92,7 +96,7 @@ struct Backward {
   }
 };
 
-// delta = out . dout of the warp's queries, dout in shared rows from `row`; and their lse.
+// delta = out . dout of the warp's queries, with dout in shared rows from `row` on, and their lse.
 template <class T, int D>
 __device__ void load_scalars(const SegmentAttentionParams& p, const Launch& launch, int head,
                              int first_query, int count, Shared dout, int row, float* lse,
@@ -166,8 +170,8 @@ __global__ __launch_bounds__(kThreads,
     const Shared base = shared_address(shared), own_base = base + Memory::kOwn;
     const Shared out_rows = base + Memory::out(stages);
     const int out_row = warp * own_rows(D);
-    float* scalars =
-        reinterpret_cast<float*>(shared + Memory::scalars(stages));  // of each stage: lse, delta
+    // lse and delta of each stage.
+    float* scalars = reinterpret_cast<float*>(shared + Memory::scalars(stages));
     Kernel k{params,
              p,
              share,
@@ -186,7 +190,7 @@ __global__ __launch_bounds__(kThreads,
       load_rows<T, D>(to + Memory::kArray, row, b, from, share.head, count, padded, thread,
                       threads);
     };
-    // Rows from … of the side that is streamed: keys, or queries with their scalars.
+    // Loads a chunk of the streamed side: keys, or queries with their scalars.
     auto load_chunk = [&](int index, bool keys) {
       const int from = index * chunk, total = keys ? unit.num_k : unit.num_q,
                 rows = min(chunk, total - from);
@@ -291,7 +295,7 @@ __global__ __launch_bounds__(kThreads,
 
     if (kPhase != Phase::kQueries) {
       const int count = min(max(unit.num_k - share.begin, 0), own_rows(D)), tiles = (count + 7) / 8;
-      // In one launch what was streamed is owned now, and the other way round.
+      // In one launch the streamed side is the owned one now, and vice versa.
       const Shared keys = base + (kPhase == Phase::kBoth ? Memory::kStream : Memory::kOwn);
       const Shared queries_base = base + (kPhase == Phase::kBoth ? Memory::kOwn : Memory::kStream);
       Accumulator dk = {}, dv = {};
@@ -378,7 +382,7 @@ __global__ __launch_bounds__(kThreads,
   }
 }
 
-// bias_grad = the sum of the blocks' parts, in one order; a warp for each element.
+// bias_grad = the sum of the blocks' parts, in a fixed order; one warp for each element.
 __global__ void sum_bias_parts(const float* parts, int num_parts, int size, float* out) {
   const int element = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
   if (element >= size) return;

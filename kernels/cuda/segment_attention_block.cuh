@@ -1,5 +1,5 @@
-// What a block of the CUDA kernels does around the products: which warps work on which unit, what they load and store,
-// and what is done to a tile of scores: position bias, causality, dropout.
+// What a block of the CUDA kernels does around the products: which warps work on which unit, loads
+// and stores, and the steps on a tile of scores: position bias, causality, dropout.
 //
 // A block is one head of one to four teams of warps (work_list.h), which share what they stream.
 #pragma once
@@ -13,7 +13,7 @@ constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
-// The sum over the lanes that differ in the bits kFrom … kTo / 2; every one of them gets it.
+// The sum over the lanes that differ in the bits kFrom … kTo / 2; each of them gets the sum.
 template <int kFrom, int kTo>
 __device__ inline float sum_over_lanes(float x) {
 #pragma unroll
@@ -21,13 +21,13 @@ __device__ inline float sum_over_lanes(float x) {
   return x;
 }
 
-// One launch: a part of the work list; num_heads blocks for each of the list's, then num_heads blocks for the dead rows
-// where the grid has them.
+// One launch: a part of the work list. The grid has num_heads blocks for each block of the list,
+// then, where asked for, num_heads blocks for the dead rows.
 struct Launch {
   const int32_t* tiles = nullptr;
   int32_t blocks[kTeamSizes] = {};
-  int32_t stages = 1;           // buffers for what is streamed
-  float* delta = nullptr;       // (H, Tq) out . dout, from the launch by query to that by key
+  int32_t stages = 1;      // buffers for what is streamed
+  float* delta = nullptr;  // (H, Tq) out . dout, written by the launch by query for that by key
   float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
 };
 
@@ -35,13 +35,14 @@ constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) {
   return blocks[0] + blocks[1] + blocks[2];
 }
 
-// Whether this block is one of those behind the list's.
+// Whether this block comes after those of the list.
 __device__ inline bool is_for_dead_rows(const Launch& launch, int num_heads) {
   return static_cast<int>(blockIdx.x) / num_heads >= num_blocks(launch.blocks);
 }
 
 struct Team {
-  int warps = 1, index = 0, warp = 0;  // of the team; which of the block; which of the team
+  // The team's warps, the team's index in the block, the warp's index in the team.
+  int warps = 1, index = 0, warp = 0;
   __device__ int threads() const { return 32 * warps; }
   __device__ int thread() const { return 32 * warp + static_cast<int>(threadIdx.x) % 32; }
   __device__ void sync() const {
@@ -57,7 +58,7 @@ struct Unit {
   int q_begin, num_q, k_begin, num_k;
 };
 
-// What a warp was given. `unit` is -1 where its team has nothing to do.
+// The work of a warp. `unit` is -1 where its team has none.
 struct Share {
   Team team;
   int unit, begin, head, block;
@@ -92,7 +93,8 @@ __device__ inline T* row_pointer(const Rows<void*>& rows, int64_t row, int head)
   return static_cast<T*>(rows.data) + row * rows.row_stride + head * rows.head_stride;
 }
 
-// Copies `count` rows to shared rows `to` …, and zeros up to `padded`, by `threads` threads of which this is `thread`.
+// Copies `count` rows to shared rows from `to` on, and fills with zeros up to `padded`. Run by
+// `threads` threads; this is thread `thread`.
 template <class T, int D>
 __device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
                                  int head, int count, int padded, int thread, int threads) {
@@ -107,7 +109,7 @@ __device__ inline void load_rows(Shared base, int to, const Rows<const void*>& r
   }
 }
 
-// Copies shared rows from … to global memory, by one warp.
+// Copies shared rows to global memory. Run by one warp.
 template <class T, int D>
 __device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows, int64_t to,
                                   int head, int count) {
@@ -120,7 +122,7 @@ __device__ inline void store_rows(Shared base, int from, const Rows<void*>& rows
   }
 }
 
-// Zeros the rows before the first unit and behind the last one, of one head.
+// Fills the rows before the first unit and after the last one with zeros, for one head.
 template <class T, int D>
 __device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* offsets,
                                        int64_t num_units, int64_t num_rows, int head) {
@@ -134,8 +136,8 @@ __device__ inline void clear_dead_rows(const Rows<void*>& rows, const int32_t* o
 }
 
 // Streams chunks through one or two buffers: load(i) starts the copies of chunk i and commits them,
-// before() runs once when the first one is there, step(i) when chunk i is. All warps of the team
-// take part.
+// before() runs once when the first chunk has arrived, step(i) when chunk i has. All warps of the
+// team take part.
 template <class Load, class Before, class Step>
 __device__ inline void stream_chunks(const Team& team, int stages, int num_chunks, const Load& load,
                                      const Before& before, const Step& step) {
@@ -172,8 +174,8 @@ __device__ inline int position(const SegmentAttentionParams& p, const Unit& unit
 template <int kTiles>
 struct QueryColumns {
   int of_lane[kTiles][2] = {};  // this lane's columns
-  int of_call[kTiles] = {};     // column lane % 8: the one that the lane calls the generator for
-  int last = 0;                 // the furthest that any query of the warp sees
+  int of_call[kTiles] = {};     // of column lane % 8, for which the lane calls the generator
+  int last = 0;                 // the last key that any query of the warp sees
 
   __device__ QueryColumns(bool needed, const SegmentAttentionParams& p, const Unit& unit, int begin,
                           int tiles) {
@@ -192,7 +194,8 @@ struct QueryColumns {
   }
 };
 
-// The bias of a head by distance, times log2 e: [distance + max_distance]; further distances are as the furthest.
+// The bias of a head by distance, times log2 e: [distance + max_distance]; longer distances take
+// the longest one's.
 __device__ inline void fill_bias(float* by_distance, const SegmentAttentionParams& p, int head) {
   for (int i = threadIdx.x; i <= 2 * p.bias.max_distance; i += kThreads) {
     const int bucket = position_bucket(i - p.bias.max_distance, p.bias.num_buckets,
@@ -205,8 +208,9 @@ __device__ inline int distance_index(const SegmentAttentionParams& p, int key, i
   return min(max(key - query_position, -furthest), furthest) + furthest;
 }
 
-// Four decisions of this lane's elements of a tile, bit e for element e. One call of the generator gives the words of four
-// keys that follow one another, so a tile of 128 elements takes one call a lane, and votes hand the bits around.
+// The decisions of this lane's four elements of a tile, bit e for element e. One call of the
+// generator gives the words of four consecutive keys, so a tile of 128 elements takes one call per
+// lane; warp votes pass the bits to the lanes that need them.
 struct DropoutTile {
   const Dropout& dropout;
   uint32_t unit_id, head, threshold;
@@ -217,7 +221,8 @@ struct DropoutTile {
         head(static_cast<uint32_t>(share.head)),
         threshold(dropout_threshold(p.dropout.p)) {}
 
-  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane % 8.
+  // Rows are keys, from `key`; columns are queries, and `query_position` is that of column lane %
+  // 8.
   __device__ uint32_t keys_by_queries(int key, int query_position) const {
     const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
     const uint32_t word = pick(vote(query_position, key / 4 + lane / 8), g % 4);

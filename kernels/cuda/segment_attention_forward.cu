@@ -1,6 +1,7 @@
-// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their unit, with the online
-// softmax of FlashAttention-2 (Dao 2023, algorithm 1). In place of its maximum after every block a column keeps a
-// reference that is raised only where a score exceeds it by 2^8, so that the accumulators are seldom rescaled.
+// Segment attention on CUDA, forward: warps own queries and stream the keys and values of their
+// unit, with the online softmax of FlashAttention-2 (Dao 2023, algorithm 1). Instead of the running
+// maximum a column keeps a reference, which is raised only when a probability would exceed 2^8
+// (kSlack), so that the accumulators are seldom rescaled.
 #include <math_constants.h>
 
 #include "kernels/cuda/segment_attention_block.cuh"
@@ -9,13 +10,13 @@
 namespace lait::kernels::cuda {
 namespace {
 
-constexpr float kSlack =
-    8;  // log2 of what a probability may exceed 1 by before the reference is raised
+// log2 of the factor by which a probability may exceed 1 before the reference is raised.
+constexpr float kSlack = 8;
 
 template <class T, int D>
 struct ForwardMemory {  // shared memory, in bytes from its start
   static constexpr int kArray = kWarps * warp_rows(D) * D * static_cast<int>(sizeof(T));
-  static constexpr int kQ = 0, kKeys = kArray;  // then for each stage keys and values
+  static constexpr int kQ = 0, kKeys = kArray;  // then keys and values of each stage
   __host__ __device__ static int scratch(int stages) { return kKeys + 2 * stages * kArray; }
   __host__ __device__ static int bias(int stages) {
     return scratch(stages) + kWarps * TileMath<T, D>::kScratchBytes;
@@ -85,7 +86,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   const DropoutTile dropout(p, share);
   const float keep_scale = 1 / (1 - p.dropout.p), scale = p.scale * kLog2e;
 
-  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys of the chunk from there on.
+  // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys remain in the
+  // chunk.
   auto step = [&](Shared keys, const typename Math::Own& own, int row, int key, int left) {
     float s[kTiles][4];
     Math::scores(keys, row, own, tiles, s);
@@ -174,7 +176,7 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
       lse[e] = sum[t][e] > 0 ? (reference[t][e] + log2f(sum[t][e])) * kLn2 : -CUDART_INF_F;
     }
     const int i = 8 * t + 2 * c + g;
-    if (p.lse && g < 2 && i < count) {  // eight lanes, eight numbers that follow one another
+    if (p.lse && g < 2 && i < count) {  // eight lanes store eight consecutive numbers
       static_cast<float*>(p.lse)[share.head * p.num_q_rows + unit.q_begin + share.begin + i] =
           g == 0 ? lse[0] : lse[1];
     }

@@ -90,8 +90,8 @@ inline Launch launch_of(const WorkList& work, WorkPart part) {
   return launch;
 }
 
-// Starts kernel(params, launch). `bytes(stages)`: of shared memory; two buffers are used where they fit and `streams`.
-// `dead_rows`: blocks for them, too.
+// Starts kernel(params, launch). `bytes(stages)` is the shared memory in bytes; there are two
+// stages if `streams` and they fit. `dead_rows` adds blocks for the dead rows.
 template <class Params, class Bytes>
 void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, int64_t num_heads,
            bool streams, bool dead_rows, void* stream, const Bytes& bytes) {

@@ -1,12 +1,14 @@
-// Tiles: the two products that attention is made of, on rows in shared memory, in bf16 on tensor cores and in fp32 by FMA.
+// Tiles: the two products of attention, on rows in shared memory, in bf16 on tensor cores and in
+// fp32 by FMA.
 //
-// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T; for keys as columns,
-// S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8, streamed rows 16 in the first product and 8
-// in the second: less work beyond the visible pairs than with 16 owned rows.
+// A warp owns columns and streams rows. For queries as columns, S^T = K Q^T and out^T = V^T P^T;
+// for keys as columns, S = Q K^T, dV^T = dO^T P, dK^T = Q^T dS. Owned columns cost multiples of 8,
+// streamed rows 16 in the first product and 8 in the second: this wastes less work on pairs that
+// are not visible than 16 owned rows would.
 //   scores(rows, own)      a tile of 16 streamed rows x 8 owned columns, for each tile of the warp
 //   accumulate(rows, p)    accumulators (D channels x owned columns) += rows^T p
-// All three of scores, p and accumulators have the layout of an mma accumulator (ptx.cuh), in both dtypes, so
-// that whatever lies between the products (softmax, dropout, bias, masks) is written once.
+// All three of scores, p and accumulators have the layout of an mma accumulator (ptx.cuh), in both
+// dtypes, so that the steps between the products (softmax, dropout, bias, masks) are written once.
 #pragma once
 #include "kernels/cuda/ptx.cuh"
 #include "kernels/work_list.h"
@@ -17,16 +19,15 @@ constexpr int kWarps = kBlockWarps;
 constexpr int kThreads = 32 * kWarps;
 constexpr int kStep = 16;  // streamed rows of a tile
 constexpr int own_rows(int head_dim) { return rows_of_warp(head_dim); }
-constexpr int own_tiles(int head_dim) {
-  return own_rows(head_dim) / 8;
-}  // tiles of 8 columns of a warp
+// Tiles of 8 columns that a warp owns.
+constexpr int own_tiles(int head_dim) { return own_rows(head_dim) / 8; }
 // Rows of shared memory for each warp of a team, in each array.
 constexpr int warp_rows(int head_dim) {
   return own_rows(head_dim) > kStep ? own_rows(head_dim) : kStep;
 }
 
-// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8 rows that follow one
-// another lies in 8 different bank groups, so that matrix loads have no conflicts.
+// Rows of D elements in shared memory, swizzled in pieces of 16 bytes: the same piece of any 8
+// consecutive rows lies in 8 different bank groups, so matrix loads have no bank conflicts.
 template <class T, int D>
 struct SharedRows {
   static constexpr int kPieces = D * static_cast<int>(sizeof(T)) / 16;  // of a row
@@ -38,8 +39,8 @@ struct SharedRows {
   }
 };
 
-// A warp's scratch for a tile of floats, 16 streamed rows x its columns; rows are 8 longer, against
-// bank conflicts.
+// A warp's scratch for a tile of floats, 16 streamed rows x its columns; rows are padded by 8
+// against bank conflicts.
 constexpr int scratch_row(int head_dim) { return own_rows(head_dim) + 8; }
 constexpr int scratch_bytes(int head_dim) { return 4 * kStep * scratch_row(head_dim); }
 
@@ -72,7 +73,7 @@ struct TileMath<__nv_bfloat16, D> {
   struct Own {
     uint32_t b[kTiles][D / 16][2];
   };
-  // The warp's columns: rows `row` … of `base`.
+  // The warp's columns: the rows of `base` from `row` on.
   __device__ static Own own(Shared base, int row, int tiles) {
     Own own;
     const int lane = threadIdx.x % 32;
@@ -136,7 +137,7 @@ struct TileMath<__nv_bfloat16, D> {
       }
     }
   }
-  // Writes the accumulators, transposed, to rows `row` … of `base`.
+  // Writes the accumulators, transposed, to the rows of `base` from `row` on.
   __device__ static void store(const Accumulator& acc, int tiles, Shared base, int row) {
     const int lane = threadIdx.x % 32;
 #pragma unroll

@@ -1,7 +1,7 @@
 // kernels/reference/: plain loops, what every other implementation is tested against.
 //
-// The specification: the plain loops of segment_attention.h, in double whatever the dtype, serial. Also what a call in
-// double runs.
+// The specification: the plain loops of segment_attention.h, serial, in double for every dtype.
+// Calls in double run it too.
 #include "kernels/segment_attention.h"
 
 #include <algorithm>
@@ -45,7 +45,7 @@ void store(void* data, int64_t i, DType dtype, double value) {
   }
 }
 
-// What float and bfloat16 keep in float: lse and the bias.
+// The dtype of lse and the bias: float for float and bfloat16.
 DType accumulator(DType dtype) {
   return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
 }
@@ -85,7 +85,7 @@ void add(double* to, double factor, const double* from, int64_t dim) {
   for (int64_t d = 0; d < dim; ++d) to[d] += factor * from[d];
 }
 
-// One query of one unit and head, and what it makes of key j of its unit.
+// One query of one unit and head, and its terms with key j of the unit.
 struct Query {
   const SegmentAttentionParams& p;
   int64_t unit, head, row;
@@ -179,15 +179,14 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
         double probability, factor, dp;
       };
       std::vector<Pair> pairs(static_cast<size_t>(query.num_keys()));
-      double sum = 0,
-             delta =
-                 0;  // delta is sum over j of p dp; equal to out . dout but for the rounding of out
+      // delta is the sum over j of p dp: out . dout, up to the rounding of out.
+      double sum = 0, delta = 0;
       for (int64_t j = 0; j < query.num_keys(); ++j) {
         if (!query.allowed(j)) continue;
         const double factor = query.dropout_factor(j);
         const Pair pair{std::exp(query.score(q, k, j) - lse), factor,
                         dot(dout.row(row), v.row(query.key_row(j)), dim) * factor};
-        sum += pair.probability;  // 1 but for the rounding of lse
+        sum += pair.probability;  // 1, up to the rounding of lse
         delta += pair.probability * pair.dp;
         pairs[static_cast<size_t>(j)] = pair;
       }

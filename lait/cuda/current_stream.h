@@ -1,4 +1,4 @@
-// LibTorch's current stream for the kernels, by its device interface: no CUDA header is needed above kernels/.
+// LibTorch's current stream, through its device interface: no CUDA header is needed above kernels/.
 #pragma once
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/Stream.h>

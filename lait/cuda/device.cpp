@@ -1,4 +1,4 @@
-// lait::cuda_problem: what keeps CUDA from being used on this machine.
+// lait::cuda_problem: why CUDA cannot be used on this machine; empty if it can.
 #include <torch/library.h>
 
 #include "kernels/segment_attention.h"

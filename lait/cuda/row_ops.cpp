@@ -1,4 +1,5 @@
-// lait::dropout_add, gather_rows and unit_mean on CUDA: the operators' implementations over kernels::cuda.
+// lait::dropout_add, gather_rows and unit_mean on CUDA: the operators' implementations over
+// kernels::cuda.
 #include <torch/library.h>
 
 #include "lait/cuda/current_stream.h"
@@ -10,7 +11,7 @@ namespace {
 using at::Tensor;
 using rowwise::OptionalTensor;
 
-// The kernel with its Params completed, on x's device.
+// The kernel, called on the current stream of x's device.
 template <class Params>
 auto on_device_of(const Tensor& x, void (*kernel)(const Params&)) {
   return [device = x.device(), kernel](Params p) {

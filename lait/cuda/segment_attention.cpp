@@ -1,7 +1,8 @@
 // lait/cuda/: the operators' CUDA implementations, a plug-in that is loaded for device: cuda.
 //
-// lait::segment_attention on CUDA: the operator's implementations over kernels::cuda. The work list comes with the call, so
-// that nothing here looks at a tensor's values.
+// lait::segment_attention on CUDA: the operator's implementations over kernels::cuda. The work list
+// is an argument of the call, so nothing here reads a tensor's values (which would wait for the
+// device).
 #include <torch/library.h>
 
 #include "kernels/work_list.h"

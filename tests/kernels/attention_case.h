@@ -1,5 +1,6 @@
-// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw buffers of a dtype, and a
-// runner that gives any implementation's results as doubles. Outputs start as NaN: what is not written shows.
+// One segment-attention problem for the kernel tests: its layout of units, its tensors as raw
+// buffers of a dtype, and a runner that gives the results of any implementation as doubles. Outputs
+// start as NaN, so elements that are not written show.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -42,7 +43,7 @@ inline double rounded(double x, DType dtype) {
   return x;
 }
 
-// A flat tensor in a dtype's bytes.
+// A flat tensor as bytes of a dtype.
 class Buffer {
  public:
   Buffer() = default;
@@ -117,14 +118,14 @@ inline std::vector<Layout> long_layouts() {
   return {{"512", {512}}, {"1025", {1025}}, {"1000_tiny", tiny}, {"one_long_among_tiny", mixed}};
 }
 
-// What is switched on beside plain attention.
+// What is switched on besides plain attention.
 struct Variant {
   std::string name;
   bool bias = false, causal = false;
   float dropout = 0;
   bool first_row_only = false;  // queries: the first row of each unit, q_positions 0
   bool fused = false;           // q, k, v (and their gradients) lie in one (T, 3, H, D) tensor
-  bool cross = false;  // units have other numbers of queries than of keys, also more, also none
+  bool cross = false;           // numbers of queries and keys differ: more, fewer or none
 };
 
 inline std::vector<Variant> variants() {
@@ -199,7 +200,7 @@ struct Result {
 using Forward = std::function<void(const SegmentAttentionParams&)>;
 using Backward = std::function<void(const SegmentAttentionGradParams&)>;
 
-// The tensors of one call, in memory as the variant says.
+// The tensors of one call, laid out in memory as the variant says.
 class Call {
  public:
   Call(const Problem& p, ParallelFor parallel = nullptr) : p_(p) {
@@ -212,7 +213,7 @@ class Call {
       if (!fused) separate_gradients_[i] = Buffer(p.dtype, row_count * width);
     }
     if (fused) gradients_ = Buffer(p.dtype, p.k_rows * 3 * width);
-    out_ = Buffer(p.dtype, p.q_rows * (width + 8));  // rows apart, to see that strides are kept
+    out_ = Buffer(p.dtype, p.q_rows * (width + 8));  // with gaps between rows, to check strides
     dout_ = Buffer(p.dtype, p.dout);
     lse_ = Buffer(accumulator(p.dtype), p.heads * p.q_rows);
     table_ = Buffer(accumulator(p.dtype), p.table);

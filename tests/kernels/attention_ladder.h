@@ -1,5 +1,5 @@
-// The ladder of cases that every sibling of the kernels climbs: dtypes x head dims, each over the
-// same layouts and variants.
+// The cases that every implementation of the kernels is tested on: dtypes x head dims, each over
+// the same layouts and variants.
 #pragma once
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// The model of AVX-512-BF16's instructions by which a machine without them tests the kernels' code:
-// as documented, and, where the CPU has the instructions, bit by bit as they are.
+// The model of AVX-512-BF16's instructions, with which machines without them test the kernels'
+// code: it must behave as documented and, where the CPU has the instructions, give their bits.
 #define LAIT_VECTOR 16
 #define LAIT_BF16_MODEL
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -39,8 +39,8 @@ TEST(Bf16Pairs, DenormalNumbersAreZeros) {
   EXPECT_EQ(add_products(0, 0x1p-86f, 0x1p-40f, 0, 0), 0x1p-126f);
 }
 
-// 133 * 205 = 27265 units of 2^-152, below the smallest normal float: half an ulp of the sum and one unit, which a product
-// rounded by itself would lose.
+// 133 * 205 = 27265 units of 2^-152, below the smallest normal float: half an ulp of the sum plus
+// one unit, which rounding the product by itself would lose.
 TEST(Bf16Pairs, ProductsAreNotRounded) {
   EXPECT_EQ(add_products(0x1p-121f, 0, 0, 133 * 0x1p-76f, 205 * 0x1p-76f),
             0x1p-121f + (27265 / 256 + 1) * 0x1p-144f);
@@ -84,7 +84,7 @@ TEST(Bf16Pairs, ModelHasTheInstructionsBits) {
   if (!__builtin_cpu_supports("avx512bf16")) GTEST_SKIP() << "this CPU has no AVX-512-BF16";
   std::mt19937_64 random(20);
   for (int trial = 0; trial < 10000; ++trial) {
-    // Every second trial from denormal to large numbers; never so large that infinities meet.
+    // Every second trial uses denormal to large numbers, never so large that infinities are added.
     const bool wide = trial % 2 == 0;
     auto number = [&] {
       const double mantissa = 1 + std::ldexp(static_cast<double>(random() >> 32), -32);

@@ -1,4 +1,5 @@
-// What the kernels refuse, by the text of the message; and the choice of the instruction set.
+// The parameters that the kernels refuse, with the text of the messages, and the choice of the
+// instruction set.
 #include <gtest/gtest.h>
 
 #include "kernels/cpu/dispatch.h"

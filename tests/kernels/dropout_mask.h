@@ -1,4 +1,5 @@
-// The law that every implementation drops exactly the pairs that the counter-based generator says (kernels/philox.h).
+// The law that every implementation drops exactly the pairs that the counter-based generator of
+// kernels/philox.h selects.
 #pragma once
 #include <gtest/gtest.h>
 

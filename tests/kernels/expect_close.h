@@ -1,5 +1,6 @@
-// The tolerance rule: error to the reference at most twice the error of a plain computation in the same dtype, plus one ulp
-// of the largest output. Infinities must be equal, everything else finite.
+// The tolerance rule: error to the reference at most twice the error of a plain computation in the
+// same dtype, plus one ulp of the largest output. Infinities must be equal, and everything else
+// must be finite.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -16,8 +17,8 @@ inline double ulp(double x, DType dtype) {
   return x == 0 ? 0 : std::ldexp(1.0, std::ilogb(x) - bits);
 }
 
-// Error over finite references, by `add(error so far, error of one)`; gives a failure where infinities differ or a value is
-// not finite.
+// Error over finite references, by `add(error so far, error of one)`; fails where infinities differ
+// or a value is not finite.
 template <class Add>
 double error_of(const char* what, const std::vector<double>& got, const std::vector<double>& exact,
                 const Add& add) {
@@ -37,8 +38,9 @@ inline double largest_error(const char* what, const std::vector<double>& got,
                             const std::vector<double>& exact) {
   return error_of(what, got, exact, [](double a, double b) { return std::max(a, b); });
 }
-// Of few numbers, each the sum of many that nearly cancel, the largest error is a matter of luck: in fp32 that of
-// another order of summing may be three times as large or as small. The root of the mean square is not.
+// For few numbers, each a sum of many terms that nearly cancel, the largest error is a matter of
+// chance: in fp32 another order of summation may give one three times as large or as small. The
+// root mean square error is stable.
 inline double mean_error(const char* what, const std::vector<double>& got,
                          const std::vector<double>& exact) {
   return exact.empty()
@@ -47,8 +49,8 @@ inline double mean_error(const char* what, const std::vector<double>& got,
                          static_cast<double>(exact.size()));
 }
 
-// `largest`: what the ulp is of, where the outputs are not the largest numbers in the sums that
-// make them; `more`: an error that comes on top.
+// `largest`: the number whose ulp counts, where the sums behind the outputs have larger terms than
+// the outputs; `more`: an additional error.
 inline void expect_close(const char* what, const std::vector<double>& got,
                          const std::vector<double>& exact, const std::vector<double>& peer,
                          DType dtype, double largest = 0, double more = 0,
@@ -60,12 +62,14 @@ inline void expect_close(const char* what, const std::vector<double>& got,
   EXPECT_LE(error(what, got, exact), allowed) << what << ", largest " << largest;
 }
 
-// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout, out being rounded to the dtype, and so
-// shifts all ds = p (dp - delta) of a query by that sum's error: half an ulp of out in bf16, the order of summing in fp32.
+// `delta_from_out`: the implementation takes delta, the sum of p dp, as out . dout with out rounded
+// to the dtype. This shifts all ds = p (dp - delta) of a query by the error of that sum: half an
+// ulp of out in bf16, the order of summation in fp32.
 inline void expect_close(const Problem& p, const Result& got, const Result& exact,
                          const Result& peer, bool delta_from_out = false) {
   const DType dtype = p.dtype;
-  // A bias gradient is a sum of p (dp - delta) that is nearly nothing; dp is of the size of dout's norm, v being of size 1.
+  // A bias gradient is a sum of p (dp - delta) that nearly cancels. dp is of the size of dout's
+  // norm, as v is of size 1.
   double largest_dp = 0;
   for (size_t i = 0; i < p.dout.size(); i += static_cast<size_t>(p.dim)) {
     double square = 0;
@@ -86,10 +90,9 @@ inline void expect_close(const Problem& p, const Result& got, const Result& exac
   expect_close("dq", got.dq, exact.dq, peer.dq, dtype, 0, ds_error * scale * largest(p.k));
   expect_close("dk", got.dk, exact.dk, peer.dk, dtype, 0, ds_error * scale * largest(p.q));
   expect_close("dv", got.dv, exact.dv, peer.dv, dtype);
+  // A bucket sums the errors of all queries, which are of either sign.
   expect_close("dbias", got.dbias, exact.dbias, peer.dbias, accumulator(dtype), largest_dp,
-               ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) /
-                                            8),  // of all queries, of either sign
-               mean_error);
+               ds_error * std::max(1.0, std::sqrt(static_cast<double>(p.q_rows)) / 8), mean_error);
   EXPECT_LE(largest_error("dbias", got.dbias, exact.dbias),
             4 * largest_error("dbias", peer.dbias, exact.dbias) +
                 ulp(std::max(largest_dp, largest(exact.dbias)), accumulator(dtype)) +

@@ -1,6 +1,6 @@
-// A second, independent statement of segment attention for the tests: for each query, the keys that a mask over all
-// (Tq, Tk) pairs leaves, softmax with its full Jacobian, in a chosen precision. Shares nothing with kernels/ but Philox and
-// the bucket, which have tests of their own.
+// A second, independent implementation of segment attention for the tests: for each query, the keys
+// that a mask over all (Tq, Tk) pairs leaves, and softmax with its full Jacobian, in a chosen
+// precision. It shares only Philox and the bucket with kernels/, which have their own tests.
 #pragma once
 #include <vector>
 
@@ -11,8 +11,8 @@
 namespace lait::kernels::testing {
 
 // Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their
-// gradients) is rounded to, as a chain of operators would in that dtype; `delta_from_out`: the sum of p dp is taken as
-// out . dout, out being rounded, as FlashAttention does.
+// gradients) is rounded to, as a chain of operators in that dtype would do; `delta_from_out`: the
+// sum of p dp is taken as out . dout with rounded out, as FlashAttention does.
 template <class Real>
 Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) {
   auto round = [&](Real x) { return static_cast<Real>(rounded(static_cast<double>(x), tensors)); };

@@ -1,6 +1,6 @@
-// The instruction sets' kernels by name, for tests that run each that this machine has, and the
-// AVX-512 sets' code lowered to whatever it has (CMake compiles both with vectors of 16 and a model
-// of AVX-512-BF16): a machine without AVX-512 runs their logic too.
+// The instruction sets' kernels by name, for tests that run each set that this machine has, and the
+// AVX-512 sets' code lowered to what it has (CMake compiles both with vectors of 16 and a model of
+// AVX-512-BF16): a machine without AVX-512 runs their logic too.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,5 @@
-// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and the dropout counter.
+// Philox 4x32-10 against the known answers of its authors' library (Random123, kat_vectors), and
+// the dropout counter.
 #include "kernels/philox.h"
 
 #include <gtest/gtest.h>
@@ -43,8 +44,8 @@ TEST(Philox, DropsAboutTheStatedShare) {
         dropped += w < dropout_threshold(d.p);
     }
   }
-  constexpr double kDraws =
-      4.0 * kRows * kBlocks;  // 200,000: standard deviation of the share 0.0007
+  // 200,000 draws: the share's standard deviation is 0.0007.
+  constexpr double kDraws = 4.0 * kRows * kBlocks;
   EXPECT_NEAR(static_cast<double>(dropped) / kDraws, 0.1, 0.003);
 }
 

@@ -1,4 +1,5 @@
-// Relative position buckets against values printed by Hugging Face's T5Attention._relative_position_bucket (PyTorch 2.11).
+// Relative position buckets against values printed by Hugging Face's
+// T5Attention._relative_position_bucket (PyTorch 2.11).
 #include "kernels/position_bias.h"
 
 #include <gtest/gtest.h>
@@ -11,8 +12,8 @@ namespace {
 struct Buckets {
   int32_t num_buckets, max_distance;
   bool bidirectional;
-  std::vector<int> changes;  // distances back at which the bucket changes, from the first
-                             // logarithmic one on, up to 3000
+  // Distances back at which the bucket changes, from the first logarithmic one on, up to 3000.
+  std::vector<int> changes;
 };
 
 TEST(PositionBucket, ChangesWhereHuggingFaceDoes) {

@@ -1,4 +1,5 @@
-// The specification itself: against an independent explicit computation, and its gradients against finite differences.
+// The specification against an independent explicit computation, and its gradients against finite
+// differences.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_case.h"

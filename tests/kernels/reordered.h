@@ -1,5 +1,5 @@
-// The law that a unit's result has the same bits wherever the unit lies and whatever its neighbours are: the same units in
-// another order, among other dead rows.
+// The law that a unit's result has the same bits wherever the unit lies and whatever its neighbours
+// are: the same units in another order, among other dead rows.
 #pragma once
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where the order is given.
+// The row-wise kernels of every CPU path against plain loops in double, bit by bit in float where
+// the order of summation is fixed.
 #include "kernels/row_ops.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ namespace {
 constexpr uint64_t kSeed = 31337;
 constexpr DType kDTypes[] = {DType::kFloat32, DType::kBfloat16, DType::kFloat64};
 
-// Cuts into three, the last first.
+// Runs a range in three parts, the last one first.
 void thirds(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* context) {
   for (int part = 2; part >= 0; --part) {
     const int64_t from = begin + (end - begin) * part / 3,
@@ -23,7 +24,7 @@ void thirds(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* conte
   }
 }
 
-// What one rounding of an exact value may differ by, and the error of a float sum of n terms before it.
+// The error of rounding an exact value once, plus that of a float sum of n terms before it.
 double tolerance(double exact, double terms, double largest, DType dtype) {
   const double unit = dtype == DType::kFloat64 ? 0x1p-53 : 0x1p-24,
                last = dtype == DType::kBfloat16 ? 0x1p-8 : unit;
@@ -43,8 +44,8 @@ TEST(DropoutAdd, EqualsPlainLoop) {
             std::mt19937_64 random(kSeed);
             Buffer x(dtype, random_values(kRows * width, dtype, random)),
                 residual(dtype, random_values(kRows * width, dtype, random));
-            x.set(3, std::numeric_limits<double>::infinity());  // must not leave a trace where it
-                                                                // is dropped
+            // Must not leave a trace where it is dropped.
+            x.set(3, std::numeric_limits<double>::infinity());
             Buffer out(dtype, kRows * width);
             const std::vector<int32_t> units = {5, 5, -1, 7, 8, 8, 8},
                                        positions = {0, 1, 0, 65535, 0, 1, 2};

@@ -1,5 +1,6 @@
-// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies, nor on its neighbours, nor
-// on the threads; a query's result does not depend on which other queries are asked.
+// The laws of segment_attention.h, bit by bit: a unit's result depends neither on where it lies,
+// nor on its neighbours, nor on the threads; a query's result does not depend on which other
+// queries are computed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr uint64_t kSeed = 104729;
 
-// Cuts the range into kParts and runs them on threads of their own, the last one first.
+// Runs the range in kParts parts, each on its own thread, the last one first.
 template <int kParts>
 void split(int64_t begin, int64_t end, int64_t, ParallelBody* body, void* context) {
   std::vector<std::thread> threads;
@@ -60,7 +61,7 @@ TEST_P(SegmentAttentionLaws, ThreadsChangeNoBit) {
   }
 }
 
-// Asking only for the first row of each unit gives the bits that asking for all rows gives there.
+// Computing only the first row of each unit gives the same bits there as computing all rows.
 TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
   for (const IsaKernels& isa : supported_isas()) {
     for (const auto& [bias, dropout] : {std::pair{false, 0.f}, {true, 0.f}, {true, 0.2f}}) {

@@ -1,4 +1,5 @@
-// Every CPU path against the reference over dtypes, head dims, layouts and variants, forward and backward.
+// Every CPU path against the reference over dtypes, head dims, layouts and variants, forward and
+// backward.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_ladder.h"
@@ -30,7 +31,8 @@ TEST_P(SegmentAttention, LongLayouts) { check_long_layouts(GetParam(), check_all
 
 INSTANTIATE_TEST_SUITE_P(, SegmentAttention, rungs(), rung_name);
 
-// Scores far apart and far from zero: no overflow, no NaN, and a probability that underflows is zero.
+// Scores far apart and far from zero: no overflow, no NaN, and a probability that underflows is
+// zero.
 TEST(SegmentAttentionExtremes, LargeScores) {
   for (DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     SCOPED_TRACE(name(dtype));
@@ -40,7 +42,7 @@ TEST(SegmentAttentionExtremes, LargeScores) {
   }
 }
 
-// The first key's score far below all others, or far above: it is what softmax compares the others with.
+// The first key's score far below or above all others: softmax compares the others with it.
 TEST(SegmentAttentionExtremes, FirstKeyUnlikeTheOthers) {
   for (DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     for (double score : {-50., -7., 7., 50.}) {

@@ -1,5 +1,5 @@
-// The work list's laws: every query row, and every key row of the backward pass, is owned by exactly one warp; a team's
-// warps lie in one block and take one unit; the longest come first.
+// The work list's laws: every query row, and every key row of the backward pass, is owned by
+// exactly one warp; a team's warps are in one block and take one unit; the longest come first.
 #include "kernels/work_list.h"
 
 #include <gtest/gtest.h>

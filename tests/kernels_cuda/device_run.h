@@ -1,5 +1,6 @@
-// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides, launches, copies back the
-// rows. A GPU or an emulator of one must be there: NeedsDevice skips, and says so, where none is.
+// Runs the CUDA kernels on a host problem: copies each tensor to the device with its strides,
+// launches, and copies the rows back. NeedsDevice skips the test, with a message, where there is
+// neither a GPU nor an emulator.
 #pragma once
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
@@ -44,7 +45,7 @@ class DeviceBytes {
   size_t size_;
 };
 
-// The device's copies of a call's tensors; the host's parameters stay as they are.
+// Copies of a call's tensors on the device; the host's parameters are not changed.
 class DeviceCall {
  public:
   explicit DeviceCall(const SegmentAttentionGradParams& host) : host_(host), grad_(host) {
@@ -76,7 +77,7 @@ class DeviceCall {
 
   void forward() { cuda::segment_attention_forward(grad_.forward); }
   void backward() { cuda::segment_attention_backward(grad_); }
-  // Copies what was written to the host's tensors.
+  // Copies the outputs to the host's tensors.
   void fetch(bool gradients) {
     const SegmentAttentionParams& h = host_.forward;
     check(cudaDeviceSynchronize());
@@ -141,7 +142,7 @@ inline void cuda_forward(const SegmentAttentionParams& host) {
   call.forward();
   call.fetch(false);
 }
-// Forward again, as lse and out must be on the device.
+// Runs forward first, as lse and out must be on the device.
 inline void cuda_backward(const SegmentAttentionGradParams& host) {
   DeviceCall call(host);
   call.forward();

@@ -1,4 +1,4 @@
-// The row operations on CUDA against their siblings on the CPU: the same bits.
+// The row operations on CUDA give the same bits as on the CPU.
 #include <cstring>
 #include <random>
 
@@ -30,7 +30,7 @@ std::vector<char> random_bytes(int64_t size, DType dtype, uint64_t seed) {
   return bytes;
 }
 
-// A vector on the device, `shift` bytes behind a multiple of 256.
+// A vector on the device, `shift` bytes after a multiple of 256.
 template <class T>
 class OnDevice {
  public:
@@ -66,7 +66,7 @@ TEST_F(RowOpsOnCuda, DropoutAddEqualsTheCpu) {
     for (int64_t width : {4, 64, 100, 384}) {
       for (float probability : {0.f, 0.1f, 0.5f}) {
         for (bool with_residual : {true, false}) {
-          for (size_t shift : {0, 4}) {  // a tensor that does not begin at a multiple of 16 bytes
+          for (size_t shift : {0, 4}) {  // 4: not aligned to 16 bytes
             SCOPED_TRACE(::testing::Message() << static_cast<int>(dtype) << " width " << width
                                               << " p " << probability << " shift " << shift);
             const auto x = random_bytes(kRows * width, dtype, 1),
@@ -130,8 +130,8 @@ TEST_F(RowOpsOnCuda, GatherAdjointEqualsTheCpu) {
 
 TEST_F(RowOpsOnCuda, UnitMeanEqualsTheCpu) {
   constexpr int64_t kRows = 40, kUnits = 6;
-  const std::vector<int32_t> offsets = {2, 2,  5, 6,
-                                        6, 37, 37};  // empty units, dead rows before and behind
+  // Empty units, dead rows before and after them.
+  const std::vector<int32_t> offsets = {2, 2, 5, 6, 6, 37, 37};
   const OnDevice device_offsets(offsets);
   for (DType dtype : kDTypes) {
     for (int64_t width : kWidths) {

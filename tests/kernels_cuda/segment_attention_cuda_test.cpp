@@ -1,4 +1,5 @@
-// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and backward.
+// The CUDA kernels against the reference over dtypes, head dims, layouts and variants, forward and
+// backward.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/attention_ladder.h"
@@ -46,7 +47,8 @@ TEST_F(SegmentAttentionCudaLaws, DropoutMaskIsThatOfPhilox) {
   expect_philox_mask(cuda_forward, cuda_backward);
 }
 
-// A neighbour's NaN or infinity stays where it is: other units' rows are never multiplied, not even by zero.
+// A NaN or infinity does not spread to neighbours: other units' rows are never multiplied, not even
+// by zero.
 TEST_F(SegmentAttentionCudaLaws, NeighboursMayBeNan) {
   for (const DType dtype : {DType::kFloat32, DType::kBfloat16}) {
     Problem p = make_problem(dtype, 1, 32, {"three", {5, 20, 9}}, variants()[0], kSeed);
@@ -75,7 +77,7 @@ TEST_F(SegmentAttentionCudaLaws, LseMayBeLeftOutInInference) {
   EXPECT_EQ(with.result().out, without.result().out);
 }
 
-// What is refused before anything is launched, by the text of the message.
+// The message for parameters that are refused before anything is launched.
 template <class Change>
 std::string error_of(const Change& change) {
   const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}},

@@ -1,6 +1,7 @@
-// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against those of the visible
-// pairs, bytes moved against the tensors' own, bank conflicts. The counts are exact, so a change that does more work shows.
-// The emulator writes its counts when a process ends: each case runs in a process of its own.
+// How much work the kernels do, counted by an emulator on fixed layouts: tensor-core FLOPs against
+// those of the visible pairs, bytes moved against the tensors' size, bank conflicts. The counts are
+// exact, so a change that does more work shows. The emulator writes its counts when a process ends,
+// so each case runs in its own process.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,9 +19,10 @@ struct Counts {
   double mma_flops = 0, bytes = 0, bank_conflicts = 0;
 };
 
-// Of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and stores move. Of plain loads
-// (offsets, work list, out of the backward pass) every byte counts once: they are cached, and the emulator takes
-// kernel parameters that are read through a register for loads, too.
+// Counts of the kernels of a pass. Bytes are those of the sectors that asynchronous copies and
+// stores move. Of plain loads (offsets, work list, out in the backward pass) every byte counts
+// once: they are cached, and the emulator also counts kernel parameters that are read through a
+// register as loads.
 Counts count(const std::string& layout, const std::string& pass, int dim) {
   const TemporaryFolder folder;
   const std::string report = folder / "report.json";
@@ -77,8 +79,8 @@ TEST_P(WorkCounts, WithinBounds) {
                backward_ratio = backward.mma_flops / (5 * product);
   const double row = 2.0 * 2 * dim;  // bytes of a token in one tensor, two heads
   const double forward_bytes = forward.bytes / (tokens * (4 * row + 2 * 4));
-  const double backward_bytes =
-      backward.bytes / (tokens * (8 * row + 2 * 4));  // q, k, v, out, dout, dq, dk, dv, lse
+  // q, k, v, out, dout, dq, dk, dv and lse.
+  const double backward_bytes = backward.bytes / (tokens * (8 * row + 2 * 4));
   std::printf(
       "%-14s D=%d: FLOPs / visible %.3f forward, %.3f backward; bytes / once %.3f, %.3f; bank "
       "conflicts %.0f, %.0f\n",
