@@ -1,5 +1,5 @@
-// Writing whole or not at all: full disks, lost permissions, vanished folders, two writers,
-// crashes.
+// Files are written completely or not at all: full disks, lost permissions, vanished folders, two
+// writers, crashes.
 #include "lait/base/file_writer.h"
 
 #include <fcntl.h>
@@ -149,8 +149,7 @@ TEST(FileWriter, AFileKeepsItsPermissions) {
   }
 }
 
-// What a signal's handler calls: the temporary files of the writers that there are, and nothing
-// else.
+// The signal handler's function removes the temporary files of the open writers, and nothing else.
 TEST(FileWriter, ASignalsHandlerRemovesWhatIsUnfinished) {
   const TemporaryFolder folder;
   write_file(folder / "other.writing", "a user's");
@@ -166,7 +165,7 @@ TEST(FileWriter, ASignalsHandlerRemovesWhatIsUnfinished) {
   remove_unfinished_files();
   for (const char* name : {"a", "c", "other.writing", "b.writing"})
     EXPECT_TRUE(fs::exists(folder / name)) << name;
-  std::vector<std::unique_ptr<FileWriter>> many;  // more than a handler knows of
+  std::vector<std::unique_ptr<FileWriter>> many;  // more than the handler's list holds
   for (int i = 0; i < 40; ++i)
     many.push_back(std::make_unique<FileWriter>(folder / ("many" + std::to_string(i))));
   for (const auto& writer : many) writer->commit();
@@ -181,8 +180,8 @@ TEST(FileWriter, DevicesAreWrittenDirectly) {
             "another place");
 }
 
-TEST(FileWriter,
-     ADescriptorsNameIsWrittenDirectly) {  // lait-predict --output /dev/stdout >> predictions
+// lait-predict --output /dev/stdout >> predictions
+TEST(FileWriter, ADescriptorsNameIsWrittenDirectly) {
   const TemporaryFolder folder;
   write_file(folder / "a", "before\n");
   const int fd = ::open((folder / "a").c_str(), O_WRONLY | O_APPEND);

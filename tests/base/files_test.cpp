@@ -1,5 +1,5 @@
-// Files: lines and their numbers in plain and gzip files, errors that name the file, writing that
-// is whole or not at all.
+// Files: lines and their numbers in plain and gzip files, errors that name the file, files that are
+// written completely or not at all.
 #include "lait/base/files.h"
 
 #include <fcntl.h>
@@ -64,7 +64,7 @@ TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
   const std::string a = read_file_bytes(folder / "a.gz"), b = read_file_bytes(folder / "b.gz");
   put(folder / "both.gz", a + b);
   EXPECT_THAT(lines(folder / "both.gz"), ElementsAre("one", "two", "three"));
-  put(folder / "zeros.gz", a + std::string(1000, '\0'));  // a tape's blocks
+  put(folder / "zeros.gz", a + std::string(1000, '\0'));  // padding of tape blocks
   EXPECT_THAT(lines(folder / "zeros.gz"), ElementsAre("one", "two"));
   for (const std::string& behind :
        {std::string("three\n"), std::string("\0x", 2), b.substr(0, 12), std::string("\x1f")}) {
@@ -74,7 +74,7 @@ TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
   }
 }
 
-// A descriptor is read from its current position: what the shell's `read` took is not read again.
+// A descriptor is read from its current offset: what the shell's `read` consumed is not read again.
 TEST(LineReader, ADescriptorIsReadFromWhereItStands) {
   const TemporaryFolder folder;
   put(folder / "a", "taken\nleft\n");
@@ -82,7 +82,7 @@ TEST(LineReader, ADescriptorIsReadFromWhereItStands) {
   char taken[6];
   ASSERT_EQ(::read(fd, taken, sizeof(taken)), 6);
   LineReader reader(fd, "standard input");
-  ::close(fd);  // the reader has its own
+  ::close(fd);  // the reader has its own copy
   EXPECT_EQ(reader.next(), "left");
   EXPECT_EQ(reader.where(), "standard input:1");
   EXPECT_EQ(reader.next(), std::nullopt);
@@ -121,8 +121,7 @@ TEST(LineReader, EmptyFileAndLastNewline) {
   EXPECT_THAT(lines(folder / "mark"), ElementsAre(""));
 }
 
-// Whatever the lines' lengths are against the buffer, plain and gzip give the lines that were
-// written.
+// For all lengths of lines relative to the buffer, plain and gzip give the lines that were written.
 TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
   const TemporaryFolder folder;
   for (unsigned seed = 1; seed <= 4; ++seed) {
@@ -206,7 +205,8 @@ TEST(WriteFile, MakesFoldersReplacesWholeAndLeavesNothingElse) {
   EXPECT_EQ(entries, 1) << "a temporary file stayed";
 }
 
-// What a gzip file grows to is bounded by its size, and what is read whole by a limit.
+// The unpacked size of a gzip file is bounded relative to its own, and a file that is read whole by
+// a limit.
 TEST(ReadFile, BombsAndLongFilesAreRefused) {
   const TemporaryFolder folder;
   const std::string block = std::string((1 << 20) - 1, 'x') + "\n";
@@ -228,7 +228,7 @@ TEST(ReadFile, BombsAndLongFilesAreRefused) {
               HasSubstr("expected a file of at most 4 bytes"));
 }
 
-// A hundred million bytes without a line end are not kept.
+// A line of a hundred million bytes is refused before it is all in memory.
 TEST(LineReader, AHugeLineIsRefusedEarly) {
   const TemporaryFolder folder;
   fs::resize_file(folder.write("huge", "a"), 100'000'000);

@@ -1,5 +1,5 @@
-// What every program does at its ends: exit codes, one message on stderr, a version with the
-// commit, a closed pipe.
+// What all programs share: exit codes, one message on stderr, a version with the commit, a closed
+// pipe.
 #include "lait/base/program.h"
 
 #include <fcntl.h>
@@ -129,8 +129,8 @@ TEST(Program, ASiblingLiesInTheSameFolder) {
   EXPECT_EQ(sibling_program("lait-train", "lait-eval"), "lait-eval");
 }
 
-// Runs the body in a child whose standard output is `descriptor`; its exit code, or minus the
-// signal that ended it.
+// Runs the body in a child process whose standard output is `descriptor`. Returns its exit code, or
+// minus the signal that ended it.
 int child(int descriptor, const std::function<int()>& body) {
   std::fflush(nullptr);
   const pid_t pid = fork();
@@ -158,7 +158,7 @@ TEST(Program, ClosedPipeEndsQuietlyWithZero) {
   EXPECT_EQ(code, 0);
 }
 
-// What was printed last is lost only when the final flush fails: that must not look like success.
+// The last output may be lost when the final flush fails; that must not look like success.
 TEST(Program, FullDiskUnderStandardOutputIsAnError) {
   const int full = open("/dev/full", O_WRONLY);
   if (full < 0) GTEST_SKIP() << "no /dev/full here";

@@ -1,4 +1,4 @@
-// cmake/setup.sh in a folder that is not its own: what others keep there stays.
+// cmake/setup.sh in a folder with other files: they stay.
 #include <gtest/gtest.h>
 
 #include "lait/base/files.h"
@@ -8,12 +8,12 @@
 namespace lait {
 namespace {
 
-// Everything that set-up brings is there already, so that it fetches nothing.
+// Everything that set-up installs is there already, so it downloads nothing.
 constexpr const char* kRun = R"sh(set -eu
 export LAIT_HOME=$PWD/home LAIT_BUILD=$PWD/build LAIT_SKIP_PACKAGES=1 LAIT_NVCC=wheel
 nvcc=$("$SETUP" where | tail -n 1)
-hash=$(sha256sum "${SETUP%/*}/requirements-model.txt" | cut -c1-12)
-mkdir -p "${nvcc%/*}" "home/model-$hash/all-MiniLM-L6-v2"
+model=$(sha256sum "${SETUP%/*}/requirements-model.txt" | cut -c1-12)
+mkdir -p "${nvcc%/*}" "home/model-$model/all-MiniLM-L6-v2"
 printf '#!/bin/sh\n' >"$nvcc" && chmod +x "$nvcc"
 "$SETUP")sh";
 

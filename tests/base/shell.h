@@ -15,7 +15,7 @@ struct ShellResult {
   std::string out, err;
 };
 
-// Keeps what is printed in files of `folder` meanwhile.
+// Keeps the output in files in `folder` while it runs.
 inline ShellResult shell(const std::string& command, const std::filesystem::path& folder) {
   const std::filesystem::path out = folder / "stdout", err = folder / "stderr";
   const int status = std::system(

@@ -1,5 +1,5 @@
-// Places that stop taking bytes: a small disk that can be filled, and a process without root's
-// powers over permissions.
+// Places that cannot be written: a small disk that can be filled, and a process without root's
+// capabilities.
 #pragma once
 #include <linux/capability.h>
 #include <sys/mount.h>
@@ -18,9 +18,8 @@
 
 namespace lait {
 
-// A tmpfs of its own where this process may mount one; else, or where that is wanted, a folder, and
-// filling it limits the size of files instead (the same path through the program, with another
-// reason).
+// A tmpfs where this process may mount one. Otherwise, or if kLimit is asked for, a folder, and
+// filling it limits the size of files (the same path through the program, with another error).
 class SmallDisk {
  public:
   enum class Kind { kTmpfs, kLimit };
@@ -39,7 +38,7 @@ class SmallDisk {
   const std::filesystem::path& path() const { return folder_.path(); }
   std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
 
-  // Leaves room for so many KiB (pages of 4), for this process and the programs it starts.
+  // Leaves room for `leave_kib` KiB (pages of 4), for this process and the programs that it starts.
   void fill(size_t leave_kib) {
     free();
     if (mounted_) {
@@ -59,8 +58,7 @@ class SmallDisk {
     std::filesystem::remove(folder_ / kFiller);
     if (!mounted_) limit(RLIM_INFINITY);
   }
-  // How much to leave in tests: with a limit each file has that room for itself, and small ones
-  // fit.
+  // KiB to leave free in tests. With a limit each file has that much room, so small ones would fit.
   std::vector<size_t> rooms() const {
     return mounted_ ? std::vector<size_t>{0, 4, 16, 32} : std::vector<size_t>{0};
   }
@@ -79,7 +77,7 @@ class SmallDisk {
   TemporaryFolder folder_;
 };
 
-// While it lives, permissions count for root, too: for this thread, and for nobody else's files.
+// While it exists, permissions apply to this thread even if it is root's.
 class NoPowers {
  public:
   NoPowers() {
@@ -92,7 +90,7 @@ class NoPowers {
   NoPowers(const NoPowers&) = delete;
   NoPowers& operator=(const NoPowers&) = delete;
 
-  // In front of a program's command line: it starts without them, as an ordinary user's does.
+  // Put before a command line, it starts the program without them, like an ordinary user's.
   static std::string command() {
     return ::geteuid() == 0 ? "setpriv --inh-caps=-all --bounding-set=-all " : "";
   }
@@ -102,7 +100,7 @@ class NoPowers {
   __user_cap_data_struct before_[2]{};
 };
 
-// Folders below `path` that nothing can be made in, until it ends.
+// Makes the folders below `path` read-only while it exists.
 class ReadOnly {
  public:
   explicit ReadOnly(const std::filesystem::path& path) : path_(path) {
@@ -121,7 +119,7 @@ class ReadOnly {
   std::filesystem::path path_;
 };
 
-// The files below a folder with their bytes, for "nothing has changed".
+// The files below a folder with their bytes, to check that nothing has changed.
 inline std::map<std::string, std::string> contents(const std::filesystem::path& folder) {
   std::map<std::string, std::string> out;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {

@@ -1,6 +1,7 @@
-// The tree's own laws: arrows between folders go one way (train -> eval -> lait -> kernels; inside
-// lait: model -> ops, data -> text, config, and cuda -> ops), nothing sees tests/, LibTorch is
-// where it is meant to be, no file is long, and each folder says what it is.
+// The laws of the source tree: includes between folders go one way (train -> eval -> lait ->
+// kernels; inside lait: model -> ops, data -> text, config, and cuda -> ops), nothing includes
+// tests/, LibTorch is used only where it is meant to be, no file is long, and each folder says what
+// it is.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 const fs::path kRoot = LAIT_SOURCE_DIR;
 
-// What a folder may include beside itself and lait/base.
+// What a folder may include besides itself and lait/base.
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"kernels", {}},
     {"kernels/reference", {"kernels"}},
@@ -46,11 +47,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
      {"eval", "lait/predict", "lait/model", "lait/checkpoint", "lait/data", "lait/ops", "lait/text",
       "lait/config", "kernels"}}};
 
-// Folders of which nothing includes lait/base.
+// Folders that do not include lait/base.
 const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference", "kernels/cpu",
                                             "kernels/cuda", "lait/ops",          "lait/cuda"};
 
-// What is built without LibTorch, and runs where there is none.
+// Folders that are built without LibTorch and run where there is none.
 const std::set<std::string> kWithoutLibTorch = {
     "lait",      "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda",
     "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/data"};
@@ -121,7 +122,7 @@ TEST(SourceTree, NoFileIsLong) {
   });
 }
 
-// Whoever opens a header reads in its first line what it is for.
+// The first line of a header says what it is for.
 TEST(SourceTree, HeadersBeginWithTheirPurpose) {
   for_each_source([&](const std::string& file) {
     if (!file.ends_with(".h") && !file.ends_with(".cuh")) return;
@@ -132,8 +133,8 @@ TEST(SourceTree, HeadersBeginWithTheirPurpose) {
   });
 }
 
-// "// eval/: …" heads the file of each folder that is to be opened first, as docs/architecture.md
-// says.
+// "// eval/: …" is the first line of the file to open first in each folder, which
+// docs/architecture.md names.
 TEST(SourceTree, EachFolderSaysItsPurposeInOneFile) {
   std::map<std::string, int> files;
   for (const auto& [folder, allowed] : kMayInclude) files[folder] = 0;

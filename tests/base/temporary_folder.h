@@ -1,4 +1,4 @@
-// A folder that lives as long as a test, and files written into it byte by byte.
+// A folder that exists as long as a test, and files with given bytes in it.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
@@ -24,8 +24,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  // Writes without the care of lait/base/files.h, which is under test itself; returns the file's
-  // path.
+  // Does not use lait/base/files.h, which is itself under test. Returns the file's path.
   std::filesystem::path write(const std::string& name, std::string_view bytes) const {
     std::ofstream out(path_ / name, std::ios::binary | std::ios::trunc);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

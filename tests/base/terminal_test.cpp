@@ -1,5 +1,5 @@
-// How wide a terminal is: COLUMNS says it where it is a number that a terminal can have, else the
-// terminal, and a pipe has no width.
+// How wide a terminal is: COLUMNS if it is a width that a terminal can have, otherwise the
+// terminal's own; a pipe has none.
 #include "lait/base/terminal.h"
 
 #include <gtest/gtest.h>
