@@ -13,7 +13,8 @@ install(TARGETS ${lait_programs} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS ${installed_libraries} EXPORT laitTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(DIRECTORY kernels lait eval train DESTINATION "include/lait" FILES_MATCHING PATTERN "*.h")
-install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/lait/configs" FILES_MATCHING PATTERN "*.yaml")
+install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/lait/configs" FILES_MATCHING
+        PATTERN "*.yaml" PATTERN "bench_lengths.txt")
 
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/lait")
 install(EXPORT laitTargets NAMESPACE lait:: DESTINATION "${package_folder}")

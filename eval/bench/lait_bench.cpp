@@ -11,6 +11,11 @@
 #include "lait/config/read.h"
 #include "lait/model/initialize.h"
 
+namespace {
+// MNLI's and BoolQ's segment lengths, found as the shipped configs are.
+constexpr const char* kShippedLengths = "bench_lengths.txt";
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace lait;
   CLI::App app{"measures how fast the parts are", "lait-bench"};
@@ -34,15 +39,15 @@ int main(int argc, char** argv) {
               .environment = hub_environment(),
               .examples = "lait-bench tokenizer --text corpus.txt"});
   AttentionBench attention;
+  std::string lengths = kShippedLengths;
   auto* attend = app.add_subcommand("attention",
                                     "segment attention beside scaled_dot_product_attention: "
                                     "padded, with a block mask, unit by unit");
   attend
-      ->add_option("--lengths", attention.lengths,
-                   "file of lines \"name n1 n2\", an example's segment lengths "
-                   "(tests/kernels_cuda/lengths.txt)")
+      ->add_option("--lengths", lengths,
+                   "file of lines \"name n1 n2\", an example's segment lengths")
       ->option_text("FILE")
-      ->required();
+      ->capture_default_str();
   attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")
       ->option_text("D...")
       ->check(CLI::IsMember(
@@ -76,14 +81,16 @@ int main(int argc, char** argv) {
       ->option_text("FILE");
   set_manual(
       *attend,
-      {.synopsis = "--lengths FILE [--head-dim D...] [--dtype TYPE...] [--heads N] [--batch N] "
+      {.synopsis = "[--lengths FILE] [--head-dim D...] [--dtype TYPE...] [--heads N] [--batch N] "
                    "[--device cpu|cuda] [--threads N] [--milliseconds MS] [--json FILE]",
+       .description = "The default file of lengths is shipped: MNLI's and BoolQ's.",
        .environment = compute_environment(),
-       .examples = "lait-bench attention --lengths tests/kernels_cuda/lengths.txt --dtype fp32"});
+       .examples = "lait-bench attention --dtype fp32"});
   return run_program(app, argc, argv, [&] {
     initialize();
+    if (tokenizer->parsed()) return bench_tokenizer(find_model(model), text, json);
+    attention.lengths = lengths == kShippedLengths ? find_config(lengths).string() : lengths;
     if (device == "cuda") attention.device = DeviceKind::kCuda;
-    return attend->parsed() ? bench_attention(attention)
-                            : bench_tokenizer(find_model(model), text, json);
+    return bench_attention(attention);
   });
 }

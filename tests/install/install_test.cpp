@@ -90,6 +90,10 @@ TEST_F(Install, ProgramsFindTheirConfigsAndModel) {
               HasSubstr("config: " + (prefix() / "share/lait/configs/demo.yaml").string()));
   EXPECT_THAT(dry.out, HasSubstr("/nothing.jsonl: "))
       << "the model comes before the data, so it was found";
+  const Result bench = shell("cd / && env -i '" + (prefix() / "bin" / "lait-bench").string() +
+                             "' attention --head-dim 32 --dtype fp32 --heads 1 --milliseconds 0.1");
+  EXPECT_EQ(bench.code, 0) << bench.out;
+  EXPECT_THAT(bench.out, HasSubstr("mnli segments"));
 }
 
 // Twelve lines: tests/install/outside.

@@ -10,10 +10,10 @@
 
 namespace lait::kernels::testing {
 
-// Units of "uniform_512", or of TASK_segments and TASK_examples for a task of lengths.txt.
+// Units of "uniform_512", or of TASK_segments and TASK_examples for a task of bench_lengths.txt.
 inline std::vector<int> counted_lengths(const std::string& layout) {
   if (layout == "uniform_512") return {512, 512};
-  std::ifstream file(LAIT_SOURCE_DIR "/tests/kernels_cuda/lengths.txt");
+  std::ifstream file(LAIT_SOURCE_DIR "/configs/bench_lengths.txt");
   std::vector<int> units;
   std::string line;
   const std::string task = layout.substr(0, layout.find('_'));
