@@ -1,25 +1,29 @@
-# LAIT in a container, for machines with an NVIDIA GPU: the set-up script of a bare machine, then `make install`.
-# No image has been built from it yet; its steps are those that `make fresh-machine` runs on a bare Debian 12, and `make lint` reads it.
+# LAIT in a container, for machines with an NVIDIA GPU: the set-up script, as on a bare machine,
+# then `make install`. No image has been built from it yet. Its steps are those that
+# `make fresh-machine` runs on a bare Debian 12, and `make lint` checks it.
 #
 #   docker build -t lait .
-#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD:/work" lait lait-train --config my.yaml --output runs/mine
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD:/work" lait \
+#     lait-train --config my.yaml --output runs/mine
 #   … -v ~/.cache/huggingface:/hf -e HF_HOME=/hf …      # for models that `hf download` fetched
 ARG CUDA=13.0.2
 
 FROM nvidia/cuda:${CUDA}-devel-ubuntu24.04 AS build
 ENV LAIT_HOME=/opt/lait LAIT_BUILD=/src/build DEBIAN_FRONTEND=noninteractive
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3-venv && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3-venv && \
+    rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-# Set-up alone first: its layer, the largest by far, is built again only when what it reads changes.
+# Set-up comes first and alone: its layer, the largest by far, is rebuilt only when its inputs
+# change.
 COPY cmake/setup.sh cmake/requirements-*.txt cmake/
 COPY tests/requirements.txt tests/
 RUN cmake/setup.sh
 COPY . .
 RUN make install PREFIX=/usr/local CMAKE_FLAGS=-DLAIT_TESTS=OFF
 
-# LibTorch's prefix holds the CUDA libraries that programs load, so the small base image is enough. It stays in the
-# folder where it was made: the programs name it.
+# LibTorch's prefix holds the CUDA libraries that programs load, so the small base image is enough.
+# It keeps its path, which the programs name.
 FROM nvidia/cuda:${CUDA}-base-ubuntu24.04
 # hadolint ignore=DL3008
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \

@@ -1,6 +1,6 @@
-# lait::torch: LibTorch in ${LAIT_LIBTORCH_PREFIX}, a prefix with the PyPI wheel's layout (torch/, nvidia/). The build and
-# the installed package (laitConfig.cmake) both include this file.
-# find_package(Torch) is not used: it wants a CUDA toolkit and a GPU to look at, and its flags carry no PTX.
+# lait::torch: LibTorch in ${LAIT_LIBTORCH_PREFIX}, a prefix with the PyPI wheel's layout (torch/,
+# nvidia/). The build and the installed package (laitConfig.cmake) both include this file.
+# find_package(Torch) is not used: it needs a CUDA toolkit and a GPU, and its flags include no PTX.
 set(_torch_lib "${LAIT_LIBTORCH_PREFIX}/torch/lib")
 foreach(name c10 torch_cpu torch_cuda)
   add_library(lait_${name} SHARED IMPORTED)
@@ -9,13 +9,14 @@ endforeach()
 add_library(lait::torch INTERFACE IMPORTED)
 target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}/torch/include"
                            "${LAIT_LIBTORCH_PREFIX}/torch/include/torch/csrc/api/include")
-# libtorch_cpu.so finds its own dependencies by its RPATH; the linker needs to be told not to look for them.
+# libtorch_cpu.so finds its dependencies by its RPATH; the linker must not look for them.
 target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
 target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
-# FMT_HEADER_ONLY: the wheel has fmt's headers, not its library. NDEBUG, in Debug builds, too: LibTorch's classes have other
-# members without it (at::RecordFunction::inputs_valid_) than in the library, which was built with it.
+# FMT_HEADER_ONLY: the wheel has fmt's headers, not its library. NDEBUG is set in Debug builds too:
+# the library was built with it, and without it LibTorch's classes have other members
+# (at::RecordFunction::inputs_valid_).
 target_compile_definitions(lait::torch INTERFACE FMT_HEADER_ONLY NDEBUG)
-# Without -fopenmp at::parallel_for, which is header code, runs on one thread and says nothing. The libgomp that is found
-# when a program starts is LibTorch's own, so that there is one pool of threads.
+# Without -fopenmp at::parallel_for, which is header code, silently runs on one thread. At run time
+# the libgomp is LibTorch's own, so there is one thread pool.
 target_compile_options(lait::torch INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp>")
 target_link_options(lait::torch INTERFACE "$<$<LINK_LANGUAGE:CXX>:-fopenmp>")

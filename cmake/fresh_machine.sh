@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Tries the README's commands on a fresh machine: a minimal Debian root with nothing in it but what the README asks for,
-# entered with chroot, once as root and once as an ordinary user with sudo. Prints how long each part took.
+# Tries the README's commands on a fresh machine: a minimal Debian root that contains only what the
+# README asks for, entered with chroot, once as root and once as an ordinary user with sudo. Prints
+# how long each part took.
 #
-#   sudo cmake/fresh_machine.sh             ROUNDS="root user" COMMANDS="demo test", from the environment
+#   sudo ROUNDS="root user" COMMANDS="demo test" cmake/fresh_machine.sh
 #
-# Rules. What is tried is a `git clone` of the committed tree, with empty caches. Each round makes a root of its own with
-# mmdebstrap; the host lends it /proc, /dev and the settings of its network (apt's sources and proxies, pip's settings,
-# certificates, resolv.conf), nothing else. Everything inside runs in namespaces of its own for mounts and processes: /dev
-# and /proc are bound in there only, where the last process takes them with it, so that removing the root can never reach
-# the host's. An interrupt ends all. A part that fails shows its log's end, and the exit status is 1.
+# Rules. What is tried is a `git clone` of the committed tree, with empty caches. Each round makes
+# its own root with mmdebstrap. The host provides /proc, /dev and its network settings (apt's
+# sources and proxies, pip's settings, certificates, resolv.conf), nothing else. Everything inside
+# runs in its own mount and process namespaces: /dev and /proc are bound only there and vanish with
+# the last process, so removing the root can never reach the host's. An interrupt ends everything. A
+# part that fails prints the end of its log, and the exit status is 1.
 #
-# Environment: ROUNDS, COMMANDS (make's targets), KEEP=1 (leave the roots there), MIRROR (Debian's, for a host that is not
-# bookworm), LAIT_BUILD (the folder for logs and roots: its fresh-machine/, 15 GB free).
+# Environment: ROUNDS, COMMANDS (make's targets), KEEP=1 (keep the roots), MIRROR (Debian's, for a
+# host that is not bookworm), LAIT_BUILD (the folder for logs and roots: its fresh-machine/, 15 GB
+# free).
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,27 +38,35 @@ root=    # the root of the current round
 pid=     # what runs in the namespaces
 fd=      # its output
 
-# The part of a command that a line of its output begins, empty if none: set-up's steps, the build, the demo's steps, the tests.
+# The part of a command that starts with this line of its output, empty if none: set-up's steps, the
+# build, the demo's steps, the tests.
 part_of() {
   local title=$1
   case $title in
     'setup:  '*) ;;
     'setup: '*) title=${title#setup: }; echo "set-up: ${title%%:*}" ;;
     '['[0-9]*/*']'* | 'Preset CMake'*) echo build ;;
-    '== '[0-9]' of '*) title=${title#== }; ((${#title} <= 46)) || title=${title:0:45}…; echo "$title" ;;
+    '== '[0-9]' of '*)
+      title=${title#== }
+      ((${#title} <= 46)) || title=${title:0:45}…
+      echo "$title"
+      ;;
     'Test project '*) echo 'the tests' ;;
   esac
 }
 
-# run ROUND NAME COMMAND...: runs the command in the namespaces, its output, each line after the seconds since the start,
-# goes to a log; a row for each part that the output names and one for the whole. Returns the command's status.
+# run ROUND NAME COMMAND...: runs the command in the namespaces. Its output goes to a log, each line
+# after the seconds since the start; each part that the output names gets a row, and the whole gets
+# one. Returns the command's status.
 run() {
-  local round=$1 name=$2 part='' start=$SECONDS since=$SECONDS said=$SECONDS status=0 line last='' got next log
+  local round=$1 name=$2 part='' start=$SECONDS since=$SECONDS said=$SECONDS
+  local status=0 line last='' got next log
   log=$folder/$round-${name//[^A-Za-z]/-}.log
   shift 2
   : >"$log"
   say "$round: $name"
-  exec {fd}< <(exec unshare --mount --pid --fork --kill-child --propagation private -- "$@" </dev/null 2>&1)
+  exec {fd}< <(exec unshare --mount --pid --fork --kill-child --propagation private -- "$@" \
+    </dev/null 2>&1)
   pid=$!
   while true; do
     got=0
@@ -108,19 +119,19 @@ remove_root() {
 
 # ---- a fresh machine
 
-# Where the host's apt fetches Debian from: its own sources where it is the same Debian, else a mirror.
+# Where apt fetches Debian from: the host's sources if it is the same Debian, otherwise a mirror.
 sources() {
   local file
   if [[ -n ${MIRROR:-} ]] || ! grep -qx "VERSION_CODENAME=$suite" /etc/os-release; then
     echo "${MIRROR:-http://deb.debian.org/debian}"
     return
   fi
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources}; do
     if [[ -s $file ]]; then echo "$file"; fi
   done
 }
 
-# What a command finds in its environment: an ordinary login's, and the host's proxies and settings of pip.
+# A command's environment: that of an ordinary login, and the host's proxies and pip settings.
 environment() {  # environment USER HOME
   local name value
   printf '%s\n' "HOME=$2" "USER=$1" "LOGNAME=$1" SHELL=/bin/bash LANG=C.UTF-8 TERM=dumb \
@@ -128,8 +139,11 @@ environment() {  # environment USER HOME
   for name in $(compgen -e); do
     value=${!name}
     case ${name^^} in
-      PIP_*) if [[ $value != /* || -e $root$value ]]; then printf '%s=%s\n' "$name" "$value"; fi ;;  # no folder of the host's
-      HTTP_PROXY | HTTPS_PROXY | FTP_PROXY | ALL_PROXY | NO_PROXY) printf '%s=%s\n' "$name" "$value" ;;
+      # No folder of the host's.
+      PIP_*) if [[ $value != /* || -e $root$value ]]; then printf '%s=%s\n' "$name" "$value"; fi ;;
+      HTTP_PROXY | HTTPS_PROXY | FTP_PROXY | ALL_PROXY | NO_PROXY)
+        printf '%s=%s\n' "$name" "$value"
+        ;;
     esac
   done
 }
@@ -141,9 +155,12 @@ lend_settings() {  # lend_settings HOME: of apt (what mmdebstrap did not copy), 
   done
   cp -r /etc/apt/auth.conf* "$root/etc/apt/" 2>/dev/null || true
   for file in .config/pip .pip; do
-    [[ ! -d $HOME/$file ]] || { mkdir -p "$root$1/$file" && cp -rL "$HOME/$file/." "$root$1/$file/"; }
+    [[ -d $HOME/$file ]] || continue
+    mkdir -p "$root$1/$file"
+    cp -rL "$HOME/$file/." "$root$1/$file/"
   done
-  cp -L /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
+  local certificates=/usr/local/share/ca-certificates
+  cp -L "$certificates"/*.crt "$root$certificates/" 2>/dev/null || true
   chroot "$root" update-ca-certificates >/dev/null 2>&1
 }
 
@@ -153,16 +170,19 @@ make_machine() {  # make_machine ROUND: sets root; a clone in ~/lait of the roun
   rm -rf --one-file-system "$root"
   if [[ $round == user ]]; then user=newcomer home=/home/newcomer include+=,sudo; fi
   mapfile -t from < <(sources)
-  apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|ForceIPv)' | grep -v 'Auto-Detect' >"$folder/apt.conf" || true
+  apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|ForceIPv)' |
+    grep -v 'Auto-Detect' >"$folder/apt.conf" || true
   run "$round" 'Debian root' mmdebstrap --mode=root --variant=minbase --include="$include" \
     --aptopt="$folder/apt.conf" --dpkgopt=force-unsafe-io "$suite" "$root" "${from[@]}" || return
-  rm "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"  # the haste of making the root is not the fresh machine's
+  # It speeds up making the root; a real machine does not have it.
+  rm "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
   mkdir -p "$root$home"
   lend_settings "$home" || return
   git clone -q --no-local "$repository" "$root$home/lait" || return
   if [[ $round == user ]]; then
     chroot "$root" useradd --home-dir "$home" --shell /bin/bash "$user"
-    printf '%s ALL=(ALL) NOPASSWD: ALL\nDefaults env_keep += "http_proxy https_proxy no_proxy"\n' "$user" >"$root/etc/sudoers.d/$user"
+    printf '%s ALL=(ALL) NOPASSWD: ALL\nDefaults env_keep += "http_proxy https_proxy no_proxy"\n' \
+      "$user" >"$root/etc/sudoers.d/$user"
     chmod 440 "$root/etc/sudoers.d/$user"
     chroot "$root" chown -R "$user:" "$home" || return
   fi
@@ -173,7 +193,8 @@ try_command() {  # try_command ROUND TARGET: `make TARGET` in the root
   local round=$1 user=root home=/root
   if [[ $round == user ]]; then user=newcomer home=/home/newcomer; fi
   # shellcheck disable=SC2016
-  # The shell stays as the first process in there: what has changed its user is no longer killed with its parent.
+  # The shell stays the first process in there: a process that has changed its user is not killed
+  # with its parent.
   run "$round" "make $2" bash -c '
     set -e
     root=$1; user=$2; folder=$3; target=$4; shift 4
@@ -189,28 +210,38 @@ print_table() {
   printf '\n%-5s %-15s %-46s %6s  %s\n' round command part time result
   for row in "${rows[@]}"; do
     IFS='|' read -r round name part seconds result <<<"$row"
-    printf '%-5s %-15s %-46s %6s  %s\n' "$round" "$name" "$part" "$(clock "$seconds")" "${result:-done}"
+    printf '%-5s %-15s %-46s %6s  %s\n' "$round" "$name" "$part" "$(clock "$seconds")" \
+      "${result:-done}"
   done
 }
 
 main() {
   local name round command free lock failed=0
   for name in "${rounds[@]}"; do
-    [[ $name == root || $name == user ]] || fail "ROUNDS: expected root and user, got '$name'" 'make fresh-machine ROUNDS="root user"'
+    [[ $name == root || $name == user ]] ||
+      fail "ROUNDS: expected root and user, got '$name'" 'make fresh-machine ROUNDS="root user"'
   done
   for name in "${commands[@]}"; do
-    [[ $name =~ ^[a-z-]+$ ]] || fail "COMMANDS: expected targets of make, got '$name'" 'make fresh-machine COMMANDS="demo test"'
+    [[ $name =~ ^[a-z-]+$ ]] ||
+      fail "COMMANDS: expected make targets, got '$name'" 'make fresh-machine COMMANDS="demo test"'
   done
-  ((EUID == 0)) || fail "expected to run as root (mmdebstrap, mount, chroot), this is user $(id -un)" "sudo make fresh-machine"
-  command -v mmdebstrap >/dev/null || fail "found no mmdebstrap" "apt-get install --no-install-recommends mmdebstrap"
+  ((EUID == 0)) ||
+    fail "expected to run as root (mmdebstrap, mount, chroot), this is user $(id -un)" \
+         "sudo make fresh-machine"
+  command -v mmdebstrap >/dev/null ||
+    fail "found no mmdebstrap" "apt-get install --no-install-recommends mmdebstrap"
   unshare --mount --pid --fork true 2>/dev/null ||
-    fail "this root may not make namespaces (a container?)" "run it on a machine, or in a container with SYS_ADMIN"
-  [[ -z $(git -C "$repository" status --porcelain) ]] || say "uncommitted changes are not in the clone that is tried"
+    fail "this root may not make namespaces (a container?)" \
+         "run it on a machine, or in a container with SYS_ADMIN"
+  [[ -z $(git -C "$repository" status --porcelain) ]] ||
+    say "uncommitted changes are not in the clone that is tried"
   mkdir -p "$folder"
   exec {lock}>"$folder/.lock"
-  flock -n "$lock" || fail "another fresh-machine is running in $folder" "wait for it, or set LAIT_BUILD to another folder"
+  flock -n "$lock" || fail "another fresh-machine is running in $folder" \
+                           "wait for it, or set LAIT_BUILD to another folder"
   free=$(df --output=avail -BG "$folder" | tail -1)
-  ((${free//[^0-9]/} >= 15)) || fail "expected 15 GB free for $folder, found ${free// /}" "set LAIT_BUILD to a folder on a larger disk"
+  ((${free//[^0-9]/} >= 15)) || fail "expected 15 GB free for $folder, found ${free// /}" \
+                                     "set LAIT_BUILD to a folder on a larger disk"
   trap stop EXIT
   trap 'stop; exit 130' INT
   trap 'stop; exit 143' TERM HUP

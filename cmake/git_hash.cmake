@@ -1,7 +1,8 @@
-# Run at every build: writes OUTPUT with the commit's short hash ("-dirty" when tracked files differ from it), and
-# touches the file only when the text changes, so that a new commit recompiles one file.
+# Run at every build: writes OUTPUT with the commit's short hash ("-dirty" when tracked files differ
+# from it), and writes only if the text changes, so that a new commit recompiles one file.
 execute_process(COMMAND git describe --always --dirty --exclude=* WORKING_DIRECTORY "${SOURCE}"
-                OUTPUT_VARIABLE hash OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+                OUTPUT_VARIABLE hash OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET
+                RESULT_VARIABLE failed)
 if(failed OR NOT hash)
   set(hash "unknown")  # no git, or an unpacked archive
 endif()

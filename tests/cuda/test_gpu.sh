@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What an owner of a GPU runs (`make test-gpu`): the CUDA kernels' tests and the model's parity natively, a short training run
-# on the CPU and on the GPU side by side, the attention benchmark beside FlashAttention-2. Usage: test_gpu.sh BUILD.
+# What an owner of a GPU runs (`make test-gpu`): the CUDA kernels' tests and the model's parity
+# natively, a short training run on the CPU and on the GPU side by side, the attention benchmark
+# beside FlashAttention-2. Usage: test_gpu.sh BUILD.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 build=${1:-build}
@@ -27,9 +28,10 @@ done
 say "a short training run on the CPU and on the GPU"
 "$build/bin/lait-data" wordnet --output "$out/data"
 for device in cpu cuda; do
-  "$build/bin/lait-train" --config configs/demo.yaml --output "$out/$device" --set "training.device=$device" \
-    --set training.precision=fp32 --set training.steps=60 --set model.independent_layers=3 \
-    --set "data.train=$out/data/train.jsonl" --set "data.validation=$out/data/validation.jsonl" --set "data.test=$out/data/test.jsonl"
+  "$build/bin/lait-train" --config configs/demo.yaml --output "$out/$device" \
+    --set "training.device=$device" --set training.precision=fp32 --set training.steps=60 \
+    --set model.independent_layers=3 --set "data.train=$out/data/train.jsonl" \
+    --set "data.validation=$out/data/validation.jsonl" --set "data.test=$out/data/test.jsonl"
 done
 "$build/bin/lait-eval" --checkpoint "$out/cpu" --checkpoint "$out/cuda" --report "$out/report"
 
