@@ -1,4 +1,4 @@
-"""Loads a saved checkpoint with transformers and writes its logits for the first examples of the "pairs" set.
+"""Loads a saved checkpoint with transformers and writes its logits for the first "pairs" examples.
 
     model_reload.py CHECKPOINT_DIR CASES_JSON OUTPUT.safetensors NUM_EXAMPLES
 """
@@ -15,11 +15,13 @@ from model_parity import hugging_face_states, load_tokenizer
 
 @torch.no_grad()
 def main():
-    checkpoint, cases, output, num_examples = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    checkpoint, cases, output = sys.argv[1:4]
+    num_examples = int(sys.argv[4])
     torch.set_num_threads(2)
     model, info = AutoModelForSequenceClassification.from_pretrained(
         checkpoint, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
-    problems = {kind: sorted(info[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]}
+    problems = {kind: sorted(info[kind])
+                for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]}
     if problems:
         sys.exit(f"{checkpoint}: transformers reports {problems}")
     tokenizer = load_tokenizer(checkpoint)

@@ -1,6 +1,7 @@
-"""Real texts for the parity oracles: glosses and example sentences of WordNet, in pairs and tuples of mixed lengths.
+"""Real texts for the parity oracles: WordNet's glosses and examples, in pairs and tuples.
 
-Everything comes from Debian's wordnet-base (no other data needed) in an order fixed by a seed.
+Lengths are mixed. Everything comes from Debian's wordnet-base (no other data is needed), in an
+order fixed by a seed.
 """
 import random
 import re
@@ -44,8 +45,9 @@ class Texts:
         return self.random.choice(["a", "?", "it", self.random.choice(self.glosses)[0], "no."])
 
     def pairs(self, num_pairs):
-        """Mixed lengths; the first dozen are the corners: empty, one word, 200+ tokens, longer than the model's limit."""
-        pairs = [("a", "b"), (self.gloss(), ""), ("", self.claim()), (self.short(), self.joined(230)),
+        """Mixed lengths. The first dozen are corner cases: empty, one word, 200 or 512 tokens."""
+        pairs = [("a", "b"), (self.gloss(), ""), ("", self.claim()),
+                 (self.short(), self.joined(230)),
                  (self.joined(200), self.joined(210)), (self.joined(600), self.claim()),
                  (self.claim(), self.joined(600)), (self.joined(500), self.joined(480)),
                  (self.joined(480), self.joined(500)), (self.joined(250), self.joined(400)),

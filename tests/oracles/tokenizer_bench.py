@@ -1,10 +1,10 @@
-"""Prints the speed of the Rust tokenizer and of ours side by side, each on one core over the same lines.
+"""Prints the speed of the Rust tokenizer and of ours, each on one core over the same lines.
 
     tokenizer_bench.py LAIT_BENCH MODEL_DIR [TEXT_FILE]
 
-LAIT_BENCH is build/bin/lait-bench. Without TEXT_FILE: the glosses of WordNet. The peer at its best: encode_batch and
-encode_batch_fast over all lines, parallelism off, the faster of the two counts; both sides are medians of repeats.
-Exit 1 when ours is slower or gives another number of tokens.
+LAIT_BENCH is build/bin/lait-bench. Without TEXT_FILE: the glosses of WordNet. The peer is the
+faster of encode_batch and encode_batch_fast over all lines, without parallelism. Both figures are
+medians of repeats. Exits with 1 if ours is slower or gives another number of tokens.
 """
 import json
 import os
@@ -53,9 +53,11 @@ def rust(model_dir, lines):
 def main(lait_bench, model_dir, text_file=None):
     with tempfile.TemporaryDirectory() as scratch:
         text_file = text_file or gloss_file(scratch)
-        lines = pathlib.Path(text_file).read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n").split("\n")
+        text = pathlib.Path(text_file).read_bytes().decode("utf-8", errors="replace")
+        lines = text.replace("\r\n", "\n").split("\n")
         report = pathlib.Path(scratch) / "report.json"
-        command = [lait_bench, "tokenizer", "--model", model_dir, "--text", text_file, "--json", report]
+        command = [lait_bench, "tokenizer", "--model", model_dir, "--text", text_file,
+                   "--json", report]
         subprocess.run(command, check=True)
         ours = json.loads(report.read_text())["rows"][0]
     seconds, tokens = rust(model_dir, lines)
