@@ -1,8 +1,8 @@
-"""BERT in plain PyTorch with a dense mask for every layer: the specification that the packed model must equal.
+"""BERT in plain PyTorch with a dense mask for every layer: the specification of the packed model.
 
 No padding. A schedule is a list of (num_layers, scope); a token sees the tokens of the same
-segment, group or example as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and design, not
-from the C++ code: the mask is a full boolean matrix.
+segment, group or example as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the
+paper and design, not from the C++ code: the mask is a full boolean matrix.
 """
 import math
 
@@ -11,10 +11,11 @@ import torch.nn.functional as F
 
 
 class Row:
-    """Tokens in a row: ids, types, positions and, for each token, its segment, group and example."""
+    """Tokens in a row: for each its id, type, position, segment, group and example."""
 
     def __init__(self):
-        self.ids, self.types, self.positions, self.segments, self.groups, self.examples = [], [], [], [], [], []
+        self.ids, self.types, self.positions = [], [], []
+        self.segments, self.groups, self.examples = [], [], []
         self.num_segments = 0
 
     def append(self, ids, token_type, first_position, group):
@@ -31,7 +32,8 @@ def standalone(tokenizer, texts, groups=None, max_tokens=512):
     """[CLS] s [SEP] for each segment, positions from 0 in each, token type 0."""
     row = Row()
     for i, text in enumerate(texts):
-        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens, padding=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens,
+                        padding=False)["input_ids"]
         row.append(ids, 0, 0, groups[i] if groups else 0)
     return row
 
@@ -52,7 +54,9 @@ def batch(rows):
     """Examples one after the other in one row, which the mask keeps apart (no padding)."""
     whole = Row()
     for i, row in enumerate(rows):
-        whole.ids, whole.types, whole.positions = whole.ids + row.ids, whole.types + row.types, whole.positions + row.positions
+        whole.ids = whole.ids + row.ids
+        whole.types = whole.types + row.types
+        whole.positions = whole.positions + row.positions
         whole.segments = whole.segments + row.segments
         whole.groups = whole.groups + row.groups
         whole.examples = whole.examples + [i] * len(row.ids)
@@ -60,13 +64,15 @@ def batch(rows):
 
 
 def mask_of(row, scope):
-    """(T, T) true where the row's token may look at the column's."""
+    """(T, T) true where the row's token sees the column's."""
     def same(ids):
         ids = torch.tensor(ids)
         return ids[:, None] == ids[None, :]
 
     mask = same(row.examples)
-    return mask if scope == "example" else mask & same({"segment": row.segments, "group": row.groups}[scope])
+    if scope == "example":
+        return mask
+    return mask & same({"segment": row.segments, "group": row.groups}[scope])
 
 
 class DenseBert:
@@ -78,7 +84,8 @@ class DenseBert:
         assert self.config.hidden_act == "gelu"
 
     def norm(self, x, name):
-        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"], self.config.layer_norm_eps)
+        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"],
+                            self.config.layer_norm_eps)
 
     def linear(self, x, name):
         return F.linear(x, self.p[name + ".weight"], self.p[name + ".bias"])
@@ -97,11 +104,13 @@ class DenseBert:
         def split(y):  # (T, C) to (H, T, D)
             return y.view(y.shape[0], heads, -1).transpose(0, 1)
 
-        q, k, v = (split(self.linear(x, f"{name}attention.self.{part}")) for part in ("query", "key", "value"))
+        q, k, v = (split(self.linear(x, f"{name}attention.self.{part}"))
+                   for part in ("query", "key", "value"))
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
         weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
         context = (weights @ v).transpose(0, 1).reshape(x.shape)
-        x = self.norm(x + self.linear(context, name + "attention.output.dense"), name + "attention.output.LayerNorm")
+        x = self.norm(x + self.linear(context, name + "attention.output.dense"),
+                      name + "attention.output.LayerNorm")
         inner = F.gelu(self.linear(x, name + "intermediate.dense"))
         return self.norm(x + self.linear(inner, name + "output.dense"), name + "output.LayerNorm")
 
@@ -137,7 +146,8 @@ class DenseBert:
         return torch.cat(([final[0]] if pooling == "cls_segments" else []) + features)
 
     def num_features(self, pooling):
-        return self.config.hidden_size * {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}[pooling]
+        parts = {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}
+        return self.config.hidden_size * parts[pooling]
 
 
 def split_schedule(independent_layers, num_layers):

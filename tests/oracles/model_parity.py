@@ -1,17 +1,19 @@
-"""Writes the parity oracle of the model: texts, logits and last hidden states of MiniLM in transformers and PyTorch.
+"""Writes the parity oracle of the model: texts, logits and last hidden states of MiniLM.
 
     model_parity.py MINILM_DIR OUTPUT_DIR
 
 OUTPUT_DIR/head/      MiniLM with a seeded three-class head, as save_pretrained writes it
-OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]}, "cases": [{"name", "set", "format", "schedule", "poolings"}]}
+OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]},
+                       "cases": [{"name", "set", "format", "schedule", "poolings"}]}
 OUTPUT_DIR/parity.safetensors
     "head.POOLING.weight|bias"   the seeded linear head of each pooling
     "CASE.lengths"               (B) tokens of each example
-    "CASE.hidden"                (sum of lengths, C) last hidden states, examples one after the other
+    "CASE.hidden"                (sum of lengths, C) last hidden states, example after example
     "CASE.POOLING.logits"        (B, 3)
 
-The pair cases at P = 0 come from transformers itself, tokenizer included; the others from model_dense.py, which is first
-held against transformers. cases.json is written last: where it stands, everything does.
+The pair cases at P = 0 come from transformers itself, tokenizer included; the others from
+model_dense.py, which is first compared with transformers. cases.json is written last: it marks the
+folder as complete.
 """
 import json
 import pathlib
@@ -56,7 +58,8 @@ def save_head(model, minilm_dir, directory):
 def hugging_face_states(model, tokenizer, segments):
     """Last hidden states and logits of one pair, by transformers alone."""
     # As lists: transformers takes a bare pair whose second text is empty for a single text.
-    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512, return_tensors="pt")
+    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512,
+                        return_tensors="pt")
     output = model(**encoded, output_hidden_states=True)
     return output.hidden_states[-1][0], output.logits[0]
 
@@ -70,9 +73,11 @@ class Oracle:
         self.heads = {"cls": (model.classifier.weight.detach(), model.classifier.bias.detach())}
         for pooling in POOLINGS[1:]:
             shape = (NUM_LABELS, self.dense.num_features(pooling))
-            self.heads[pooling] = (torch.randn(shape, generator=generator) * 0.2, torch.randn(NUM_LABELS, generator=generator))
+            self.heads[pooling] = (torch.randn(shape, generator=generator) * 0.2,
+                                   torch.randn(NUM_LABELS, generator=generator))
         for pooling, (weight, bias) in self.heads.items():
-            self.tensors[f"head.{pooling}.weight"], self.tensors[f"head.{pooling}.bias"] = weight.clone(), bias.clone()
+            self.tensors[f"head.{pooling}.weight"] = weight.clone()
+            self.tensors[f"head.{pooling}.bias"] = bias.clone()
 
     def row(self, example, segment_format):
         segments = example["segments"]
@@ -89,7 +94,8 @@ class Oracle:
             hidden.append(states[-1])
             for pooling in poolings:
                 weight, bias = self.heads[pooling]
-                logits[pooling].append(weight @ self.dense.pool(row, states, schedule, pooling) + bias)
+                features = self.dense.pool(row, states, schedule, pooling)
+                logits[pooling].append(weight @ features + bias)
         self.record(name, set_name, segment_format, schedule, lengths, hidden, logits)
 
     def add_hugging_face(self, name, set_name, examples, schedule):
@@ -101,7 +107,8 @@ class Oracle:
             logits.append(scores)
             if i < 20:  # the dense code must be the same model, or it specifies nothing
                 ours = self.dense.states(self.row(example, "pair"), schedule)[-1]
-                assert ours.shape == final.shape and (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
+                assert ours.shape == final.shape, (i, ours.shape, final.shape)
+                assert (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
         self.record(name, set_name, "pair", schedule, lengths, hidden, {"cls": logits})
 
     def record(self, name, set_name, segment_format, schedule, lengths, hidden, logits):
@@ -109,7 +116,8 @@ class Oracle:
         self.tensors[f"{name}.hidden"] = torch.cat(hidden).contiguous()
         for pooling, rows in logits.items():
             self.tensors[f"{name}.{pooling}.logits"] = torch.stack(rows)
-        self.cases.append({"name": name, "set": set_name, "format": segment_format, "poolings": list(logits),
+        self.cases.append({"name": name, "set": set_name, "format": segment_format,
+                           "poolings": list(logits),
                            "schedule": [[layers, scope] for layers, scope in schedule if layers]})
 
 
@@ -124,9 +132,12 @@ def main():
     texts = Texts(seed=12)
     sets = {"pairs": [{"segments": pair} for pair in texts.pairs(200)],
             "small": [{"segments": pair} for pair in texts.small_pairs(50)],
-            "single": [{"segments": [text]} for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
-            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss() for _ in range(4)],
-                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]} for i in range(18)]}
+            "single": [{"segments": [text]}
+                       for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
+            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss()
+                                     for _ in range(4)],
+                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]}
+                       for i in range(18)]}
     oracle = Oracle(model, tokenizer)
     layers = model.config.num_hidden_layers
     whole = [(layers, "example")]
@@ -135,7 +146,8 @@ def main():
     oracle.add("single", "single", sets["single"], "standalone", whole, ("cls", "mean"))
     for p in range(layers + 1):
         poolings = POOLINGS if p < layers else POOLINGS[1:]
-        oracle.add(f"p{p}", "small", sets["small"], "standalone", model_dense.split_schedule(p, layers), poolings)
+        oracle.add(f"p{p}", "small", sets["small"], "standalone",
+                   model_dense.split_schedule(p, layers), poolings)
     oracle.add("tuples_pair", "tuples", sets["tuples"], "pair", whole, POOLINGS)
     for name, schedule in {"segment_group_example": [(2, "segment"), (2, "group"), (2, "example")],
                            "group_example": [(3, "group"), (3, "example")],

@@ -2,13 +2,16 @@
 
     train_parity.py MINILM_DIR OUTPUT_DIR
 
-OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias": the seeded linear head that training starts from
-OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format", "independent_layers", "pooling",
-                                "examples": [{"segments", "label"}], "batches": [[…]], "losses": […],
-                                "mutants": {name: losses}}]}
+OUTPUT_DIR/parity.safetensors
+    "head.POOLING.weight|bias": the seeded linear head that training starts from
+OUTPUT_DIR/cases.json
+    {"training": {…}, "cases": [{"name", "format", "independent_layers", "pooling",
+     "examples": [{"segments", "label"}], "batches": [[…]], "losses": […],
+     "mutants": {name: losses}}]}
 
-A mutant is the same loop with one rule of the recipe broken. The test asserts that the program follows the recipe and,
-since each mutant's losses lie further off than the tolerance, that it would have seen the rule broken.
+A mutant is the same loop with one rule of the recipe broken. The test asserts that the program
+follows the recipe. Each mutant's losses differ by more than the tolerance, so the test would notice
+the broken rule.
 """
 import copy
 import itertools
@@ -25,15 +28,18 @@ from model_parity import NUM_LABELS, load, load_tokenizer
 from model_texts import Texts
 
 STEPS, BATCH_SIZE = 10, 8
-TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4, "head_learning_rate_factor": 10.0,
-            "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
-MUTANTS = {"no_decay": {"weight_decay": 0.0}, "one_learning_rate": {"head_learning_rate_factor": 1.0},
-           "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0}, "beta2": {"beta2": 0.9},
-           "decay_everywhere": {"decay_everywhere": True}, "no_decline": {"no_decline": True}}
+TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4,
+            "head_learning_rate_factor": 10.0, "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999,
+            "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
+MUTANTS = {"no_decay": {"weight_decay": 0.0},
+           "one_learning_rate": {"head_learning_rate_factor": 1.0},
+           "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0},
+           "beta2": {"beta2": 0.9}, "decay_everywhere": {"decay_everywhere": True},
+           "no_decline": {"no_decline": True}}
 
 
 def rate(step, steps, warmup_steps):
-    """The factor of the learning rate in a step counted from 0: linear from 0 up, then linear to 0."""
+    """The learning rate's factor in a step counted from 0: linear from 0 up, then linear to 0."""
     if step < warmup_steps:
         return step / warmup_steps
     return (steps - step) / max(1, steps - warmup_steps)
@@ -43,8 +49,10 @@ def parameter_groups(named_parameters, recipe):
     groups = []
     for name, parameter in named_parameters:
         head = name.startswith("classifier.")
-        decays = not (name.endswith(".bias") or "LayerNorm" in name) or recipe.get("decay_everywhere", False)
-        groups.append({"params": [parameter], "weight_decay": recipe["weight_decay"] if decays else 0.0,
+        decays = (not (name.endswith(".bias") or "LayerNorm" in name)
+                  or recipe.get("decay_everywhere", False))
+        groups.append({"params": [parameter],
+                       "weight_decay": recipe["weight_decay"] if decays else 0.0,
                        "factor": recipe["head_learning_rate_factor"] if head else 1.0})
     return groups
 
@@ -54,8 +62,8 @@ def train(model, rows, labels, batches, schedule, pooling, recipe):
     model = copy.deepcopy(model).train(False)  # dropout 0
     dense = model_dense.DenseBert(model)
     named = [(name, p) for name, p in model.named_parameters()]
-    optimizer = torch.optim.AdamW(parameter_groups(named, recipe), lr=1.0, betas=(recipe["beta1"], recipe["beta2"]),
-                                  eps=recipe["epsilon"])
+    optimizer = torch.optim.AdamW(parameter_groups(named, recipe), lr=1.0,
+                                  betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["epsilon"])
     warmup_steps = round(recipe["warmup"] * len(batches))
     losses = []
     for step, batch in enumerate(batches):
@@ -66,7 +74,8 @@ def train(model, rows, labels, batches, schedule, pooling, recipe):
             group["lr"] = recipe["learning_rate"] * group["factor"] * factor
         ends = list(itertools.accumulate(len(rows[i].ids) for i in batch))
         states = dense.states(model_dense.batch([rows[i] for i in batch]), schedule)
-        features = [dense.pool(rows[i], [x[end - len(rows[i].ids):end] for x in states], schedule, pooling)
+        features = [dense.pool(rows[i], [x[end - len(rows[i].ids):end] for x in states], schedule,
+                               pooling)
                     for i, end in zip(batch, ends)]
         logits = F.linear(torch.stack(features), model.classifier.weight, model.classifier.bias)
         loss = F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
@@ -86,13 +95,17 @@ def main():
     base, tokenizer = load(minilm_dir), load_tokenizer(minilm_dir)
     num_layers = base.config.num_hidden_layers
     texts = Texts(seed=34)
-    evidence = [texts.gloss() for _ in range(STEPS * BATCH_SIZE // 2)]  # each with two claims: batches share segments
-    examples = [{"segments": [evidence[i // 2], texts.claim()], "label": texts.random.randrange(NUM_LABELS)}
+    # Each with two claims, so that batches share segments.
+    evidence = [texts.gloss() for _ in range(STEPS * BATCH_SIZE // 2)]
+    examples = [{"segments": [evidence[i // 2], texts.claim()],
+                 "label": texts.random.randrange(NUM_LABELS)}
                 for i in range(STEPS * BATCH_SIZE)]
-    batches = [list(range(begin, begin + BATCH_SIZE)) for begin in range(0, len(examples), BATCH_SIZE)]
+    batches = [list(range(begin, begin + BATCH_SIZE))
+               for begin in range(0, len(examples), BATCH_SIZE)]
     labels = [example["label"] for example in examples]
     tensors, cases = {}, []
-    for name, p, segment_format, pooling in (("stock", 0, "pair", "cls"), ("split3", 3, "standalone", "cls_segments")):
+    for name, p, segment_format, pooling in (("stock", 0, "pair", "cls"),
+                                             ("split3", 3, "standalone", "cls_segments")):
         model = copy.deepcopy(base)
         features = model_dense.DenseBert(model).num_features(pooling)
         model.classifier = torch.nn.Linear(features, NUM_LABELS)
@@ -106,9 +119,11 @@ def main():
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
         run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
-        cases.append({"name": name, "format": segment_format, "independent_layers": p, "pooling": pooling,
-                      "examples": examples, "batches": batches, "losses": run(TRAINING),
-                      "mutants": {mutant: run({**TRAINING, **change}) for mutant, change in MUTANTS.items() if p > 0}})
+        mutants = {mutant: run({**TRAINING, **change})
+                   for mutant, change in MUTANTS.items() if p > 0}
+        cases.append({"name": name, "format": segment_format, "independent_layers": p,
+                      "pooling": pooling, "examples": examples, "batches": batches,
+                      "losses": run(TRAINING), "mutants": mutants})
     save_file(tensors, output / "parity.safetensors")
     (output / "cases.json").write_text(json.dumps({"training": TRAINING, "cases": cases}))
 
