@@ -43,7 +43,7 @@ fmt:  ## format C++ and CUDA sources in place
 	@cmake/setup.sh lint
 	@git ls-files -z '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -0 clang-format-14 -i
 
-lint:  ## check the sources' format, the scripts (shellcheck) and the Dockerfile (hadolint)
+lint:  ## check line lengths, format, scripts (shellcheck) and the Dockerfile (hadolint)
 	@cmake/setup.sh lint
 	@.ci/lint
 
