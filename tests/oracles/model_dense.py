@@ -1,21 +1,47 @@
-"""BERT in plain PyTorch with a dense mask for every layer: the specification of the packed model.
+"""BERT, RoBERTa and MPNet in plain PyTorch with a dense mask for every layer: the specification that the packed model must
+equal.
 
 No padding. A schedule is a list of (num_layers, scope); a token sees the tokens of the same
-segment, group or example as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the
-paper and design, not from the C++ code: the mask is a full boolean matrix.
+segment, group or example as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and design, not
+from the C++ code: the mask is a full boolean matrix.
 """
+import dataclasses
 import math
 
 import torch
 import torch.nn.functional as F
 
 
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """What the families do not share: names of parameters, the first position, MPNet's bias."""
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attention_output: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    # The layer under tanh that "cls" reads, and the layer after it.
+    cls_dense: str = "classifier.dense"
+    cls_output: str = "classifier.out_proj"
+    # Position 0 of a segment is this row of the table: RoBERTa counts on from its padding token's id.
+    first_position: int = 2
+    has_token_types: bool = True
+    has_relative_bias: bool = False
+
+
+FAMILIES = {
+    "bert": Family(cls_dense="bert.pooler.dense", cls_output="classifier", first_position=0),
+    "roberta": Family(),
+    "mpnet": Family(query="attention.attn.q", key="attention.attn.k", value="attention.attn.v",
+                    attention_output="attention.attn.o", attention_norm="attention.LayerNorm",
+                    has_token_types=False, has_relative_bias=True)}
+
+
 class Row:
-    """Tokens in a row: for each its id, type, position, segment, group and example."""
+    """Tokens in a row: ids, types, positions from 0 and, for each token, its segment, group and example."""
 
     def __init__(self):
-        self.ids, self.types, self.positions = [], [], []
-        self.segments, self.groups, self.examples = [], [], []
+        self.ids, self.types, self.positions, self.segments, self.groups, self.examples = [], [], [], [], [], []
         self.num_segments = 0
 
     def append(self, ids, token_type, first_position, group):
@@ -29,24 +55,26 @@ class Row:
 
 
 def standalone(tokenizer, texts, groups=None, max_tokens=512):
-    """[CLS] s [SEP] for each segment, positions from 0 in each, token type 0."""
+    """[CLS] s [SEP] or <s> s </s> for each segment, positions from 0 in each, token type 0."""
     row = Row()
     for i, text in enumerate(texts):
-        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens,
-                        padding=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens, padding=False)["input_ids"]
         row.append(ids, 0, 0, groups[i] if groups else 0)
     return row
 
 
 def pair(tokenizer, a, b, max_tokens=512):
-    """[CLS] a [SEP] b [SEP] as the tokenizer itself lays it out."""
+    """[CLS] a [SEP] b [SEP] or <s> a </s></s> b </s> as the tokenizer itself lays it out. The first segment ends after the
+    first separator; RoBERTa's second one begins the second segment."""
     # As lists: transformers takes a bare pair whose second text is empty for a single text.
     encoded = tokenizer([a], [b], truncation="longest_first", max_length=max_tokens, padding=False)
-    ids, types = encoded["input_ids"][0], encoded["token_type_ids"][0]
-    first = types.index(1)
+    ids = encoded["input_ids"][0]
+    types = encoded["token_type_ids"][0] if "token_type_ids" in encoded else [0] * len(ids)
+    first = encoded.sequence_ids(0).count(0) + 2
     row = Row()
-    row.append(ids[:first], 0, 0, 0)
-    row.append(ids[first:], 1, first, 0)
+    row.append(ids[:first], types[0], 0, 0)
+    row.append(ids[first:], types[first], first, 0)
+    assert row.types == types
     return row
 
 
@@ -54,9 +82,7 @@ def batch(rows):
     """Examples one after the other in one row, which the mask keeps apart (no padding)."""
     whole = Row()
     for i, row in enumerate(rows):
-        whole.ids = whole.ids + row.ids
-        whole.types = whole.types + row.types
-        whole.positions = whole.positions + row.positions
+        whole.ids, whole.types, whole.positions = whole.ids + row.ids, whole.types + row.types, whole.positions + row.positions
         whole.segments = whole.segments + row.segments
         whole.groups = whole.groups + row.groups
         whole.examples = whole.examples + [i] * len(row.ids)
@@ -64,53 +90,72 @@ def batch(rows):
 
 
 def mask_of(row, scope):
-    """(T, T) true where the row's token sees the column's."""
+    """(T, T) true where the row's token may look at the column's."""
     def same(ids):
         ids = torch.tensor(ids)
         return ids[:, None] == ids[None, :]
 
     mask = same(row.examples)
-    if scope == "example":
-        return mask
-    return mask & same({"segment": row.segments, "group": row.groups}[scope])
+    return mask if scope == "example" else mask & same({"segment": row.segments, "group": row.groups}[scope])
 
 
-class DenseBert:
-    """Runs a BertForSequenceClassification's own parameters (autograd reaches them)."""
+def bucket(distance):
+    """MPNet's bucket, 0 to 31, of a key's index minus the query's. Its logarithm in whole numbers: from 8 on there are two
+    buckets for each doubling, 8 + floor(2 log2(|distance| / 8)), and the last one has no end."""
+    size = distance.abs()
+    far = 8 + sum((size * size >= 64 << k).long() for k in range(1, 8))
+    return torch.where(size < 8, size, far) + 16 * (distance > 0)
+
+
+class DenseModel:
+    """Runs the own parameters of a model for sequence classification (autograd reaches them)."""
 
     def __init__(self, hugging_face_model):
         self.config = hugging_face_model.config
+        self.prefix = hugging_face_model.base_model_prefix + "."
+        self.family = FAMILIES[self.config.model_type]
         self.p = dict(hugging_face_model.named_parameters())
         assert self.config.hidden_act == "gelu"
+        assert self.family.first_position in (0, self.config.pad_token_id + 1)
+        # transformers takes 32 buckets whatever the config says.
+        assert getattr(self.config, "relative_attention_num_buckets", 32) == 32
 
     def norm(self, x, name):
-        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"],
-                            self.config.layer_norm_eps)
+        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"], self.config.layer_norm_eps)
 
     def linear(self, x, name):
         return F.linear(x, self.p[name + ".weight"], self.p[name + ".bias"])
 
     def embed(self, row):
-        name = "bert.embeddings."
+        name = self.prefix + "embeddings."
+        positions = torch.tensor(row.positions) + self.family.first_position
         x = (F.embedding(torch.tensor(row.ids), self.p[name + "word_embeddings.weight"])
-             + F.embedding(torch.tensor(row.positions), self.p[name + "position_embeddings.weight"])
-             + F.embedding(torch.tensor(row.types), self.p[name + "token_type_embeddings.weight"]))
+             + F.embedding(positions, self.p[name + "position_embeddings.weight"]))
+        if self.family.has_token_types:
+            x = x + F.embedding(torch.tensor(row.types), self.p[name + "token_type_embeddings.weight"])
         return self.norm(x, name + "LayerNorm")
 
-    def layer(self, x, index, mask):
-        name = f"bert.encoder.layer.{index}."
-        heads = self.config.num_attention_heads
+    def relative_bias(self, num_rows):
+        """(H, T, T), the same for all layers. Distances count the row's tokens: they run over an example's segments, and are a
+        segment's own where the mask leaves only its tokens."""
+        index = torch.arange(num_rows)
+        table = self.p[self.prefix + "encoder.relative_attention_bias.weight"]  # (32, H)
+        return F.embedding(bucket(index[None, :] - index[:, None]), table).permute(2, 0, 1)
+
+    def layer(self, x, index, mask, bias):
+        name = f"{self.prefix}encoder.layer.{index}."
+        family, heads = self.family, self.config.num_attention_heads
 
         def split(y):  # (T, C) to (H, T, D)
             return y.view(y.shape[0], heads, -1).transpose(0, 1)
 
-        q, k, v = (split(self.linear(x, f"{name}attention.self.{part}"))
-                   for part in ("query", "key", "value"))
+        q, k, v = (split(self.linear(x, name + part)) for part in (family.query, family.key, family.value))
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
+        if bias is not None:
+            scores = scores + bias
         weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
         context = (weights @ v).transpose(0, 1).reshape(x.shape)
-        x = self.norm(x + self.linear(context, name + "attention.output.dense"),
-                      name + "attention.output.LayerNorm")
+        x = self.norm(x + self.linear(context, name + family.attention_output), name + family.attention_norm)
         inner = F.gelu(self.linear(x, name + "intermediate.dense"))
         return self.norm(x + self.linear(inner, name + "output.dense"), name + "output.LayerNorm")
 
@@ -119,15 +164,16 @@ class DenseBert:
         scopes = [scope for num_layers, scope in schedule for _ in range(num_layers)]
         assert len(scopes) == self.config.num_hidden_layers
         found = [self.embed(row)]
+        bias = self.relative_bias(len(row.ids)) if self.family.has_relative_bias else None
         for index, scope in enumerate(scopes):
-            found.append(self.layer(found[-1], index, mask_of(row, scope)))
+            found.append(self.layer(found[-1], index, mask_of(row, scope), bias))
         return found
 
     def pool(self, row, states, schedule, pooling):
         """The features that the classifier reads."""
         final = states[-1]
         if pooling == "cls":
-            return torch.tanh(self.linear(final[0], "bert.pooler.dense"))
+            return torch.tanh(self.linear(final[0], self.family.cls_dense))
         if pooling == "mean":
             return final.mean(0)
         source = final
@@ -146,8 +192,7 @@ class DenseBert:
         return torch.cat(([final[0]] if pooling == "cls_segments" else []) + features)
 
     def num_features(self, pooling):
-        parts = {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}
-        return self.config.hidden_size * parts[pooling]
+        return self.config.hidden_size * {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}[pooling]
 
 
 def split_schedule(independent_layers, num_layers):

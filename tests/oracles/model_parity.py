@@ -1,19 +1,19 @@
-"""Writes the parity oracle of the model: texts, logits and last hidden states of MiniLM.
+"""Writes the parity oracle of a model: texts, logits and last hidden states in transformers and PyTorch.
 
-    model_parity.py MINILM_DIR OUTPUT_DIR
+    model_parity.py MODEL_DIR OUTPUT_DIR
 
-OUTPUT_DIR/head/      MiniLM with a seeded three-class head, as save_pretrained writes it
-OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]},
-                       "cases": [{"name", "set", "format", "schedule", "poolings"}]}
+MODEL_DIR is a BERT, RoBERTa or MPNet of three layers or more.
+OUTPUT_DIR/head/      the model with a seeded three-class head, as save_pretrained writes it
+OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]}, "cases": [{"name", "set", "format", "schedule", "poolings"}]}
 OUTPUT_DIR/parity.safetensors
-    "head.POOLING.weight|bias"   the seeded linear head of each pooling
+    "head.POOLING.weight|bias"   the seeded linear head of each pooling (RoBERTa's and MPNet's "cls": classifier.out_proj)
+    "head.cls.dense.weight|bias" what RoBERTa and MPNet have under it, classifier.dense; both lie in head/, too
     "CASE.lengths"               (B) tokens of each example
-    "CASE.hidden"                (sum of lengths, C) last hidden states, example after example
+    "CASE.hidden"                (sum of lengths, C) last hidden states, examples one after the other
     "CASE.POOLING.logits"        (B, 3)
 
-The pair cases at P = 0 come from transformers itself, tokenizer included; the others from
-model_dense.py, which is first compared with transformers. cases.json is written last: it marks the
-folder as complete.
+The pair cases at P = 0 come from transformers itself, tokenizer included; the others from model_dense.py, which is first
+held against transformers. cases.json is written last: where it stands, everything does.
 """
 import json
 import pathlib
@@ -22,44 +22,62 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import model_dense
 from model_texts import Texts
+from tokenizer_files import copy_tokenizer
 
 NUM_LABELS = 3
 POOLINGS = ("cls", "mean", "segments", "cls_segments")
 
 
-def load(minilm_dir):
-    model = BertForSequenceClassification.from_pretrained(
-        minilm_dir, num_labels=NUM_LABELS, attn_implementation="eager", dtype=torch.float32)
+def head_layers(model):
+    """(the layer under "cls" that comes with the classifier or None, the classifier's last layer)."""
+    family = model_dense.FAMILIES[model.config.model_type]
+    dense = model.get_submodule(family.cls_dense) if family.cls_dense.startswith("classifier.") else None
+    return dense, model.get_submodule(family.cls_output)
+
+
+def load(model_dir):
+    model = AutoModelForSequenceClassification.from_pretrained(
+        model_dir, num_labels=NUM_LABELS, attn_implementation="eager", dtype=torch.float32)
     generator = torch.Generator().manual_seed(7)
+    dense, output = head_layers(model)
     with torch.no_grad():
-        model.classifier.weight.normal_(0, 0.2, generator=generator)
-        model.classifier.bias.normal_(0, 0.2, generator=generator)
+        output.weight.normal_(0, 0.2, generator=generator)
+        output.bias.normal_(0, 0.2, generator=generator)
+        if dense is not None:
+            dense.weight.normal_(0, model.config.hidden_size ** -0.5, generator=generator)
+            dense.bias.normal_(0, 0.2, generator=generator)
     return model.eval()
 
 
-def load_tokenizer(minilm_dir):
-    tokenizer = AutoTokenizer.from_pretrained(minilm_dir, use_fast=True)
-    tokenizer.backend_tokenizer.no_padding()  # tokenizer.json carries padding and truncation to 128
+def load_tokenizer(model_dir):
+    tokenizer = AutoTokenizer.from_pretrained(model_dir, use_fast=True)
+    tokenizer.backend_tokenizer.no_padding()  # tokenizer.json may carry padding and truncation to 128
     tokenizer.backend_tokenizer.no_truncation()
     return tokenizer
 
 
-def save_head(model, minilm_dir, directory):
+def save_head(model, model_dir, directory):
     shutil.rmtree(directory, ignore_errors=True)
     model.save_pretrained(directory)
-    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        shutil.copy(pathlib.Path(minilm_dir) / name, directory)
+    copy_tokenizer(model_dir, directory)
+
+
+def head_tensors(model, pooling):
+    """The parameters of a model's own classifier, by the names of parity.safetensors."""
+    dense, output = head_layers(model) if pooling == "cls" else (None, model.classifier)
+    layers = {f"head.{pooling}": output} | ({f"head.{pooling}.dense": dense} if dense is not None else {})
+    return {f"{name}.{part}": getattr(layer, part).detach().clone()
+            for name, layer in layers.items() for part in ("weight", "bias")}
 
 
 def hugging_face_states(model, tokenizer, segments):
     """Last hidden states and logits of one pair, by transformers alone."""
     # As lists: transformers takes a bare pair whose second text is empty for a single text.
-    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512,
-                        return_tensors="pt")
+    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512, return_tensors="pt")
     output = model(**encoded, output_hidden_states=True)
     return output.hidden_states[-1][0], output.logits[0]
 
@@ -67,17 +85,15 @@ def hugging_face_states(model, tokenizer, segments):
 class Oracle:
     def __init__(self, model, tokenizer):
         self.model, self.tokenizer = model, tokenizer
-        self.dense = model_dense.DenseBert(model)
-        self.tensors, self.cases = {}, []
+        self.dense = model_dense.DenseModel(model)
+        self.tensors, self.cases = head_tensors(model, "cls"), []
         generator = torch.Generator().manual_seed(8)
-        self.heads = {"cls": (model.classifier.weight.detach(), model.classifier.bias.detach())}
+        self.heads = {"cls": (self.tensors["head.cls.weight"], self.tensors["head.cls.bias"])}
         for pooling in POOLINGS[1:]:
             shape = (NUM_LABELS, self.dense.num_features(pooling))
-            self.heads[pooling] = (torch.randn(shape, generator=generator) * 0.2,
-                                   torch.randn(NUM_LABELS, generator=generator))
-        for pooling, (weight, bias) in self.heads.items():
-            self.tensors[f"head.{pooling}.weight"] = weight.clone()
-            self.tensors[f"head.{pooling}.bias"] = bias.clone()
+            weight, bias = torch.randn(shape, generator=generator) * 0.2, torch.randn(NUM_LABELS, generator=generator)
+            self.heads[pooling] = (weight, bias)
+            self.tensors[f"head.{pooling}.weight"], self.tensors[f"head.{pooling}.bias"] = weight, bias
 
     def row(self, example, segment_format):
         segments = example["segments"]
@@ -94,8 +110,7 @@ class Oracle:
             hidden.append(states[-1])
             for pooling in poolings:
                 weight, bias = self.heads[pooling]
-                features = self.dense.pool(row, states, schedule, pooling)
-                logits[pooling].append(weight @ features + bias)
+                logits[pooling].append(weight @ self.dense.pool(row, states, schedule, pooling) + bias)
         self.record(name, set_name, segment_format, schedule, lengths, hidden, logits)
 
     def add_hugging_face(self, name, set_name, examples, schedule):
@@ -107,8 +122,7 @@ class Oracle:
             logits.append(scores)
             if i < 20:  # the dense code must be the same model, or it specifies nothing
                 ours = self.dense.states(self.row(example, "pair"), schedule)[-1]
-                assert ours.shape == final.shape, (i, ours.shape, final.shape)
-                assert (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
+                assert ours.shape == final.shape and (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
         self.record(name, set_name, "pair", schedule, lengths, hidden, {"cls": logits})
 
     def record(self, name, set_name, segment_format, schedule, lengths, hidden, logits):
@@ -116,28 +130,24 @@ class Oracle:
         self.tensors[f"{name}.hidden"] = torch.cat(hidden).contiguous()
         for pooling, rows in logits.items():
             self.tensors[f"{name}.{pooling}.logits"] = torch.stack(rows)
-        self.cases.append({"name": name, "set": set_name, "format": segment_format,
-                           "poolings": list(logits),
+        self.cases.append({"name": name, "set": set_name, "format": segment_format, "poolings": list(logits),
                            "schedule": [[layers, scope] for layers, scope in schedule if layers]})
 
 
 @torch.no_grad()
 def main():
-    minilm_dir, output = sys.argv[1], pathlib.Path(sys.argv[2])
+    model_dir, output = sys.argv[1], pathlib.Path(sys.argv[2])
     torch.set_num_threads(2)
     output.mkdir(parents=True, exist_ok=True)
     (output / "cases.json").unlink(missing_ok=True)
-    model, tokenizer = load(minilm_dir), load_tokenizer(minilm_dir)
-    save_head(model, minilm_dir, output / "head")
+    model, tokenizer = load(model_dir), load_tokenizer(model_dir)
+    save_head(model, model_dir, output / "head")
     texts = Texts(seed=12)
     sets = {"pairs": [{"segments": pair} for pair in texts.pairs(200)],
             "small": [{"segments": pair} for pair in texts.small_pairs(50)],
-            "single": [{"segments": [text]}
-                       for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
-            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss()
-                                     for _ in range(4)],
-                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]}
-                       for i in range(18)]}
+            "single": [{"segments": [text]} for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
+            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss() for _ in range(4)],
+                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]} for i in range(18)]}
     oracle = Oracle(model, tokenizer)
     layers = model.config.num_hidden_layers
     whole = [(layers, "example")]
@@ -146,13 +156,13 @@ def main():
     oracle.add("single", "single", sets["single"], "standalone", whole, ("cls", "mean"))
     for p in range(layers + 1):
         poolings = POOLINGS if p < layers else POOLINGS[1:]
-        oracle.add(f"p{p}", "small", sets["small"], "standalone",
-                   model_dense.split_schedule(p, layers), poolings)
+        oracle.add(f"p{p}", "small", sets["small"], "standalone", model_dense.split_schedule(p, layers), poolings)
     oracle.add("tuples_pair", "tuples", sets["tuples"], "pair", whole, POOLINGS)
-    for name, schedule in {"segment_group_example": [(2, "segment"), (2, "group"), (2, "example")],
-                           "group_example": [(3, "group"), (3, "example")],
-                           "segment_example": [(4, "segment"), (2, "example")],
-                           "segment_group": [(3, "segment"), (3, "group")]}.items():
+    third, half = layers // 3, layers // 2
+    for name, schedule in {"segment_group_example": [(third, "segment"), (third, "group"), (layers - 2 * third, "example")],
+                           "group_example": [(half, "group"), (layers - half, "example")],
+                           "segment_example": [(layers - third, "segment"), (third, "example")],
+                           "segment_group": [(half, "segment"), (layers - half, "group")]}.items():
         oracle.add(name, "tuples", sets["tuples"], "standalone", schedule,
                    POOLINGS if schedule[-1][1] == "example" else POOLINGS[1:])
     save_file(oracle.tensors, output / "parity.safetensors")

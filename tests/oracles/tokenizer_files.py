@@ -1,0 +1,11 @@
+"""The files of a Hugging Face directory that make its tokenizer."""
+import pathlib
+import shutil
+
+NAMES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def copy_tokenizer(model_dir, directory):
+    for name in NAMES:
+        if (pathlib.Path(model_dir) / name).exists():
+            shutil.copy(pathlib.Path(model_dir) / name, directory)
