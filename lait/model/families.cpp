@@ -6,11 +6,13 @@ namespace lait {
 
 // One line for each family; its function is in its file.
 const Family& bert_family();
+const Family& mpnet_family();
+const Family& roberta_family();
 
 namespace {
 
 std::vector<const Family*>& list() {
-  static std::vector<const Family*> families{&bert_family()};
+  static std::vector<const Family*> families{&bert_family(), &mpnet_family(), &roberta_family()};
   return families;
 }
 

@@ -11,9 +11,27 @@
 
 namespace lait::oracle {
 
-// The folder of what `kind`_parity.py wrote ("model", "train"), made anew where it is stale. Processes take turns.
-inline fs::path outputs(const std::string& kind) {
-  const OutputFolder folder(kind);
+// "minilm", "mpnet_base" (cmake/setup.sh mpnet), or "random_TYPE": a small random model of real shape.
+inline fs::path model_folder(const std::string& model) {
+  if (model == "minilm") return kMiniLm;
+  if (model == "mpnet_base") return kMiniLm.parent_path() / "all-mpnet-base-v2";
+  const OutputFolder folder("model_" + model);
+  const fs::path made = folder.path / "model", script = kScripts / "make_model.py";
+  if (!fs::exists(made / "config.json") ||
+      fs::last_write_time(made / "config.json") < fs::last_write_time(script)) {
+    run("make_model.py",
+        in_quotes(made) + " --type " + model.substr(model.find('_') + 1) +
+            " --layers 6 --hidden 256 --heads 4 --vocab 3000 --seed 5",
+        folder.path / "make.txt");
+  }
+  return made;
+}
+
+// The folder of what `kind`_parity.py ("model", "train") wrote of a model, made again where it is stale. Processes take
+// turns.
+inline fs::path outputs(const std::string& kind, const std::string& model = "minilm") {
+  const fs::path of = model_folder(model);
+  const OutputFolder folder(kind + "_parity_" + model);
   const fs::path done = folder.path / "cases.json";
   bool stale = !fs::exists(done);
   for (const auto& entry : fs::directory_iterator(kScripts)) {
@@ -22,8 +40,7 @@ inline fs::path outputs(const std::string& kind) {
     stale = stale || fs::last_write_time(done) < entry.last_write_time();
   }
   if (stale) {
-    run(kind + "_parity.py", in_quotes(kMiniLm) + " " + in_quotes(folder.path),
-        folder.path / "log.txt");
+    run(kind + "_parity.py", in_quotes(of) + " " + in_quotes(folder.path), folder.path / "log.txt");
   }
   return folder.path;
 }

@@ -43,7 +43,8 @@ double largest_relative(const std::vector<double>& a, const std::vector<double>&
 }
 
 // The losses of our ten steps. `micro_batches` cuts each batch into that many (gradient accumulation).
-std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
+std::vector<double> our_losses(const std::filesystem::path& dir,
+                               const std::filesystem::path& model_dir, const json& c,
                                const TrainingConfig& config, int64_t micro_batches) {
   ModelSpec spec;
   const int64_t p = c.at("independent_layers");
@@ -56,13 +57,18 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
   spec.labels = {"0", "1", "2"};
   ModelConfig overrides;
   overrides.hidden_dropout = overrides.attention_dropout = overrides.classifier_dropout = 0;
-  Model model = load_pretrained(oracle::kMiniLm, spec, overrides, at::kFloat, /*seed=*/1);
+  Model model = load_pretrained(model_dir, spec, overrides, at::kFloat, /*seed=*/1);
   const auto head = oracle::read_tensors(dir / "parity.safetensors");
   {
     at::NoGradGuard no_grad;
-    for (const std::string part : {"weight", "bias"})
-      model->head->named_parameters()["output." + part].copy_(
-          head.at("head." + pooling + "." + part));
+    for (auto& named : model->head->named_parameters()) {
+      // The oracle has "head.cls.weight" of the output layer, "head.cls.dense.weight" of what is under it; BERT's is the
+      // pretrained pooler.
+      const std::string name =
+          named.key().starts_with("output.") ? named.key().substr(7) : named.key();
+      const auto found = head.find("head." + pooling + "." + name);
+      if (found != head.end()) named.value().copy_(found->second);
+    }
     model->refresh_shadows();
   }
   std::vector<Example> examples;
@@ -71,7 +77,7 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
     e.at("segments").get_to(example.segments);
     example.label = ClassLabel{e.at("label").get<int64_t>()};
   }
-  const auto tokenizer = load_tokenizer(oracle::kMiniLm);
+  const auto tokenizer = load_tokenizer(model_dir);
   const Dataset dataset(examples, *tokenizer, spec.tokenize_options(model->config, *tokenizer));
   TrainStep train(model, config, *config.steps);
   std::vector<double> losses;
@@ -88,38 +94,47 @@ std::vector<double> our_losses(const std::filesystem::path& dir, const json& c,
   return losses;
 }
 
-class TrainParityTest : public testing::TestWithParam<const char*> {};
+class TrainParityTest : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
   LAIT_SKIP_WITHOUT_ORACLE();
-  const std::filesystem::path dir = oracle::outputs("train");
+  const auto& [model, name] = GetParam();
+  const std::filesystem::path dir = oracle::outputs("train", model),
+                              model_dir = oracle::model_folder(model);
   const json cases = oracle::read_json(dir / "cases.json");
   const TrainingConfig config = training_config(cases.at("training"));
   bool found = false;
   for (const json& c : cases.at("cases")) {
-    if (c.at("name") != GetParam()) continue;
+    if (c.at("name") != name) continue;
     found = true;
     const std::vector<double> expected = c.at("losses");
     ASSERT_EQ(expected.size(), 10u);
-    const std::vector<double> ours = our_losses(dir, c, config, /*micro_batches=*/1);
+    const std::vector<double> ours = our_losses(dir, model_dir, c, config, /*micro_batches=*/1);
     ASSERT_EQ(ours.size(), expected.size());
     const double off = largest_relative(ours, expected);
     RecordProperty("largest_relative", std::to_string(off));
     EXPECT_LE(off, kTolerance) << "ours " << testing::PrintToString(ours) << "\nPyTorch's "
                                << testing::PrintToString(expected);
-    EXPECT_LE(largest_relative(our_losses(dir, c, config, /*micro_batches=*/2), expected),
-              kTolerance)
+    EXPECT_LE(
+        largest_relative(our_losses(dir, model_dir, c, config, /*micro_batches=*/2), expected),
+        kTolerance)
         << "accumulated over two micro-batches";
-    for (const auto& [name, losses] : c.at("mutants").items()) {
+    for (const auto& [rule, losses] : c.at("mutants").items()) {
       EXPECT_GT(largest_relative(losses.get<std::vector<double>>(), ours), 3 * kTolerance)
-          << "the tolerance does not see the broken rule " << name;
+          << "the tolerance does not see the broken rule " << rule;
     }
   }
-  EXPECT_TRUE(found) << "cases.json has no case " << GetParam();
+  EXPECT_TRUE(found) << "cases.json has no case " << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(MiniLm, TrainParityTest, testing::Values("stock", "split3"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Models, TrainParityTest,
+                         testing::Combine(testing::Values("minilm", "random_mpnet",
+                                                          "random_roberta"),
+                                          testing::Values("stock", "split3")),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" +
+                                  std::get<1>(info.param);
+                         });
 
 }  // namespace
 }  // namespace lait

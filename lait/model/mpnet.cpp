@@ -1,0 +1,108 @@
+// MPNet (all-mpnet-base-v2): BERT's post-norm layers with T5's relative position bias, one table for all layers, and
+// without token types. Its own head is a dense layer, tanh and an output layer on the first row.
+#include <ATen/ops/zeros.h>
+
+#include <nlohmann/json.hpp>
+
+#include "lait/model/bert.h"
+
+namespace lait {
+namespace {
+
+// Of transformers' modeling_mpnet.py, whatever config.json says: compute_position_bias's buckets and distance, and
+// MPNetEmbeddings' padding_idx, behind which positions begin.
+constexpr int64_t kBuckets = 32, kMaxDistance = 128, kFirstPosition = 2;
+constexpr const char* kBucketsKey = "relative_attention_num_buckets";
+
+class MpnetEncoderImpl final : public BertEncoderImpl {
+ public:
+  MpnetEncoderImpl(const HfConfig& config, at::ScalarType compute_dtype)
+      : BertEncoderImpl(config, compute_dtype) {
+    const auto bias =
+        stack_->register_module("relative_attention_bias", std::make_shared<torch::nn::Module>());
+    spec_.bias = {.table = bias->register_parameter(
+                      "weight", at::zeros({kBuckets, config.num_attention_heads}, at::kFloat)),
+                  .max_distance = kMaxDistance};
+  }
+};
+
+bool replace(std::string& text, std::string_view from, std::string_view to) {
+  const size_t at = text.find(from);
+  if (at != std::string::npos) text.replace(at, from.size(), to);
+  return at != std::string::npos;
+}
+
+class MpnetFamily final : public BertFamily {
+ public:
+  std::string model_type() const override { return "mpnet"; }
+
+  void read_config(ConfigFields& fields, HfConfig& config) const override {
+    fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
+    fields.expect(kBucketsKey, kBuckets, "transformers computes that many, too");
+    read_common_fields(fields, config);
+    config.type_vocab_size = 0;
+    config.max_tokens = config.max_position_embeddings - kFirstPosition;
+    if (config.max_position_embeddings > 0 && config.max_tokens < kFewestTokens) {
+      fields.problem("max_position_embeddings: expected at least " +
+                     std::to_string(kFirstPosition + kFewestTokens) + ", got " +
+                     std::to_string(config.max_position_embeddings));
+    }
+  }
+
+  void write_config(const HfConfig& config, nlohmann::ordered_json& json) const override {
+    BertFamily::write_config(config, json);
+    json[kBucketsKey] = kBuckets;
+  }
+
+  std::shared_ptr<EncoderImpl> make_encoder(const HfConfig& config,
+                                            at::ScalarType compute_dtype) const override {
+    return std::make_shared<MpnetEncoderImpl>(config, compute_dtype);
+  }
+
+  std::vector<std::string> hf_names(const std::string& name) const override {
+    std::string full = tensor_names().prefix + name;
+    if (replace(full, "attention.self.qkv.", "attention.attn.*.")) {
+      std::vector<std::string> parts;
+      for (const char* part : {"q", "k", "v"}) {
+        parts.push_back(full);
+        replace(parts.back(), "*", part);
+      }
+      return parts;
+    }
+    replace(full, "attention.output.dense.", "attention.attn.o.");
+    replace(full, "attention.output.LayerNorm.", "attention.LayerNorm.");
+    return {full};
+  }
+
+  // The table is a bias: as in transformers' Trainer it does not decay.
+  ParameterRole role(const std::string& name) const override {
+    ParameterRole role = BertFamily::role(name);
+    if (role.part == ParameterRole::Part::kSharedTable) role.kind = ParameterRole::Kind::kBias;
+    return role;
+  }
+
+  // MPNetForSequenceClassification has no pooler.
+  std::vector<std::string> carried_tensors() const override { return {}; }
+
+  SegmentLayout layout(const HfConfig&, const SpecialTokens& tokens) const override {
+    return {.prefix = {tokens.cls},
+            .between = {tokens.sep, tokens.sep},
+            .between_of_first = 1,
+            .suffix = {tokens.sep},
+            .first_position = kFirstPosition};
+  }
+  std::string pair_problem(const HfConfig&) const override { return ""; }
+
+  HeadTensors head_tensors(HeadKind, Pooling pooling) const override {
+    return first_row_head("MPNetForSequenceClassification", pooling);
+  }
+};
+
+}  // namespace
+
+const Family& mpnet_family() {
+  static const MpnetFamily family;
+  return family;
+}
+
+}  // namespace lait
