@@ -194,15 +194,27 @@ std::string BertFamily::pair_problem(const HfConfig& config) const {
   return config.type_vocab_size < 2 ? "pair needs two token types, and the model has one" : "";
 }
 
-HeadTensors BertFamily::head_tensors(HeadKind, Pooling pooling) const {
+HeadTensors BertFamily::head_tensors(HeadKind, bool on_first_row) const {
   HeadTensors out{.architecture = "BertForSequenceClassification",
                   .modules = {{.name = "output", .hf_name = "classifier"}}};
-  if (pooling == Pooling::kCls) {
+  if (on_first_row) {
     out.dense = true;
     out.modules.push_back({.name = "dense", .hf_name = "bert.pooler.dense", .pretrained = true});
   }
   return out;
 }
+
+HeadTensors unpooled_head(const std::string& architecture, bool on_first_row) {
+  HeadTensors out{.architecture = architecture,
+                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
+  if (on_first_row) {
+    out.dense = out.dropout_before_dense = true;
+    out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
+  }
+  return out;
+}
+
+Pooling BertFamily::default_pooling() const { return Pooling::kClsSegments; }
 
 EncoderCosts BertFamily::costs(const HfConfig& config) const {
   const int64_t width = config.hidden_size, inner = config.intermediate_size,

@@ -57,6 +57,9 @@ class BertEncoderImpl : public EncoderImpl {
   BertEmbeddings embeddings_{nullptr};
 };
 
+// The head of RoBERTa and MPNet: dropout, dense layer, tanh, dropout, output layer, none of it pretrained.
+HeadTensors unpooled_head(const std::string& architecture, bool on_first_row);
+
 class BertFamily : public Family {
  public:
   std::string model_type() const override { return "bert"; }
@@ -71,7 +74,8 @@ class BertFamily : public Family {
   std::vector<std::string> carried_tensors() const override;
   SegmentLayout layout(const HfConfig& config, const SpecialTokens& tokens) const override;
   std::string pair_problem(const HfConfig& config) const override;
-  HeadTensors head_tensors(HeadKind kind, Pooling pooling) const override;
+  HeadTensors head_tensors(HeadKind kind, bool on_first_row) const override;
+  Pooling default_pooling() const override;
   EncoderCosts costs(const HfConfig& config) const override;
 };
 

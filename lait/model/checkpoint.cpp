@@ -140,9 +140,7 @@ void save_checkpoint(const Model& model, const fs::path& dir) {
   tensors.insert(tensors.end(), model->carried.begin(), model->carried.end());
   write_safetensors(dir / kWeights, tensors);
   const ModelSpec& spec = model->spec;
-  write_hf_config(dir, model->config,
-                  model->config.family->head_tensors(spec.head, spec.pooling).architecture,
-                  spec.labels);
+  write_hf_config(dir, model->config, model->head->tensors().architecture, spec.labels);
   write_file(dir / "lait.yaml", write_spec(spec));
 }
 

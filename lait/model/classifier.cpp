@@ -16,9 +16,7 @@ namespace {
 class ClassifierImpl final : public PoolingHeadImpl {
  public:
   ClassifierImpl(const HfConfig& config, const HeadOptions& options)
-      : PoolingHeadImpl(config, options,
-                        config.family->head_tensors(HeadKind::kClassifier, options.pooling),
-                        std::ssize(options.labels)),
+      : PoolingHeadImpl(HeadKind::kClassifier, config, options, std::ssize(options.labels)),
         labels_(options.labels) {}
 
   // Class indices (B) int64, -1: none; or where the batch has soft labels probabilities (B, K) float.

@@ -32,16 +32,6 @@ std::string family_names() {
   return names;
 }
 
-HeadTensors first_row_head(const std::string& architecture, Pooling pooling) {
-  HeadTensors out{.architecture = architecture,
-                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
-  if (pooling == Pooling::kCls) {
-    out.dense = out.dropout_before_dense = true;
-    out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
-  }
-  return out;
-}
-
 void register_family(const Family& family) { list().push_back(&family); }
 
 }  // namespace lait

@@ -48,9 +48,6 @@ struct HeadTensors {
   bool dropout_before_dense = false;
 };
 
-// Of RoBERTa and its kin: dropout, dense layer, tanh, dropout, output layer on the first row, none of it pretrained.
-HeadTensors first_row_head(const std::string& architecture, Pooling pooling);
-
 // What a layer costs. C, H, D, I: kernels/segment_attention.h, lait/model/hf_config.h.
 struct LayerCosts {
   // Multiply-adds: of a pair of rows that see each other (Q K^T and P V), and of a row's query, its key and value, the
@@ -96,8 +93,9 @@ class Family {
   // Why a model of that config has no pair format: "pair …"; "" where it has.
   virtual std::string pair_problem(const HfConfig& config) const { return ""; }
 
-  virtual HeadTensors head_tensors(HeadKind kind, Pooling pooling) const = 0;
-  virtual Pooling default_pooling() const { return Pooling::kClsSegments; }
+  // `on_first_row`: the family's own head, which reads the first row of the example; else one of ours.
+  virtual HeadTensors head_tensors(HeadKind kind, bool on_first_row) const = 0;
+  virtual Pooling default_pooling() const = 0;
   virtual bool has_decoder() const { return false; }
 
   virtual EncoderCosts costs(const HfConfig& config) const = 0;

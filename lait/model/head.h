@@ -37,7 +37,7 @@ struct Prediction {
 };
 
 struct HeadOptions {
-  Pooling pooling = Pooling::kClsSegments;
+  Pooling pooling{};
   // Classes by index; empty of a regression.
   std::vector<std::string> labels;
 };
@@ -56,6 +56,8 @@ class HeadImpl : public torch::nn::Module {
   virtual std::vector<Prediction> predict(const Outputs& outputs) const = 0;
   // A label as metrics compare it with Prediction::value. Throws UserError "…got …" for a label that is none of this head's.
   virtual double label_value(const Label& label) const = 0;
+  // How checkpoints hold it.
+  virtual const HeadTensors& tensors() const = 0;
   // New weights, drawn from the seed.
   virtual void initialise(uint64_t seed, double range) = 0;
   // Its output layer's weight, (outputs, features): another head's has another shape.

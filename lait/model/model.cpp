@@ -40,7 +40,7 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
                    .role = family.role(named.key()),
                    .hf_names = family.hf_names(named.key())});
   }
-  const HeadTensors tensors = family.head_tensors(spec.head, spec.pooling);
+  const HeadTensors& tensors = head->tensors();
   for (const auto& named : head->named_parameters()) {
     const size_t dot = named.key().rfind('.');
     const auto module =

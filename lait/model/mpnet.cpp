@@ -93,8 +93,8 @@ class MpnetFamily final : public BertFamily {
   }
   std::string pair_problem(const HfConfig&) const override { return ""; }
 
-  HeadTensors head_tensors(HeadKind, Pooling pooling) const override {
-    return first_row_head("MPNetForSequenceClassification", pooling);
+  HeadTensors head_tensors(HeadKind, bool on_first_row) const override {
+    return unpooled_head("MPNetForSequenceClassification", on_first_row);
   }
 };
 

@@ -32,13 +32,13 @@ void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segme
   }
 }
 
-PoolingHeadImpl::PoolingHeadImpl(const HfConfig& config, const HeadOptions& options,
-                                 const HeadTensors& tensors, int64_t num_outputs)
+PoolingHeadImpl::PoolingHeadImpl(HeadKind kind, const HfConfig& config, const HeadOptions& options,
+                                 int64_t num_outputs)
     : pooling_(options.pooling),
       hidden_size_(config.hidden_size),
       dropout_(config.classifier_dropout.value_or(config.hidden_dropout_prob)),
-      dropout_before_dense_(tensors.dropout_before_dense) {
-  if (tensors.dense)
+      tensors_(config.family->head_tensors(kind, options.pooling == Pooling::kCls)) {
+  if (tensors_.dense)
     dense_ = register_module("dense", Linear(hidden_size_, hidden_size_, at::kFloat));
   output_ = register_module("output",
                             Linear(pooled_width(pooling_, hidden_size_), num_outputs, at::kFloat));
@@ -90,7 +90,8 @@ at::Tensor PoolingHeadImpl::pooled(const EncoderStates& states, const DeviceBatc
     case Pooling::kCls: {
       at::Tensor x = first_row();
       if (!dense_) return x;
-      if (dropout_before_dense_) x = dropped(x, batch, randomness, kernels::Site::kBeforeDense);
+      if (tensors_.dropout_before_dense)
+        x = dropped(x, batch, randomness, kernels::Site::kBeforeDense);
       return at::tanh(dense_(x));
     }
     case Pooling::kMean:

@@ -13,12 +13,13 @@ namespace lait {
 
 class PoolingHeadImpl : public HeadImpl {
  public:
-  PoolingHeadImpl(const HfConfig& config, const HeadOptions& options, const HeadTensors& tensors,
+  PoolingHeadImpl(HeadKind kind, const HfConfig& config, const HeadOptions& options,
                   int64_t num_outputs);
   Reads reads() const override;
   Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                   const Randomness& randomness) override;
   void initialise(uint64_t seed, double range) override;
+  const HeadTensors& tensors() const override { return tensors_; }
   at::Tensor output_weight() const override { return output_->weight; }
   int64_t saved_floats() const override;
 
@@ -31,7 +32,7 @@ class PoolingHeadImpl : public HeadImpl {
   Pooling pooling_;
   int64_t hidden_size_;
   double dropout_;
-  bool dropout_before_dense_;
+  HeadTensors tensors_;
   Linear dense_{nullptr};  // (C, C), then tanh; only where the family's head has it
   Linear output_{nullptr};
 };

@@ -14,9 +14,7 @@ namespace {
 class RegressionImpl final : public PoolingHeadImpl {
  public:
   RegressionImpl(const HfConfig& config, const HeadOptions& options)
-      : PoolingHeadImpl(config, options,
-                        config.family->head_tensors(HeadKind::kRegression, options.pooling),
-                        /*num_outputs=*/1) {}
+      : PoolingHeadImpl(HeadKind::kRegression, config, options, /*num_outputs=*/1) {}
 
   // (B) float, NaN: none.
   at::Tensor labels(std::span<const Label> labels) const override {

@@ -32,8 +32,8 @@ class RobertaFamily final : public BertFamily {
   }
   std::string pair_problem(const HfConfig&) const override { return ""; }
 
-  HeadTensors head_tensors(HeadKind, Pooling pooling) const override {
-    return first_row_head("RobertaForSequenceClassification", pooling);
+  HeadTensors head_tensors(HeadKind, bool on_first_row) const override {
+    return unpooled_head("RobertaForSequenceClassification", on_first_row);
   }
 
  private:

@@ -2,8 +2,6 @@
 // beside them.
 #include "lait/model/spec.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 
 #include "lait/base/error.h"
@@ -105,27 +103,19 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
 std::string write_spec(const ModelSpec& spec) {
   Config config;
   config.task = spec.task;
-  config.model.path = ".";
   config.model.schedule = spec.schedule;
   config.model.segment_format = spec.format;
   config.model.head = spec.head;
   config.model.pooling = spec.pooling;
   config.data.max_segment_tokens = spec.max_segment_tokens;
   config.data.on_overflow = spec.on_overflow;
-  YAML::Node node = YAML::Load(write_config(config));
-  YAML::Node out;  // only what describes the model
-  out["task"] = node["task"];
-  for (const char* key : {"schedule", "segment_format", "head", "pooling"})
-    out["model"][key] = node["model"][key];
-  for (const char* key : {"max_segment_tokens", "on_overflow"})
-    out["data"][key] = node["data"][key];
-  out[kLabels] = spec.labels;
-  YAML::Emitter emitter;
-  emitter << out;
-  return std::string(
-             "# How this model reads texts: written by lait-train, read by lait-eval and "
-             "lait-predict.\n") +
-         emitter.c_str() + "\n";
+  std::string text =
+      "# How this model reads texts: written by lait-train, read by lait-eval and lait-predict.\n" +
+      write_fields(config, {"task", "model.schedule", "model.segment_format", "model.head",
+                            "model.pooling", "data.max_segment_tokens", "data.on_overflow"}) +
+      kLabels + ":" + (spec.labels.empty() ? " []\n" : "\n");
+  for (const std::string& label : spec.labels) text += "  - " + yaml_text(label) + "\n";
+  return text;
 }
 
 namespace {
@@ -188,18 +178,19 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   const Config config = parse_config(root, path.string());
   spec.task = config.task;
   with_context(path.string(), [&] { find_task(spec.task); });
-  spec.schedule = config.model.schedule;
-  spec.format = config.model.segment_format;
-  spec.pooling = config.model.pooling.value_or(Pooling::kClsSegments);
-  spec.head = config.model.head.value_or(HeadKind::kClassifier);
+  const ModelConfig& model = config.model;
+  spec.schedule = model.schedule;
+  spec.format = model.segment_format;
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;
-  if (spec.schedule.empty() || spec.format == SegmentFormat::kAuto ||
-      spec.max_segment_tokens < kFewestTokens) {
-    throw UserError(
-        path.string() +
-        ": expected schedule, segment_format (standalone or pair), head and max_segment_tokens");
+  if (spec.schedule.empty() || spec.format == SegmentFormat::kAuto || !model.head ||
+      !model.pooling || spec.max_segment_tokens < kFewestTokens) {
+    throw UserError(path.string() +
+                    ": expected schedule, segment_format (standalone or pair), "
+                    "head, pooling and max_segment_tokens");
   }
+  spec.head = *model.head;
+  spec.pooling = *model.pooling;
   const HeadInfo& head =
       with_context(path.string(), [&]() -> const HeadInfo& { return find_head(spec.head); });
   if (head.labels == LabelKind::kClass && spec.labels.size() < 2) {

@@ -18,8 +18,8 @@ struct ModelSpec {
   Schedule schedule;
   // Resolved: kStandalone or kPair.
   SegmentFormat format = SegmentFormat::kStandalone;
-  Pooling pooling = Pooling::kClsSegments;
-  HeadKind head = HeadKind::kClassifier;
+  Pooling pooling{};
+  HeadKind head{};
   // Resolved: at most the model's positions.
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;

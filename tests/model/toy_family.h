@@ -128,7 +128,7 @@ class ToyFamily final : public Family {
             .suffix = {tokens.sep, tokens.sep},
             .uses_prompts = true};
   }
-  HeadTensors head_tensors(HeadKind, Pooling) const override {
+  HeadTensors head_tensors(HeadKind, bool) const override {
     return {.architecture = "ToyModel", .modules = {{.name = "output", .hf_name = "top/linear"}}};
   }
   Pooling default_pooling() const override { return Pooling::kMean; }
