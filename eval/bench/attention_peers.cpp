@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <optional>
 
@@ -51,18 +52,25 @@ void AttentionWay::run(bool backward, const std::vector<at::Tensor>& gradients) 
   torch::autograd::grad(forward(), inputs, gradients);
 }
 
-AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape& shape) {
-  const at::Tensor offsets = offsets_of(units), on_device = offsets.to(shape.device);
-  ops::AttentionUnits all{on_device, on_device, std::nullopt, std::nullopt};
+ops::AttentionUnits attention_units(const at::Tensor& offsets, const AttentionShape& shape) {
+  const at::Tensor on_device = offsets.to(shape.device);
+  ops::AttentionUnits units;
+  units.q_offsets = units.k_offsets = on_device;
   if (shape.device.is_cuda()) {
     auto [work, blocks] = ops::attention_work(offsets, offsets, shape.dim);
-    all.work = work.to(shape.device);
-    all.work_blocks = blocks;
+    units.work = work.to(shape.device);
+    units.work_blocks = blocks;
   }
+  return units;
+}
+
+AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape& shape) {
+  const auto all =
+      std::make_shared<const ops::AttentionUnits>(attention_units(offsets_of(units), shape));
   const at::Tensor qkv = random_leaf(
       {std::accumulate(units.begin(), units.end(), int64_t{0}), 3, shape.heads, shape.dim}, shape);
   return {{qkv}, [=]() -> std::vector<at::Tensor> {
-            return {ops::segment_attention_qkvpacked(qkv, all, spec(shape), {})};
+            return {ops::segment_attention_qkvpacked(qkv, *all, spec(shape), {})};
           }};
 }
 
