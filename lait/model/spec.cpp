@@ -2,6 +2,8 @@
 // beside them.
 #include "lait/model/spec.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 
 #include "lait/base/error.h"
@@ -109,13 +111,14 @@ std::string write_spec(const ModelSpec& spec) {
   config.model.pooling = spec.pooling;
   config.data.max_segment_tokens = spec.max_segment_tokens;
   config.data.on_overflow = spec.on_overflow;
-  std::string text =
-      "# How this model reads texts: written by lait-train, read by lait-eval and lait-predict.\n" +
-      write_fields(config, {"task", "model.schedule", "model.segment_format", "model.head",
-                            "model.pooling", "data.max_segment_tokens", "data.on_overflow"}) +
-      kLabels + ":" + (spec.labels.empty() ? " []\n" : "\n");
-  for (const std::string& label : spec.labels) text += "  - " + yaml_text(label) + "\n";
-  return text;
+  // Not yaml_text, which is for a config's texts, where ${VAR} expands; labels are read literally.
+  YAML::Emitter labels;
+  labels << YAML::BeginMap << YAML::Key << kLabels << YAML::Value << spec.labels << YAML::EndMap;
+  return "# How this model reads texts: written by lait-train, read by lait-eval and "
+         "lait-predict.\n" +
+         write_fields(config, {"task", "model.schedule", "model.segment_format", "model.head",
+                               "model.pooling", "data.max_segment_tokens", "data.on_overflow"}) +
+         labels.c_str() + "\n";
 }
 
 namespace {
