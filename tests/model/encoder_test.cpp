@@ -122,7 +122,9 @@ TEST_P(EncoderTest, OneModelRunsAtEveryP) {
     EXPECT_TRUE(
         at::equal(got, own->forward(own->to_batch(dataset_, all_, own->spec.schedule), {}).values))
         << "P " << p;
-    if (before.defined()) EXPECT_GT((got - before).abs().max().item<double>(), 1e-3) << "P " << p;
+    if (before.defined()) {
+      EXPECT_GT((got - before).abs().max().item<double>(), 1e-3) << "P " << p;
+    }
     before = got;
   }
 }

@@ -18,7 +18,9 @@ inline fs::path model_folder(const std::string& model) {
   const OutputFolder folder("model_" + model);
   const fs::path made = folder.path / "model", script = kScripts / "make_model.py";
   if (!fs::exists(made / "config.json") ||
-      fs::last_write_time(made / "config.json") < fs::last_write_time(script)) {
+      fs::last_write_time(made / "config.json") < fs::last_write_time(script) ||
+      fs::last_write_time(made / "config.json") <
+          fs::last_write_time(kScripts / "model_texts.py")) {
     run("make_model.py",
         in_quotes(made) + " --type " + model.substr(model.find('_') + 1) +
             " --layers 6 --hidden 256 --heads 4 --vocab 3000 --seed 5",

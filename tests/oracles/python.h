@@ -60,7 +60,9 @@ inline std::string sanitizer() {
 // Runs a script quietly, behind `prefix` (sanitizer(), where it loads our libraries); throws with what it printed.
 inline void run(const std::string& script, const std::string& arguments, const fs::path& log,
                 const std::string& prefix = "") {
+  // Idle threads that spin make PyTorch many times slower beside other tests.
   const std::string command = prefix +
+                              "OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 "
                               "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "
                               "HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
                               python().string() + "' '" + (kScripts / script).string() + "' " +
