@@ -21,7 +21,7 @@ constexpr const char* kSpecFile = "lait.yaml";
 constexpr const char* kConfigFile = "config.yaml";
 constexpr const char* kBest = "best";
 
-// "P=10" behind "P=9".
+// Natural order: "P=10" comes after "P=9".
 bool before(const std::string& a, const std::string& b) {
   auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
   size_t i = 0, j = 0;
@@ -52,7 +52,7 @@ std::optional<fs::path> run_of(const fs::path& checkpoint) {
   return std::nullopt;
 }
 
-// The checkpoint in a checkpoint's or run's folder.
+// The checkpoint in the folder of a checkpoint or of a run.
 std::optional<Checkpoint> checkpoint_in(const fs::path& dir) {
   if (fs::exists(dir / kSpecFile)) return Checkpoint{dir, run_of(dir)};
   if (!fs::exists(dir / kBest / kSpecFile)) return std::nullopt;
@@ -98,17 +98,17 @@ FoundCheckpoints find_checkpoints(const fs::path& given) {
   }
   if (found.checkpoints.empty())
     throw UserError(expected + list_names(dir) +
-                    "; make a run with lait-train (best/ comes with its first evaluation)");
+                    "; train a model with lait-train (best/ is written at its first evaluation)");
   return found;
 }
 
 void check_report_folder(const fs::path& dir) {
   if (fs::exists(dir / kConfigFile)) {
     throw UserError("--report: expected a folder for the report alone, got " + dir.string() +
-                    ", a run directory, whose report.json would be replaced; name another, as " +
+                    ", a run directory, whose report.json would be replaced; name another, e.g. " +
                     (dir / "evaluation").string());
   }
-  // The folder, or the nearest one above it that is there: found out before hours of evaluation.
+  // Check the folder, or its nearest parent that exists, now and not after hours of evaluation.
   fs::path there = fs::absolute(dir).lexically_normal();
   while (!fs::exists(there) && there.has_relative_path()) there = there.parent_path();
   if (!fs::is_directory(there))
@@ -130,14 +130,14 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
     return name == "test" ? data.test : name == "validation" ? data.validation : data.train;
   };
   for (const std::string name : {"test", "validation", "train"}) {
-    if (split.empty() ? name == "train" : name != split)
-      continue;  // without --split never the training data
+    // Without --split, the training data is never used.
+    if (split.empty() ? name == "train" : name != split) continue;
     const DataFiles files = files_of(name);
     for (const std::string& data_file : files) {
       if (fs::exists(data_file)) continue;
       throw UserError(file.string() + ": data." + name + " is " + data_file +
-                      ", which is not there as seen from " + fs::current_path().string() +
-                      "; run from the folder of the training, or name the data with --data FILE");
+                      ", which does not exist (seen from " + fs::current_path().string() +
+                      "); run from the folder of the training, or name the data with --data FILE");
     }
     if (!files.empty()) return {name, files, data.skip_bad_lines};
   }
@@ -151,7 +151,8 @@ EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) 
   if (checkpoint.run) {
     try {
       skip_bad_lines = read_config(*checkpoint.run / kConfigFile, {}).data.skip_bad_lines;
-    } catch (const UserError&) {  // somebody else's config.yaml: nothing of it is needed here
+    } catch (const UserError&) {
+      // The config.yaml of another program. Nothing in it is needed here.
     }
   }
   return {fmt::format("{}", fmt::join(files, ", ")), files, skip_bad_lines};

@@ -1,4 +1,4 @@
-// Where checkpoints lie and which data they are evaluated on.
+// Finds checkpoints and the data to evaluate them on.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace lait {
 
-// A checkpoint's folder, and the run directory that made it where it lies in one.
+// The folder of a checkpoint, and the run directory around it if there is one.
 struct Checkpoint {
   std::filesystem::path dir;                 // holds lait.yaml
   std::optional<std::filesystem::path> run;  // holds config.yaml
@@ -20,30 +20,34 @@ struct Checkpoint {
 
 struct FoundCheckpoints {
   std::vector<Checkpoint> checkpoints;
-  std::vector<std::filesystem::path> unfinished;  // runs without a best/ yet
+  std::vector<std::filesystem::path> unfinished;  // runs that have no best/ yet
 };
-// `dir` as a checkpoint itself, a run directory (its best/), or a folder of run directories (a sweep), ordered by name
-// with numbers by value. Throws UserError saying what was expected and what is there.
+// `dir` can be a checkpoint, a run directory (its best/) or a folder of run directories (a sweep).
+// Runs are sorted by name, numbers in them by value. Throws UserError that says what was expected
+// and what was found.
 FoundCheckpoints find_checkpoints(const std::filesystem::path& dir);
 
-// Throws UserError where a report in `dir` would replace the one that a training wrote there, and where none can be written.
+// Throws UserError if a report in `dir` would replace the report of a training, or if `dir` cannot
+// be written.
 void check_report_folder(const std::filesystem::path& dir);
 
-// Files of labelled examples, and what the report calls them.
+// Files of labelled examples, and their name in the report.
 struct EvaluationData {
   std::string split;
   DataFiles files;
-  int64_t skip_bad_lines = 0;  // the run's, which other files are read with, too
+  // As in the run's config. Also applies to files given with --data.
+  int64_t skip_bad_lines = 0;
 };
 
-// The run's files of `split`; "": its test data, else its validation data. Throws UserError where the checkpoint has no run
-// directory or the run's config no such files.
+// The run's files of `split`. For "", its test data, or its validation data if it has no test data.
+// Throws UserError if the checkpoint has no run directory or the run's config has no such files.
 EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split);
-// Files that the user names.
+// Files that the user named.
 EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files);
 
-// The examples of the files as the checkpoint's task reads them, labels as the checkpoint numbers them. Throws UserError
-// for malformed files and for labels that the checkpoint does not know.
+// The examples of the files as read by the checkpoint's task, with labels numbered as in the
+// checkpoint. Throws UserError for malformed files and for labels that the checkpoint does not
+// know.
 LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data);
 
 }  // namespace lait

@@ -14,7 +14,7 @@ std::string display_name(const Evaluation& row) {
   if (!path.has_filename()) path = path.parent_path();
   if (path.filename() == "best" && path.has_parent_path()) path = path.parent_path();
   const std::string name = path.filename();
-  // Runs of a sweep are called KEY=VALUE; the last part of the key says enough.
+  // Runs of a sweep are named KEY=VALUE. The last part of the key is enough.
   const size_t equals = name.find('='),
                dot = equals == std::string::npos ? equals : name.rfind('.', equals);
   return name.empty()               ? row.names.checkpoint

@@ -1,6 +1,7 @@
 // eval/: metrics, FLOPs, reports; the programs lait-eval and lait-predict.
 //
-// A model scored on a data set: one row of a report, and the outcomes that pair it with other rows.
+// The evaluation of a model on a data set: one row of a report, and the outcomes for paired
+// comparison with other rows.
 #pragma once
 #include <optional>
 #include <string>
@@ -18,7 +19,7 @@ struct NamedInterval {
   Interval interval;
 };
 
-// Metric by metric, this row's minus the reference's on the same examples.
+// For each metric, this row's value minus the reference's on the same examples.
 struct Difference {
   std::string reference;  // its checkpoint
   std::vector<NamedInterval> metrics;
@@ -28,8 +29,9 @@ struct EvaluationNames {
   std::string checkpoint;  // path
   std::string task;
   std::string split;                 // "validation", "test", or the files' names
-  std::vector<std::string> files{};  // of the examples
-  uint32_t checksum = 0;  // of the examples (lait/data/example.h): rows with the same are compared
+  std::vector<std::string> files{};  // with the examples
+  // Checksum of the examples (lait/data/example.h). Only rows with equal checksums are compared.
+  uint32_t checksum = 0;
 };
 
 struct Evaluation {
@@ -39,35 +41,36 @@ struct Evaluation {
   std::string segment_format;          // "standalone" or "pair"
   std::string pooling;                 // as in a config
   std::string precision;               // "fp32" or "bf16"
-  std::vector<NamedInterval> metrics;  // the task's, in its order
+  std::vector<NamedInterval> metrics;  // in the task's order
   int64_t examples = 0;
-  int64_t sequences = 0;            // distinct segments (pair format: examples)
-  int64_t truncated_sequences = 0;  // of them, those that lost tokens
+  int64_t sequences = 0;            // distinct segments (in pair format, examples)
+  int64_t truncated_sequences = 0;  // how many of these lost tokens
   FlopCounts flops;                 // per example
-  double examples_per_s = 0;        // packing and model, without reading and tokenizing
+  double examples_per_s = 0;        // of packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;
-  std::vector<Outcome> outcomes;  // in the data set's order; not part of reports
+  std::vector<Outcome> outcomes;  // in the order of the data set; not part of reports
 };
 
-// What reports call a row's checkpoint: its folder's name, a run's for "RUN/best", KEY=VALUE without the key's head for a
-// sweep's run.
+// The name of a row's checkpoint in reports: the name of its folder, or of the run for "RUN/best".
+// For a run of a sweep, KEY=VALUE without the sections of the key.
 std::string display_name(const Evaluation& row);
 // "standalone, cls_segments"
 std::string kind_name(const Evaluation& row);
 
-// The model at the schedule of `spec`, which need not be the one that it was trained with. nullopt where
-// options.should_stop said so. Throws UserError: an empty data set, examples without labels, a model whose logits are
-// not finite.
+// Runs the model at the schedule of `spec`, which can differ from the one that it was trained with.
+// Returns nullopt if options.should_stop returned true. Throws UserError if the data set is empty,
+// examples have no labels, or logits are not finite.
 std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
 
-// Whether the rows are of the same examples and have the same metrics: they share a table.
+// Whether the rows have the same examples and metrics. Such rows share a table.
 bool same_data(const Evaluation& a, const Evaluation& b);
 
-// Sets difference_to_p0 of every row whose data and label numbers a row with P = 0 shares. Of several such rows the one with
-// the best first metric is the reference (the strictest choice): the other rows with P = 0 are compared to it, too, and it
-// alone to nothing.
+// Sets difference_to_p0 of every row that has the same data and labels as a row with P = 0. If
+// there are several such rows, the one with the best first metric is the reference (the strictest
+// choice). The other rows with P = 0 are compared to it too; the reference itself has no
+// difference.
 void compare_to_p0(std::vector<Evaluation>& rows);
 
 }  // namespace lait

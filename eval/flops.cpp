@@ -3,10 +3,9 @@
 namespace lait {
 
 const char* const kFlopsDefinition =
-    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention = and the Q, "
-    "K, V, O projections; "
-    "encoder = and the FFN. full: the stock model; lait: this schedule; lait_cached: with the "
-    "segments' states in a cache.";
+    "FLOPs per example, a multiply-add is 2: score_context = Q K^T and P V; attention adds the Q, "
+    "K, V, O projections; encoder adds the FFN. full: the stock model; lait: this schedule; "
+    "lait_cached: this schedule with the segments' states in a cache.";
 
 Flops& Flops::operator+=(const Flops& other) {
   score_context += other.score_context;
@@ -44,12 +43,13 @@ int64_t visible_pairs(const PackedBatch& batch, const StepRows& rows) {
   return pairs;
 }
 
-// The encoder's own steps (EncoderImpl::run), counted instead of computed.
+// The steps of the encoder (EncoderImpl::run), counted instead of computed.
 std::vector<LayerWork> executed_work(const PackedBatch& batch) {
   std::vector<LayerWork> layers;
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
-    // q, k and v are made of the rows that enter, before the step's join; where few rows are read, q of those.
+    // q, k and v are computed for the entering rows, before the join of the step. If few rows are
+    // read, q is computed for those only.
     const int64_t entering = rows.entering->live_rows, made = rows.live_made_rows();
     layers.push_back({.query_rows = rows.read != nullptr ? made : entering,
                       .key_value_rows = entering,
@@ -71,8 +71,9 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
   const PackedBatch batch = pack(dataset, std::vector<int64_t>{example}, plan);
   std::vector<LayerWork> layers = executed_work(batch);
   if (execution == Execution::kLait) return layers;
-  // What depends on single segments comes from the cache: the steps at their level, and the projections of the one
-  // that joins them. Nothing, where the first step already has a wider scope.
+  // The cache has everything that depends on single segments: the steps at their level, and the
+  // projections of the step that joins them. It has nothing if the first step already has a wider
+  // scope.
   if (batch.levels[0].scope != Scope::kSegment || batch.steps[0].level > 0) return layers;
   for (const Step& step : batch.steps) {
     LayerWork& work = layers[step.layer];

@@ -13,7 +13,7 @@ namespace {
 constexpr double kZ = 1.959963984540054;  // 97.5 % quantile of the normal distribution
 constexpr uint64_t kBootstrapSeed = 0x1a17;
 
-// The index-th of n examples drawn with replacement in a resample.
+// resample[index] is the index-th of `size` examples drawn with replacement.
 class Resample {
  public:
   Resample(uint32_t number, size_t size) : number_(number), size_(size) {}
@@ -39,7 +39,7 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-// value(resampled indices) over all resamples.
+// Percentile interval of resampled_value(indices) over all resamples.
 template <class Value>
 Interval bootstrap(double value, size_t size, Value&& resampled_value) {
   std::vector<double> values;

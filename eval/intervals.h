@@ -1,11 +1,13 @@
-// 95 % intervals of metrics, and of the difference of two models on the same examples.
+// 95 % intervals of metrics, and of the difference between two models on the same examples.
 //
-//   accuracy            Wilson's score interval
-//   other metrics       percentile bootstrap over examples
-//   accuracy, paired    from the discordant pairs (one model right, the other wrong) by the normal approximation, half a
-//                       pair added to each of the four cells (Agresti and Min 2005), so that equal models have no zero width
-//   others, paired      percentile bootstrap, both models on the same resampled examples
-// The bootstrap draws kResamples resamples from a fixed seed: the same outcomes give the same interval everywhere.
+//   accuracy           Wilson's score interval
+//   other metrics      percentile bootstrap over examples
+//   accuracy, paired   normal approximation from the discordant pairs (one model right, the other
+//                      wrong), with half a pair added to each of the four cells (Agresti and Min
+//                      2005), so that the interval of equal models has a width
+//   others, paired     percentile bootstrap, both models on the same resampled examples
+// The bootstrap draws kResamples resamples from a fixed seed: the same outcomes give the same
+// interval everywhere.
 #pragma once
 #include <span>
 #include <string>
@@ -24,7 +26,8 @@ struct Interval {
 Interval wilson(int64_t successes, int64_t trials);
 // REQUIRES: at least one outcome.
 Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes);
-// Metric of `outcomes` minus metric of `reference`. REQUIRES: the same examples in the same order.
+// The metric of `outcomes` minus that of `reference`. REQUIRES: the same examples in the same
+// order.
 Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes,
                            std::span<const Outcome> reference);
 

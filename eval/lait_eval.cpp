@@ -1,4 +1,4 @@
-// lait-eval: scores checkpoints on labelled data, and what their schedules save.
+// lait-eval: evaluates checkpoints on labelled data: metrics, FLOPs, speed.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -33,13 +33,13 @@ using namespace lait;
 
 struct Job {
   Checkpoint checkpoint;
-  // At the P to be evaluated.
+  // At the P to evaluate.
   ModelSpec spec;
   EvaluationNames names;
   std::shared_ptr<const Dataset> dataset;
 };
 
-// A line on standard error that counts along on a terminal.
+// A line on standard error. On a terminal it shows the percentage done.
 class EvaluationProgress {
  public:
   EvaluationProgress(const std::string& text, int64_t total, bool quiet)
@@ -53,7 +53,7 @@ class EvaluationProgress {
   }
 
  private:
-  // A line that is drawn anew must not be longer than the terminal's.
+  // A line that is redrawn must fit the width of the terminal.
   static std::string terminal_line(const std::string& text) {
     constexpr size_t kPercent = 6;
     const auto width = terminal_width(STDERR_FILENO);
@@ -66,7 +66,7 @@ class EvaluationProgress {
   bool quiet_, terminal_;
 };
 
-// Everything that can be wrong with paths, specs and data is found here, before the first evaluation.
+// Finds all errors in paths, specs and data before the first evaluation.
 class Jobs {
  public:
   Jobs(DataFiles files, std::string split, std::vector<int64_t> independent_layers)
@@ -77,7 +77,8 @@ class Jobs {
   }
 
   void add(const Checkpoint& checkpoint) {
-    if (!seen_.insert(std::filesystem::canonical(checkpoint.dir)).second) return;  // named twice
+    // A checkpoint can be named twice.
+    if (!seen_.insert(std::filesystem::canonical(checkpoint.dir)).second) return;
     const ModelSpec spec = spec_at(checkpoint.dir);
     const EvaluationData data =
         files_.empty() ? run_data(checkpoint, split_) : named_data(checkpoint, files_);
@@ -103,7 +104,8 @@ class Jobs {
   const std::vector<Job>& all() const { return jobs_; }
 
  private:
-  // Read once for all checkpoints that read them alike; what was left out is said, with --quiet, too.
+  // Reads the examples once for all checkpoints that read them the same way. Reports skipped lines,
+  // also with --quiet.
   const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
     const auto entry =
         examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
@@ -127,14 +129,15 @@ class Jobs {
   std::vector<Job> jobs_;
 };
 
-// One model for all P of a checkpoint.
+// Loads one model for all P of a checkpoint.
 class Evaluator {
  public:
   explicit Evaluator(const ModelOptions& options) : options_(options) {}
 
   Evaluation evaluate(const Job& job) {
     if (!predictor_ || dir_ != job.checkpoint.dir) {
-      predictor_.reset();  // two models need not fit in memory
+      // Two models may not fit in memory.
+      predictor_.reset();
       dir_ = job.checkpoint.dir;
       predictor_.emplace(Predictor::load(dir_, options_.precision(), options_.device()));
     }
@@ -158,7 +161,7 @@ class Evaluator {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"scores checkpoints on labelled data, and what their schedules save", "lait-eval"};
+  CLI::App app{"evaluates checkpoints on labelled data: metrics, FLOPs, speed", "lait-eval"};
   std::vector<std::string> dirs, files;
   std::string split, report_dir;
   std::vector<int64_t> independent_layers;
@@ -169,40 +172,40 @@ int main(int argc, char** argv) {
       ->option_text("DIR")
       ->take_all();
   auto* data_option =
-      app.add_option("--data", files,
-                     "labelled file of the checkpoint's task instead of the run's own; repeatable")
+      app.add_option(
+             "--data", files,
+             "labelled file of the checkpoint's task to use instead of the run's data; repeatable")
           ->option_text("FILE")
           ->take_all();
   app.add_option("--split", split,
-                 "which of the run's data (default: test where the run has it, else validation)")
+                 "which of the run's data (default: test if the run has it, else validation)")
       ->check(CLI::IsMember({"test", "validation", "train"}))
       ->excludes(data_option);
   app.add_option("--independent-layers", independent_layers,
                  "evaluate at these P instead of the trained one, e.g. 0,2,4 (segment_format "
-                 "standalone only; a model is at its best "
-                 "at the P it was trained for)")
+                 "standalone only; a model is best at the P it was trained for)")
       ->option_text("P,...")
       ->delimiter(',');
   app.add_option("--report", report_dir, "folder for the report's files")->option_text("DIR");
   options.add_to(app);
   set_manual(
-      app, {.synopsis =
-                std::string("--checkpoint DIR... [--data FILE... | --split test|validation|train] "
-                            "[--independent-layers P,...] [--report DIR] ") +
-                ModelOptions::synopsis(),
-            .description = "Prints metrics with 95 % intervals, paired differences to P = 0 (the "
-                           "best checkpoint at P = 0 among those given), "
-                           "FLOPs and speed. Paths of a run's data are taken from the working "
-                           "directory, as in training.",
-            .environment = compute_environment(),
-            .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"},
-                      {"DIR/config.yaml", "the run's config, which names its data"},
-                      {"report.json, .md, .csv",
-                       "the rows, for programs, for reading, for spreadsheets (--report)"},
-                      {"accuracy_vs_flops.svg", "the plot; needs gnuplot (--report)"}},
-            .examples = "lait-eval --checkpoint runs/sick\n"
-                        "lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data "
-                        "SICK_test_annotated.txt --report reports/sick"});
+      app,
+      {.synopsis =
+           std::string("--checkpoint DIR... [--data FILE... | --split test|validation|train] "
+                       "[--independent-layers P,...] [--report DIR] ") +
+           ModelOptions::synopsis(),
+       .description = "Prints metrics with 95 % intervals, paired differences to P = 0 (the "
+                      "best checkpoint at P = 0 among those given), FLOPs and speed. Paths in a "
+                      "run's config are relative to the working directory, as in training.",
+       .environment = compute_environment(),
+       .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"},
+                 {"DIR/config.yaml", "the run's config, which names its data"},
+                 {"report.json, .md, .csv",
+                  "the results for programs, readers and spreadsheets (--report)"},
+                 {"accuracy_vs_flops.svg", "the plot; needs gnuplot (--report)"}},
+       .examples = "lait-eval --checkpoint runs/sick\n"
+                   "lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data "
+                   "SICK_test_annotated.txt --report reports/sick"});
   return run_program(app, argc, argv, [&] {
     initialize();
     exit_on_signals();
@@ -218,7 +221,7 @@ int main(int argc, char** argv) {
         show("lait-eval: " + unfinished.string() + ": left out, it has no best/ yet\n");
       for (const Checkpoint& checkpoint : found.checkpoints) jobs.add(checkpoint);
     }
-    // Nobody reads the progress any more (`2>&1 | head`): the report is made all the same.
+    // If nobody reads the progress any more (`2>&1 | head`), the report is still written.
     const auto at_closed_pipe = std::signal(SIGPIPE, SIG_IGN);
     std::vector<Evaluation> rows;
     Evaluator evaluator(options);
@@ -230,7 +233,8 @@ int main(int argc, char** argv) {
       try {
         no_plot = write_report(rows, report_dir);
       } catch (const WriteError&) {
-        not_written = std::current_exception();  // which does not cost the results
+        // Print the results all the same.
+        not_written = std::current_exception();
       }
     }
     std::signal(SIGPIPE, at_closed_pipe);

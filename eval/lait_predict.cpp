@@ -1,4 +1,4 @@
-// lait-predict: labels and scores of a checkpoint for JSON lines.
+// lait-predict: predicts labels and scores for JSON lines.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ namespace {
 
 using namespace lait;
 
-// Where predictions go: standard output, or a file that has its name only when it is whole.
+// Writes predictions to standard output, or to a file that gets its name when it is complete.
 class Output {
  public:
   explicit Output(const std::string& path) {
@@ -41,7 +41,7 @@ class Output {
   std::optional<FileWriter> file_;
 };
 
-// Predictions must not take the place of what they are made of, nor plain text a name that says gzip.
+// The output must not replace the input, and plain text must not be named .gz.
 void check_output(const std::string& input, const std::string& output) {
   std::error_code error;
   if (std::filesystem::is_regular_file(output, error) &&
@@ -56,25 +56,26 @@ void check_output(const std::string& input, const std::string& output) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"labels and scores of a checkpoint for JSON lines", "lait-predict"};
+  CLI::App app{"predicts labels and scores for JSON lines", "lait-predict"};
   std::string dir, input, output;
   ModelOptions options;
   app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
       ->option_text("DIR");
   app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")
       ->option_text("FILE");
-  app.add_option("--output", output,
-                 "file for the predictions, written whole or not at all (default: standard output)")
+  app.add_option(
+         "--output", output,
+         "file for the predictions, written completely or not at all (default: standard output)")
       ->option_text("FILE");
   options.add_to(app);
   set_manual(
       app,
       {.synopsis =
            std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
-       .description = "Each line in that is not blank, {\"segments\": [\"…\", \"…\"]}, gives a "
-                      "line out, in the "
-                      "same order: {\"label\": …, \"scores\": {label: probability, …}}, "
-                      "or {\"score\": …} of a regression. An \"id\" is carried through.",
+       .description =
+           "Each input line that is not blank, {\"segments\": [\"…\", \"…\"]}, gives one "
+           "output line, in the same order: {\"label\": …, \"scores\": {label: "
+           "probability, …}}, or {\"score\": …} for a regression. An \"id\" is copied.",
        .environment = compute_environment(),
        .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
        .examples =
@@ -111,8 +112,8 @@ int main(int argc, char** argv) {
     out.finish();
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
-    if (counts.truncated_sequences >
-        0) {  // with --quiet, too: what a prediction did not see is never left unsaid
+    // Also with --quiet: text that a prediction did not see is always reported.
+    if (counts.truncated_sequences > 0) {
       show(fmt::format(
           "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n",
           counts.truncated_sequences));

@@ -15,7 +15,7 @@ double accuracy(std::span<const Outcome> outcomes) {
   return static_cast<double>(right) / static_cast<double>(outcomes.size());
 }
 
-// Of one class: how often predicted, how often true, how often both.
+// Counts of one class: how often it was predicted, was the label, and both.
 struct ClassCounts {
   int64_t predicted = 0, labelled = 0, both = 0;
   double f1() const {
@@ -57,7 +57,7 @@ bool is_constant(std::span<const Outcome> outcomes, double Outcome::*member) {
 }
 
 double pearson(std::span<const Outcome> outcomes) {
-  // Whose mean may be off by rounding, and then no deviation is 0.
+  // The mean of equal values can be off by a rounding error, and then no deviation is 0.
   if (is_constant(outcomes, &Outcome::predicted) || is_constant(outcomes, &Outcome::label))
     return 0;
   const auto n = static_cast<double>(outcomes.size());
@@ -76,7 +76,7 @@ double pearson(std::span<const Outcome> outcomes) {
   return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
 }
 
-// Replaces the member by its rank from 1, ties by the mean of theirs.
+// Replaces the member by its rank, starting at 1. Ties get the mean of their ranks.
 void rank(std::vector<Outcome>& outcomes, double Outcome::*member) {
   std::ranges::sort(outcomes, {}, member);
   for (size_t begin = 0; begin < outcomes.size();) {
@@ -90,7 +90,7 @@ void rank(std::vector<Outcome>& outcomes, double Outcome::*member) {
 
 double spearman(std::span<const Outcome> outcomes) {
   std::vector<Outcome> ranked(outcomes.begin(), outcomes.end());
-  // NaN cannot be ranked (and would break the sort's order).
+  // NaN has no rank (and would break the order of the sort).
   for (const Outcome& o : ranked) {
     if (std::isnan(o.predicted) || std::isnan(o.label)) return std::nan("");
   }
@@ -130,7 +130,7 @@ bool better(const std::string& metric, double value, double other) {
 
 namespace {
 
-// NaN compares with nothing: the largest of such a row would be class 0.
+// All comparisons with NaN are false, so class 0 would be the largest of such a row.
 void check_finite(const Outputs& outputs, const std::string& what) {
   const at::Tensor values = outputs.values.to(at::kCPU, at::kFloat).contiguous();
   const int64_t width = values.dim() > 1 ? values.size(1) : 1, examples = outputs.num_examples();

@@ -28,7 +28,7 @@ E parse(const std::string& text) {
 }  // namespace
 
 void ModelOptions::add_to(CLI::App& app) {
-  app.add_option("--precision", precision_name, "of the computation; auto: bf16 where it is faster")
+  app.add_option("--precision", precision_name, "compute precision; auto: bf16 where it is faster")
       ->check(CLI::IsMember(names<Precision>()))
       ->capture_default_str();
   app.add_option("--device", device_name, "where to run")
@@ -38,7 +38,7 @@ void ModelOptions::add_to(CLI::App& app) {
       ->option_text("N")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
-  app.add_option("--batch-size", batch_size, "examples at once; affects speed and memory only")
+  app.add_option("--batch-size", batch_size, "examples per batch; affects speed and memory only")
       ->option_text("N")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();

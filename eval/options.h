@@ -1,4 +1,4 @@
-// The options shared by all programs that run a model.
+// Options shared by all programs that run a model.
 #pragma once
 #include <string>
 
@@ -16,10 +16,10 @@ struct ModelOptions {
   int64_t batch_size = kEvaluationBatch;
   int64_t threads = 0;  // 0: all cores
   std::string precision_name = "auto", device_name = "auto";
-  bool quiet = false;  // no progress, but warnings
+  bool quiet = false;  // no progress; warnings are still shown
 
   void add_to(CLI::App& app);
-  static const char* synopsis();  // of these options
+  static const char* synopsis();  // lists these options
   // Sets the number of threads. Throws UserError if the device is missing.
   void apply() const;
   Precision precision() const;

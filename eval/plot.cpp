@@ -19,7 +19,7 @@ extern char** environ;
 namespace lait {
 namespace {
 
-// Of a panel, in pixels.
+// Size of a panel in pixels.
 constexpr double kWidth = 800, kHeight = 540;
 constexpr const char* kColours[] = {"#1f5fa8", "#c0561c", "#2e8540",
                                     "#8a3a9b", "#9a7b0a", "#4a4a4a"};
@@ -128,8 +128,8 @@ PlotPanel make_panel(const std::vector<const Evaluation*>& rows, const std::stri
     if (series == panel.series.size()) panel.series.push_back(kind);
     const Interval& e = row->metrics.front().interval;
     std::string label = fmt::format("P = {}", row->independent_layers);
-    if (labelled[kind + label]++ > 0)
-      label.clear();  // other seeds of the same model lie at nearly the same place
+    // Points of other seeds of the same model are at nearly the same place.
+    if (labelled[kind + label]++ > 0) label.clear();
     panel.points.push_back({row->flops.lait.attention / 1e6, row->flops.lait_cached.attention / 1e6,
                             factor * e.value, factor * e.low, factor * e.high, label, series});
   }

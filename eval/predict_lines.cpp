@@ -13,13 +13,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kBatchesPerWindow =
-    16;                          // so that a window has examples of similar lengths to batch
-constexpr double kDigits = 1e7;  // of printed probabilities and scores
+// A window has enough examples to put similar lengths into a batch.
+constexpr int64_t kBatchesPerWindow = 16;
+constexpr double kDigits = 1e7;  // precision of printed probabilities and scores
 
 struct Window {
   std::vector<Example> examples;
-  std::vector<Json> ids;  // as the line had it; null: none
+  std::vector<Json> ids;  // as in the line; null: none
 };
 
 double rounded(double value) { return std::round(value * kDigits) / kDigits; }
@@ -33,14 +33,15 @@ void add_line(const std::string& line, const std::string& where, const ModelSpec
   } catch (const std::runtime_error& error) {
     throw UserError(
         where + ": " + error.what() +
-        "; every line is {\"segments\": [\"…\", \"…\"]}, optionally with id and groups");
+        "; each line must be {\"segments\": [\"…\", \"…\"]}, optionally with id and groups");
   }
   window.ids.push_back(example.id.empty() ? Json() : Json(nlohmann::json::parse(line)["id"]));
-  example.id = where;  // names the line in messages of what follows
+  example.id = where;  // names the line in later messages
   window.examples.push_back(std::move(example));
 }
 
-// The window's data set; of a window with a line that is too long, of the lines before it, and `problem` names the line.
+// The data set of the window. If a line is too long, the data set of the lines before it, and
+// `problem` names the line.
 Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr& problem) {
   try {
     return predictor.tokenize(window.examples);
@@ -53,7 +54,7 @@ Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr&
   return predictor.tokenize(window.examples);
 }
 
-// One line for each prediction, up to the first that is none: then `problem` says which.
+// One line for each prediction, up to the first that is not finite. `problem` then names it.
 std::string format_predictions(std::span<const Prediction> predictions, const Window& window,
                                const ModelSpec& spec, std::exception_ptr& problem) {
   std::string out;
@@ -89,7 +90,7 @@ PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std:
   const ModelSpec& spec = predictor.spec();
   const auto window_size = static_cast<size_t>(kBatchesPerWindow * options.batch_size);
   PredictedLines counts;
-  std::exception_ptr problem;  // of the first line that cannot be predicted
+  std::exception_ptr problem;  // the first line that cannot be predicted
   for (bool more = true; more && !problem;) {
     Window window;
     try {

@@ -1,4 +1,5 @@
-// Prediction of JSON lines: {"segments": ["…", "…"]} in, {"label": …, "scores": {…}} or {"score": …} out, in the same order.
+// Prediction of JSON lines: {"segments": ["…", "…"]} in, {"label": …, "scores": {…}} or
+// {"score": …} out, in the same order.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -12,14 +13,15 @@ namespace lait {
 
 struct PredictedLines {
   int64_t lines = 0;
-  int64_t blank_lines = 0;          // which have no prediction
-  int64_t truncated_sequences = 0;  // distinct in their window
+  int64_t blank_lines = 0;          // these have no prediction
+  int64_t truncated_sequences = 0;  // distinct within their window
 };
 
-// Reads lines in windows (memory does not grow with the input) and gives write() each window's predictions, one line for
-// each line that is not blank. `source` stands for the input in messages. Throws UserError "source:line: …" for a line that
-// cannot be predicted (not what it should be, too long where the checkpoint says on_overflow: error, a prediction that is
-// not finite), after the predictions of the lines before it were written.
+// Reads lines in windows, so that memory does not grow with the input. Calls write() with the
+// predictions of each window, one line for each line that is not blank. `source` names the input in
+// messages. Throws UserError "source:line: …" for a line that cannot be predicted: it is malformed,
+// it is too long and the checkpoint says on_overflow: error, or its prediction is not finite. The
+// predictions of the lines before it are written first.
 PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source,
                              const PredictOptions& options,
                              const std::function<void(std::string_view)>& write);

@@ -16,10 +16,10 @@
 namespace lait {
 namespace {
 
-constexpr size_t kNameWidth = 20;  // of a checkpoint in the terminal's tables
+constexpr size_t kNameWidth = 20;  // of checkpoints in the tables for the terminal
 constexpr size_t kTextWidth = 100;
 
-// The three FLOP counts, in the report's order.
+// The three FLOP counts, in the order of the report.
 struct FlopKind {
   const char* name;
   double Flops::*member;
@@ -63,7 +63,7 @@ std::vector<std::vector<const Evaluation*>> by_data(std::span<const Evaluation> 
   return groups;
 }
 
-// "sick, test"; with the files where rows of other data are called the same.
+// "sick, test". Adds the files if rows of other data have the same name.
 std::string data_name(const Evaluation& row, std::span<const Evaluation> rows) {
   const bool only = std::ranges::all_of(rows, [&](const Evaluation& other) {
     return other.names.task != row.names.task || other.names.split != row.names.split ||
@@ -75,7 +75,7 @@ std::string data_name(const Evaluation& row, std::span<const Evaluation> rows) {
              : fmt::format("{} ({})", name, fmt::join(row.names.files, ", "));
 }
 
-// Rows whose segments lost tokens.
+// Names the rows whose segments were truncated.
 std::string truncation_notes(std::span<const Evaluation> rows, size_t width = std::string::npos) {
   std::string notes;
   for (const Evaluation& row : rows) {
@@ -113,7 +113,7 @@ Table metric_table(const std::vector<const Evaluation*>& rows, const std::string
   return table;
 }
 
-// full in millions, the others as its shares.
+// `full` in millions, the others as shares of it.
 Table flops_table(const std::vector<const Evaluation*>& rows, size_t name_width) {
   Table table{.header = {"checkpoint", "P"}, .rows = {}};
   for (const FlopKind& kind : kFlopKinds) {
@@ -168,8 +168,8 @@ std::string report_markdown(std::span<const Evaluation> rows, bool with_plot) {
       "# Evaluation\n\n" + report_tables(rows, format_markdown, /*name_width=*/200, "## ");
   out += std::string(kFlopsDefinition) + "\n";
   out +=
-      "Intervals are 95 %: Wilson's for accuracy, bootstrap else; differences are paired, against "
-      "the best row with P = 0.\n";
+      "Intervals are 95 %: Wilson's for accuracy, bootstrap for other metrics. Differences are "
+      "paired, to the best row with P = 0.\n";
   const std::string notes = truncation_notes(rows);
   if (!notes.empty()) out += "\n" + notes;
   if (with_plot) out += fmt::format("\n![Score against attention FLOPs]({})\n", kPlotFile);
@@ -227,9 +227,8 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
 std::string report_csv(std::span<const Evaluation> rows) {
   std::string out =
       "checkpoint,task,split,files,independent_layers,segment_format,pooling,precision,metric,"
-      "value,low,"
-      "high,difference_to_p0,"
-      "difference_low,difference_high,reference,examples,truncated_sequences";
+      "value,low,high,difference_to_p0,difference_low,difference_high,reference,examples,"
+      "truncated_sequences";
   for (const FlopKind& kind : kFlopKinds) {
     for (const char* part : {"full", "lait", "lait_cached"})
       out += fmt::format(",{}_{}", kind.name, part);
@@ -278,7 +277,8 @@ std::string write_report(std::span<const Evaluation> rows, const std::filesystem
       {dir / "report.json", json}, {dir / "report.csv", csv}, {dir / "report.md", markdown}};
   if (plot.problem.empty()) files.push_back({dir / kPlotFile, plot.svg});
   write_files(files);
-  if (!plot.problem.empty()) std::filesystem::remove(dir / kPlotFile);  // a plot of other rows
+  // A plot that is there shows other rows.
+  if (!plot.problem.empty()) std::filesystem::remove(dir / kPlotFile);
   return plot.problem;
 }
 

@@ -1,4 +1,5 @@
-// Reports of evaluations: a table for the terminal, and report.json, report.md, report.csv, accuracy_vs_flops.svg.
+// Reports of evaluations: a table for the terminal, and the files report.json, report.md,
+// report.csv and accuracy_vs_flops.svg.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,17 +11,18 @@
 
 namespace lait {
 
-// The terminal's tables: metrics with intervals and the difference to P = 0, then FLOPs; at most 100 columns. Tables wider
-// than `width` become lists. nullopt: a pipe, any width.
+// Tables for the terminal: metrics with intervals and the difference to P = 0, then FLOPs. At most
+// 100 columns wide; tables wider than `width` become lists. nullopt: no limit (a pipe).
 std::string report_text(std::span<const Evaluation> rows,
                         std::optional<size_t> width = std::nullopt);
 std::string report_markdown(std::span<const Evaluation> rows, bool with_plot);
 std::string report_csv(std::span<const Evaluation> rows);
-// An array of rows; report.json's content.
+// The content of report.json: an array of rows.
 nlohmann::ordered_json report_json(std::span<const Evaluation> rows);
 
-// Writes report.json, report.md, report.csv and accuracy_vs_flops.svg into dir (created where missing). Returns "" or, where
-// gnuplot is missing or failed, why there is no plot and the way out; the other files are written all the same.
+// Writes report.json, report.md, report.csv and accuracy_vs_flops.svg into dir, which is created if
+// necessary. Returns "", or why there is no plot and what to do (gnuplot is missing or failed); the
+// other files are written in any case.
 std::string write_report(std::span<const Evaluation> rows, const std::filesystem::path& dir);
 
 }  // namespace lait

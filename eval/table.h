@@ -8,7 +8,7 @@ namespace lait {
 struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;  // each as long as the header
-  size_t num_text_columns = 1;                 // aligned left; the others right
+  size_t num_text_columns = 1;                 // aligned left; the others are aligned right
 };
 
 // Lines with two spaces between columns and none at the end. Cells may be UTF-8; each code point is

@@ -93,8 +93,9 @@ AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks,
         part.fill_(true);
         begin += n;
       }
+      // Padding rows see one key: a softmax over no keys gives NaN.
       if (blocks && begin < longest)
-        mask->select(0, i).narrow(1, begin, longest - begin).narrow(2, 0, 1).fill_(true);  // no NaN
+        mask->select(0, i).narrow(1, begin, longest - begin).narrow(2, 0, 1).fill_(true);
     }
     mask = mask->to(shape.device);
   }

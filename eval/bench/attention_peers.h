@@ -1,4 +1,4 @@
-// The ways to compute the attention of a batch of examples that the attention benchmark compares.
+// Implementations of attention on a batch of examples, which the attention benchmark compares.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,15 +8,16 @@
 
 namespace lait {
 
-using ExampleLengths = std::vector<int64_t>;  // tokens of its segments
+using ExampleLengths = std::vector<int64_t>;  // tokens of each segment
 int64_t sum(const ExampleLengths& example);
 
-// One way for one batch: its inputs are made once, `forward` may be run again and again.
+// One implementation on one batch. Its inputs are made once; `forward` can be run any number of
+// times.
 struct AttentionWay {
   std::vector<at::Tensor> inputs;
   std::function<std::vector<at::Tensor>()> forward;
 
-  // `backward`: also takes the gradients of the inputs, given those of the outputs.
+  // With `backward`, also computes the gradients of the inputs from those of the outputs.
   void run(bool backward, const std::vector<at::Tensor>& gradients) const;
 };
 
@@ -26,15 +27,15 @@ struct AttentionShape {
   at::Device device;
 };
 
-// segment_attention on packed units; q, k, v are slices of one tensor, and so are their gradients.
+// segment_attention on packed units. q, k, v are slices of one tensor, and so are their gradients.
 AttentionWay packed_way(const std::vector<int64_t>& units, const AttentionShape& shape);
-// scaled_dot_product_attention on rows padded to the longest, masked where one is shorter; `blocks`: the parts of a row see
-// only themselves, by a dense mask.
+// scaled_dot_product_attention on rows padded to the longest, with a mask if one is shorter. With
+// `blocks`, a dense mask lets each segment of a row see only itself.
 AttentionWay padded_way(const std::vector<ExampleLengths>& rows, bool blocks,
                         const AttentionShape& shape);
-// scaled_dot_product_attention unit by unit: no padding.
+// scaled_dot_product_attention unit by unit, without padding.
 AttentionWay loop_way(const std::vector<int64_t>& units, const AttentionShape& shape);
-// LibTorch's FlashAttention-2 on packed units, its varlen layout. CUDA and bf16 only.
+// LibTorch's FlashAttention-2 on packed units (its varlen layout). CUDA and bf16 only.
 AttentionWay flash_way(const std::vector<int64_t>& units, const AttentionShape& shape);
 
 }  // namespace lait

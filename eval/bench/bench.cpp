@@ -81,7 +81,7 @@ std::string build_type() {
 
 nlohmann::json bench_head(int threads) {
   if (build_type() == "Debug")
-    std::fprintf(stderr, "warning: a Debug build; its times say little\n");
+    std::fprintf(stderr, "warning: this is a Debug build; its times mean little\n");
   return {{"cpu", cpu_name()},
           {"threads", threads},
           {"build", build_type()},

@@ -1,6 +1,6 @@
 // eval/bench/: the benchmarks, and the program lait-bench.
 //
-// What the benchmarks share: repeated timing, and the head of a report.
+// Shared by the benchmarks: repeated timing, and the header of a report.
 #pragma once
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -11,29 +11,32 @@ namespace lait {
 
 struct Timing {  // milliseconds
   double median = 0, p10 = 0, p90 = 0;
-  std::vector<double> repeats;  // in the order they ran
+  std::vector<double> repeats;  // in the order in which they ran
 };
 
-// Runs once to warm up, then at least `min_repeats` times and until `max_milliseconds` are spent, at most 50 times.
+// Runs once to warm up. Then runs at least `min_repeats` times and until `max_milliseconds` have
+// passed, but at most 50 times.
 Timing measure(const std::function<void()>& run, double max_milliseconds = 2000,
                size_t min_repeats = 5);
-// The same for several things that are compared: they take turns, so that what changes on the machine meets all of them, and
-// another one begins each turn. `max_milliseconds` for each of them, in one pot.
+// The same for several functions that are compared. They take turns, so that a change of the
+// machine's speed affects all of them; each round starts with another one. `max_milliseconds` is
+// the budget per function; the functions share the sum.
 std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& runs,
                                     double max_milliseconds, size_t min_repeats);
-// How many times faster `ours` is than `peer`, the median over their turns.
+// How many times faster `ours` is than `peer`: the median of the ratios of each round.
 double times_faster(const Timing& ours, const Timing& peer);
 
-// {"cpu", "threads", "build", "version"}; says on standard error where the build is a Debug one.
+// {"cpu", "threads", "build", "version"}. Warns on standard error if this is a Debug build.
 nlohmann::json bench_head(int threads);
 std::string cpu_name();
 std::string build_type();
 
-// {"bench", "case", "impl", "ms_median", "ms_p10", "ms_p90", "repeats"}; the caller adds what the bench counts.
+// {"bench", "case", "impl", "ms_median", "ms_p10", "ms_p90", "repeats"}. The caller adds the counts
+// of its benchmark.
 nlohmann::json bench_row(const std::string& bench, const std::string& of_case,
                          const std::string& impl, const Timing& timing);
 
-// Writes {"head", "rows"}, unless the path is empty.
+// Writes {"head", "rows"} unless the path is empty.
 void write_bench(const std::string& path, const nlohmann::json& head, const nlohmann::json& rows);
 
 }  // namespace lait

@@ -48,8 +48,7 @@ std::vector<Layout> read_layouts(const std::filesystem::path& path, int64_t batc
     }
     by_name[name].push_back({first, second});
   }
-  if (by_name.empty())
-    throw UserError(path.string() + ": expected lines \"name n1 n2\", it has none");
+  if (by_name.empty()) throw UserError(path.string() + ": expected lines \"name n1 n2\", got none");
   std::vector<Layout> layouts;
   for (auto& [name, examples] : by_name) {
     std::stable_sort(
@@ -83,13 +82,13 @@ std::vector<int64_t> units_of(const Layout& layout, const std::vector<ExampleLen
 
 using MakeWay = std::function<AttentionWay(const std::vector<ExampleLengths>&)>;
 
-// Waits until the device has done what it was told.
+// Waits until the device has finished all submitted work.
 void wait(at::Device device) {
   if (!device.is_cpu())
     c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
-// What one turn of a way runs: all batches of the layout.
+// One turn of an implementation: all batches of the layout.
 std::function<void()> turn_of(const Layout& layout, const MakeWay& make, bool backward,
                               at::Device device) {
   std::vector<AttentionWay> ways;
@@ -107,7 +106,8 @@ std::function<void()> turn_of(const Layout& layout, const MakeWay& make, bool ba
   };
 }
 
-// The model's own product of square matrices (in float where that is faster than the CPU's bf16).
+// The product of square matrices as the model computes it (in float if that is faster than the
+// CPU's bf16).
 struct SquareProduct {
   std::function<void()> run;
   double flops;
@@ -232,10 +232,10 @@ int bench_attention(const AttentionBench& bench) {
   }
   fmt::print("{}", format_plain(table));
   fmt::print(
-      "padded, blocks: how many times faster lait is than scaled_dot_product_attention on padded "
-      "units, on examples with a\n"
-      "dense block mask; loop: unit by unit; flash: than FlashAttention-2 on the same packed "
-      "units. GFLOP/s: of visible pairs (forward 2 products, backward 5).\n");
+      "padded, blocks, loop, flash: how many times faster lait is than a peer.\n"
+      "padded: scaled_dot_product_attention on padded units; blocks: on padded examples with a\n"
+      "dense block mask; loop: unit by unit; flash: FlashAttention-2 on the same packed units.\n"
+      "GFLOP/s: of visible pairs (forward 2 products, backward 5).\n");
   write_bench(bench.json, head, rows);
   return 0;
 }

@@ -22,7 +22,7 @@ int bench_tokenizer(const std::filesystem::path& model_dir, const std::filesyste
     num_bytes += line->size();
     lines.push_back(std::move(*line));
   }
-  if (num_bytes == 0) throw UserError(text_file.string() + ": expected lines of text, it has none");
+  if (num_bytes == 0) throw UserError(text_file.string() + ": expected lines of text, got none");
 
   size_t num_tokens = 0;
   std::vector<int32_t> ids;

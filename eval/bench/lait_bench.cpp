@@ -1,4 +1,4 @@
-// lait-bench: how fast the parts are, beside their peers where there are some.
+// lait-bench: benchmarks of the tokenizer and of segment attention against their peers.
 #include <CLI/CLI.hpp>
 #include <iterator>
 
@@ -12,13 +12,13 @@
 #include "lait/model/initialize.h"
 
 namespace {
-// MNLI's and BoolQ's segment lengths, found as the shipped configs are.
+// Segment lengths of MNLI and BoolQ. The file is found like the shipped configs.
 constexpr const char* kShippedLengths = "bench_lengths.txt";
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace lait;
-  CLI::App app{"measures how fast the parts are", "lait-bench"};
+  CLI::App app{"measures the speed of the tokenizer and of segment attention", "lait-bench"};
   app.require_subcommand(1);
   set_manual(app, {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...",
                    .description = "Prints a table, and writes JSON with --json. `lait-bench "
@@ -26,29 +26,29 @@ int main(int argc, char** argv) {
                    .environment = compute_environment()});
   std::string model = "all-MiniLM-L6-v2", text = "/usr/share/wordnet/data.noun", json;
   auto* tokenizer = app.add_subcommand("tokenizer", "WordPiece on one core: MB/s and tokens/s");
-  tokenizer->add_option("--model", model, "model whose vocabulary is used")
+  tokenizer->add_option("--model", model, "model with the vocabulary")
       ->option_text("DIR|NAME")
       ->capture_default_str();
-  tokenizer->add_option("--text", text, "text file, a text a line")
+  tokenizer->add_option("--text", text, "text file, one text per line")
       ->option_text("FILE")
       ->capture_default_str();
-  tokenizer->add_option("--json", json, "also write the figures to this file")->option_text("FILE");
+  tokenizer->add_option("--json", json, "also write the results to this file")->option_text("FILE");
   set_manual(*tokenizer,
              {.synopsis = "[--model DIR|NAME] [--text FILE] [--json FILE]",
-              .description = "tests/oracles/tokenizer_bench.py puts the Rust library beside it.",
+              .description = "tests/oracles/tokenizer_bench.py compares it with the Rust library.",
               .environment = hub_environment(),
               .examples = "lait-bench tokenizer --text corpus.txt"});
   AttentionBench attention;
   std::string lengths = kShippedLengths;
   auto* attend = app.add_subcommand("attention",
-                                    "segment attention beside scaled_dot_product_attention: "
+                                    "segment attention against scaled_dot_product_attention: "
                                     "padded, with a block mask, unit by unit");
   attend
       ->add_option("--lengths", lengths,
-                   "file of lines \"name n1 n2\", an example's segment lengths")
+                   "file of lines \"name n1 n2\", the segment lengths of an example")
       ->option_text("FILE")
       ->capture_default_str();
-  attend->add_option("--head-dim", attention.head_dims, "head dims: 32, 64, 128")
+  attend->add_option("--head-dim", attention.head_dims, "head dimensions: 32, 64, 128")
       ->option_text("D...")
       ->check(CLI::IsMember(
           std::vector<int64_t>(std::begin(kernels::kHeadDims), std::end(kernels::kHeadDims))))
@@ -56,16 +56,16 @@ int main(int argc, char** argv) {
   attend->add_option("--dtype", attention.dtypes, "bf16, fp32")
       ->option_text("TYPE...")
       ->capture_default_str();
-  attend->add_option("--heads", attention.heads, "heads")
+  attend->add_option("--heads", attention.heads, "number of heads")
       ->option_text("N")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  attend->add_option("--batch", attention.batch, "examples of a batch, sorted by length")
+  attend->add_option("--batch", attention.batch, "examples per batch, sorted by length")
       ->option_text("N")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   std::string device = "cpu";
-  attend->add_option("--device", device, "cpu, or cuda: beside FlashAttention-2, too")
+  attend->add_option("--device", device, "cpu, or cuda, which adds FlashAttention-2 as a peer")
       ->option_text("cpu|cuda")
       ->check(CLI::IsMember(std::vector<std::string>{"cpu", "cuda"}))
       ->capture_default_str();
@@ -73,17 +73,18 @@ int main(int argc, char** argv) {
       ->option_text("N")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
-  attend->add_option("--milliseconds", attention.max_milliseconds, "time for each figure")
+  attend->add_option("--milliseconds", attention.max_milliseconds, "time for each measurement")
       ->option_text("MS")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
-  attend->add_option("--json", attention.json, "also write the figures to this file")
+  attend->add_option("--json", attention.json, "also write the results to this file")
       ->option_text("FILE");
   set_manual(
       *attend,
       {.synopsis = "[--lengths FILE] [--head-dim D...] [--dtype TYPE...] [--heads N] [--batch N] "
                    "[--device cpu|cuda] [--threads N] [--milliseconds MS] [--json FILE]",
-       .description = "The default file of lengths is shipped: MNLI's and BoolQ's.",
+       .description =
+           "The default file has the lengths of MNLI and BoolQ; it is shipped with the configs.",
        .environment = compute_environment(),
        .examples = "lait-bench attention --dtype fp32"});
   return run_program(app, argc, argv, [&] {

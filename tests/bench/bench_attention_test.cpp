@@ -1,4 +1,5 @@
-// bench_attention writes a row for each layout, pass and implementation, and refuses lengths it cannot read.
+// bench_attention writes a row for each layout, pass and implementation, and refuses files of
+// lengths that it cannot read.
 #include "eval/bench/bench_attention.h"
 
 #include <gmock/gmock.h>
@@ -31,16 +32,17 @@ TEST(Bench, WhatIsComparedTakesTurns) {
   std::string order;
   const auto timings =
       measure_in_turn({[&] { order += 'a'; }, [&] { order += 'b'; }}, /*max_milliseconds=*/0, 3);
+  // The first turn warms up.
   EXPECT_EQ(order,
             "ab"
             "ab"
             "ba"
-            "ab");  // the first turn warms up
+            "ab");
   ASSERT_EQ(timings.size(), 2);
   EXPECT_EQ(timings[1].repeats.size(), 3);
 }
 
-// A slow time on the machine that meets both in a turn changes nothing.
+// A slow phase of the machine that affects both in a turn changes nothing.
 TEST(Bench, RatiosAreTakenTurnByTurn) {
   const Timing ours{.median = 10, .repeats = {1, 10, 10}}, peer{.median = 3, .repeats = {3, 30, 3}};
   EXPECT_DOUBLE_EQ(times_faster(ours, peer), 3);
@@ -84,7 +86,7 @@ TEST(BenchAttention, RefusesWhatItCannotRead) {
     return "no error";
   };
   EXPECT_THAT(error_of(""),
-              testing::HasSubstr("lengths.txt: expected lines \"name n1 n2\", it has none"));
+              testing::HasSubstr("lengths.txt: expected lines \"name n1 n2\", got none"));
   EXPECT_THAT(error_of("tiny 5\n"),
               testing::HasSubstr("lengths.txt:1: expected \"name n1 n2\", got \"tiny 5\""));
   EXPECT_THAT(error_of("tiny 5 0\n"), testing::HasSubstr("lengths.txt:1: expected"));

@@ -1,4 +1,5 @@
-// FLOPs against numbers by hand, and against a second, independent count: loops over every pair of tokens of every layer.
+// FLOPs against numbers computed by hand, and against a second, independent count: loops over every
+// pair of tokens of every layer.
 #include "eval/flops.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +22,7 @@ const Reads kReads[] = {{.rows = Reads::Rows::kFirst},
                         {.means = Reads::Means::kFinal},
                         kClsSegments};
 
-// BERT's, of these widths.
+// BERT's costs at these widths.
 LayerCosts costs() {
   const auto width = static_cast<double>(kWidths.hidden);
   return {.pair = 2 * width,
@@ -43,8 +44,9 @@ void expect_flops(const Flops& got, double score_context, double attention, doub
   EXPECT_EQ(got.encoder, encoder) << what;
 }
 
-// Segments of 3 and 5 tokens, three layers, the first split, one row read in the last. C = 8, I = 32:
-//   a pair 4 C = 32, a projected row 2 C^2 = 128, an FFN row 4 C I = 1024.
+// Segments of 3 and 5 tokens, three layers, the first split, one row read in the last.
+// C = 8, I = 32:
+//   pair 4 C = 32, projected row 2 C^2 = 128, FFN row 4 C I = 1024.
 TEST(Flops, ByHand) {
   const Dataset dataset =
       make_dataset({make_example({text_of("a", 3), text_of("b", 5)})}, SegmentFormat::kStandalone);
@@ -54,11 +56,12 @@ TEST(Flops, ByHand) {
   // Full: 3 layers of 64 pairs, 8 rows.
   expect_flops(counts.full, 3 * 64 * 32, 3 * (64 * 32 + 32 * 128),
                3 * (64 * 32 + 32 * 128 + 8 * 1024), "full");
-  // Layer 0: 9 + 25 pairs; layer 1: 64; layer 2: one row asks 8. Projected rows: 32, 32, and 8 + 8 + 1 + 1.
+  // Layer 0: 9 + 25 pairs; layer 1: 64; layer 2: one row attends to 8. Projected rows: 32, 32, and
+  // 8 + 8 + 1 + 1.
   const double pairs = 34 + 64 + 8, projected = 32 + 32 + 18, ffn = 8 + 8 + 1;
   expect_flops(counts.lait, pairs * 32, pairs * 32 + projected * 128,
                pairs * 32 + projected * 128 + ffn * 1024, "lait");
-  // Cached: layer 0 gone, of layer 1's projections only the output's (8 rows) left.
+  // Cached: no layer 0; of the projections of layer 1 only the output's (8 rows).
   const double cached_pairs = 64 + 8, cached_projected = 8 + 18, cached_ffn = 8 + 1;
   expect_flops(counts.lait_cached, cached_pairs * 32, cached_pairs * 32 + cached_projected * 128,
                cached_pairs * 32 + cached_projected * 128 + cached_ffn * 1024, "lait_cached");
@@ -71,7 +74,7 @@ TEST(Flops, StockModelWithoutPruningIsFull) {
     const PackPlan plan{.schedule = {{2, Scope::kExample}}, .reads = kClsSegments};
     const FlopCounts counts = example_flops(dataset, 0, plan, costs());
     EXPECT_EQ(counts.lait.encoder, counts.full.encoder);
-    EXPECT_EQ(counts.lait_cached.encoder, counts.full.encoder);  // nothing that a cache could keep
+    EXPECT_EQ(counts.lait_cached.encoder, counts.full.encoder);  // nothing can be cached
   }
 }
 
@@ -99,12 +102,13 @@ TEST(Flops, MeanOverTheDataSet) {
   EXPECT_EQ(mean_flops(dataset, plan, costs()).full.score_context, (16 + 64) / 2 * 32);
 }
 
-// The second count. A token knows its example position, its segment (by content) and its group; two tokens of a layer see
-// each other where the layer's scope says so; a segment or group that the example has twice is computed once.
+// The second count. A token knows its position in the example, its segment (by content) and its
+// group. Two tokens see each other in a layer if the layer's scope says so. A segment or group that
+// occurs twice in the example is computed once.
 struct Token {
   int unit_of[3];  // identity of its segment, group and example by content
   bool first_of[3];
-  bool duplicate[3];  // an equal segment or group came before in the example
+  bool duplicate[3];  // an equal segment or group came earlier in the example
 };
 
 std::vector<Token> tokens_of(const Dataset& dataset, const PackPlan& plan) {
@@ -183,9 +187,8 @@ TEST(Flops, EqualASecondCount) {
     const int num_segments = draw(1, 5);
     for (int s = 0, group = 0; s < num_segments; ++s) {
       const int name = draw(0, 2);
-      example.segments.push_back(
-          text_of(std::to_string(name) + "s",
-                  3 + 2 * name));  // "s" + … : GCC 12 warns falsely of a copy that is too long
+      // Not "s" + …: GCC 12 falsely warns about an overlong copy.
+      example.segments.push_back(text_of(std::to_string(name) + "s", 3 + 2 * name));
       if (s > 0) group += draw(0, 1);
       example.groups.push_back(group);
     }

@@ -35,7 +35,7 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   EXPECT_EQ(json[0].at("independent_layers"), 0);
   EXPECT_EQ(json[1].at("independent_layers"), 3);
   EXPECT_TRUE(json[1].contains("difference_to_p0"));
-  // The same labels as prediction's.
+  // The labels are those of lait-predict.
   const Result predicted = run(predict(path("sweep/model.independent_layers=3"), test));
   ASSERT_EQ(predicted.code, 0) << predicted.err;
   int right = 0;
@@ -43,7 +43,7 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   for (size_t i = 0; i < out.size(); ++i)
     right += nlohmann::json::parse(out[i]).at("label") == lines[i]["label"];
   EXPECT_DOUBLE_EQ(json[1].at("metrics").at("accuracy").at("value"), right / 90.0);
-  // --quiet leaves out progress, and neither results nor what was truncated.
+  // --quiet hides progress, but not results and truncation.
   const Result quiet =
       run("./lait-eval --quiet --precision fp32 --checkpoint '" + path("sweep") + "'");
   EXPECT_THAT(quiet.out, HasSubstr("distinct segments were truncated"));
@@ -59,7 +59,7 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   EXPECT_EQ(into_run.code, 2);
   EXPECT_THAT(into_run.err, HasSubstr("--report: expected a folder for the report alone, got " +
                                       one + ", a run directory"));
-  // The other split, and a folder of runs where one checkpoint is needed.
+  // The other split, and a folder of runs where one checkpoint is required.
   const Result on_validation =
       run("./lait-eval --checkpoint '" + path("sweep") + "' --split validation");
   EXPECT_THAT(on_validation.out, HasSubstr("jsonl, validation: 20 examples"));
@@ -86,8 +86,7 @@ TEST_F(EvalProgram, WhatWasLeftOutIsSaid) {
   const std::string run_dir = write_run(folder_ / "run", {}, {}, {test}).string();
   const std::string eval = "./lait-eval --quiet --checkpoint '" + run_dir + "'";
   EXPECT_EQ(run(eval).code, 2);
-  write_file(folder_ / "run/config.yaml",
-             read_file(folder_ / "run/config.yaml") + "\n");  // the same, to be changed
+  write_file(folder_ / "run/config.yaml", read_file(folder_ / "run/config.yaml") + "\n");
   std::string config = read_file(folder_ / "run/config.yaml");
   config.replace(config.find("skip_bad_lines: 0"), 17, "skip_bad_lines: 1");
   write_file(folder_ / "run/config.yaml", config);
@@ -107,7 +106,7 @@ TEST_F(EvalProgram, SomebodyElsesConfigBesideACheckpointIsNotReadForNamedData) {
   EXPECT_EQ(result.code, 0) << result.err;
 }
 
-// Two runs' "test" may be different examples with the same labels in the same order.
+// The "test" splits of two runs can be different examples with the same labels in the same order.
 TEST_F(EvalProgram, RunsOnOtherExamplesAreNotCompared) {
   auto lines = tiny_lines(6, 30);
   const std::string one = write("one.jsonl", to_text(lines));
@@ -129,7 +128,8 @@ TEST_F(EvalProgram, RunsOnOtherExamplesAreNotCompared) {
   EXPECT_FALSE(json[2].contains("difference_to_p0"));
 }
 
-// What would be found only after hours is found before the first evaluation, and results are not lost.
+// Errors that would appear only after hours are found before the first evaluation, and results are
+// not lost.
 TEST_F(EvalProgram, AReportThatCannotBeWritten) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const std::string data = write("data.jsonl", to_text(tiny_lines(8, 20))), file = write("f", "");
@@ -145,7 +145,7 @@ TEST_F(EvalProgram, AReportThatCannotBeWritten) {
   EXPECT_THAT(late.err, HasSubstr("r/report.md: cannot write: expected a file, got a folder"));
   EXPECT_THAT(late.out, HasSubstr("20 examples"));
   fs::remove(folder_ / "r/report.md");
-  // Nobody reads the progress, nobody can: the report is made.
+  // The report is written if nobody reads the progress, and if nobody can.
   EXPECT_EQ(
       run("(" + eval + "'" + path("r") + "'; echo $? > '" + path("code") + "') 2>&1 | true").code,
       0);
@@ -163,7 +163,7 @@ TEST_F(EvalProgram, EvalSaysWhatIsMissing) {
   write_run(folder_ / "run", {}, {}, {path("gone.jsonl")});
   const Result gone = run("./lait-eval --checkpoint '" + path("run") + "'");
   EXPECT_EQ(gone.code, 2);
-  EXPECT_THAT(gone.err, HasSubstr("gone.jsonl, which is not there as seen from "));
+  EXPECT_THAT(gone.err, HasSubstr("gone.jsonl, which does not exist (seen from "));
   const std::string strange =
       write("strange.jsonl", "{\"segments\": [\"am\"], \"label\": \"maybe\"}\n");
   const Result label =

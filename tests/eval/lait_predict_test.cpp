@@ -103,7 +103,8 @@ TEST_F(PredictProgram, PredictNamesALineThatIsTooLongAfterTheLinesBeforeIt) {
                         "data.max_segment_tokens, or set "
                         "data.on_overflow: truncate (of a checkpoint: in its lait.yaml)"));
   EXPECT_EQ(lines_of(result.out).size(), 2u) << "the lines before the long one";
-  std::string lait_yaml = read_file(folder_ / "c/lait.yaml");  // the way out is one
+  // The fix that the message names works.
+  std::string lait_yaml = read_file(folder_ / "c/lait.yaml");
   lait_yaml.replace(lait_yaml.find("on_overflow: error"), 18, "on_overflow: truncate");
   write_file(folder_ / "c/lait.yaml", lait_yaml);
   EXPECT_EQ(lines_of(run(predict(checkpoint, input)).out).size(), 4u);
@@ -154,7 +155,8 @@ TEST_F(PredictProgram, PredictRefusesWhatTheTaskDoesNotHave) {
   EXPECT_THAT(device.err, HasSubstr("tpu"));
 }
 
-// A script may read a header off first, and standard input may be a file that only the shell could open, or a socket.
+// A script may have read a header first, and standard input may be a file that only the shell could
+// open, or a socket.
 TEST_F(PredictProgram, StandardInputIsReadFromWhereItStands) {
   const std::string checkpoint = write_checkpoint(folder_ / "c").string();
   const std::string input = write("in.jsonl", "a header\n" + to_text(tiny_lines(4, 3)));
@@ -193,7 +195,7 @@ TEST_F(PredictProgram, OutputsThatAreAMistake) {
   EXPECT_FALSE(fs::exists(folder_ / "new"));
   expect_mistake("--output ''", "--output: expected a value, got an empty text");
   expect_mistake("--threads 3000000000", "--threads: ");
-  // A closed standard error is not the first file that is opened.
+  // The first file opened does not take the place of a closed standard error.
   EXPECT_EQ(run(predict(checkpoint, input, "--output '" + path("out") + "' 2>&-")).code, 0);
   EXPECT_EQ(lines_of(read_file(folder_ / "out")).size(), 3u);
 }

@@ -1,4 +1,5 @@
-// Metrics against values known from SciPy and scikit-learn, and intervals against their promise: 95 % cover the truth.
+// Metrics against values from SciPy and scikit-learn, and intervals against their definition: 95 %
+// contain the true value.
 #include "eval/metrics.h"
 
 #include <ATen/ops/from_blob.h>
@@ -40,7 +41,8 @@ TEST(Metrics, F1OfClassOne) {
 
 TEST(Metrics, F1WithoutPositivesIsZero) { EXPECT_EQ(value("f1", zip({0, 0}, {0, 0})), 0); }
 
-TEST(Metrics, MacroF1AsScikitLearn) {  // f1_score(..., average="macro") of its own documentation
+// The example in the documentation of f1_score(..., average="macro").
+TEST(Metrics, MacroF1AsScikitLearn) {
   EXPECT_NEAR(value("macro_f1", zip({0, 2, 1, 0, 0, 1}, {0, 1, 2, 0, 1, 2})), 0.26666666666666666,
               1e-15);
 }
@@ -149,8 +151,8 @@ TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
 }
 
 TEST(Intervals, WilsonAsPublished) {
-  const Interval eight_of_ten =
-      wilson(8, 10);  // statsmodels.proportion_confint(8, 10, method="wilson")
+  // statsmodels.proportion_confint(8, 10, method="wilson")
+  const Interval eight_of_ten = wilson(8, 10);
   EXPECT_NEAR(eight_of_ten.low, 0.4901625, 1e-6);
   EXPECT_NEAR(eight_of_ten.high, 0.9433178, 1e-6);
   const Interval all = wilson(20, 20);
@@ -160,7 +162,8 @@ TEST(Intervals, WilsonAsPublished) {
 }
 
 TEST(Intervals, PairedAccuracyFromDiscordantPairs) {
-  // 100 examples, 12 right only in a, 4 right only in b: difference 0.08; Agresti-Min by hand: 8 / 102 +- z sqrt(17 - 64 / 102) / 102
+  // 100 examples, 12 right only in a, 4 right only in b: difference 0.08. Agresti-Min by hand: 8 /
+  // 102 +- z sqrt(17 - 64 / 102) / 102.
   std::vector<Outcome> a, b;
   for (int i = 0; i < 100; ++i) {
     a.push_back({i < 12 || i >= 16 ? 1. : 0., 1.});
@@ -193,7 +196,8 @@ TEST(Intervals, BootstrapIsReproducible) {
   EXPECT_GT(a.high, a.value);
 }
 
-// How often the interval holds the truth in `kTrials` samples; made by `sample(random)` -> interval.
+// The share of `kTrials` samples whose interval contains the true value. sample(random) returns the
+// interval of one sample.
 template <class Sample>
 double coverage(double truth, uint32_t seed, Sample&& sample) {
   constexpr int kTrials = 200;
@@ -235,7 +239,8 @@ TEST(Intervals, PairedDifferencesCoverTheTruth) {
     EXPECT_THAT(
         coverage(0.05, kSeed,
                  [&](std::mt19937& random) {
-                   // Both right 0.75, only a 0.125, only b 0.075, none 0.05, over balanced labels: accuracies differ by 0.05.
+                   // Both right 0.75, only a 0.125, only b 0.075, none 0.05, over balanced labels:
+                   // the accuracies differ by 0.05.
                    std::vector<Outcome> a, b;
                    for (int i = 0; i < 200; ++i) {
                      const double u = uniform(random), label = i % 2;

@@ -1,4 +1,5 @@
-// What the tests of lait-eval and lait-predict share: a folder of their own, and the shell in the programs' folder.
+// Shared by the tests of lait-eval and lait-predict: a temporary folder, and the shell in the
+// folder of the programs.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -21,7 +22,7 @@ inline std::vector<std::string> lines_of(const std::string& text) {
 
 class Programs : public testing::Test {
  protected:
-  // A command line of the shell, in the folder of the programs.
+  // Runs a shell command in the folder of the programs.
   ShellResult run(const std::string& command) {
     return shell("cd '" LAIT_BUILD_DIR "/bin' && { " + command + "; }", folder_.path());
   }

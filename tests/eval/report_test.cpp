@@ -1,4 +1,5 @@
-// Reports read back: what the files say equals the rows, the table fits a terminal, the plot is whole or its absence said.
+// Reports read back: the files equal the rows, the table fits a terminal, and the plot is complete
+// or its absence is reported.
 #include "eval/report.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +23,7 @@ using testing::Not;
 
 constexpr int kExamples = 200;
 
-// A row whose first `right` examples are predicted rightly.
+// A row whose first `right` predictions are right.
 Evaluation make_row(const std::string& checkpoint, int64_t independent_layers, int right) {
   Evaluation row;
   row.names = {checkpoint, "sick", "test"};
@@ -163,7 +164,7 @@ TEST(Comparison, TakesTheBestRowOfTheSameExamples) {
   EXPECT_FALSE(rows[3].difference_to_p0.has_value()) << "other examples cannot be paired";
 }
 
-// Two data sets may both be a run's "test", with as many examples and the same labels.
+// Two data sets can both be a run's "test", with the same number of examples and the same labels.
 TEST_F(ReportFiles, OtherExamplesHaveATableOfTheirOwn) {
   std::vector<Evaluation> rows{make_row("a0", 0, 150), make_row("a3", 3, 170),
                                make_row("b3", 3, 160), make_row("c3", 3, 150)};

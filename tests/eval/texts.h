@@ -1,4 +1,4 @@
-// Examples and a tokenizer for tests: words split at spaces, each distinct word the next id from 10.
+// Examples and a tokenizer for tests. It splits at spaces; each new word gets the next id, from 10.
 #pragma once
 #include <map>
 #include <sstream>
@@ -9,7 +9,7 @@
 
 namespace lait {
 
-// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as BERT's.
+// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as in BERT.
 inline SegmentLayout words_layout() {
   return {.prefix = {1}, .between = {2}, .between_of_first = 1, .suffix = {2}, .second_type = 1};
 }
@@ -30,7 +30,8 @@ class WordTokenizer : public Tokenizer {
   mutable std::map<std::string, int32_t> ids_;
 };
 
-// "w0 w1 …" with `tokens` tokens when [CLS] and [SEP] are added; texts of different names share no sequence.
+// "w0 w1 …", which has `tokens` tokens with [CLS] and [SEP]. Texts of different names share no
+// sequence.
 inline std::string text_of(const std::string& name, int tokens) {
   std::string text;
   for (int i = 0; i < tokens - 2; ++i) text += name + std::to_string(i) + " ";

@@ -1,4 +1,5 @@
-// Checkpoints of a tiny random BERT with a vocabulary of a few words, and data for them; run directories around them.
+// Checkpoints of a tiny random BERT with a vocabulary of a few words, data for them, and run
+// directories around them.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -31,7 +32,7 @@ inline std::string tiny_word(uint32_t i) {
   return {static_cast<char>('a' + i / 12 % 12), static_cast<char>('m' + i % 12)};
 }
 
-// Writes a checkpoint as lait-train does; returns its folder.
+// Writes a checkpoint as lait-train does. Returns its folder.
 inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
                                               const TinyOptions& options = {}) {
   const SmallBert bert;
@@ -56,7 +57,7 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
   return dir;
 }
 
-// JSON lines with labels and mixed ids.
+// JSON lines with labels. Ids are numbers, texts or missing.
 inline std::vector<nlohmann::ordered_json> tiny_lines(uint32_t seed, int count) {
   std::mt19937 random(seed);
   std::vector<nlohmann::ordered_json> lines;
@@ -82,7 +83,7 @@ inline std::string to_text(const std::vector<nlohmann::ordered_json>& lines) {
   return text;
 }
 
-// A run directory: best/ and config.yaml naming its test data.
+// A run directory: best/, and config.yaml, which names its data.
 inline std::filesystem::path write_run(const std::filesystem::path& dir, const TinyOptions& options,
                                        const DataFiles& validation, const DataFiles& test) {
   write_checkpoint(dir / "best", options);
