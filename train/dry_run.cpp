@@ -1,4 +1,4 @@
-// What a run would take, printed; nothing is written.
+// Prints what a run would cost. Writes nothing.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@
 namespace lait {
 namespace {
 
-// Bytes that the kernel could give without swapping; nullopt: it does not say.
+// Bytes that the kernel could provide without swapping. nullopt: unknown.
 std::optional<int64_t> available_bytes() {
   std::ifstream info("/proc/meminfo");
   for (std::string name, rest; info >> name; std::getline(info, rest)) {
@@ -35,20 +35,19 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
   const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
   RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
   fmt::print(
-      "# memory: {:.0f} MB beside program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
-      "(gradients {:.0f}, activations {:.0f} of "
-      "the largest batch, {} rows)\n",
+      "# memory: {:.0f} MB besides program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
+      "(gradients {:.0f}, activations {:.0f} of the largest batch, {} rows)\n",
       mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward),
       mega(memory.gradients), mega(memory.activations), memory.largest_batch_rows);
-  if (available &&
-      *available + memory.weights < memory.total()) {  // the weights are loaded already
+  // The weights are already loaded.
+  if (available && *available + memory.weights < memory.total()) {
     fmt::print(
         "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
         "training.accumulation); the time is not measured\n",
         mega(*available));
     return cost;
   }
-  std::fflush(stdout);  // the rest takes a few steps
+  std::fflush(stdout);  // the time takes a few steps to measure
   const TimeEstimate time = measure_time(model, in);
   cost.seconds = time.total();
   fmt::print(
@@ -86,12 +85,12 @@ RunCost dry_run(const Config& config) {
     }
     std::ranges::sort(lengths);
     const FlopCounts flops = mean_flops(data, plan, in.hf_config.family->costs(in.hf_config).layer);
-    fmt::print("# {}\n#   tokens an example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
+    fmt::print("# {}\n#   tokens per example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
                describe(name, *split),
                static_cast<double>(total) / static_cast<double>(data.size()),
                lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
     fmt::print(
-        "#   MFLOP an example (full → schedule): score and context {:.2f} → {:.2f}, attention "
+        "#   MFLOP per example (full → schedule): score and context {:.2f} → {:.2f}, attention "
         "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
         flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
         flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);

@@ -23,11 +23,12 @@ int64_t tokens_of(const Dataset& dataset, const std::vector<int64_t>& batch) {
   return tokens;
 }
 
-// ---- memory -----------------------------------------------------------------------------------------------------------
+// ---- memory ----
 
 constexpr int64_t kReal = sizeof(float);
 
-// Bytes by part of the model: [0] embeddings and shared tables, [1 + l] layer l, the last one the head.
+// Bytes by part of the model: [0] embeddings and shared tables, [1 + l] layer l, the last is the
+// head.
 using Parts = std::vector<int64_t>;
 
 int64_t total_of(const Parts& parts) { return std::reduce(parts.begin(), parts.end()); }
@@ -46,23 +47,23 @@ size_t part_of(const ParameterRole& role, size_t num_parts) {
   return 0;
 }
 
-// What forward leaves for backward: the tensors that LibTorch's norms and activations save, and the operators of lait/ops.
-// Each is counted where it is made, once, however many nodes save it. Dropout draws its mask again and saves none, nor
-// does a join; what is only added, rounded or averaged is not saved. The batch's integers are the data's, not tensors of
-// the step.
+// What forward keeps for backward: the tensors saved by LibTorch's norms and activations and by the
+// operators of lait/ops. Each is counted once, where it is computed, even if several nodes save it.
+// Dropout recomputes its mask and saves nothing, nor does a join. Sums, casts and means are not
+// saved. The integers of the batch belong to the data, not to the step.
 Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   const EncoderCosts costs = model->config.family->costs(model->config);
   const LayerCosts& layer = costs.layer;
   const int64_t width = model->config.hidden_size;
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-  Parts parts{batch.levels[0].num_rows *
-              (kReal * costs.embedding_floats + width * element)};  // and the first layer's input
+  // The embeddings, and the input of the first layer.
+  Parts parts{batch.levels[0].num_rows * (kReal * costs.embedding_floats + width * element)};
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
     const int64_t entering = rows.level->num_rows, made = rows.made_rows();
     int64_t bytes = entering * layer.saved_entering * element +
                     made * (layer.saved_made * element + layer.saved_floats * kReal);
-    // The gathered rows that few queries are made of, and the next layer's input.
+    // The gathered rows, if queries are made of few rows only, and the input of the next layer.
     if (rows.read != nullptr) bytes += made * width * element;
     if (!step.last) bytes += made * width * element;
     parts.push_back(bytes);
@@ -71,9 +72,10 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   return parts;
 }
 
-// What a layer's backward holds beside what is saved, at its widest: in the feed-forward's second product, where the norm's
-// input is freed already, the gradients of its rows and of the activation's output, and the weight's. In bf16 multiplied in
-// float (ops.h) the product's operands and result are there in float, too.
+// The peak of what a layer's backward needs besides saved tensors. It is reached in the second
+// product of the feed-forward, where the input of the norm is already freed: the gradients of its
+// rows and of the activation's output, and of the weight. If a bf16 product is computed in float
+// (ops.h), its operands and result exist in float as well.
 int64_t working_bytes(int64_t rows, const Model& model) {
   const LayerCosts costs = model->config.family->costs(model->config).layer;
   const int64_t width = costs.widest_in, inner = costs.widest_out;
@@ -84,8 +86,9 @@ int64_t working_bytes(int64_t rows, const Model& model) {
          rows * (in_float ? kReal * (width + inner) + element * inner : element * (width + inner));
 }
 
-// Backward walks from the head down; a part's activations are freed as its gradients are made. With accumulation the
-// gradients of the micro-batches before are there all the time, and a new one is made beside the old.
+// Backward goes from the head down. The activations of a part are freed as its gradients are
+// computed. With accumulation, the gradients of the earlier micro-batches are always held, and a
+// new gradient is computed beside the old one.
 int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& working,
                        bool accumulates, int64_t largest_leaf) {
   int64_t held = total_of(saved), made = accumulates ? total_of(gradients) : 0, most = held + made;
@@ -94,8 +97,8 @@ int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& 
     held -= saved[p];
     if (!accumulates) made += gradients[p];
   }
-  return std::max(most, made + working[0] +
-                            (accumulates ? largest_leaf : 0));  // the embeddings' tables come last
+  // The tables of the embeddings come last.
+  return std::max(most, made + working[0] + (accumulates ? largest_leaf : 0));
 }
 
 }  // namespace
@@ -107,8 +110,9 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
       batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
   const PackedBatch packed = pack(train, largest, model->pack_plan(model->spec.schedule));
   const Parts saved = saved_bytes(packed, model);
-  Parts gradients(saved.size()), working{packed.levels[0].num_rows * model->config.hidden_size *
-                                         kReal};  // the tables' rows' gradient
+  Parts gradients(saved.size());
+  // First the gradient of the rows of the tables.
+  Parts working{packed.levels[0].num_rows * model->config.hidden_size * kReal};
   for (const Step& step : packed.steps)
     working.push_back(working_bytes(rows_of(packed, step).made_rows(), model));
   working.push_back(0);
@@ -135,12 +139,13 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   return out;
 }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time ----
 
 namespace {
 
-// The epoch's batches by length that are measured: the middle one, then a short and a long one in turn, so that the mean of
-// the first one, three or five is the epoch's. Slow steps are not repeated for the sake of a better mean.
+// The batches to measure, in tenths of the epoch's batches sorted by length: the middle one, then a
+// short and a long one in turn, so that the mean of the first one, three or five approximates the
+// epoch's. Slow steps are not repeated for a better mean.
 constexpr size_t kTenths[] = {5, 1, 9, 3, 7};
 constexpr double kEnoughSeconds = 30;
 
@@ -168,9 +173,9 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
     std::vector<DeviceBatch> micro_batches;
     for (int64_t i = 0; i < config.accumulation; ++i)
       micro_batches.push_back(to_batch(train, batches[tenth * batches.size() / 10]));
-    step.run(micro_batches, /*step=*/0).item<float>();  // waits for a device
+    step.run(micro_batches, /*step=*/0).item<float>();  // waits for the device
   };
-  run(kTenths[0]);  // the first step makes the moments' pages, and LibTorch warm
+  run(kTenths[0]);  // warm up: pages of the moments, LibTorch's caches
   double seconds = 0;
   for (const size_t tenth : kTenths) {
     seconds += seconds_of([&] { run(tenth); });
@@ -180,7 +185,8 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   out.seconds_per_step = seconds / static_cast<double>(out.measured_steps);
   out.training_seconds = out.seconds_per_step * static_cast<double>(out.steps);
 
-  // A pass over a split takes as long for a token as its middle batch (run_model, lait/predict/predictor.h).
+  // A pass over a split takes the same time per token as its middle batch (run_model,
+  // lait/predict/predictor.h).
   at::NoGradGuard no_grad;
   const auto pass_seconds = [&](const Split& split) {
     if (!split.dataset) return 0.0;
@@ -196,7 +202,8 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
       tokens += static_cast<double>(tokens_of(*split.dataset, batch));
     return seconds_of(forward) * tokens / static_cast<double>(tokens_of(*split.dataset, middle));
   };
-  // As Trainer::evaluation_due: every so many steps and after the last, or at each epoch's end.
+  // As in Trainer::evaluation_due: every `every` steps and after the last step, or at the end of
+  // each epoch.
   const int64_t every = config.evaluate_every;
   if (inputs.validation.dataset)
     out.evaluations =

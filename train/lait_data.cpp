@@ -1,4 +1,4 @@
-// lait-data: makes the demo's data, and prints statistics of a config's data.
+// lait-data: creates the demo's data, and prints statistics of a config's data.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -36,7 +36,7 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
   return kExitOk;
 }
 
-// Lengths and repetitions of a split's segments: what sharing and caching them would save.
+// Lengths and repeats of the segments of a split, to judge what sharing and caching would save.
 void print_statistics(const std::string& name, const LabelledData& data,
                       const Tokenizer& tokenizer) {
   const Dataset dataset(data.examples, tokenizer,
@@ -93,7 +93,7 @@ int print_config_statistics(const std::string& name, const std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"makes the demo's data, and prints statistics of a config's data", "lait-data"};
+  CLI::App app{"creates the demo's data, and prints statistics of a config's data", "lait-data"};
   app.require_subcommand(1);
   set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...",
                    .description = "`lait-data COMMAND --help` lists a command's options."});
@@ -111,10 +111,10 @@ int main(int argc, char** argv) {
   set_manual(
       *wordnet,
       {.synopsis = "--output DIR [--seed N] [--wordnet DIR]",
-       .description = "The claim \"it is a kind of Y\" against a gloss, half of them true. Prints "
-                      "the accuracy of simple rules.",
-       .files = {{"train.jsonl, validation.jsonl, test.jsonl",
-                  "what is written, for task: wordnet"}},
+       .description =
+           "Each example is a claim \"it is a kind of Y\" and a gloss; half of the claims "
+           "are true. Prints the accuracy of simple rules.",
+       .files = {{"train.jsonl, validation.jsonl, test.jsonl", "the output, for task: wordnet"}},
        .examples = "lait-data wordnet --output data/wordnet"});
   auto* stat =
       app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");

@@ -1,4 +1,4 @@
-// lait-train: fine-tunes a model as a config says.
+// lait-train: fine-tunes a model according to a config.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -19,7 +19,7 @@
 
 namespace {
 
-// The command line without what a run is begun or continued with.
+// The command line without --resume and --overwrite.
 std::vector<std::string> typed_words(int argc, char** argv) {
   std::vector<std::string> words(argv, argv + argc);
   std::erase_if(
@@ -53,26 +53,26 @@ int main(int argc, char** argv) {
                "print the resolved config, the model's size, the data's lengths and FLOPs; "
                "estimate memory, and time from a few steps; write nothing");
   app.add_option("--sweep", sweep,
-                 "KEY=A,B,C or KEY=A..B: a run for each value, in run directories DIR/KEY=VALUE; "
-                 "finished ones are kept")
+                 "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
+                 "finished runs are kept")
       ->option_text("KEY=VALUES");
   app.add_flag("--list-configs", list, "list the shipped configs");
   app.add_flag("--list-keys", list_keys, "list every key that a config may have");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
   Entries environment = hub_environment();
-  environment.emplace_back("any", "${NAME} in a config stands for a variable's value");
+  environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);
   set_manual(
       app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
                         "--overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
                         "--list-configs | --list-keys",
             .description = "An example's text segments are processed independently in the first P "
-                           "layers (model.independent_layers) and together in "
-                           "the rest. A stopped run (Ctrl-C, SIGTERM) saves first and goes on with "
-                           "--resume; a second Ctrl-C ends at once.",
+                           "layers (model.independent_layers) and together in the rest. Ctrl-C and "
+                           "SIGTERM save a checkpoint and stop the run; --resume continues it. A "
+                           "second Ctrl-C stops it at once.",
             .environment = environment,
             .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
-                      {"DIR/metrics.jsonl", "loss, metrics, speed; an object a line"},
+                      {"DIR/metrics.jsonl", "loss, metrics, speed; one object per line"},
                       {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
                       {"DIR/checkpoints/step-N/", "what --resume reads"},
                       {"DIR/report.json", "the best model's metrics on validation and test data"}},
@@ -95,9 +95,8 @@ int main(int argc, char** argv) {
     if (config_name.empty())
       throw UserError(
           "--config: expected a YAML file or a shipped config's name; --list-configs lists them");
-    if (!dry)
-      std::signal(SIGPIPE,
-                  SIG_IGN);  // nobody reads the progress any more (`| head`): the run goes on
+    // The run continues if nobody reads the progress any more (`| head`).
+    if (!dry) std::signal(SIGPIPE, SIG_IGN);
     const std::filesystem::path file = find_config(config_name);
     if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
     if (!output.empty()) overrides.push_back(text_override("output.dir", output));
@@ -115,7 +114,7 @@ int main(int argc, char** argv) {
     };
     const int code = run();
     if (code != kExitOk && !quiet)
-      std::fprintf(stderr, "go on with: %s --resume\n",
+      std::fprintf(stderr, "resume with: %s --resume\n",
                    shell_words(typed_words(argc, argv)).c_str());
     return code;
   });

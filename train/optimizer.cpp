@@ -50,7 +50,7 @@ double Optimizer::learning_rate(int64_t step) const {
 
 void Optimizer::step(int64_t step) {
   at::NoGradGuard no_grad;
-  // Parameters without a gradient, which the head does not read, are left alone.
+  // Parameters without a gradient are not read by the head. They are not updated.
   struct Lists {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, updates;
   };
@@ -72,7 +72,7 @@ void Optimizer::step(int64_t step) {
   }
   if (all_gradients.empty()) return;
   gradient_norm_ = at::linalg_vector_norm(at::stack(at::_foreach_norm(all_gradients, 2)), 2);
-  // The update divides gradients by this: 1 where the norm is within the limit.
+  // The update divides gradients by this. It is 1 if the norm is within the limit.
   std::optional<at::Tensor> divisor;
   if (config_.max_grad_norm > 0)
     divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);

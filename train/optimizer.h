@@ -1,5 +1,6 @@
-// AdamW with two learning rates (encoder, head), no decay on biases and norms, linear warm-up and decay, and clipping by
-// the global norm inside the update: nothing is read back from the device.
+// AdamW with two learning rates (encoder, head), no weight decay on biases and norms, linear
+// warm-up and decay, and clipping by the global norm inside the update: nothing is read back from
+// the device.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -12,20 +13,22 @@
 
 namespace lait {
 
-// Factor of the learning rate at a step (from 0) of total_steps: rises linearly over the first warmup * total_steps, then
-// falls linearly to 0; as Hugging Face's get_linear_schedule_with_warmup.
+// Factor of the learning rate at `step` (from 0) of total_steps. It rises linearly over the first
+// warmup * total_steps steps and then falls linearly to 0, like Hugging Face's
+// get_linear_schedule_with_warmup.
 double learning_rate_factor(int64_t step, int64_t total_steps, double warmup);
 
 class Optimizer {
  public:
   Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps);
-  // Updates the leaves from their gradients (clipped), refreshes the model's shadows, drops the gradients. step from 0.
+  // Updates the leaves from their clipped gradients, refreshes the model's compute-dtype copies and
+  // drops the gradients. `step` counts from 0.
   void step(int64_t step);
   double learning_rate(int64_t step) const;  // of the encoder
-  at::Tensor gradient_norm() const {
-    return gradient_norm_;
-  }  // of the last step, before clipping; a device scalar
-  // Moments and numbers of updates by parameter name ("exp_avg.NAME", …), for checkpoints; copy into them to restore.
+  // Of the last step, before clipping. A device scalar.
+  at::Tensor gradient_norm() const { return gradient_norm_; }
+  // Moments and update counts by parameter name ("exp_avg.NAME", …), for checkpoints. Copy into
+  // them to restore.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
 
  private:
@@ -38,7 +41,7 @@ class Optimizer {
   TrainingConfig config_;
   int64_t total_steps_;
   std::vector<Group> groups_;
-  // All parameters, in the order in which the norm is summed.
+  // All parameters, in the order of summation for the norm.
   std::vector<at::Tensor> order_;
   at::Tensor gradient_norm_;
 };

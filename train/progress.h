@@ -1,4 +1,5 @@
-// What a training run shows while it goes: one line that renews itself on a terminal, plain lines now and then in a pipe.
+// Progress of a training run: one line that is redrawn on a terminal, a plain line now and then in
+// a pipe.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -18,9 +19,9 @@ class Progress {
  public:
   explicit Progress(bool quiet);
   void update(const ProgressState& state);
-  void message(const std::string& text);  // a line of its own, above the bar
-  void warning(const std::string& text);  // likewise, quiet or not
-  void finish();                          // leaves the bar's last state standing
+  void message(const std::string& text);  // on its own line, above the bar
+  void warning(const std::string& text);  // the same, also if quiet
+  void finish();                          // keeps the last state of the bar on the screen
 
  private:
   bool quiet_, terminal_, bar_shown_ = false;

@@ -26,12 +26,12 @@
 namespace lait {
 namespace {
 
-// Text that the user gave and the model will not see: said with --quiet, too.
+// Whether the model will not see some text of the user. This is reported also with --quiet.
 bool loses_text(const Split& split) {
   return split.data.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
 }
 
-// Metrics of a split with their intervals, as report.json has them.
+// Metrics of a split with their intervals, for report.json.
 nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset,
                              const HeadImpl& head, const Outputs& outputs) {
   const std::vector<Outcome> outcomes = make_outcomes(head, outputs, dataset, split);
@@ -49,20 +49,22 @@ nlohmann::ordered_json truncated(const RunInputs& in) {
   return out;
 }
 
-// A checkpoint goes on as the run that it is of; another spelling of a path is no change, since the data has a checksum (trainer.h).
+// A checkpoint can only continue its own run. The spelling of a path may change, since the data has
+// a checksum (trainer.h).
 void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
   std::vector<std::string> changed = changed_since(dir, config);
   std::erase_if(changed, [](const std::string& name) {
     return name == "data.train" || name == "data.validation";
   });
   if (changed.empty()) return;
-  throw UserError(
-      fmt::format("{}: the run was begun with {} of other values (config.yaml); resume with those, "
-                  "or start over with --overwrite",
-                  dir.string(), fmt::join(changed, ", ")));
+  throw UserError(fmt::format(
+      "{}: the run was started with other values of {} (config.yaml); resume with those, "
+      "or start over with --overwrite",
+      dir.string(), fmt::join(changed, ", ")));
 }
 
-// --overwrite removes the run that is there, which must not be what the new one starts from.
+// --overwrite removes the run in `dir`, which must not contain the model that the new run starts
+// from.
 void check_keeps_model(const std::filesystem::path& model, const std::filesystem::path& dir) {
   const std::string inside = std::filesystem::weakly_canonical(model).string() + "/",
                     folder = std::filesystem::weakly_canonical(dir).string() + "/";
@@ -73,8 +75,8 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
 
 std::string describe_head(HeadOrigin origin) {
   return origin == HeadOrigin::kCheckpoint ? "the checkpoint's"
-                                           : "the checkpoint's head is of other labels or of "
-                                             "another shape: a new one";
+                                           : "new, since the checkpoint's head has other labels "
+                                             "or another shape";
 }
 
 }  // namespace
@@ -135,7 +137,7 @@ int train(const Config& config, const RunOptions& options) {
       progress.message(
           fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
     } else {
-      run.truncate_metrics(0);  // it died before its first checkpoint
+      run.truncate_metrics(0);  // it stopped before its first checkpoint
     }
   }
   catch_signals();
@@ -145,7 +147,7 @@ int train(const Config& config, const RunOptions& options) {
     return 128 + signal;
   }
 
-  // The best model, loaded as any reader of the run would: the test split is scored once, here.
+  // Load the best model as any reader of the run would. The test split is evaluated once, here.
   Predictor best = Predictor::load(run.best(), config.training.precision, config.training.device);
   nlohmann::ordered_json report{
       {"task", in.task->name()},        {"independent_layers", in.spec.independent_layers()},
@@ -158,7 +160,7 @@ int train(const Config& config, const RunOptions& options) {
         best.outputs(*split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
     if (!outputs) {
       progress.message(
-          fmt::format("stopped by signal {} while the best model was scored", stop_signal()));
+          fmt::format("stopped by signal {} while the best model was evaluated", stop_signal()));
       return 128 + stop_signal();
     }
     report[name] = {{"examples", split->dataset->size()},
@@ -175,7 +177,7 @@ int train(const Config& config, const RunOptions& options) {
     const bool names_data = in.test.dataset || in.validation.dataset;
     progress.message(
         "next: " + shell_words({options.evaluate_with, "--checkpoint", run.path().string()}) +
-        (names_data ? "" : " --data FILE (labelled examples; the run has none left)"));
+        (names_data ? "" : " --data FILE (labelled examples; the run has no others)"));
   }
   return 0;
 }

@@ -1,4 +1,5 @@
-// One training run from its config to its report: data, model, training, the test split scored once.
+// One training run from its config to its report: data, model, training, and one evaluation of the
+// test split.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -13,24 +14,26 @@ namespace lait {
 struct RunOptions {
   IfExists if_exists = IfExists::kRefuse;
   bool quiet = false;
-  std::string
-      evaluate_with{};  // lait-eval as the user would call it, for the last line: what to type next; "": no such line
+  // The user's command for lait-eval, for the last line, which says what to type next. "": no such
+  // line.
+  std::string evaluate_with{};
 };
 
-// Fields in which `config` would not give the run that is in `dir`, whose config.yaml is read. Not counted: where it lies, what
-// it shows and keeps, its threads.
+// The fields in which `config` differs from the config.yaml of the run in `dir`. Ignores fields
+// that do not change the result: the run's folder, what it shows and keeps, its threads.
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config);
 
-// Returns the exit code: 0, or 130/143 where a signal ended it (saved).
+// Returns the exit code: 0, or 128 + signal if a signal stopped it (saved).
 int train(const Config& config, const RunOptions& options);
 
-// What training would take (train/estimate.h).
+// The estimated cost of a training (train/estimate.h).
 struct RunCost {
-  int64_t memory = 0;             // bytes, beside program and data
-  std::optional<double> seconds;  // nullopt: there is too little memory to measure it
+  int64_t memory = 0;             // bytes, besides program and data
+  std::optional<double> seconds;  // nullopt: too little memory to measure it
 };
-// Prints the resolved config, the model's size, the data's lengths, the schedule's FLOPs, and the memory and time that training
-// would take; for the time a few steps are run and thrown away. Writes nothing.
+// Prints the resolved config, the size of the model, the lengths of the data, the FLOPs of the
+// schedule, and the memory and time that training would take. To measure the time it runs a few
+// steps and discards them. Writes nothing.
 RunCost dry_run(const Config& config);
 
 }  // namespace lait

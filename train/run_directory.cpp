@@ -27,7 +27,7 @@ constexpr const char* kReportFile = "report.json";
 constexpr const char* kPreviousSuffix = ".previous";
 constexpr const char* kStepPrefix = "step-";
 
-// The step of "step-N".
+// The N of "step-N".
 std::optional<int64_t> step_of(const std::string& name) {
   int64_t step = 0;
   if (!name.starts_with(kStepPrefix)) return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<int64_t> step_of(const std::string& name) {
   return failed == std::errc() && stopped == end ? std::optional(step) : std::nullopt;
 }
 
-// Names in checkpoints/ with their steps, oldest first.
+// Folders in checkpoints/ with their steps, oldest first.
 std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
@@ -47,15 +47,17 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
   return found;
 }
 
-// A folder that lait-train made: others have a config.yaml, too, and --overwrite removes what is found.
+// Whether lait-train made the folder. Other programs' folders can have a config.yaml too, and
+// --overwrite removes what it finds.
 bool has_run(const fs::path& dir) {
   return fs::exists(dir / kConfigFile) &&
          (fs::exists(dir / kLockName) || fs::exists(dir / kBest / "lait.yaml") ||
           !checkpoints(dir).empty());
 }
 
-// Makes `target` by fill(temporary folder beside it) and a rename. The folder above must be there: a run directory that was
-// removed under a run is not made anew. Whatever fails, the target is the previous one and the temporary folder is gone.
+// Creates `target` by calling fill() with a temporary folder beside it and renaming that. The
+// parent must exist, so a run directory that was removed during a run is not created again. If
+// anything fails, the target is the previous one and the temporary folder is removed.
 void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
   const fs::path temporary = target.string() + kUnfinishedSuffix,
                  previous = target.string() + kPreviousSuffix;
@@ -96,10 +98,9 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
          return entry.path().filename() != kLockName &&
                 entry.path().filename() != std::string(kConfigFile) + kUnfinishedSuffix;
        }))) {
-    throw UserError(
-        dir.string() +
-        ": expected a new folder or a run directory, got something else (nothing of lait-train in "
-        "it); name another folder with --output");
+    throw UserError(dir.string() +
+                    ": expected a new folder or a run directory, got something that lait-train did "
+                    "not make; name another folder with --output");
   }
   if (!has_run(dir) && if_exists == IfExists::kResume) {
     throw UserError(dir.string() +
@@ -112,9 +113,8 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
   try {
     if (has_run(dir) && if_exists == IfExists::kRefuse) {
       throw UserError(dir.string() +
-                      ": a run is here already; continue it with --resume, replace it with "
-                      "--overwrite, or name "
-                      "another folder with --output");
+                      ": there is a run already; continue it with --resume, replace it with "
+                      "--overwrite, or name another folder with --output");
     }
     clean(if_exists == IfExists::kOverwrite);
   } catch (...) {
@@ -123,7 +123,7 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
   }
 }
 
-// Only this process trains into the folder as long as it lives; a crash ends that, too.
+// Only this process trains into the folder while it lives. A crash also releases the lock.
 void RunDirectory::lock() {
   const fs::path file = dir_ / kLockName;
   lock_ = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
@@ -147,9 +147,10 @@ void RunDirectory::lock() {
   }
 }
 
-// Removes what a run that died left unfinished, and with `everything` the run, its config.yaml last.
+// Removes unfinished files of a run that was killed. With `everything` also removes the run, its
+// config.yaml last.
 void RunDirectory::clean(bool everything) {
-  // One that died between the two renames of best/.
+  // A run that was killed between the two renames of best/.
   const fs::path previous = best().string() + kPreviousSuffix;
   if (!fs::exists(best()) && fs::exists(previous)) fs::rename(previous, best());
   std::vector<fs::path> leftovers;

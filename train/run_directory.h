@@ -1,5 +1,6 @@
-// A run directory: config.yaml (resolved), metrics.jsonl, checkpoints/step-N/, best/, report.json. Nothing in it is ever
-// half-written: files and checkpoints are made under a temporary name, synced and renamed. Writing throws WriteError.
+// A run directory: config.yaml (resolved), metrics.jsonl, checkpoints/step-N/, best/, report.json.
+// Nothing in it is ever half-written: files and checkpoints are written under a temporary name,
+// synced and renamed. Writing throws WriteError.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -13,8 +14,9 @@ enum class IfExists { kRefuse, kResume, kOverwrite };
 
 class RunDirectory {
  public:
-  // Creates dir, or opens it to resume, or empties it first. Throws UserError: it exists and holds a run (kRefuse), it
-  // exists and is not a run directory, another process trains into it (named by pid and host), or it cannot be written.
+  // Creates dir, or opens it to resume, or empties it first. Throws UserError if it exists and
+  // holds a run (kRefuse), it exists and is not a run directory, another process trains into it
+  // (named by pid and host), or it cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -23,16 +25,16 @@ class RunDirectory {
   const std::filesystem::path& path() const { return dir_; }
   std::filesystem::path best() const { return dir_ / "best"; }
   void write_config(const std::string& yaml) const;
-  // One line of metrics.jsonl.
+  // Appends one line to metrics.jsonl.
   void append_metrics(const nlohmann::ordered_json& line);
-  // Drops the lines of steps after `step` (a resumed run writes them again).
+  // Drops the lines of steps after `step`. A resumed run writes them again.
   void truncate_metrics(int64_t step);
-  // The newest whole checkpoint, or nullopt.
+  // The newest complete checkpoint, or nullopt.
   std::optional<std::filesystem::path> newest_checkpoint() const;
-  // Calls fill(temporary folder) and renames it to checkpoints/step-N; keeps the `keep` newest.
+  // Calls fill(temporary folder) and renames it to checkpoints/step-N. Keeps the `keep` newest.
   void save_checkpoint(int64_t step, int64_t keep,
                        const std::function<void(const std::filesystem::path&)>& fill) const;
-  // Likewise best/; the previous one stays until the new one is whole.
+  // The same for best/. The previous one stays until the new one is complete.
   void save_best(const std::function<void(const std::filesystem::path&)>& fill) const;
 
  private:

@@ -17,11 +17,11 @@
 namespace lait {
 namespace {
 
-// Where a task's data is had: a command, or the head of the task's shipped config.
+// How to get a task's data: a command, or the head of the task's shipped config.
 std::string way_to_data(const Task& task, const std::string& file) {
   std::error_code error;
   if (std::filesystem::exists(file + ".gz", error))
-    return file + ".gz is there, which is read as well: give its name";
+    return file + ".gz exists and can be read too: give its name";
   if (task.name() == "wordnet") {
     const std::string folder = std::filesystem::path(file).parent_path().string();
     return "make it with: lait-data wordnet --output " +
@@ -29,9 +29,9 @@ std::string way_to_data(const Task& task, const std::string& file) {
   }
   for (const ShippedConfig& config : list_configs()) {
     if (config.name.starts_with(task.name() + "_"))
-      return "where it is had: head " + shell_words({find_config(config.name).string()});
+      return "how to get it: head " + shell_words({find_config(config.name).string()});
   }
-  return "check the path, which is taken from " + std::filesystem::current_path().string();
+  return "check the path, which is relative to " + std::filesystem::current_path().string();
 }
 
 void check_files(const Task& task, const std::string& key, const DataFiles& files) {
@@ -84,7 +84,7 @@ RunInputs resolve_inputs(const Config& config) {
   }
   if (labels != LabelKind::kClass && config.training.label_smoothing > 0) {
     throw UserError(
-        "training.label_smoothing: smooths classes, and the head is a regression; leave it out");
+        "training.label_smoothing: expected a head with classes, got a regression; leave it out");
   }
   return in;
 }

@@ -1,4 +1,5 @@
-// What a run is made of, read and checked before anything is written: task, data sets, tokenizer, model.
+// The inputs of a run, read and checked before anything is written: task, data sets, tokenizer,
+// model.
 #pragma once
 #include <memory>
 #include <optional>
@@ -17,9 +18,9 @@ struct Split {
 };
 
 struct RunInputs {
-  Config config;  // resolved: head, schedule and format named
+  Config config;  // resolved: with head, schedule and format
   const Task* task = nullptr;
-  std::vector<std::string> metrics;  // the first chooses the best checkpoint
+  std::vector<std::string> metrics;  // the first selects the best checkpoint
   std::filesystem::path model_dir;
   HfConfig hf_config;
   std::shared_ptr<const Tokenizer> tokenizer;
@@ -27,14 +28,16 @@ struct RunInputs {
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
 };
 
-// The splits that have data, by name.
+// The splits that have data, with their names.
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in);
 // "train: 4500 examples, 8000 distinct sequences, 3 truncated"
 std::string describe(const std::string& name, const Split& split);
 
-// The part that needs no data and no tokenizer: task, model, schedule. Throws UserError for what cannot be.
+// Resolves what needs no data and no tokenizer: task, model, schedule. Throws UserError for
+// impossible values.
 RunInputs resolve_inputs(const Config& config);
-// All of it. Throws UserError for everything that is wrong with the config's files, model or data.
+// Reads everything. Throws UserError for anything that is wrong with the config's files, model or
+// data.
 RunInputs read_inputs(const Config& config);
 
 }  // namespace lait

@@ -59,7 +59,7 @@ TrainingLength training_length(const Dataset& dataset, const TrainingConfig& con
   const double epochs = config.epochs.value_or(kDefaultEpochs);
   int64_t steps = 0;
   for (int64_t epoch = 0; static_cast<double>(epoch) < epochs; ++epoch) {
-    // With batches of examples every epoch has as many.
+    // If batches are counted in examples, every epoch has the same number of them.
     const int64_t whole =
         epoch > 0 && config.batch_by == BatchBy::kTokens ? steps_of(epoch) : first;
     const double share = std::min(1.0, epochs - static_cast<double>(epoch));

@@ -1,4 +1,5 @@
-// The order of training: a function of (seed, epoch) alone, so that a resumed run needs no generator state.
+// The order of training. It depends on (seed, epoch) only, so a resumed run needs no generator
+// state.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -8,13 +9,13 @@
 
 namespace lait {
 
-// The batches of one epoch: every example once, shuffled; batches hold examples of similar length (a pool of
-// kPoolBatches batches is sorted by length, cut, and the batches shuffled).
+// The batches of one epoch: every example once, shuffled. Batches hold examples of similar length:
+// a pool of kPoolBatches batches is sorted by length and cut into batches, which are then shuffled.
 inline constexpr int64_t kPoolBatches = 50;
 std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset,
                                                 const TrainingConfig& config, int64_t epoch);
 
-// How long a training is: optimiser steps, and the epochs that they make.
+// The length of a training: optimiser steps, and the epochs that they make.
 struct TrainingLength {
   int64_t steps = 0;
   double epochs = 0;

@@ -35,7 +35,7 @@ std::optional<int64_t> whole_number(std::string_view text) {
                                                                   : std::nullopt;
 }
 
-// "a..b" of whole numbers; nullopt: a list of values. Paths have dots, too ("../model").
+// "a..b" of whole numbers. nullopt: a list of values. Paths contain dots too ("../model").
 std::optional<std::pair<int64_t, int64_t>> whole_range(std::string_view values,
                                                        const std::string& all) {
   const size_t dots = values.find("..");
@@ -62,17 +62,18 @@ void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
     seconds += cost.seconds.value_or(0);
     if (!cost.seconds) ++unmeasured;
   }
-  fmt::print("# time of all: {}{}\n", format_duration(seconds),
+  fmt::print("# total time: {}{}\n", format_duration(seconds),
              unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
 }
 
-// A report is kept only where it is of this config; what the config leaves to the task is in the run's own.
+// A report is kept only if it belongs to this config. If the config leaves the head to the task,
+// the run's own config has it.
 void check_is_finished(const std::filesystem::path& dir, const Config& config) {
   std::vector<std::string> changed = changed_since(dir, config);
   if (!config.model.head) std::erase(changed, "model.head");
   if (changed.empty()) return;
   throw UserError(
-      fmt::format("{}: finished already, but with {} of other values (config.yaml); replace it "
+      fmt::format("{}: already finished, but with other values of {} (config.yaml); replace it "
                   "with --overwrite, or name another folder with --output",
                   dir.string(), fmt::join(changed, ", ")));
 }
@@ -121,7 +122,7 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
     runs.push_back({sweep.key + "=" + value, std::move(config)});
   }
-  // A value that no run can have is found before the first run.
+  // Find impossible values before the first run.
   for (const Run& run : runs) with_context(run.name, [&] { resolve_inputs(run.config); });
   std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
@@ -129,10 +130,10 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
     if (!options.quiet)
       std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
     RunOptions one = options;
-    one.evaluate_with.clear();  // said once, of all runs
+    one.evaluate_with.clear();  // printed once, for all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
       check_is_finished(dir, runs[r].config);
-      if (!options.quiet) std::fprintf(stderr, "finished already: %s\n", dir.c_str());
+      if (!options.quiet) std::fprintf(stderr, "already finished: %s\n", dir.c_str());
       continue;
     }
     if (dry) {

@@ -1,4 +1,4 @@
-// --sweep key=a,b,c | key=a..b: one run for each value, in DIR/KEY=VALUE, one after the other.
+// --sweep key=a,b,c | key=a..b: one run for each value, in DIR/KEY=VALUE, one after another.
 #pragma once
 #include <string>
 #include <vector>
@@ -11,12 +11,13 @@ struct Sweep {
   std::string key;
   std::vector<std::string> values;
 };
-// Throws UserError: no "=", no values, an empty or backward range, a value named twice.
+// Throws UserError if there is no "=", no value, an empty or reversed range, or a repeated value.
 Sweep parse_sweep(const std::string& text);
 
-// Checks every value's config before the first run. Runs that are finished (report.json is there) are kept unless
-// options say kOverwrite, stopped ones go on with kResume. Returns the exit code of train(). `dry` prints what each run that is
-// not finished would take (dry_run), and their times' sum.
+// Checks the config of every value before the first run. Finished runs (those with a report.json)
+// are kept unless options say kOverwrite; stopped runs continue with kResume. Returns the exit code
+// of train(). With `dry`, prints the cost of each unfinished run (dry_run) and the sum of their
+// times.
 int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides,
               const std::string& sweep, const RunOptions& options, bool dry);
 

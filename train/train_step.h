@@ -1,5 +1,5 @@
-// One optimiser step: micro-batches forward and backward, clipping, update. Between the batches on the device and the end
-// nothing is read back to the host.
+// One optimiser step: forward and backward of the micro-batches, clipping, update. Between the
+// batches on the device and the end of the step, nothing is read back to the host.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -14,7 +14,8 @@ class TrainStep {
  public:
   TrainStep(const Model& model, const TrainingConfig& config, int64_t total_steps)
       : model_(model), config_(config), optimizer_(model, config, total_steps) {}
-  // The mean loss over all examples of the micro-batches, a device scalar. step from 0 keys the dropout and the schedule.
+  // Returns the mean loss over all examples of the micro-batches, a device scalar. `step` counts
+  // from 0; it is part of the dropout key and sets the learning rate.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }

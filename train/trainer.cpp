@@ -46,7 +46,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   at::NoGradGuard no_grad;
-  // Before anything of the model is changed.
+  // Read it before the model is changed.
   const auto [state, identity] = read_state(checkpoint / kStateFile, identity_);
   const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
                         state.epoch <= state.step && state.batch >= 0;
@@ -54,14 +54,14 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
       (state.batch > 0 &&
        state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
     throw UserError(fmt::format(
-        "{}: step {}, epoch {}, batch {} cannot be of this run; start over with --overwrite",
+        "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
         (checkpoint / kStateFile).string(), state.step, state.epoch, state.batch));
   }
   if (identity.threads != identity_.threads || identity.device != identity_.device) {
-    progress_.warning(fmt::format(
-        "the run was begun on {} with {} threads, resuming on {} with {}: sums have another order, "
-        "so it is not bit for bit the run that was not stopped",
-        identity.device, identity.threads, identity_.device, identity_.threads));
+    progress_.warning(
+        fmt::format("the run was started on {} with {} threads, resuming on {} with {}: sums have "
+                    "another order, so the result is not bit for bit that of an uninterrupted run",
+                    identity.device, identity.threads, identity_.device, identity_.threads));
   }
   state_ = state;
   saved_step_ = state_.step;
@@ -79,7 +79,7 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   run_.truncate_metrics(state_.step);
   if (state_.best && !std::filesystem::exists(run_.best())) {
     progress_.warning(run_.best().string() +
-                      " is gone: the best model is chosen again from here on");
+                      " is missing: the best model is selected again from here on");
     state_.best.reset();
     state_.best_step = state_.evaluated_step = -1;
   }
@@ -130,7 +130,7 @@ int Trainer::run() {
     const auto whole = run_.newest_checkpoint();
     if (!whole) throw;
     throw WriteError(
-        fmt::format("{} ({} is whole: go on with --resume)", error.what(), whole->string()));
+        fmt::format("{} ({} is complete: continue with --resume)", error.what(), whole->string()));
   }
 }
 
@@ -140,7 +140,8 @@ int Trainer::run_steps() {
     if (evaluation_due() && !evaluate()) break;
     if (state_.step == length_.steps && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
-      report_loss();  // which refuses a model that is lost: it must not take the place of a good checkpoint
+      // Throws if the model has diverged, so that it does not replace a good checkpoint.
+      report_loss();
       save();
       saved_step_ = state_.step;
       report_began_ = now();
@@ -198,10 +199,10 @@ void Trainer::report_loss() {
   if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) {
     const auto whole = run_.newest_checkpoint();
     throw UserError(
-        fmt::format("step {}: the loss is {}, the gradients' norm {}; lower training.learning_rate "
+        fmt::format("step {}: the loss is {}, the gradient norm {}; lower training.learning_rate "
                     "or training.max_grad_norm ({})",
                     state_.step, loss, gradient_norm,
-                    whole ? whole->string() + " is whole" : "no checkpoint was saved before"));
+                    whole ? whole->string() + " is complete" : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,

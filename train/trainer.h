@@ -1,8 +1,8 @@
 // train/: optimiser, trainer, run directory; the programs lait-train and lait-data.
 //
-// The training loop: steps, evaluation, checkpoints, the best model kept. Where it stands is six numbers (TrainerState);
-// with the weights and the optimiser's moments they are all that a resumed run needs, since batches and dropout are
-// functions of (seed, epoch, step).
+// The training loop: steps, evaluation, checkpoints, and the best model. Its position is six
+// numbers (TrainerState). With the weights and the optimiser's moments they are all that a resumed
+// run needs, since batches and dropout are functions of (seed, epoch, step).
 #pragma once
 #include <memory>
 #include <optional>
@@ -21,20 +21,21 @@ namespace lait {
 
 struct TrainerInputs {
   Config config;
-  // The first chooses the best, unless training.select_by names another.
+  // The first selects the best model, unless training.select_by names another.
   std::vector<std::string> metrics;
   std::shared_ptr<const Tokenizer> tokenizer;
   const Dataset* train = nullptr;
-  const Dataset* validation = nullptr;  // null: none, the last model is the best
+  const Dataset* validation = nullptr;  // null: none; the last model is the best
 };
 
 class Trainer {
  public:
   Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
-  // Continues from a checkpoint's folder. Throws UserError where it is damaged or of another run.
+  // Continues from a checkpoint's folder. Throws UserError if it is damaged or belongs to another
+  // run.
   void resume(const std::filesystem::path& checkpoint);
-  // Trains to the end: 0. Interrupted: saves a checkpoint and returns the signal's number.
-  // A full disk throws WriteError that names the checkpoint to go on from.
+  // Trains to the end and returns 0. On a signal, saves a checkpoint and returns the signal's
+  // number. On a full disk, throws WriteError that names the checkpoint to continue from.
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return length_.steps; }
@@ -66,7 +67,7 @@ class Trainer {
   at::Tensor loss_sum_;
   int64_t reported_steps_ = 0, reported_examples_ = 0, reported_tokens_ = 0;
   double report_began_ = 0;
-  double train_seconds_ = 0;  // of the steps reported by this process, for the time left
+  double train_seconds_ = 0;  // steps reported by this process, to estimate the time left
   int64_t trained_steps_ = 0;
   int64_t saved_step_ = -1;
 };

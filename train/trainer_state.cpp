@@ -28,7 +28,7 @@ SavedState parse(const std::filesystem::path& file) {
     json.at("validation").get_to(identity.validation);
     json.at("threads").get_to(identity.threads);
     json.at("device").get_to(identity.device);
-  } catch (const UserError& error) {  // no JSON, or no file
+  } catch (const UserError& error) {  // not JSON, or no file
     throw UserError(std::string(error.what()) +
                     "; the checkpoint is damaged: start over with --overwrite");
   } catch (const nlohmann::json::exception&) {
@@ -63,19 +63,19 @@ SavedState read_state(const std::filesystem::path& file, const RunIdentity& now)
   const RunIdentity& then = saved.identity;
   const auto refuse = [&](const std::string& what) {
     throw UserError(fmt::format(
-        "{}: {}; resume with what the run was begun with, or start over with --overwrite",
+        "{}: {}; resume with what the run was started with, or start over with --overwrite",
         file.string(), what));
   };
   if (then.precision != now.precision) {
-    refuse(fmt::format("the run is in {}, this would go on in {} (training.precision)",
+    refuse(fmt::format("the run is in {}, this would resume in {} (training.precision)",
                        then.precision, now.precision));
   }
   const char* const changed =
-      "is not the data that the run was begun with (other texts, labels, order or tokens)";
+      "is not the data that the run was started with (other texts, labels, order or tokens)";
   if (then.train != now.train) refuse(std::string("data.train ") + changed);
   if (then.validation != now.validation) refuse(std::string("data.validation ") + changed);
   if (then.total_steps != now.total_steps) {
-    refuse(fmt::format("the run is of {} steps, config and data now make {}", then.total_steps,
+    refuse(fmt::format("the run has {} steps, config and data now give {}", then.total_steps,
                        now.total_steps));
   }
   return saved;

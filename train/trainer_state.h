@@ -1,4 +1,4 @@
-// Where a training stands, and which run that is of: a checkpoint's state.json.
+// The position of a training, and the identity of its run: a checkpoint's state.json.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -16,12 +16,12 @@ struct TrainerState {
   int64_t best_step = -1;
 };
 
-// What a checkpoint was made with, beside its config.
+// What a checkpoint was made with, besides its config.
 struct RunIdentity {
   int64_t total_steps = 0;
   std::string precision;               // resolved
   uint32_t train = 0, validation = 0;  // checksums of the data (0: none)
-  // Where: sums have another order on another number of threads or another device.
+  // Sums have another order with another number of threads or on another device.
   int threads = 0;
   std::string device;
 };
@@ -34,7 +34,8 @@ struct SavedState {
   TrainerState state;
   RunIdentity identity;
 };
-// Throws UserError where the file is damaged, or of another run than `identity`; threads and device may be others.
+// Throws UserError if the file is damaged or belongs to another run than `identity`. Threads and
+// device may differ.
 SavedState read_state(const std::filesystem::path& file, const RunIdentity& identity);
 
 }  // namespace lait

@@ -58,7 +58,7 @@ class Generator {
 
   WordnetSplits run() {
     find_pairs();
-    // Each branch, in random order, goes to the split that is the shortest for its share.
+    // Each branch, in random order, goes to the split that is shortest relative to its share.
     std::map<int32_t, std::vector<Pair>> by_branch;
     for (const Pair& pair : pairs_) by_branch[at(pair.y).branch].push_back(pair);
     std::vector<int32_t> branches;
@@ -112,8 +112,8 @@ class Generator {
     return sizes_[s] = size;
   }
 
-  // Cuts the tree below s into branches of at most kMaxBranch synsets. What is above them belongs
-  // to none.
+  // Cuts the tree below s into branches of at most kMaxBranch synsets. Synsets above the branches
+  // belong to none.
   void cut(int32_t s) {
     if (size_of(s) <= kMaxBranch) return mark(s, s);
     for (int32_t child : at(s).children) cut(child);
@@ -142,8 +142,8 @@ class Generator {
     return has(s) || std::ranges::any_of(ancestors(s), has);
   }
 
-  // Whether the gloss can be evidence: a kind, with a definition of its own of moderate length,
-  // within one branch.
+  // Whether the gloss can be evidence: it defines a kind, no other gloss is equal, its length is
+  // moderate, and it lies within one branch.
   bool usable(int32_t s) {
     const Synset& x = at(s);
     if (x.instance || x.hypernyms.empty() || x.branch < 0 || definitions_[x.definition] != 1)

@@ -1,6 +1,7 @@
-// The estimates of lait-train --dry-run beside what training takes. Memory is compared with the bytes of tensors that LibTorch's
-// CPU allocator reports, which are the same in every run; time with a short training right after it, since only the two
-// together say something on a busy machine.
+// The estimates of lait-train --dry-run against real training. Memory is compared with the tensor
+// bytes that LibTorch's CPU allocator reports, which are the same in every run. Time is compared
+// with a short training right after the estimate, since on a busy machine only the two together
+// mean something.
 #include "train/estimate.h"
 
 #include <gtest/gtest.h>
@@ -51,7 +52,7 @@ void run_steps(Model model, const Dataset& dataset, const TrainingConfig& config
 
 class EstimateMemory : public testing::TestWithParam<Case> {
  protected:
-  // All examples are one micro-batch.
+  // All examples form one micro-batch.
   void SetUp() override {
     config_.batch_size = GetParam().examples;
     config_.accumulation = GetParam().accumulation;
@@ -69,7 +70,8 @@ class EstimateMemory : public testing::TestWithParam<Case> {
   TrainingConfig config_;
 };
 
-// A matrix of rows that is saved and not counted, or counted and not saved, is more than a hundredth of them here.
+// One matrix of rows that is saved but not counted, or counted but not saved, is more than 1 % of
+// the bytes here.
 TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   const Model model = bert_.model(spec_, GetParam().dtype);
   const auto examples = epoch_batches(dataset_, config_, 0);
@@ -79,7 +81,7 @@ TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   const auto loss = [&] {
     return trained->loss(trained->forward(batch, {.training = true}), batch, {});
   };
-  loss();  // what is made once and kept is made now
+  loss();  // allocates what is allocated once and kept
   const TensorBytes bytes;
   const at::Tensor kept = loss();
   const auto estimated = static_cast<double>(estimate_memory(model, dataset_, config_).activations);
@@ -119,8 +121,9 @@ double seconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
-// A busy neighbour can fall on one of the two halves alone, so one attempt of six must be within the factor. A step too many or
-// too few in the sum, the shortest or longest batches alone, or a forgotten accumulation are further off than that.
+// Other processes can slow down one of the two halves alone, so one attempt of six must be within
+// the factor. One step too many or too few in the sum, only the shortest or longest batches, or a
+// forgotten accumulation give a larger error.
 TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
   constexpr int64_t kSteps = 20;
   constexpr double kFactor = 2.5;
@@ -162,7 +165,7 @@ TEST(EstimateTime, IsWithinAFactorOfTwoAndAHalfOfATrainingBesideIt) {
   FAIL() << seen;
 }
 
-// The counts, which no clock disturbs, as Trainer has them.
+// The counts do not depend on the clock. They are those of Trainer.
 TEST(EstimateTime, CountsStepsAndEvaluations) {
   const SmallBert bert;
   const ModelSpec spec = bert.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);

@@ -1,4 +1,5 @@
-// lait-train as a user runs it, on a tiny BERT: the run directory, one seed one result, stopping and going on, mistakes.
+// lait-train as a user runs it, on a tiny BERT: the run directory, one result per seed, stopping
+// and resuming, mistakes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,7 +50,7 @@ TEST_F(LaitTrain, LeavesARunDirectoryThatCanBeReadAndRunAgain) {
   std::vector<std::string> splits;
   for (const auto& line : metrics_of_run(folder_ / "run")) splits.push_back(line["split"]);
   EXPECT_EQ(std::ranges::count(splits, "validation"), 2);
-  EXPECT_EQ(std::ranges::count(splits, "train"), 7);  // every 5 steps, and where an epoch ends
+  EXPECT_EQ(std::ranges::count(splits, "train"), 7);  // every 5 steps, and at the end of an epoch
   const auto report = nlohmann::json::parse(read_file(folder_ / "run" / "report.json"));
   EXPECT_EQ(report["test"]["examples"], 50);
   EXPECT_EQ(report["independent_layers"], 2);
@@ -79,7 +80,7 @@ TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
       " & pid=$!; while ! grep -q '\"step\":30' " + path("cut/metrics.jsonl") +
       " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; kill -TERM $pid; wait $pid");
   ASSERT_EQ(stopped.code, 143) << stopped.err;
-  EXPECT_THAT(stopped.err, HasSubstr("go on with: " LAIT_BUILD_DIR "/bin/lait-train --config "));
+  EXPECT_THAT(stopped.err, HasSubstr("resume with: " LAIT_BUILD_DIR "/bin/lait-train --config "));
   EXPECT_THAT(stopped.err, EndsWith(" --resume\n"));
   EXPECT_FALSE(fs::exists(folder_ / "cut" / "report.json"));
   const ShellResult resumed =
@@ -94,15 +95,15 @@ TEST_F(LaitTrain, AStoppedRunIsSavedAndGoesOnToTheSameEnd) {
             read_file(folder_ / "cut" / "best" / "model.safetensors"));
 }
 
-// The first signal asks a run to save, the second ends it wherever it is: no checkpoint is waited for.
+// The first signal asks a run to save. The second ends it at once, without a checkpoint. STOP and
+// CONT make both arrive together, even on a slow machine.
 TEST_F(LaitTrain, ASecondSignalEndsTheRunAtOnce) {
   const ShellResult result =
       shell(LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") +
             " --set training.epochs=1000 --output " + path("run") +
             " & pid=$!; while ! grep -q '\"step\":5,' " + path("run/metrics.jsonl") +
             " 2>/dev/null; do kill -0 $pid || exit 99; sleep 0.02; done; "
-            "kill -STOP $pid; kill -INT $pid; kill -TERM $pid; kill -CONT "
-            "$pid; wait $pid");  // both at once, however slow the machine
+            "kill -STOP $pid; kill -INT $pid; kill -TERM $pid; kill -CONT $pid; wait $pid");
   EXPECT_TRUE(result.code == 130 || result.code == 143) << result.code << ": " << result.err;
   EXPECT_THAT(result.err, Not(HasSubstr("saved")));
 }
@@ -118,7 +119,7 @@ TEST_F(LaitTrain, TheLastLineIsTheNextCommand) {
   EXPECT_EQ(train("--quiet --set training.steps=1 --output " + path("quiet")).err, "");
 }
 
-// Lines that are drawn anew on a terminal; `script` gives the program one.
+// Lines that are redrawn on a terminal. `script` gives the program a terminal.
 TEST_F(LaitTrain, AProgressLineFitsANarrowTerminal) {
   const std::string command =
       LAIT_BUILD_DIR "/bin/lait-train --config " + path("a.yaml") + " --output " + path("run");
@@ -158,7 +159,7 @@ TEST_F(LaitTrain, AccumulatedMicroBatchesGiveTheBatchesLoss) {
 TEST_F(LaitTrain, RefusesToTouchARunOrAForeignFolder) {
   ASSERT_EQ(train("--output " + path("run") + " --set training.steps=1").code, 0);
   expect_mistake("--output " + path("run"),
-                 "a run is here already; continue it with --resume, replace it with --overwrite");
+                 "there is a run already; continue it with --resume, replace it with --overwrite");
   EXPECT_EQ(train("--output " + path("run") + " --overwrite --set training.steps=2").code, 0);
   expect_mistake("--output " + path("model"), "expected a new folder or a run directory");
   expect_mistake("--output " + path("new") + " --resume", "nothing to resume");
@@ -172,15 +173,15 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
   expect_mistake("--set model.path=no-such-model --output " + path("x"),
                  "hf download no-such-model");
   expect_mistake("--set data.train=nowhere.jsonl --output " + path("x"),
-                 "data.train: nowhere.jsonl: no such file; check the path, which is taken from ");
+                 "data.train: nowhere.jsonl: no such file; check the path, which is relative to ");
   expect_mistake("--set task=wordnet --set data.train='my data/train.jsonl' --output " + path("x"),
                  "no such file; make it with: lait-data wordnet --output 'my data'");
   write_file(folder_ / "packed.jsonl.gz", "");
   expect_mistake("--set data.train=" + path("packed.jsonl") + " --output " + path("x"),
                  "packed.jsonl: no such file; " + (folder_ / "packed.jsonl.gz").string() +
-                     " is there, which is read as well: give its name");
+                     " exists and can be read too: give its name");
   expect_mistake("--set task=sick --set data.train=a.txt --output " + path("x"),
-                 "no such file; where it is had: head ");
+                 "no such file; how to get it: head ");
   expect_mistake("--set task=jsnl --output " + path("x"), "did you mean jsonl?");
   expect_mistake("--set training.device=cuda --output " + path("x"), "device");
   expect_mistake("--set model.pooling=cls --set model.independent_layers=4 --output " + path("x"),
@@ -231,7 +232,7 @@ TEST_F(LaitTrain, ASweepRunsEachValueOnceAndKeepsFinishedOnes) {
   EXPECT_EQ(again.code, 0);
   EXPECT_THAT(again.err,
               EndsWith("next: " LAIT_BUILD_DIR "/bin/lait-eval --checkpoint " + path("s") + "\n"));
-  EXPECT_THAT(again.err, HasSubstr("finished already"));
+  EXPECT_THAT(again.err, HasSubstr("already finished"));
   expect_mistake("--sweep model.independent_layers=3..1 --output " + path("t"),
                  "--sweep: expected key=a,b,c");
 }
@@ -241,7 +242,7 @@ TEST_F(LaitTrain, DryRunWritesNothing) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 × segment, 2 × example"));
   EXPECT_THAT(result.out, HasSubstr("# train: 200 examples"));
-  EXPECT_THAT(result.out, ContainsRegex("# memory: [0-9]+ MB beside program and data: weights "
+  EXPECT_THAT(result.out, ContainsRegex("# memory: [0-9]+ MB besides program and data: weights "
                                         "[0-9]+, AdamW [0-9]+, backward [0-9]+ \\("));
   EXPECT_THAT(result.out, ContainsRegex("# time: [0-9:]+ = [0-9:]+ for 26 steps \\+ [0-9:]+ for "
                                         "evaluation; measured on 5 steps, "));
@@ -254,9 +255,9 @@ TEST_F(LaitTrain, DryRunOfASweepAddsUpTheRunsThatAreLeft) {
   const ShellResult result = train(arguments + " --dry-run");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("# sweep: 2 of 2 runs left to do"));
-  EXPECT_THAT(result.out,
-              ContainsRegex(
-                  "#   model.independent_layers=4: [0-9:]+, [0-9]+ MB\n# time of all: [0-9:]+\n"));
+  EXPECT_THAT(
+      result.out,
+      ContainsRegex("#   model.independent_layers=4: [0-9:]+, [0-9]+ MB\n# total time: [0-9:]+\n"));
   EXPECT_FALSE(fs::exists(folder_ / "s"));
   ASSERT_EQ(train("--set model.independent_layers=0 --set training.steps=2 --output '" +
                   path("s/model.independent_layers=0") + "'")

@@ -1,9 +1,10 @@
-// The step is ready for a GPU: under a RecordFunction guard, between the batch on the device and the end of the step,
-// nothing reads a value back to the host, no result's shape depends on values, no tensor is made without a device (it would
-// lie on the CPU), and nothing moves between devices.
+// A training step does not wait for a GPU. A RecordFunction guard checks, from the batch on the
+// device to the end of the step: nothing reads a value back to the host, no result's shape depends
+// on values, no tensor is created without a device (it would be on the CPU), and nothing moves
+// between devices.
 //
-// On the CPU a move is not one, so the guard refuses what would be one on a GPU: `to` that names a device, and a
-// `copy_` between devices.
+// On the CPU a move is a no-op, so the guard refuses what would be one on a GPU: `to` with a
+// device, and `copy_` between devices.
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <gmock/gmock.h>
@@ -19,7 +20,7 @@
 namespace lait {
 namespace {
 
-// Records the operators of a scope, and what of them a step may not do.
+// Records the operators in its scope, and those that a step must not use.
 class StepGuard {
  public:
   StepGuard() {
@@ -54,8 +55,8 @@ class StepGuard {
   }
 
   struct Excuse : at::ObserverContext {};
-  // The update's CPU kernel reads the number of updates, which lies on the host there (the CUDA kernel does not); the gradient
-  // of a change of dtype names the device that it is on.
+  // The CPU kernel of the update reads the number of updates, which is on the host there (the CUDA
+  // kernel does not). The gradient of a dtype cast names the device that it is already on.
   static inline const std::set<std::string> kExcusesWhatItCalls = {"aten::_fused_adamw_",
                                                                    "ToCopyBackward0"};
   static inline thread_local int excused_ = 0;
@@ -157,7 +158,7 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
     StepGuard guard;
     for (int64_t step = 0; step < 2; ++step) loss = train.run(batches, step);
     EXPECT_THAT(guard.offences, testing::IsEmpty());
-    // It did look: forward, backward and update were seen.
+    // The guard was active: it saw forward, backward and update.
     EXPECT_THAT(guard.operators,
                 testing::IsSupersetOf({"lait::segment_attention",
                                        "lait::segment_attention_backward", "aten::_fused_adamw_"}));
@@ -181,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
                              HeadKind::kRegression, at::kBFloat16}),
     [](const auto& info) { return std::string(info.param.name); });
 
-// The guard sees each thing that it forbids.
+// The guard sees everything that it forbids.
 TEST(StepGuardTest, SeesWhatItForbids) {
   const at::Tensor x = at::ones({4}, at::TensorOptions().device(at::kCPU));
   const auto offences = [](auto&& body) {
@@ -214,7 +215,7 @@ TEST(StepGuardTest, SeesWhatItForbids) {
       IsEmpty());
 }
 
-// A step in which somebody looks at the loss does not pass.
+// A step that reads the loss does not pass.
 TEST(StepGuardTest, SeesAnItemInAStep) {
   SmallBert small({.dropout = 0.1});
   const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);

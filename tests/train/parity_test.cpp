@@ -1,6 +1,7 @@
-// Ten training steps against the same loop in plain PyTorch (tests/oracles/train_parity.py): dropout 0, fp32, AdamW without
-// decay on biases and norms, two learning rates, linear warm-up and decay, clipping. Losses within 1e-4 relative; loops
-// with one rule of the recipe broken lie further off, so the tolerance sees each rule.
+// Ten training steps against the same loop in plain PyTorch (tests/oracles/train_parity.py):
+// dropout 0, fp32, AdamW without decay on biases and norms, two learning rates, linear warm-up and
+// decay, clipping. Losses agree within 1e-4 relative. Loops that break one rule of the recipe
+// differ by more, so the tolerance detects each rule.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -42,7 +43,8 @@ double largest_relative(const std::vector<double>& a, const std::vector<double>&
   return worst;
 }
 
-// The losses of our ten steps. `micro_batches` cuts each batch into that many (gradient accumulation).
+// The losses of our ten steps. Each batch is split into `micro_batches` parts (gradient
+// accumulation).
 std::vector<double> our_losses(const std::filesystem::path& dir,
                                const std::filesystem::path& model_dir, const json& c,
                                const TrainingConfig& config, int64_t micro_batches) {
@@ -62,8 +64,8 @@ std::vector<double> our_losses(const std::filesystem::path& dir,
   {
     at::NoGradGuard no_grad;
     for (auto& named : model->head->named_parameters()) {
-      // The oracle has "head.cls.weight" of the output layer, "head.cls.dense.weight" of what is under it; BERT's is the
-      // pretrained pooler.
+      // The oracle has "head.cls.weight" of the output layer and "head.cls.dense.weight" of the
+      // layer below it. BERT's is the pretrained pooler.
       const std::string name =
           named.key().starts_with("output.") ? named.key().substr(7) : named.key();
       const auto found = head.find("head." + pooling + "." + name);

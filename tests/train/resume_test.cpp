@@ -1,5 +1,5 @@
-// --resume goes on as if nothing had been, bit for bit, and only with the run that is there; a model that is lost takes no
-// checkpoint's place.
+// --resume continues as if the run had not been interrupted, bit for bit, and only with the same
+// run. A diverged model does not replace a checkpoint.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ class Resume : public TinyRun {
     return program("lait-train") + " --config " + path("a.yaml") + " --output " + path(run) + " " +
            more;
   }
-  // Trains until a line of that step is in the log, and kills.
+  // Trains until the log has a line of that step, then kills the run.
   std::string killed_at(int step, const std::string& command, const std::string& run) {
     return command + " & pid=$!; while ! grep -q '\"step\":" + std::to_string(step) + ",' " +
            path(run + "/metrics.jsonl") +
@@ -27,7 +27,8 @@ class Resume : public TinyRun {
   }
 };
 
-// Dropout is drawn anew for the steps that are done again; the stop is inside an epoch, and behind the last checkpoint.
+// Dropout is drawn again for the steps that are repeated. The run stops inside an epoch and after
+// the last checkpoint.
 TEST_F(Resume, GoesOnBitForBit) {
   const std::string dropout =
       "--set model.hidden_dropout=0.1 --set model.attention_dropout=0.1 --set "
@@ -65,16 +66,17 @@ TEST_F(Resume, RefusesWhatIsAnotherRunAndChangesNothing) {
     EXPECT_EQ(after, before) << more;
   };
   expect_refusal("--set training.seed=2 --set training.learning_rate=2e-3",
-                 "begun with training.learning_rate, training.seed of other values");
+                 "started with other values of training.learning_rate, training.seed");
   expect_refusal("--set model.independent_layers=3",
-                 "begun with model.independent_layers of other values");
-  expect_refusal("--set training.steps=40", "begun with training.steps of other values");
-  expect_refusal("--set training.precision=bf16", "begun with training.precision of other values");
+                 "started with other values of model.independent_layers");
+  expect_refusal("--set training.steps=40", "started with other values of training.steps");
+  expect_refusal("--set training.precision=bf16",
+                 "started with other values of training.precision");
   write_file(folder_ / "other.jsonl", to_text(tiny_lines(3, 96)));
   expect_refusal("--set data.train=" + path("other.jsonl"),
-                 "data.train is not the data that the run was begun with");
+                 "data.train is not the data that the run was started with");
   expect_refusal("--set data.validation=" + path("other.jsonl"), "data.validation is not the data");
-  // What no result depends on may change, and so may a file's place.
+  // Settings that do not change the result may change, and so may the path of a file.
   fs::copy_file(folder_ / "train.jsonl", folder_ / "moved.jsonl");
   EXPECT_EQ(shell(train("run",
                         "--resume --set output.keep=3 --set training.log_every=5 --set "
@@ -93,7 +95,7 @@ TEST_F(Resume, AutomaticPrecisionOfAnotherMachineIsRefused) {
   write_file(state, json.dump());
   const ShellResult result = shell(train("run", "--set training.precision=auto --resume"));
   EXPECT_EQ(result.code, 2);
-  EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would go on in " + here +
+  EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would resume in " + here +
                                     " (training.precision)"));
 }
 
@@ -106,10 +108,11 @@ TEST_F(Resume, ASweepKeepsWhatWasFinishedWithTheSameConfigOnly) {
   EXPECT_THAT(
       changed.err,
       HasSubstr(
-          "training.seed=1: finished already, but with training.weight_decay of other values"));
+          "training.seed=1: already finished, but with other values of training.weight_decay"));
 }
 
-// A rate that throws the weights away between two lines of the log: what was saved before stays the newest.
+// A learning rate that ruins the weights between two lines of the log: the newest checkpoint stays
+// the one saved before.
 TEST_F(Resume, ALostModelIsNotSaved) {
   const std::string rate =
       "--set training.learning_rate=1e38 --set training.warmup=0 --set training.max_grad_norm=0 "
@@ -121,14 +124,14 @@ TEST_F(Resume, ALostModelIsNotSaved) {
   EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-2"));
 }
 
-// `lait-train … 2>&1 | head -1`: the reader goes, the run stays.
+// `lait-train … 2>&1 | head -1`: the run continues when the reader has gone.
 TEST_F(Resume, NobodyReadingTheProgressStopsNoRun) {
   const ShellResult result =
       shell(std::string("(") + train("run") + "; echo $? > " + path("code") + ") 2>&1 | head -1");
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(read_file(folder_ / "code"), "0\n");
   EXPECT_TRUE(fs::exists(folder_ / "run/report.json"));
-  // lait-eval has its report written before it prints.
+  // lait-eval writes its report before it prints.
   EXPECT_EQ(shell(program("lait-eval") + " --checkpoint " + path("run") +
                   " --split validation --report " + path("report") + " | true")
                 .code,

@@ -1,4 +1,5 @@
-// A run's folder, and what stands in it that is not the run's: nothing of a user's is removed or replaced.
+// The folder of a run, and files in it that do not belong to the run: nothing of a user is removed
+// or replaced.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +20,7 @@ class RunFolder : public TinyRun {
   }
 };
 
-// Lightning's folders have a config.yaml and checkpoints/, too.
+// The folders of Lightning have a config.yaml and checkpoints/ too.
 TEST_F(RunFolder, AFolderWithAConfigOfItsOwnIsNoRun) {
   write_file(folder_ / "own/config.yaml", "# mine\n" + read_file(folder_ / "a.yaml"));
   for (const char* name : {"best/mine", "checkpoints/mine", "report.json"})
@@ -57,7 +58,8 @@ TEST_F(RunFolder, OverwritingTheModelThatIsToBeTrainedIsRefused) {
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("which --overwrite would remove; name another folder"));
   EXPECT_EQ(contents(folder_ / "run/best"), before);
-  // From another folder's best model it goes on with its head, and with a new one for other labels.
+  // Training from the best model of another folder keeps its head, or makes a new one for other
+  // labels.
   const std::string from_best =
       "--output " + path("next") + " --set model.path=" + path("run/best");
   EXPECT_THAT(train(from_best).err, HasSubstr("head: the checkpoint's\n"));
@@ -68,8 +70,8 @@ TEST_F(RunFolder, OverwritingTheModelThatIsToBeTrainedIsRefused) {
   EXPECT_THAT(train(from_best +
                     " --overwrite --set data.validation=[] --set data.train=" + path("other.jsonl"))
                   .err,
-              HasSubstr("head: the checkpoint's head is of other labels or of another shape: a new "
-                        "one\n"));
+              HasSubstr("head: new, since the checkpoint's head has other labels or another "
+                        "shape\n"));
 }
 
 TEST_F(RunFolder, ABestModelThatIsGoneIsChosenAnew) {
@@ -78,7 +80,7 @@ TEST_F(RunFolder, ABestModelThatIsGoneIsChosenAnew) {
   fs::rename(folder_ / "run/best", folder_ / "deployed");
   const ShellResult result = train(run + " --resume");
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("run/best is gone: the best model is chosen again"));
+  EXPECT_THAT(result.err, HasSubstr("run/best is missing: the best model is selected again"));
   EXPECT_TRUE(fs::exists(folder_ / "run/best/lait.yaml"));
   write_file(folder_ / "run/checkpoints/step-2/state.json", "{");
   const ShellResult damaged = train(run + " --resume");
@@ -92,10 +94,10 @@ TEST_F(RunFolder, OtherThreadsAreSaid) {
   EXPECT_THAT(train(run + " --resume --quiet").err, testing::IsEmpty());
   const ShellResult result = train(run + " --resume --quiet --set training.threads=2");
   EXPECT_EQ(result.code, 0);
-  EXPECT_THAT(result.err, HasSubstr("begun on cpu with 1 threads, resuming on cpu with 2"));
+  EXPECT_THAT(result.err, HasSubstr("started on cpu with 1 threads, resuming on cpu with 2"));
 }
 
-// A terminal that is closed, a connection that is lost; under nohup it goes on.
+// A closed terminal or a lost connection. Under nohup the run continues.
 TEST_F(RunFolder, AHangUpSavesFirst) {
   const std::string kill =
       " --set training.steps=400 --set training.log_every=1 & pid=$!; while ! grep -q "
@@ -145,7 +147,7 @@ TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
   EXPECT_EQ(tilde.code, 2);
   EXPECT_THAT(tilde.err,
               HasSubstr("output.dir: ~/runs: expected a folder (~ is not expanded here"));
-  // A value that no run can have is found before the first one trains.
+  // Impossible values are found before the first run trains.
   expect_mistake("--sweep model.independent_layers=0,9",
                  "model.independent_layers=9: model.independent_layers: expected 0 to 4");
 }

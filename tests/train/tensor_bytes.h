@@ -1,4 +1,5 @@
-// How many bytes of tensors there are, as LibTorch's CPU allocator reports them: the same in every run.
+// Counts the bytes of tensors that LibTorch's CPU allocator reports. They are the same in every
+// run.
 #pragma once
 #include <c10/core/Allocator.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
@@ -8,8 +9,9 @@
 
 namespace lait {
 
-// Bytes of the tensors made by this thread while a TensorBytes lives, backward included: on the CPU the thread that calls it
-// runs it. What the products pack inside MKL and oneDNN is no tensor.
+// Bytes of the tensors allocated by this thread while a TensorBytes lives. Includes backward: on
+// the CPU it runs in the thread that calls it. Buffers that MKL and oneDNN allocate inside products
+// are not tensors.
 class TensorBytes {
  public:
   int64_t live() const { return report_->live; }
@@ -18,8 +20,8 @@ class TensorBytes {
  private:
   struct Report : c10::MemoryReportingInfoBase {
     int64_t live = 0, peak = 0;
-    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t,
-                           c10::Device) override {  // negative: freed
+    // Negative bytes: freed.
+    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {
       live += bytes;
       peak = std::max(peak, live);
     }

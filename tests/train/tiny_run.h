@@ -1,4 +1,4 @@
-// lait-train as users run it, on a tiny model and tiny data in a folder of the test's own.
+// lait-train as users run it, on a tiny model and tiny data in a temporary folder.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -12,8 +12,9 @@ namespace lait {
 
 class TinyRun : public testing::Test {
  protected:
-  // model/, train.jsonl, validation.jsonl (and test.jsonl, where it has lines) of so many examples, and a.yaml over them, whose
-  // section `training` has 16 examples a batch, one thread, fp32, and what `training` says.
+  // Writes model/, train.jsonl, validation.jsonl and, if `test` > 0, test.jsonl with so many
+  // examples, and a.yaml, which uses them. Its training section has batches of 16 examples, one
+  // thread, fp32, and the text `training`.
   void write_inputs(int train, int validation, int test, const std::string& training) {
     write_checkpoint(folder_ / "model");
     write_file(folder_ / "train.jsonl", to_text(tiny_lines(1, train)));

@@ -1,5 +1,5 @@
-// A family that shares nothing with BERT through everything that a run does: training, estimate, FLOPs, laws, checkpoint,
-// prediction (tests/model/toy_family.h).
+// Runs a family that shares nothing with BERT (tests/model/toy_family.h) through everything that a
+// run does: training, estimate, FLOPs, laws, checkpoint, prediction.
 #include "tests/model/toy_family.h"
 
 #include <gmock/gmock.h>
@@ -60,7 +60,7 @@ class ToyFamilyTest : public testing::Test {
     model->refresh_shadows();
     return model;
   }
-  // Labels that the first word tells.
+  // Examples whose label is determined by the first word.
   Dataset dataset(int64_t size) const {
     std::mt19937 random(7);
     std::vector<Example> examples(size);
@@ -176,7 +176,7 @@ TEST_F(ToyFamilyTest, LayoutIsItsOwn) {
 TEST_F(ToyFamilyTest, CheckpointPredictsAsTheModel) {
   TemporaryFolder folder;
   const Model model = this->model();
-  // The tiny checkpoint's vocabulary, and this model's files over it.
+  // The vocabulary of the tiny checkpoint, overwritten with the files of this model.
   write_checkpoint(folder / "c");
   save_checkpoint(model, folder / "c");
   Predictor predictor = Predictor::load(folder / "c", Precision::kFp32, DeviceKind::kCpu);

@@ -1,5 +1,5 @@
-// lait-train, lait-eval and lait-predict as users run them while the machine fails: full disk, lost permission, a removed
-// folder, two runs in one folder, kill -9.
+// lait-train, lait-eval and lait-predict as users run them when the machine fails: full disk, lost
+// permission, a removed folder, two runs in one folder, kill -9.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -18,7 +18,8 @@ using testing::Not;
 
 struct Result {
   int code;
-  std::string text;  // of both standard streams, through a pipe: a limit on files does not touch it
+  // Both standard streams, through a pipe, which a limit on file sizes does not affect.
+  std::string text;
 };
 
 class Trouble : public TinyRun {
@@ -44,7 +45,8 @@ class Trouble : public TinyRun {
   }
 };
 
-// Stops at whatever of its files finds no room; what was saved is whole, and with room it goes on to the same end.
+// The run stops at the first file for which there is no space. What was saved is complete, and with
+// free space the run continues to the same end.
 TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
   SmallDisk disk(32768);
   const fs::path run = disk / "run";
@@ -59,8 +61,8 @@ TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
   write_file(run / "config.yaml", config);
   fs::remove(run / "report.json");
   const auto saved = contents(run / "checkpoints/step-4");
-  for (const size_t leave :
-       {0, 4, 64, 600, 1200}) {  // KiB: config.yaml, the log, best/, weights, moments
+  // KiB, so that the write fails at config.yaml, the log, best/, weights, moments.
+  for (const size_t leave : {0, 4, 64, 600, 1200}) {
     disk.fill(leave);
     result = shell(train(run, "--resume"));
     disk.free();
@@ -72,7 +74,7 @@ TEST_F(Trouble, AFullDiskStopsTheRunAndLosesNothing) {
     for (const auto& entry : fs::recursive_directory_iterator(run))
       EXPECT_NE(entry.path().extension(), ".writing") << entry.path();
   }
-  EXPECT_THAT(result.text, HasSubstr("step-4 is whole: go on with --resume"));
+  EXPECT_THAT(result.text, HasSubstr("step-4 is complete: continue with --resume"));
   result = shell(train(run, "--resume"));
   ASSERT_EQ(result.code, 0) << result.text;
   EXPECT_TRUE(fs::exists(run / "report.json"));
@@ -146,10 +148,11 @@ TEST_F(Trouble, ARunDirectoryThatVanishes) {
   EXPECT_FALSE(fs::exists(run));
 }
 
-// While a run trains, no other touches its folder; the lock of one that was killed is in nobody's way.
+// While a run trains, no other process touches its folder. The lock of a killed process does not
+// block anybody.
 TEST_F(Trouble, TheSecondRunInAFolderIsRefused) {
-  const std::string run = path("run"),
-                    slow = "--set training.epochs=4000 ";  // still there when the second one comes
+  // `slow` is still training when the second run starts.
+  const std::string run = path("run"), slow = "--set training.epochs=4000 ";
   for (const char* how : {"", "--resume", "--overwrite"}) {
     const Result second = shell(
         "rm -rf " + run + "; " + train(run, slow) + " >/dev/null 2>&1 & pid=$!; while ! [ -s " +
@@ -166,7 +169,8 @@ TEST_F(Trouble, TheSecondRunInAFolderIsRefused) {
       << "the lock of a process that was killed";
 }
 
-// kill -9 can leave an unfinished folder, half a line and lines of steps that no checkpoint knows; none is in the way.
+// kill -9 can leave an unfinished folder, half a line, and lines of steps after the last
+// checkpoint. None of them prevents a resume.
 TEST_F(Trouble, AResumeAfterKill9EndsAsIfNothingHadBeen) {
   const std::string run = path("run"),
                     more =
@@ -218,7 +222,8 @@ TEST_F(Trouble, KilledBeforeItsFirstCheckpointItBeginsAnew) {
   EXPECT_EQ(lines("run"), lines("whole"));
 }
 
-// State, moments and weights that are damaged or of another run: named, never crashed on.
+// State, moments and weights that are damaged or belong to another run are named and cause no
+// crash.
 TEST_F(Trouble, DamagedCheckpointsAreNamed) {
   const fs::path checkpoint = folder_ / "run/checkpoints/step-16";
   ASSERT_EQ(shell(train(folder_ / "run")).code, 0);
@@ -239,15 +244,15 @@ TEST_F(Trouble, DamagedCheckpointsAreNamed) {
   state["step"] = 5;
   state["epoch"] = 1;
   state["batch"] = 1000000;
-  expect("state.json", state.dump(), "cannot be of this run");
+  expect("state.json", state.dump(), "cannot belong to this run");
   state["total_steps"] = 17;
-  expect("state.json", state.dump(), "the run is of 17 steps, config and data now make 16");
+  expect("state.json", state.dump(), "the run has 17 steps, config and data now give 16");
   expect("optimizer.safetensors", "short", "expected at least 8 bytes");
   expect("model/model.safetensors",
          read_file(checkpoint / "model/model.safetensors").substr(0, 1000), "model.safetensors");
 }
 
-// A lait.yaml, a tokenizer or a config.json of another model beside the weights.
+// A lait.yaml, tokenizer or config.json of another model beside the weights.
 TEST_F(Trouble, FilesThatDoNotBelongTogether) {
   auto expect = [&](const std::string& file, const std::string& from, const std::string& to,
                     const std::string& message) {

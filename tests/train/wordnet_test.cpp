@@ -1,5 +1,5 @@
-// The WordNet examples need their evidence: every balance exact, no gloss in two splits, one seed
-// one result.
+// The WordNet examples cannot be solved without their evidence: all balances are exact, no gloss is
+// in two splits, and one seed gives one result.
 #include "train/wordnet.h"
 
 #include <gmock/gmock.h>
@@ -57,8 +57,8 @@ TEST_F(Wordnet, SplitsShareNoGlossAndNoSynsetOfAClaim) {
   }
 }
 
-// What two splits have above their synsets in common is the trunk: synsets with more below them
-// than a branch may have.
+// The only common ancestors of two splits are in the trunk: synsets with more descendants than a
+// branch may have.
 TEST_F(Wordnet, SplitsShareNoHypernymSubtree) {
   constexpr size_t kMaxBranch = 1500;
   const std::vector<Synset> nouns = read_nouns("/usr/share/wordnet");

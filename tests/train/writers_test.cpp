@@ -1,5 +1,6 @@
-// Every place that writes files, on a full disk and without permission: the previous state stays whole, nothing half-written
-// is left, the message names a path and the reason; with room again the same write is done.
+// Every writer of files, on a full disk and without permission: the previous state stays complete,
+// no half-written file is left, the message names a path and the reason. With free space the same
+// write succeeds.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-// Writes version 1 or 2 of what it writes into `dir`.
+// Writes version 1 or 2 of its files into `dir`.
 struct Writer {
   const char* name;
   void (*write)(const fs::path& dir, int version);
@@ -25,7 +26,7 @@ struct Writer {
 
 const std::string kText(40000, 't');
 
-// As a run that died at once leaves its folder.
+// The folder of a run that died at once.
 void begin_run(const fs::path& dir) {
   if (fs::exists(dir / "config.yaml")) return;
   write_file(dir / "config.yaml", "a run");
@@ -100,7 +101,7 @@ const Writer kWriters[] = {
 
 class Writers : public testing::TestWithParam<Writer> {};
 
-// Without the lock, which says who had it last.
+// The contents without the lock, which names its last owner.
 std::map<std::string, std::string> state_of(const fs::path& dir) {
   auto files = contents(dir);
   files.erase(".lock");
@@ -144,8 +145,8 @@ TEST_P(Writers, LostPermission) {
     const ReadOnly read_only(dir);
     const NoPowers no_powers;
     const std::string message = write_error(GetParam(), dir, 2);
-    if (std::string(GetParam().name) == "RunMetrics")
-      return;  // its file is there and may be appended to
+    // Its file exists and can still be appended to.
+    if (std::string(GetParam().name) == "RunMetrics") return;
     EXPECT_THAT(message, HasSubstr(dir.string()));
     EXPECT_THAT(message, HasSubstr("Permission denied; give yourself the permission"));
   }
@@ -157,7 +158,7 @@ TEST_P(Writers, LostPermission) {
 INSTANTIATE_TEST_SUITE_P(All, Writers, testing::ValuesIn(kWriters),
                          [](const auto& info) { return info.param.name; });
 
-// A run directory that is removed under a run is not made anew: what was in it is not there any more.
+// A run directory that is removed during a run is not created again: its contents would be missing.
 TEST(RunDirectory, ThatVanishesIsAnError) {
   const TemporaryFolder folder;
   RunDirectory run(folder / "run", IfExists::kRefuse);
