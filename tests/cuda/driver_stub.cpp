@@ -1,5 +1,5 @@
-// A libcuda.so.1 for machines without a driver, used only with an emulator of the CUDA runtime: LibTorch asks the driver
-// whether a context exists and for the text of errors, and nothing else.
+// A libcuda.so.1 for machines without a driver, used only with an emulator of the CUDA runtime.
+// LibTorch asks the driver whether a context exists and for the text of errors, and nothing else.
 extern "C" {
 
 int cuInit(unsigned flags) { return 0; }

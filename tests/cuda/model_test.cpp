@@ -1,5 +1,6 @@
-// The whole model on a GPU against itself on the CPU: logits, gradients' effect over training steps. Needs a real GPU: an
-// emulator of the CUDA runtime has none of LibTorch's kernels. The tests skip, and say so, elsewhere.
+// The whole model on a GPU against the CPU: logits, and losses over training steps. Needs a real
+// GPU, since an emulator of the CUDA runtime does not have LibTorch's kernels. Otherwise the tests
+// are skipped with a message.
 #include <gtest/gtest.h>
 
 #include "lait/base/error.h"
@@ -19,12 +20,13 @@ class ModelOnCuda : public testing::TestWithParam<at::ScalarType> {
     } catch (const UserError& error) {
       GTEST_SKIP() << error.what();
     } catch (const c10::Error&) {
-      GTEST_SKIP() << "an emulator of the CUDA runtime has none of LibTorch's kernels";
+      GTEST_SKIP() << "an emulator of the CUDA runtime does not have LibTorch's kernels";
     }
   }
 };
 
-// cuBLAS chooses by shape and rounds elsewhere than the CPU's GEMM, so the laws hold within a tolerance.
+// cuBLAS selects kernels by shape and rounds differently from the CPU's GEMM, so the laws hold
+// within a tolerance.
 double tolerance(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-4 : 5e-2; }
 
 struct Case {
@@ -60,7 +62,7 @@ TEST_P(ModelOnCuda, TrainingLosesAsOnTheCpu) {
   for (const Case& c : kCases) {
     std::vector<std::vector<double>> losses;
     for (const at::Device device : {at::Device(at::kCPU), at::Device(at::kCUDA, 0)}) {
-      const SmallBert small({.dropout = 0.1});  // the masks are the same
+      const SmallBert small({.dropout = 0.1});  // the dropout masks are the same
       const ModelSpec spec = small.spec(c.independent_layers, c.format, c.pooling);
       const Dataset dataset =
           small.dataset(spec, small.random_examples(/*seed=*/6, /*num_examples=*/16));

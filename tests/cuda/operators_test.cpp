@@ -1,5 +1,5 @@
-// The operators on CUDA tensors against themselves on the CPU, through LibTorch's dispatcher, allocator, streams and
-// autograd. A GPU or an emulator of one must be there; the tests skip, and say so, where none is.
+// The operators on CUDA tensors against the CPU, through LibTorch's dispatcher, allocator, streams
+// and autograd. They need a GPU or an emulator; otherwise the tests are skipped with a message.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -14,7 +14,7 @@
 namespace lait {
 namespace {
 
-// Of operands (rows, …, heads, head_dim).
+// The spec for operands (rows, …, heads, head_dim).
 ops::AttentionSpec spec_of(const at::Tensor& q, double scale) {
   return {.heads = q.size(-2), .head_dim = q.size(-1), .scale = scale};
 }
@@ -36,7 +36,8 @@ Tensor random_tensor(at::IntArrayRef sizes, at::ScalarType dtype, int64_t seed) 
   auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed));
   return at::randn(sizes, generator, at::TensorOptions().device(at::kCPU)).to(dtype);
 }
-// Made empty on the device and filled by a copy, which needs no kernel of LibTorch's (an emulator has none of those).
+// Allocated on the device and filled by a copy. This needs no kernel of LibTorch, which an emulator
+// does not have.
 Tensor to_cuda(const Tensor& host) {
   Tensor out = at::empty(host.sizes(), host.options().device(at::kCUDA).requires_grad(false));
   return out.copy_(host);
@@ -59,11 +60,11 @@ struct AttentionCase {
   float dropout;
 };
 
-// Out and the gradients of q, k, v (of the one tensor where they are slices of it).
+// The output and the gradients of q, k, v (of the one tensor if they are slices of it).
 std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool cuda) {
   constexpr int64_t kHeads = 3, kDim = 32;
-  const int64_t queries = c.q_offsets.back() + 3,
-                keys = c.k_offsets.back() + 3;  // dead rows behind
+  // Three dead rows at the end.
+  const int64_t queries = c.q_offsets.back() + 3, keys = c.k_offsets.back() + 3;
   ops::AttentionUnits units{ints(c.q_offsets), ints(c.k_offsets), std::nullopt, std::nullopt};
   std::vector<int32_t> ids;
   for (size_t g = 0; g + 1 < c.q_offsets.size(); ++g)
@@ -167,7 +168,7 @@ TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
                    residual = random({9, 64}, 2).requires_grad_(true);
       add(ops::dropout_add(x, residual, moved(unit_ids), moved(positions), dropout), {x, residual});
       add(ops::unit_mean(x, moved(offsets)), {x});
-      // The gather itself is LibTorch's; its gradient is ours.
+      // The gather itself is LibTorch's. Its gradient is ours.
       const auto backward = c10::Dispatcher::singleton()
                                 .findSchemaOrThrow("lait::gather_rows_backward", "")
                                 .typed<Tensor(const Tensor&, const Tensor&, const Tensor&)>();
@@ -181,7 +182,7 @@ TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
   }
 }
 
-// Without a device, too: loading the library is enough.
+// Also runs without a device: loading the library is enough.
 TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
   try {
     resolve_device(DeviceKind::kCuda);
@@ -193,14 +194,15 @@ TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
     const auto op = c10::Dispatcher::singleton().findSchema(name);
     if (name.getNamespace() != "lait" || !op || !op->hasKernelForDispatchKey(c10::DispatchKey::CPU))
       continue;
-    if (name.name == "lait::attention_work") continue;  // makes the work list, on the host
+    if (name.name == "lait::attention_work") continue;  // runs on the host, makes the work list
     ++found;
     EXPECT_TRUE(op->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name.name;
   }
   EXPECT_EQ(found, 7);
 }
 
-// A batch's integers arrive whole, the work lists are what attention_work makes of its offsets.
+// The integers of a batch arrive unchanged, and the work lists are those that attention_work makes
+// of its offsets.
 TEST_F(OperatorsOnCuda, BatchOnTheDevice) {
   const SmallBert small;
   const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What an owner of a GPU runs (`make test-gpu`): the CUDA kernels' tests and the model's parity
-# natively, a short training run on the CPU and on the GPU side by side, the attention benchmark
-# beside FlashAttention-2. Usage: test_gpu.sh BUILD.
+# Run by `make test-gpu` on a machine with a GPU: the tests of the CUDA kernels and the model's
+# parity, a short training run on CPU and GPU, the attention benchmark against FlashAttention-2.
+# Usage: test_gpu.sh BUILD.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 build=${1:-build}
@@ -17,10 +17,10 @@ mkdir -p "$out"
 
 say "kernels, operators and model against the CPU"
 for test in test_kernels_cuda test_cuda; do
-  # WorkCounts counts what an emulator executes.
+  # WorkCounts counts the work that an emulator executes.
   "$build/bin/$test" --gtest_brief=1 --gtest_filter='-*WorkCounts*' | tee "$out/$test.log"
   if grep -q SKIPPED "$out/$test.log"; then
-    echo "make test-gpu: $test skipped cases, though there is a GPU; see $out/$test.log" >&2
+    echo "make test-gpu: $test skipped cases although there is a GPU; see $out/$test.log" >&2
     exit 1
   fi
 done
@@ -35,5 +35,5 @@ for device in cpu cuda; do
 done
 "$build/bin/lait-eval" --checkpoint "$out/cpu" --checkpoint "$out/cuda" --report "$out/report"
 
-say "attention beside FlashAttention-2"
+say "attention against FlashAttention-2"
 "$build/bin/lait-bench" attention --device cuda --json "$out/attention.json"

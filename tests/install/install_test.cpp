@@ -1,5 +1,6 @@
-// make install: what lies under the prefix is complete and names neither the source nor the build folder; a project outside
-// scores an example with it, Python loads the operators, the programs find their configs and model.
+// make install: the files under the prefix are complete and name neither the source nor the build
+// folder; an external project scores an example with them, Python loads the operators, the programs
+// find their configs and model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -54,8 +55,8 @@ TEST_F(Install, NothingNamesTheSourceOrBuildFolder) {
     GTEST_SKIP() << "a sanitizer's reports need debug information, which names the sources";
   EXPECT_TRUE(fs::exists(prefix() / "lib" / "liblait_ops.so"));
   for (const fs::path& file : files()) {
-    if (file.filename() == "liblait_cuda.so")
-      continue;  // the device code's line tables (for profilers) name their sources
+    // The line tables of the device code (for profilers) name their sources.
+    if (file.filename() == "liblait_cuda.so") continue;
     const MappedFile bytes(file);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     for (const char* folder : {LAIT_SOURCE_DIR "/", LAIT_BUILD_DIR}) {
@@ -89,14 +90,14 @@ TEST_F(Install, ProgramsFindTheirConfigsAndModel) {
   EXPECT_THAT(dry.out,
               HasSubstr("config: " + (prefix() / "share/lait/configs/demo.yaml").string()));
   EXPECT_THAT(dry.out, HasSubstr("/nothing.jsonl: "))
-      << "the model comes before the data, so it was found";
+      << "the model is read before the data, so it was found";
   const Result bench = shell("cd / && env -i '" + (prefix() / "bin" / "lait-bench").string() +
                              "' attention --head-dim 32 --dtype fp32 --heads 1 --milliseconds 0.1");
   EXPECT_EQ(bench.code, 0) << bench.out;
   EXPECT_THAT(bench.out, HasSubstr("mnli segments"));
 }
 
-// Twelve lines: tests/install/outside.
+// The project has twelve lines: tests/install/outside.
 TEST_F(Install, AProjectOutsideScoresAnExample) {
   const fs::path checkpoint = write_checkpoint(*folder_ / "checkpoint", {.independent_layers = 2});
   const std::string expected = Predictor::load(checkpoint).predict({"am bn", "co"}).label;

@@ -10,7 +10,7 @@ torch.ops.load_library(sys.argv[1])
 torch.manual_seed(1)
 lengths, heads, head_dim = [3, 17, 1, 40], 4, 32
 offsets = torch.tensor([0, *torch.tensor(lengths).cumsum(0)], dtype=torch.int32)
-# 61 rows of units and 3 that belong to none.
+# 61 rows of units and 3 rows outside every unit.
 q, k, v = (torch.randn(64, heads, head_dim) for _ in range(3))
 out, _ = torch.ops.lait.segment_attention(q, k, v, offsets, offsets, scale=head_dim**-0.5)
 worst = 0.0

@@ -1,5 +1,5 @@
-// --help of every program: the same sections everywhere, a synopsis that names the options and no
-// others, options that the documents name, and the same options from bash completion.
+// --help of every program: the same sections in each, a synopsis with exactly the options, options
+// that the documents name, and the same options in bash completion.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,7 +49,7 @@ struct Page {
   Names options, commands;
 };
 
-// "lait-data" and "lait-data stat", with what their pages list.
+// "lait-data", "lait-data stat" and so on, with the options and commands that their pages list.
 std::map<std::string, Page> pages() {
   std::map<std::string, Page> out;
   auto read = [&](const std::string& name) -> const Page& {
@@ -127,7 +127,7 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   for (const auto& [name, page] : all) text += section(page.text, "EXAMPLES");
   text = std::regex_replace(text, std::regex(R"(\\\n\s*)"), " ");  // continued lines
   int checked = 0;
-  // A command line ends at its line's end, at a backquote, a pipe, a redirection.
+  // A command line ends at the end of its line, a backquote, a pipe or a redirection.
   const std::regex command_line(R"((lait-(?:train|eval|predict|data|bench))[ "]+([^\n`|>;&]*))");
   for (std::sregex_iterator it(text.begin(), text.end(), command_line), end; it != end; ++it) {
     std::string name = (*it)[1];
@@ -146,7 +146,7 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   EXPECT_GT(checked, 20) << "command lines not found";
 }
 
-// What bash offers for the last of the words; fails where the program's completion is not
+// The completions that bash offers for the last word. Fails if the program's completion is not
 // registered.
 std::string complete(const std::string& words) {
   return output_of("bash -c 'source \"" LAIT_SOURCE_DIR

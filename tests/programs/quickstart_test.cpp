@@ -1,6 +1,5 @@
-// docs/quickstart.md stays true: its sh blocks are typed into one shell as they stand there (one
-// epoch instead of five), and each line of the text block that follows one must be in what it
-// printed, whatever the numbers are.
+// Keeps docs/quickstart.md true: types its sh blocks into one shell (with one epoch instead of
+// five). Each line of the text block that follows must be in the output, apart from its numbers.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -21,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Block {
-  int line = 0;  // of the page, where it begins
+  int line = 0;  // of the page, where the block begins
   std::string commands;
   std::vector<std::string> shown;  // lines of output
 };
@@ -45,7 +44,7 @@ std::vector<Block> read_blocks(const fs::path& page) {
   return blocks;
 }
 
-// A reader's Ctrl-C: the signal comes when the run has been validated once.
+// Ctrl-C of a reader: the signal is sent after the first validation of the run.
 std::string press_ctrl_c(const std::string& commands) {
   static const std::regex kPressed(R"((lait-train .*--output (\S+).*)# press Ctrl-C\n)");
   return std::regex_replace(commands, kPressed,
@@ -54,9 +53,8 @@ std::string press_ctrl_c(const std::string& commands) {
                             "kill -INT $$run; wait $$run || true\n");
 }
 
-// The line without what differs from machine to machine and run to run: numbers and the spaces that
-// align them, where it ran and in which precision, what was predicted, which validation was the
-// best.
+// The line without the parts that differ between machines and runs: numbers and the spaces that
+// align them, device and precision, predictions, which validation was the best.
 std::string without_results(const std::string& line) {
   static const std::regex kPrediction(R"re("label":"[^"]*")re"), kBest(R"(  \(best so far\))");
   static const std::regex kNumber(
