@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo behind `make demo`: makes the WordNet data, fine-tunes at three schedules, evaluates them side by side.
-# Usage: configs/demo.sh [BUILD]. A finished step is not done again; a training that was stopped goes on.
+# The demo behind `make demo`: makes the WordNet data, fine-tunes with three schedules and compares
+# them. Usage: configs/demo.sh [BUILD]. Finished steps are skipped; a stopped training is resumed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build}
@@ -10,7 +10,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "1 of 3: fact verification data from WordNet: $data"
 if [[ -d $data ]]; then
-  echo "made already"
+  echo "already made"
 else
   rm -rf "$data.partial"
   "$build/bin/lait-data" wordnet --output "$data.partial"
@@ -18,8 +18,10 @@ else
 fi
 
 say "2 of 3: fine-tune all-MiniLM-L6-v2 with P = 0 (stock), 3 and 5 independent layers: $runs"
-"$build/bin/lait-train" --config configs/demo.yaml --output "$runs" --sweep model.independent_layers=0,3,5 --resume \
-  --set "data.train=$data/train.jsonl" --set "data.validation=$data/validation.jsonl" --set "data.test=$data/test.jsonl"
+"$build/bin/lait-train" --config configs/demo.yaml --output "$runs" \
+  --sweep model.independent_layers=0,3,5 --resume \
+  --set "data.train=$data/train.jsonl" --set "data.validation=$data/validation.jsonl" \
+  --set "data.test=$data/test.jsonl"
 
 say "3 of 3: accuracy against FLOPs: $runs/report"
 checkpoints=()
