@@ -1,4 +1,4 @@
-// Which examples make a batch.
+// Which examples form a batch.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -9,11 +9,13 @@
 
 namespace lait {
 
-// Consecutive runs of `order`, each of at most batch_size examples or tokens (one example at least).
+// Consecutive runs of `order`, each of at most batch_size examples or tokens, but at least one
+// example.
 std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset,
                                                      std::span<const int64_t> order,
                                                      int64_t batch_size, BatchBy by);
-// Batches of at most `batch_size` examples (or tokens) of similar lengths, all examples once, for evaluation: longest first.
+// Batches of at most `batch_size` examples (or tokens) of similar lengths, longest first, each
+// example once; for evaluation.
 std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size,
                                                     BatchBy by);
 

@@ -1,4 +1,4 @@
-// CRC-32 of several values one after the other, each with its length.
+// CRC-32 of several values in order, each preceded by its length.
 #pragma once
 #include <zlib.h>
 
@@ -10,11 +10,10 @@ class Crc {
  public:
   void add(const void* data, uint64_t bytes) {
     update(&bytes, sizeof(bytes));
-    if (bytes > 0)
-      update(data,
-             bytes);  // zlib begins anew where the pointer is null, as an empty vector's may be
+    // With a null pointer, which an empty vector may have, zlib starts over.
+    if (bytes > 0) update(data, bytes);
   }
-  // Of values that lie side by side.
+  // The bytes of contiguous values.
   template <class Values>
   void add(const Values& values) {
     add(values.data(), values.size() * sizeof(values[0]));

@@ -13,7 +13,7 @@ namespace {
 // Distinct token sequences by content.
 class SequenceIndex {
  public:
-  // The index of an equal sequence seen before, or `next` after noting it.
+  // The index of an equal sequence added before; otherwise adds it as `next`.
   int32_t find_or_add(const std::vector<int32_t>& tokens, int64_t first_length, int32_t next) {
     std::string key(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(int32_t));
     key.append(reinterpret_cast<const char*>(&first_length), sizeof(first_length));
@@ -24,7 +24,7 @@ class SequenceIndex {
   std::unordered_map<std::string, int32_t> seen_;
 };
 
-// Numbers of distinct names.
+// Numbers distinct names from 0.
 class NameIndex {
  public:
   int32_t find_or_add(const std::string& name) {
@@ -40,7 +40,8 @@ struct Lengths {
   int64_t first, second;
 };
 
-// How much of a pair remains within `limit` tokens (special tokens not counted): Hugging Face tokenizers' longest-first.
+// How much of a pair is kept within `limit` tokens (without special tokens): longest-first as in
+// Hugging Face's tokenizers.
 Lengths longest_first(int64_t first, int64_t second, int64_t limit) {
   if (first + second <= limit) return {first, second};
   int64_t shorter = std::min(first, second);
@@ -63,7 +64,7 @@ struct Sequence {
   int64_t full_length = 0;
 };
 
-// Examples as token sequences of a layout.
+// Turns examples into token sequences of a layout.
 class Dresser {
  public:
   Dresser(const Tokenizer& tokenizer, const TokenizeOptions& options)
@@ -113,7 +114,8 @@ class Dresser {
   std::vector<int32_t> first_, second_;
 };
 
-// A standalone segment needs room for one token of text; a pair may lose all of both.
+// A standalone segment needs room for one token of text; both texts of a pair may be cut to
+// nothing.
 void check_room(const TokenizeOptions& options) {
   const bool pair = options.format == SegmentFormat::kPair;
   const int64_t fewest = options.layout.special_tokens(pair) + (pair ? 0 : 1);

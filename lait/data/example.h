@@ -1,4 +1,5 @@
-// An example as the tasks' readers give it: its segments' texts and its label, nothing of tokens yet.
+// An example as the tasks' readers return it: the texts of its segments and its label, before
+// tokenization.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -15,22 +16,23 @@ struct Example {
   // The group of each segment, non-decreasing from 0 in steps of at most 1; empty: no groups.
   std::vector<int32_t> groups{};
   Label label{};
-  // Tasks whose label set is found in the data (jsonl): the label as written; see labels.h.
+  // If the label set comes from the data (jsonl): the label as written; see labels.h.
   std::string label_text{};
-  // Carried through to predictions and reports; may be empty.
+  // Copied to predictions and reports; may be empty.
   std::string id{};
-  // What metrics group examples by: the query of a ranking, the passage of a question; may be empty.
+  // What metrics group examples by: the query of a ranking, the passage of a question; may be
+  // empty.
   std::string query{}, passage{};
 };
 
-// What messages call the i-th example (from 0): "example 3", or "example 'its id'".
+// The i-th example's name in messages (from 0): "example 3", or "example 'its id'".
 std::string example_name(std::span<const Example> examples, size_t i);
 
 class Crc;
 void add_label(Crc& crc, const Label& label);
 
-// CRC-32 of the texts, groups and labels as they were written, in their order: equal for the same examples, whatever
-// the label's number and the id.
+// CRC-32 of the texts, groups and labels as written, in order: equal for the same examples,
+// whatever their ids and the labels' numbers.
 uint32_t checksum(std::span<const Example> examples);
 
 }  // namespace lait

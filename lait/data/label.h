@@ -1,4 +1,4 @@
-// The label of an example: what a head is trained towards and metrics compare with.
+// The label of an example: the target of training and of metrics.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace lait {
 
-// What a task's labels are, and a head predicts.
+// The kind of a task's labels and of a head's predictions.
 enum class LabelKind { kClass, kNumber, kTexts, kSpans };
 
 struct NoLabel {
@@ -21,12 +21,12 @@ struct NumberLabel {
   double value = 0;
   bool operator==(const NumberLabel&) const = default;
 };
-// A probability for each class: soft labels of a teacher.
+// A probability for each class, e.g. soft labels of a teacher model.
 struct SoftLabel {
   std::vector<float> probabilities;
   bool operator==(const SoftLabel&) const = default;
 };
-// Texts, any of which is right.
+// Texts, any of which is correct.
 struct TextLabel {
   std::vector<std::string> any_of;
   bool operator==(const TextLabel&) const = default;
@@ -37,7 +37,7 @@ struct TextSpan {
   int64_t begin = 0, end = 0;
   bool operator==(const TextSpan&) const = default;
 };
-// Spans, any of which is right; none: the question has no answer.
+// Spans, any of which is correct; none: the question has no answer.
 struct SpanLabel {
   std::vector<TextSpan> any_of;
   bool operator==(const SpanLabel&) const = default;

@@ -11,7 +11,7 @@
 namespace lait {
 namespace {
 
-// Some of the labels, for messages.
+// The first few labels, for messages.
 std::string listed(const std::vector<std::string>& labels) {
   constexpr size_t kMostShown = 10;
   std::string list;
@@ -31,10 +31,9 @@ std::vector<std::string> label_set(std::span<const Example> examples) {
     if (!example.label_text.empty() && labels.insert(example.label_text).second)
       bytes += example.label_text.size();
     if (labels.size() > kMaxLabels || bytes > kMaxLabelBytes) {
-      throw UserError(
-          "the data: expected at most " + std::to_string(kMaxLabels) + " different labels, of " +
-          std::to_string(kMaxLabelBytes) +
-          " bytes together, got more; numbers to be predicted want model.head: regression");
+      throw UserError("the data: expected at most " + std::to_string(kMaxLabels) +
+                      " different labels, of " + std::to_string(kMaxLabelBytes) +
+                      " bytes together, got more; to predict numbers set model.head: regression");
     }
   }
   return {labels.begin(), labels.end()};
@@ -42,7 +41,7 @@ std::vector<std::string> label_set(std::span<const Example> examples) {
 
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels) {
   for (size_t i = 0; i < examples.size(); ++i) {
-    if (examples[i].label_text.empty()) continue;  // none
+    if (examples[i].label_text.empty()) continue;
     const auto found = std::ranges::find(labels, examples[i].label_text);
     if (found == labels.end()) {
       throw UserError(example_name(examples, i) + ": expected one of the training data's labels {" +

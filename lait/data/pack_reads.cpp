@@ -1,4 +1,5 @@
-// What the head reads: the rows that the last step makes, and the gathers from the encoder's states to the examples.
+// What the head reads: the rows that the last step computes, and the gathers from the encoder's
+// states to the examples.
 #include <algorithm>
 #include <numeric>
 #include <ranges>
@@ -46,7 +47,7 @@ std::vector<bool> rows_read(const PackState& state) {
   return read;
 }
 
-// Returns the rows made: of the last level, by their place among the rows read.
+// Returns the rows that are computed: for each row of the last level its index among the rows read.
 std::vector<int32_t> add_read_rows(PackState& state) {
   const Units& last = state.units.back();
   ReadRows& out = state.batch.read_rows.emplace();
@@ -68,7 +69,7 @@ std::vector<int32_t> add_read_rows(PackState& state) {
   }
   out.live_rows = std::ssize(index);
   out.num_rows = round_rows(out.live_rows);
-  // Where the last step joins, the gather starts from the rows before the join.
+  // If the last step joins, the gather starts from the rows before the join.
   const bool joins = state.batch.steps.back().joins;
   if (joins) {
     for (int32_t& row : index) row = state.join_index[row];

@@ -1,4 +1,5 @@
-// What the parts of packing share: the batch under construction, and writing into its one array.
+// What the parts of packing share: the batch under construction, and functions that append to its
+// one array.
 #pragma once
 #include <vector>
 
@@ -6,7 +7,7 @@
 
 namespace lait {
 
-// What of a level only packing needs. Units are numbered in row order.
+// The part of a level that only packing needs. Units are numbered in row order.
 struct Units {
   std::vector<int32_t> row_begin{0};             // (G + 1)
   std::vector<int32_t> segment_begin{0};         // (G + 1) ordinals of each unit's segments
@@ -23,16 +24,18 @@ struct PackState {
   std::span<const PackExample> examples;
   const PackPlan& plan;
   PackedBatch batch;
-  std::vector<Units> units;         // by level
-  std::vector<int32_t> join_index;  // of the last join: rows of the level before
+  std::vector<Units> units;  // by level
+  // Of the last join: rows of the level before.
+  std::vector<int32_t> join_index;
 
   Slice put(const std::vector<int32_t>& values);
   Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets);
-  // `index` holds the live rows; dead ones up to `num_rows` read row 0.
+  // `index` lists the live rows; dead rows up to `num_rows` read row 0.
   Gather put_gather(std::vector<int32_t> index, int64_t num_rows, int64_t num_source_rows);
 };
 
-// Fills batch.read_rows and batch.head from the plan's Reads. REQUIRES: steps and levels are there.
+// Fills batch.read_rows and batch.head from the plan's Reads. REQUIRES: steps and levels are
+// filled.
 void pack_reads(PackState& state);
 
 }  // namespace lait

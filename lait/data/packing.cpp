@@ -76,7 +76,8 @@ void pack_sequences(PackState& state, Scope scope, const SegmentLayout& layout) 
   state.batch.positions = state.put(positions);
 }
 
-// A level's units as concatenations of the level before's: of the units of an example, or of each of its groups.
+// A level's units as concatenations of the previous level's: of an example's units, or of each of
+// its groups'.
 class Join {
  public:
   Join(PackState& state, size_t level, Scope scope)
@@ -109,7 +110,7 @@ class Join {
                       std::to_string(example.id + 1) +
                       " has no groups; give its groups or use the scopes segment and example");
     }
-    // FNV-1a over the group's distinct sequences: the same group has the same dropout mask.
+    // FNV-1a over the group's distinct sequences: equal groups have equal dropout masks.
     constexpr uint32_t kBasis = 2166136261u, kPrime = 16777619u;
     std::vector<int32_t> parts;
     uint32_t id = kBasis;

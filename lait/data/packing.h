@@ -1,13 +1,15 @@
-// Packing: the examples of a batch become packed rows and the offsets that say which rows see each other.
+// Packing: the examples of a batch become packed rows, and offsets that say which rows see each
+// other.
 //
-// A level is a scope that the schedule visits. Level 0 holds the distinct sequences of the batch (each once); a later
-// level's units are concatenations of the level before's (groups of segments, examples of segments or groups), and
-// `join` is the gather between the two. Every number of rows is rounded up to kRowMultiple; the rows behind the last
-// unit are dead: they belong to no unit, see nothing, and get no gradient.
+// A level is a scope that the schedule visits. Level 0 holds the distinct sequences of the batch,
+// each once. The units of a later level are concatenations of the previous level's (groups of
+// segments, examples of segments or groups), and `from_previous` is the gather between the two.
+// Every number of rows is rounded up to kRowMultiple. The rows after the last unit are dead: they
+// belong to no unit, see nothing, and get no gradient.
 //
-// A batch carries the steps it was packed for, so a model runs batches of any schedule. All integers of a batch lie in
-// one array, so that one copy brings them to the device; a Slice names a part of it. Offsets are right by construction
-// here; operators check shapes and types only.
+// A batch carries the steps that it was packed for, so a model runs batches of any schedule. All
+// integers of a batch lie in one array, so that one copy moves them to the device; a Slice names a
+// part of it. Packing writes only valid offsets; operators check shapes and types only.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -30,14 +32,15 @@ struct Slice {
   int64_t size = 0;
 };
 
-// out[r] = in[index[r]]; the inverse lists, for each row of `in`, the live rows r that read it (for the gradient).
+// out[r] = in[index[r]]. The inverse lists, for each row of `in`, the live rows r that read it (for
+// the gradient).
 struct Gather {
   Slice index;            // (R), R rounded up; dead rows read row 0
   Slice inverse_offsets;  // (S + 1), S rows of `in`
   Slice inverse;          // (live rows)
 };
 
-// The work list of an attention on CUDA (kernels/work_list.h); empty where the plan asks for none.
+// The work list of an attention on CUDA (kernels/work_list.h); empty if the plan asks for none.
 struct Work {
   Slice tiles;
   std::vector<int64_t> blocks;  // (kernels::kWorkCounts)
@@ -49,7 +52,7 @@ struct Level {
   int64_t num_rows = 0;  // T, rounded up
   int64_t live_rows = 0;
   Slice offsets;  // (G + 1)
-  // Dropout keys: the distinct sequence's, group's or example's number in the data set.
+  // Dropout keys: the number of the distinct sequence, group or example in the data set.
   Slice unit_ids;            // (G)
   Slice row_unit_ids;        // (T)
   Slice row_positions;       // (T) position in the unit
@@ -59,11 +62,13 @@ struct Level {
   Gather from_previous;      // level 0: empty
 };
 
-// The rows that the last step makes, where it does not make all of its level's: those that the head reads.
+// The rows that the last step computes if it does not compute its whole level: those that the head
+// reads.
 struct ReadRows {
   int64_t num_rows = 0;  // R, rounded up
   int64_t live_rows = 0;
-  Gather gather;  // (R) from the rows that enter the last step (before its join, where it has one)
+  // (R) from the rows that enter the last step (before its join, if it has one)
+  Gather gather;
   Slice q_offsets;        // (G + 1) of the last level's units
   Slice row_unit_ids;     // (R)
   Slice row_positions;    // (R)
@@ -71,14 +76,15 @@ struct ReadRows {
   Work work;              // of the attention of these rows to all rows of their units
 };
 
-// What a head gathers, for B examples rounded up; empty where its Reads ask for none of it.
+// What a head gathers, for B examples rounded up; fields that its Reads do not ask for are empty.
 struct HeadRows {
-  // Rows::kFirst: the example's first row, of the rows that the last step makes.
+  // Rows::kFirst: the example's first row, among the rows that the last step computes.
   Gather first_row;  // (B)
-  // Rows::kSegments, kAll: the rows read, example by example. The gather is empty where they lie in that order.
+  // Rows::kSegments, kAll: the rows read, example by example. The gather is empty if they already
+  // lie in that order.
   Gather rows;
   Slice row_offsets;  // (B + 1) into them
-  // Of the segments whose means are read: the example's first segment, and the others.
+  // The segments whose means are read: the example's first segment, and the others.
   Gather first_segment;   // (B)
   Gather other_segments;  // (all other segments of all examples)
   Slice other_offsets;    // (B + 1) into other_segments
@@ -90,22 +96,23 @@ struct HeadRows {
 struct PackPlan {
   Schedule schedule;
   Reads reads;
-  // The last step makes only the rows that the head reads; false: all (tests).
+  // The last step computes only the rows that the head reads; false: all (tests).
   bool prune_rows = true;
-  // A sequence that several examples have is encoded once; false: for each (tests).
+  // A sequence that occurs in several examples is encoded once; false: once for each (tests).
   bool share_segments = true;
-  // D where the batch goes to CUDA: the work lists are made; 0: none.
+  // D if the batch goes to CUDA, which needs work lists; 0: no work lists.
   int64_t cuda_head_dim = 0;
 };
 
 struct PackedBatch {
   std::vector<int32_t> ints;
-  // One for each layer that the head needs: not those behind a join where it reads nothing but means at it.
+  // One for each layer that the head needs. If the head reads only means at the join, the layers
+  // from the join on are left out.
   std::vector<Step> steps;
   Reads reads;
-  // The step whose entering states have the means; kFinalStates: the final states.
+  // The means are of the states that enter this step; kFinalStates: of the final states.
   size_t means_step = kFinalStates;
-  // Empty where the sequences came without tokens: states must then enter at a later step.
+  // Empty if the sequences came without tokens; their states must then enter at a later step.
   Slice token_ids;    // (T of level 0)
   Slice token_types;  // (T)
   Slice positions;    // (T)
@@ -116,13 +123,14 @@ struct PackedBatch {
   std::vector<Label> labels;  // (B)
 };
 
-// What a step does with the rows of a batch: the encoder computes it, FLOPs and the memory estimate count it.
+// What a step does with the rows of a batch. The encoder computes it; FLOPs and the memory estimate
+// count it.
 struct StepRows {
   // Rows whose keys and values are projected, before the step's join.
   const Level* entering = nullptr;
-  // Where rows attend.
+  // The rows that attend.
   const Level* level = nullptr;
-  // Rows that are queries and are made; null: all of the level.
+  // The rows that are queries and are computed; null: all of the level.
   const ReadRows* read = nullptr;
 
   int64_t made_rows() const { return read != nullptr ? read->num_rows : level->num_rows; }
@@ -130,12 +138,13 @@ struct StepRows {
 };
 StepRows rows_of(const PackedBatch& batch, const Step& step);
 
-// A sequence as packing needs it. Where its states enter at a later step, `tokens` may be empty: length and identity are
-// enough.
+// A sequence as packing needs it. If its states enter at a later step, `tokens` may be empty: the
+// length and the id suffice.
 struct PackSequence {
   int32_t id = 0;  // equal for equal sequences; the dropout key
   int64_t length = 0;
-  int64_t first_length = 0;  // of its first segment; `length` where it has one
+  // Tokens of its first segment; `length` if it has one segment.
+  int64_t first_length = 0;
   std::span<const int32_t> tokens = {};
 };
 struct PackExample {
@@ -145,10 +154,11 @@ struct PackExample {
   Label label = {};
 };
 
-// Throws UserError where the schedule has a stage of group scope and an example no groups, and as steps() does.
+// Throws UserError if the schedule has a stage of group scope but an example no groups, and as
+// steps() does.
 PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                  const SegmentLayout& layout, const PackPlan& plan);
-// The examples of `indices`, in that order, duplicates allowed.
+// Packs the examples of `indices`, in that order; duplicates are allowed.
 PackedBatch pack(const Dataset& dataset, std::span<const int64_t> indices, const PackPlan& plan);
 
 }  // namespace lait

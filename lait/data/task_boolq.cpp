@@ -1,5 +1,6 @@
-// BoolQ (Clark et al. 2019): a yes/no question and a passage. The original JSON lines {"question", "passage", "answer"} or
-// SuperGLUE's {"question", "passage", "label"}. The answer is true or false; copies with "true", "yes", 1 and so on are about.
+// BoolQ (Clark et al. 2019): a yes/no question and a passage. The original JSON lines {"question",
+// "passage", "answer"} or SuperGLUE's {"question", "passage", "label"}. The answer is true or
+// false; some copies have "true", "yes", 1 and so on.
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
 

@@ -1,5 +1,6 @@
-// The open door, {"segments": ["…", "…"], "label": …, "groups": [0, 1], "id": …}: any number of segments, labels found in
-// the data. The wordnet task is the same format with fixed labels.
+// The format for one's own data, {"segments": ["…", "…"], "label": …, "groups": [0, 1], "id": …}:
+// any number of segments, labels taken from the data. The wordnet task is the same format with
+// fixed labels.
 #include <algorithm>
 
 #include "lait/base/json.h"
@@ -12,7 +13,8 @@ namespace {
 std::string label_text(const nlohmann::json& label) {
   if (label.is_string()) {
     const auto text = label.get<std::string>();
-    // lait.yaml could not say them all, and a label that ends with the "\r" of a table's line is a mistake.
+    // lait.yaml could not hold every one, and a label that ends with the "\r" of a table's line is
+    // a mistake.
     if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
       throw BadLine("expected text in the field \"label\", got a control character in it: " +
                     quote(text));

@@ -14,9 +14,9 @@ bool is_blank(const std::string& line) {
   return line.find_first_not_of(" \t\r") == std::string::npos;
 }
 
-// The first byte that is NUL or not of UTF-8; npos: there is none.
+// The first byte that is NUL or invalid UTF-8; npos: there is none.
 size_t first_bad_byte(const std::string& text) {
-  const auto size = static_cast<int32_t>(text.size());  // a line is below 16 MB
+  const auto size = static_cast<int32_t>(text.size());  // a line is shorter than 16 MB
   for (int32_t i = 0; i < size;) {
     const int32_t begin = i;
     UChar32 c = 0;
@@ -49,7 +49,7 @@ void for_each_line(LineReader& reader, const std::filesystem::path& file,
     } catch (const BadLine& error) {
       if (++bad > options.skip_bad_lines) {
         const bool spent = options.skip_bad_lines > 0 || counts.bad_lines > 0;
-        throw UserError(reader.where() + ": " + error.what() + "; mend the line" +
+        throw UserError(reader.where() + ": " + error.what() + "; fix the line" +
                         (spent ? " or raise data.skip_bad_lines (now used up)"
                                : " or set data.skip_bad_lines"));
       }

@@ -1,6 +1,7 @@
-// MNLI and SNLI: premise, hypothesis, three classes; RTE: two. GLUE's TSV (columns found by the header; quotes are text),
-// the original JSON lines {"sentence1", "sentence2", "gold_label"}, or {"premise", "hypothesis", "label"} lines (SuperGLUE's
-// for RTE). A gold label "-" marks an example that annotators did not agree on: it is left out and counted.
+// MNLI and SNLI: premise, hypothesis, three classes; RTE: two classes. GLUE's TSV (columns found by
+// the header; quotes are text), the original JSON lines {"sentence1", "sentence2", "gold_label"},
+// or {"premise", "hypothesis", "label"} lines (SuperGLUE's for RTE). A gold label "-" marks an
+// example that the annotators did not agree on: it is left out and counted.
 #include <algorithm>
 
 #include "lait/data/task_lines.h"
@@ -56,7 +57,7 @@ class Nli : public Task {
                         text_field(object, original ? "sentence2" : "hypothesis")};
     const char* label = original ? "gold_label" : "label";
     const auto found = object.find(label);
-    // Hugging Face's copies have the index, -1 for no gold label.
+    // Hugging Face's copies have the label's index, or -1 for no gold label.
     if (found != object.end() && found->is_number_integer()) {
       const auto index = found->get<int64_t>();
       const auto count = static_cast<int64_t>(labels_.size());

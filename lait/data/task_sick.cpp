@@ -1,4 +1,5 @@
-// SICK (Marelli et al. 2014): sentence pairs, entailment. Tab-separated with a header; quotes are text like any other.
+// SICK (Marelli et al. 2014): sentence pairs, entailment. Tab-separated with a header; quotes are
+// ordinary text.
 #include <algorithm>
 
 #include "lait/data/task_lines.h"
@@ -24,7 +25,8 @@ class Sick : public Task {
             std::vector<Example>& out, ReadCounts& counts) const override {
     LineReader reader(file);
     const auto header = split_header(first_line(reader, file), reader);
-    // The complete SICK calls the column entailment_label, the shared task's files entailment_judgment.
+    // The complete SICK calls the column entailment_label, the shared task's files
+    // entailment_judgment.
     const bool complete = std::ranges::find(header, "entailment_label") != header.end();
     const auto columns = find_columns(header,
                                       {"pair_ID", "sentence_A", "sentence_B",

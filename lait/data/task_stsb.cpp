@@ -1,6 +1,7 @@
-// STS-B (Cer et al. 2017): how similar two sentences are, 0 to 5; a regression. GLUE's TSV (columns found by the header), or
-// the original sts-train.csv, which is tab-separated and has no header: genre, file, year, index, score, sentence1,
-// sentence2, and in some lines two sources more. Quotes are text like any other.
+// STS-B (Cer et al. 2017): similarity of two sentences, 0 to 5; a regression. GLUE's TSV (columns
+// found by the header), or the original sts-train.csv, which is tab-separated and has no header:
+// genre, file, year, index, score, sentence1, sentence2, and on some lines two more columns with
+// the sources. Quotes are ordinary text.
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -12,8 +13,8 @@ namespace lait {
 namespace {
 
 constexpr double kMaxScore = 5;
-constexpr size_t kScore = 4, kSentence1 = 5, kSentence2 = 6, kLeastColumns = 7,
-                 kMostColumns = 9;  // of the file without a header
+// Columns of the file without a header.
+constexpr size_t kScore = 4, kSentence1 = 5, kSentence2 = 6, kLeastColumns = 7, kMostColumns = 9;
 
 class StsB : public Task {
  public:

@@ -1,5 +1,5 @@
-// VitaminC (Schuster et al. 2021): a claim and a sentence of evidence from Wikipedia's revisions. JSON lines {"claim",
-// "evidence", "label"} and an id, as the authors and Hugging Face give them.
+// VitaminC (Schuster et al. 2021): a claim and a sentence of evidence from Wikipedia's revisions.
+// JSON lines {"claim", "evidence", "label"} and an id, in the authors' and Hugging Face's form.
 #include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
 

@@ -1,4 +1,4 @@
-// The tasks, one a line; lait/data/task_*.cpp defines them, tasks.cpp lists them.
+// The tasks; lait/data/task_*.cpp defines them, tasks.cpp lists them.
 #pragma once
 #include <string>
 
@@ -16,7 +16,8 @@ const Task& vitaminc_task();
 const Task& stsb_task();
 const Task& jsonl_task();
 
-// One line of the jsonl format, without a check of its label. Throws std::runtime_error "expected …, got …".
+// Parses one line of the jsonl format without checking its label. Throws std::runtime_error
+// "expected …, got …".
 Example parse_segments(const std::string& line);
 
 }  // namespace lait

@@ -15,7 +15,7 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
                ":1: expected a tab-separated header with the column sentence_B");
   expect_error(
       "sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n",
-      ":3: expected 4 tab-separated columns, got 3; mend the line or set data.skip_bad_lines");
+      ":3: expected 4 tab-separated columns, got 3; fix the line or set data.skip_bad_lines");
   expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tMAYBE\n",
                ":2: expected a label of {ENTAILMENT, NEUTRAL, CONTRADICTION}, got 'MAYBE'");
   expect_error("mnli", "{\"premise\": \"p\", \"hypothesis\": 3, \"label\": \"neutral\"}\n",
@@ -62,9 +62,9 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
       ":1: expected text in the field \"label\", got a control character in it: 'fits\\r'");
   const std::string sick = "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n";
   expect_error("sick", sick + "1\tcaf\xE9\tb\tNEUTRAL\n",
-               ":2: expected UTF-8 text, got other bytes at byte 6; mend the line");
+               ":2: expected UTF-8 text, got other bytes at byte 6; fix the line");
   expect_error("sick", sick + std::string("1\ta\0b\tb\tNEUTRAL\n", 16),
-               ":2: expected UTF-8 text, got a NUL byte at byte 4; mend the line");
+               ":2: expected UTF-8 text, got a NUL byte at byte 4; fix the line");
   expect_error("sick", std::string("\xFF\xFEp\0a\0", 6),
                ":1: expected UTF-8 text, got other bytes at byte 1; save the file as UTF-8");
   expect_error("jsonl", "\n\n", ": expected examples, got none");
@@ -97,7 +97,7 @@ TEST_F(TaskErrors, BadLinesAreToleratedUpToTheBudgetAndCounted) {
   } catch (const UserError& error) {
     EXPECT_EQ(std::string(error.what()),
               file +
-                  ":3: expected a JSON object, got 'y', wrong at byte 1; mend the line or raise "
+                  ":3: expected a JSON object, got 'y', wrong at byte 1; fix the line or raise "
                   "data.skip_bad_lines (now used up)");
   }
 }
