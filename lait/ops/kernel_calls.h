@@ -1,4 +1,4 @@
-// From tensors to the kernels' raw pointers: what every operator of lait/ops shares.
+// From tensors to the kernels' raw pointers: what all operators of lait/ops share.
 #pragma once
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -28,7 +28,7 @@ inline void check_head_dim(int64_t head_dim, const char* op) {
   TORCH_CHECK(problem.empty(), op, ": ", problem);
 }
 
-// float for float32 and bfloat16, double for double: what lse, means and bias gradients are kept in.
+// float for float32 and bfloat16, double for double: the dtype of lse, means and bias gradients.
 inline at::ScalarType accumulate_type(at::ScalarType type) {
   return type == at::kDouble ? at::kDouble : at::kFloat;
 }
@@ -36,20 +36,20 @@ inline at::ScalarType accumulate_type(const at::Tensor& t) {
   return accumulate_type(t.scalar_type());
 }
 
-// at::parallel_for as the kernels' loop.
+// at::parallel_for, in the form that the kernels call.
 inline void parallel_loop(int64_t begin, int64_t end, int64_t grain, kernels::ParallelBody* body,
                           void* context) {
   at::parallel_for(begin, end, grain, [&](int64_t b, int64_t e) { body(context, b, e); });
 }
 
-// Units of a vector of offsets.
+// The number of units of a vector of offsets.
 inline int64_t num_units(const at::Tensor& offsets, const char* op, const char* name) {
   TORCH_CHECK(offsets.dim() == 1 && offsets.size(0) > 0, op, ": ", name,
               " must be a vector of at least one element, got ", offsets.sizes());
   return offsets.size(0) - 1;
 }
 
-// Of a contiguous int32 vector of that size (negative: any) on that device.
+// The data of a contiguous int32 vector; checks its size (negative: any) and its device.
 inline const int32_t* int_pointer(const at::Tensor& t, int64_t size, at::Device device,
                                   const char* op, const char* name) {
   TORCH_CHECK(t.scalar_type() == at::kInt && t.dim() == 1 && t.is_contiguous(), op, ": ", name,
@@ -61,7 +61,8 @@ inline const int32_t* int_pointer(const at::Tensor& t, int64_t size, at::Device 
   return t.const_data_ptr<int32_t>();
 }
 
-// The dropout of a call; the schema passes its parts, since operators take plain numbers.
+// The dropout of a call. The schema passes its parts one by one, because operators take plain
+// numbers.
 inline kernels::Dropout make_dropout(double p, int64_t seed, int64_t step, int64_t layer,
                                      int64_t site, const char* op) {
   TORCH_CHECK(p >= 0 && p < 1, op, ": dropout p must be in [0, 1), got ", p);

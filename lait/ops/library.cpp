@@ -1,4 +1,5 @@
-// The one list of operators: schemas. Implementations are registered beside their code, in the file of the same name.
+// The one list of operators: their schemas. Implementations are registered in the file of the same
+// name, beside their code.
 #include <torch/library.h>
 
 TORCH_LIBRARY(lait, m) {
@@ -11,8 +12,8 @@ TORCH_LIBRARY(lait, m) {
       "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
       "Tensor? unit_ids=None, "
       "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
-  // Writes every row of dq, dk and dv, which have the shapes of q, k and v and may be slices of one tensor; returns the bias
-  // table's gradient (of no elements where there is no bias).
+  // Writes every row of dq, dk and dv, which have the shapes of q, k and v and may be slices of one
+  // tensor. Returns the bias table's gradient, an empty tensor if there is no bias.
   m.def(
       "segment_attention_backward(Tensor(a!) dq, Tensor(b!) dk, Tensor(c!) dv, Tensor dout, Tensor "
       "q, Tensor k, Tensor v, "
@@ -23,7 +24,8 @@ TORCH_LIBRARY(lait, m) {
       "float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, Tensor? "
       "work=None, "
       "int[] work_blocks=[]) -> Tensor dbias");
-  // What CUDA needs beside the offsets (on the CPU): tiles (to be copied to the device) and work_blocks. kernels/work_list.h.
+  // What CUDA needs in addition to the offsets: tiles (to be copied to the device) and work_blocks,
+  // see kernels/work_list.h. The offsets are on the CPU.
   m.def(
       "attention_work(Tensor q_offsets, Tensor k_offsets, int head_dim) -> (Tensor work, int[] "
       "work_blocks)");

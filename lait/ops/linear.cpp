@@ -1,8 +1,10 @@
-// y = x W^T + b on float leaves and their shadows in the compute dtype: the one product of the model.
+// y = x W^T + b, the one matrix product of the model. The weights are float leaves; the product
+// reads their copies in the compute dtype, called shadows in the code.
 //
-// Row law: with a multiple of 16 rows a row's bits do not depend on the other rows (measured for oneDNN's bf16 without AMX and
-// for MKL, on Intel's CPUs in its strict mode: lait/model/model.cpp). Where a CPU does not multiply bf16 faster than float, the
-// bf16 product runs in float on the bf16 values and rounds once, as the hardware path does.
+// Row law: with a multiple of 16 rows, a row's bits do not depend on the other rows. (Measured for
+// oneDNN's bf16 without AMX and for MKL; on Intel's CPUs MKL needs its strict mode, see
+// lait/model/initialize.h.) If a CPU does not multiply bf16 faster than float, the bf16 product
+// runs in float on the bf16 values and rounds once, as the hardware does.
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
@@ -21,13 +23,13 @@ using kernels::kRowMultiple;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Whether the product must be done in float and rounded.
+// Whether the product runs in float and is then rounded.
 bool in_float(const Tensor& x) {
   return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm();
 }
 
-Tensor product(const Tensor& x, const Tensor& weight,
-               const Tensor& bias) {  // (R, K), (N, K), (N) -> (R, N)
+// (R, K), (N, K), (N) -> (R, N)
+Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (in_float(x))
     return at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.to(at::kFloat).t())
         .to(x.scalar_type());
@@ -82,7 +84,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
   TORCH_CHECK(x.size(0) % kRowMultiple == 0, "linear: rows must be a multiple of ", kRowMultiple,
               ", got ", x.size(0));
   TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(),
-              ", the weight's shadow ", weight_shadow.scalar_type());
+              ", the weight's compute-dtype copy ", weight_shadow.scalar_type());
   if (!at::GradMode::is_enabled()) return product(x, weight_shadow, bias_shadow);
   return Linear::apply(x, weight, bias, weight_shadow, bias_shadow);
 }

@@ -1,5 +1,5 @@
-// lait::dropout_add, gather_rows and unit_mean: the CPU's implementations, meta and autograd over kernels/row_ops.h; CUDA's
-// implementations are in lait/cuda.
+// lait::dropout_add, gather_rows and unit_mean over kernels/row_ops.h: the CPU implementations,
+// meta and autograd. The CUDA implementations are in lait/cuda.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -19,7 +19,7 @@ auto find_op(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-// Looked up once each.
+// Each is looked up once.
 const auto& dropout_add_op() {
   static const auto op =
       find_op<Tensor(const Tensor&, const OptionalTensor&, const Tensor&, const Tensor&, double,
@@ -51,7 +51,7 @@ const auto& unit_mean_backward_op() {
   return op;
 }
 
-// ---- dropout_add ------------------------------------------------------------------------------------------------------
+// ---- dropout_add --------------------------------------------------------------------------------
 
 Tensor dropout_add_cpu(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
                        const Tensor& row_positions, double p, int64_t seed, int64_t step,
@@ -91,7 +91,7 @@ Tensor dropout_add_autograd(const Tensor& x, const OptionalTensor& residual, con
   return DropoutAdd::apply(x, residual, ids, positions, p, seed, step, layer, site);
 }
 
-// ---- gather_rows ------------------------------------------------------------------------------------------------------
+// ---- gather_rows --------------------------------------------------------------------------------
 
 Tensor gather_rows_backward_cpu(const Tensor& dout, const Tensor& inverse_offsets,
                                 const Tensor& inverse) {
@@ -117,7 +117,7 @@ Tensor gather_rows_autograd(const Tensor& x, const Tensor& index, const Tensor& 
   return GatherRows::apply(x, index, inverse_offsets, inverse);
 }
 
-// ---- unit_mean --------------------------------------------------------------------------------------------------------
+// ---- unit_mean ----------------------------------------------------------------------------------
 
 Tensor unit_mean_cpu(const Tensor& x, const Tensor& offsets) {
   return rowwise::unit_mean(kernels::cpu::unit_mean_forward, x, offsets);

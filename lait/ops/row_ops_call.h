@@ -1,5 +1,5 @@
-// lait::dropout_add, gather_rows and unit_mean from tensors to the Params of kernels/row_ops.h. Shared by the operators' CPU
-// and CUDA implementations, which differ in the kernel that they call alone: launch(params) runs it.
+// lait::dropout_add, gather_rows and unit_mean from tensors to the Params of kernels/row_ops.h. The
+// CPU and CUDA implementations share this and differ only in the kernel: launch(params) runs it.
 #pragma once
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
@@ -56,7 +56,7 @@ Tensor dropout_add(const Launch& launch, const Tensor& x_in, const OptionalTenso
   return out;
 }
 
-// On every device.
+// The same for every device.
 inline Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
                           const Tensor& inverse) {
   check_matrix(x, "gather_rows");

@@ -1,5 +1,6 @@
-// lait::segment_attention: the CPU's implementation, meta and autograd, forward and backward. The law is in
-// kernels/segment_attention.h, the numbers in kernels/; CUDA's implementation is in lait/cuda.
+// lait::segment_attention: the CPU implementation, meta and autograd, forward and backward.
+// kernels/segment_attention.h states the definition, kernels/ computes it; the CUDA implementation
+// is in lait/cuda.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -58,15 +59,16 @@ const auto& backward_op() {
   return op;
 }
 
-// q, k, v of what was given: (q, k, v) themselves, q and the slices of kv (Tk, 2, H, D), or the slices of qkv (T, 3, H, D).
+// q, k, v of the inputs: (q, k, v) themselves, q and the slices of kv (Tk, 2, H, D), or the slices
+// of qkv (T, 3, H, D).
 Operands slices(const Tensor& first, const OptionalTensor& second, const OptionalTensor& third) {
   if (third) return {first, *second, *third};
   if (second) return {first, second->select(1, 0), second->select(1, 1)};
   return {first.select(1, 0), first.select(1, 1), first.select(1, 2)};
 }
 
-// Its inputs are one, two or three tensors, see `slices`, and so are their gradients: nothing is copied to join the
-// gradients of what one product made.
+// The inputs are one, two or three tensors, see `slices`, and so are the gradients: nothing is
+// copied to join the gradients of one product's outputs.
 struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx,
                                                 const Tensor& first, const OptionalTensor& second,
@@ -87,7 +89,7 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
         std::vector<int64_t>{causal, bias_max_distance, bias_bidirectional, seed, step, layer});
     ctx->saved_data["work_blocks"] = c10::IValue(work_blocks.vec());
     ctx->mark_non_differentiable({lse});
-    ctx->set_materialize_grads(false);  // else zeros would be made for lse's
+    ctx->set_materialize_grads(false);  // no zeros for lse's gradient
     return {out, lse};
   }
 

@@ -1,5 +1,5 @@
-// lait::segment_attention from tensors to the kernels' Params: checks, views, outputs. Shared by the operator's CPU and
-// CUDA implementations, which differ in the kernel that they call alone.
+// lait::segment_attention from tensors to the kernels' Params: checks, views, outputs. The CPU and
+// CUDA implementations share this and differ only in the kernel.
 #pragma once
 #include <ATen/ops/empty.h>
 
@@ -15,7 +15,7 @@ using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 inline constexpr const char* kOp = "segment_attention";
 
-// The arguments behind the tensors, as the schema lists them.
+// The arguments after the tensors, in the schema's order.
 struct Settings {
   double scale;
   OptionalTensor q_positions;
@@ -66,7 +66,7 @@ struct Operands {
   Tensor q, k, v;
 };
 
-// What backward takes beside the arguments of forward.
+// Checks what backward takes in addition to forward's arguments.
 inline void check_backward(const Operands& gradients, const Tensor& dout, const Operands& in,
                            const Tensor& out, const Tensor& lse) {
   struct Pair {
@@ -97,7 +97,7 @@ inline void check_backward(const Operands& gradients, const Tensor& dout, const 
               lse.sizes(), " of strides ", lse.strides(), " on ", lse.device());
 }
 
-// A view with a contiguous last dimension; copies only where there is none.
+// A view with a contiguous last dimension; copies only if the last dimension is not contiguous.
 inline Tensor rows(const Tensor& t) { return t.stride(2) == 1 ? t : t.contiguous(); }
 
 template <class Pointer>
