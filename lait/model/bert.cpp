@@ -231,7 +231,7 @@ EncoderCosts BertFamily::costs(const HfConfig& config) const {
       .output = product(attention, width),
       .feed_forward = 2 * product(width, inner),
       .saved_entering = 2 * attention,                          // k, v
-      .saved_made = attention + attention + width + 2 * inner,  // q, context, attended, GELU's two
+      .saved_made = attention + attention + width + 2 * inner,  // q, context, attended, GELU's 2
       .saved_floats = heads + 2 * norm,                         // log-sum-exp, two norms
       .widest_in = width,
       .widest_out = inner};

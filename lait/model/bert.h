@@ -1,8 +1,8 @@
-// BERT: post-norm layers with exact GELU, learnt absolute positions, token types. RoBERTa and MPNet differ in names,
-// layout and attention's bias, so they derive from these classes.
+// BERT: post-norm layers with exact GELU, learnt absolute positions, token types. RoBERTa and MPNet
+// differ in names, layout and the attention's bias, so they derive from these classes.
 //
-// Modules are named as in Hugging Face's BertModel, but for q, k and v: one fused product, one leaf
-// (attention.self.qkv), which BertFamily::hf_names shows as three.
+// Modules are named as in Hugging Face's BertModel, except for q, k and v: one fused product, one
+// leaf (attention.self.qkv), which BertFamily::hf_names lists as three tensors.
 #pragma once
 #include "lait/model/family.h"
 
@@ -33,7 +33,7 @@ class BertEmbeddingsImpl : public torch::nn::Module {
  private:
   at::ScalarType compute_dtype_;
   double dropout_;
-  // (V, C), (positions, C), (types, C) float leaves; without types where the family has none.
+  // (V, C), (positions, C), (types, C) float leaves; no type_ if the family has no token types.
   at::Tensor word_, position_, type_;
   LayerNorm norm_{nullptr};
 };

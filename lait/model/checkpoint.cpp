@@ -19,7 +19,7 @@ CheckpointTensors open(const fs::path& dir, const HfConfig& config) {
   return CheckpointTensors(dir, config.family->tensor_names());
 }
 
-// The matrices alone are nearly all of a model: half as many elements is another model.
+// Matrices hold nearly all of a model's elements: half as many means a different model.
 void check_num_weights(const CheckpointTensors& tensors, double parameters) {
   if (tensors.num_elements() >= parameters / 2) return;
   std::ostringstream text;
@@ -29,7 +29,7 @@ void check_num_weights(const CheckpointTensors& tensors, double parameters) {
   throw UserError(text.str());
 }
 
-// A parameter as Hugging Face's tensors, views of it.
+// A parameter as Hugging Face's tensors, which are views of it.
 std::vector<std::pair<std::string, at::Tensor>> hf_tensors(const ModelParameter& parameter) {
   const at::Tensor tensor = parameter.tensor.detach();
   if (parameter.hf_names.size() == 1) return {{parameter.hf_names.front(), tensor}};
@@ -61,7 +61,8 @@ void fill(Model& model, const CheckpointTensors& tensors, HeadWeights head) {
   model->refresh_shadows();
 }
 
-// Whether the checkpoint has a head of these names and shapes: its modules that are not part of the encoder.
+// Whether the checkpoint has a head of these names and shapes: the modules that are not part of the
+// encoder.
 bool has_head(const CheckpointTensors& tensors, const Model& model, bool same_shape) {
   for (const ModelParameter& parameter : model->parameter_list()) {
     if (parameter.role.part != ParameterRole::Part::kHead || parameter.pretrained_head) continue;
@@ -83,8 +84,8 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
 
 void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
   const int64_t rows = config.vocab_size, tokens = tokenizer.vocab_size();
-  // Models often have some rows more than tokens (up to a round number); twice as many are another model's, or vocab.txt
-  // was cut short.
+  // Models often have a few rows more than tokens (up to a round number). With twice as many rows
+  // as tokens the model is a different one, or vocab.txt was truncated.
   if (tokens <= rows && tokens > rows / 2) return;
   throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(rows) +
                   " tokens (vocab_size of config.json)" +

@@ -1,4 +1,5 @@
-// Models from Hugging Face directories, and back: a checkpoint of ours is one with lait.yaml beside.
+// Models from Hugging Face directories, and back: our checkpoint is such a directory plus
+// lait.yaml.
 #pragma once
 #include <filesystem>
 
@@ -6,29 +7,33 @@
 
 namespace lait {
 
-// Throws UserError where a checkpoint's files do not belong together: lait.yaml and config.json (ModelSpec::check), or
-// weights of a much smaller model (before memory for the larger one is asked for).
+// Throws UserError if a checkpoint's files do not belong together: lait.yaml does not fit
+// config.json (ModelSpec::check), or the weights are a much smaller model's (found before memory
+// for the larger one is allocated).
 void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
-// The same of a tokenizer of other tokens than config.json has.
+// The same for a tokenizer whose tokens do not fit config.json.
 void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
                 const HfConfig& config);
 
-// A pretrained encoder with a new head, initialised from seed, or with the checkpoint's: where its shape is right and
-// its labels are the spec's, in their order, or have no names (config.json's id2label).
+// A pretrained encoder with a head. The head is the checkpoint's if its shape fits and its labels
+// are the spec's in the same order, or have no names (config.json's id2label); otherwise a new one,
+// initialised from seed.
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
                       const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
-// A checkpoint written by save_checkpoint. Throws UserError where lait.yaml is missing or does not fit the weights.
+// A checkpoint written by save_checkpoint. Throws UserError if lait.yaml is missing or does not fit
+// the weights.
 Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
-// The same weights under another spec, as ModelSpec::at makes it.
+// The same weights with another spec, as returned by ModelSpec::at.
 Model load_checkpoint(const std::filesystem::path& dir, const ModelSpec& spec,
                       at::ScalarType compute_dtype);
 // Copies the weights of a directory that save_checkpoint wrote into a model of the same shape.
 void load_weights(const std::filesystem::path& dir, Model& model);
-// config.json, model.safetensors, lait.yaml; the tokenizer's files are the caller's (Tokenizer::save).
+// Writes config.json, model.safetensors, lait.yaml. The caller writes the tokenizer's files
+// (Tokenizer::save).
 void save_checkpoint(const Model& model, const std::filesystem::path& dir);
 
-// The checkpoint's spec; with `independent_layers`, at that P. Throws UserError where the checkpoint's files do not
-// belong together, and as ModelSpec::at does.
+// The checkpoint's spec; with `independent_layers`, at that P. Throws UserError if the checkpoint's
+// files do not belong together, and as ModelSpec::at does.
 ModelSpec spec_at(const std::filesystem::path& checkpoint,
                   std::optional<int64_t> independent_layers = {});
 

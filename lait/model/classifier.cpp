@@ -1,4 +1,4 @@
-// The classifier: one of the labels, by softmax and cross entropy, with hard or soft labels.
+// The classifier: predicts one of the labels; softmax and cross entropy, with hard or soft labels.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/log_softmax.h>
@@ -19,7 +19,7 @@ class ClassifierImpl final : public PoolingHeadImpl {
       : PoolingHeadImpl(HeadKind::kClassifier, config, options, std::ssize(options.labels)),
         labels_(options.labels) {}
 
-  // Class indices (B) int64, -1: none; or where the batch has soft labels probabilities (B, K) float.
+  // Class indices (B) int64, -1: none. If the batch has soft labels: probabilities (B, K) float.
   at::Tensor labels(std::span<const Label> labels) const override {
     const int64_t batch = std::ssize(labels), classes = std::ssize(labels_);
     const bool soft = std::ranges::any_of(
@@ -54,7 +54,8 @@ class ClassifierImpl final : public PoolingHeadImpl {
 
   at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                   const TrainingConfig& config) const override {
-    // As at::cross_entropy_loss, whose label smoothing looks for an ignored label with masks.
+    // Equals at::cross_entropy_loss, whose label smoothing searches for an ignored label with
+    // masks.
     const at::Tensor log_probabilities = at::log_softmax(outputs.values, 1);
     const at::Tensor loss = batch.labels.dim() == 1 ? at::nll_loss(log_probabilities, batch.labels)
                                                     : -(log_probabilities * batch.labels).sum() /
@@ -71,7 +72,7 @@ class ClassifierImpl final : public PoolingHeadImpl {
     const double* row = probabilities.const_data_ptr<double>();
     std::vector<Prediction> out(logits.size(0));
     for (Prediction& prediction : out) {
-      // The first of the largest.
+      // The first of the largest logits.
       const int64_t best = std::max_element(logit, logit + classes) - logit;
       prediction = {labels_[best], row[best], {row, row + classes}, static_cast<double>(best)};
       logit += classes;

@@ -1,4 +1,5 @@
-// Reading the fields of a config.json: what is wrong with them is collected, so that all of it is said at once.
+// Reads the fields of a config.json and collects their problems, so that one message lists them
+// all.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -15,16 +16,16 @@ class ConfigFields {
       : path_(std::move(path)), json_(json) {}
 
   void problem(const std::string& what) { problems_.push_back(what); }
-  // Throws one UserError with the file and every problem.
+  // Throws one UserError with the file and all problems; nothing if there are none.
   void throw_problems() const;
 
   bool absent(const char* key) const { return !json_.contains(key) || json_.at(key).is_null(); }
-  // A whole number in [low, high]; 0 where it is wrong, which is then a problem.
+  // A whole number in [low, high]; 0 if it is wrong, which adds a problem.
   int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt,
                 int64_t low = 1);
-  // A number in [0, below); null and a missing key give the fallback.
+  // A number in [0, below); the fallback if it is null or missing.
   double number(const char* key, double fallback, double below);
-  // What this build computes in one way only; a missing key means that way.
+  // A field for which this build supports one value only; a missing key counts as that value.
   void expect(const char* key, const nlohmann::ordered_json& expected, const std::string& because);
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What is in the way of CUDA, empty if nothing; loads the library.
+// Loads the CUDA library. Returns why CUDA cannot be used; empty if it can.
 std::string load_cuda() {
   Dl_info ops;
   if (dladdr(reinterpret_cast<const void*>(&ops::cpu_has_bf16_gemm), &ops) == 0)
@@ -40,7 +40,7 @@ const std::string& cuda_problem() {
 
 at::Device resolve_device(DeviceKind device) {
   if (device == DeviceKind::kCpu) return at::kCPU;
-  // LibTorch's CUDA libraries are large: on a machine without a driver they are not even looked at.
+  // LibTorch's CUDA libraries are large: without a driver they are not loaded.
   if (device == DeviceKind::kAuto && !fs::exists("/dev/nvidiactl") && !fs::exists("/dev/dxg"))
     return at::kCPU;
   if (cuda_problem().empty()) return at::Device(at::kCUDA, 0);

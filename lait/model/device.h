@@ -1,4 +1,4 @@
-// Where a model runs and in which dtype: the config's device and precision made definite.
+// Where a model runs and in which dtype: resolves the config's device and precision.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -6,12 +6,13 @@
 
 namespace lait {
 
-// kCuda loads liblait_cuda.so (the operators' CUDA implementations, beside liblait_ops.so) and with it LibTorch's CUDA
-// libraries; kAuto does so where the machine has an NVIDIA driver, and else is the CPU. Throws UserError where kCuda is asked
-// for and there is no usable GPU, or this build has no CUDA.
+// kCuda loads liblait_cuda.so (the operators' CUDA implementations, beside liblait_ops.so) and with
+// it LibTorch's CUDA libraries. kAuto does so if the machine has an NVIDIA driver; otherwise it is
+// the CPU. Throws UserError for kCuda if there is no usable GPU or this build has no CUDA.
 at::Device resolve_device(DeviceKind device);
 
-// kAuto: bf16 where the device multiplies it faster than float (every GPU that resolve_device takes; CPUs with AMX), else fp32.
+// kAuto: bf16 if the device multiplies it faster than float (every GPU that resolve_device accepts;
+// CPUs with AMX), otherwise fp32.
 at::ScalarType resolve_precision(Precision precision, at::Device device);
 
 }  // namespace lait

@@ -6,7 +6,7 @@ namespace lait {
 
 namespace {
 
-// From pinned memory and without waiting; LibTorch keeps that memory until the copy is done.
+// From pinned memory and without waiting; LibTorch keeps that memory until the copy is complete.
 at::Tensor copy_to(const at::Tensor& host, at::Device device) {
   return device.is_cpu() ? host : host.pin_memory().to(device, /*non_blocking=*/true);
 }
@@ -17,7 +17,8 @@ DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device de
   DeviceBatch out;
   out.packed = std::move(batch);
   std::vector<int32_t>& ints = out.packed.ints;
-  // On the CPU the batch's own array backs the tensor and lives as long; elsewhere one copy is made.
+  // On the CPU the tensor is a view of the batch's own array, which lives as long; on other devices
+  // it is a copy.
   out.ints = copy_to(at::from_blob(ints.data(), {std::ssize(ints)}, at::kInt), device);
   out.labels = copy_to(labels, device);
   return out;

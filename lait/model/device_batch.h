@@ -1,4 +1,5 @@
-// A PackedBatch on a device: one copy of its integers, and the tensors as views of it. ModelImpl::to_batch makes it.
+// A PackedBatch on a device: one copy of its integers, and the tensors as views of it.
+// ModelImpl::to_batch creates it.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -12,16 +13,16 @@ struct DeviceBatch {
   DeviceBatch(DeviceBatch&&) = default;
   DeviceBatch& operator=(DeviceBatch&&) = default;
 
-  // Shapes; its integers stay on the host.
+  // The shapes; the integers stay on the host.
   PackedBatch packed;
   at::Tensor ints;    // (n) int32 on the device
-  at::Tensor labels;  // as the head's `labels` makes them, on the device
+  at::Tensor labels;  // as returned by the head's `labels`, on the device
 
   at::Tensor view(const Slice& slice) const { return ints.narrow(0, slice.begin, slice.size); }
   int64_t num_examples() const { return packed.num_examples; }
 };
 
-// `labels` on the host.
+// `labels` are on the host.
 DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device);
 
 }  // namespace lait

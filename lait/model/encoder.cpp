@@ -45,7 +45,7 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
     context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
     residual = joined(x);
   } else {
-    // Keys and values of all rows; queries and everything behind them only of the rows that are made.
+    // Keys and values of all rows; queries and what follows only for the rows that are computed.
     if (!keys_values.defined()) keys_values = layer.project(x, Projections::kKeysValues);
     keys_values = joined(keys_values).view({-1, 2, heads, dim});
     at::Tensor q;

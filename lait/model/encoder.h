@@ -1,8 +1,10 @@
-// The encoder's loop, the same for every family, over packed rows under a schedule (LAIT, section 3).
+// The encoder's loop, the same for every family, over packed rows under a schedule (LAIT, section
+// 3).
 //
-// A family gives embeddings, and layers in two halves: `project` (row-wise: q, k, v) and `finish` (row-wise: everything
-// behind attention). Between them stand the join (a gather: the q, k and v of the first joint layer are still functions
-// of single units, so they are projected once for each and gathered) and attention, which are the loop's.
+// A family supplies the embeddings, and layers in two halves: `project` (row-wise: q, k, v) and
+// `finish` (row-wise: everything after attention). Between the two the loop runs the join and
+// attention. The join is a gather: the q, k and v of the first joint layer are still functions of
+// single units, so they are projected once for each unit and then gathered.
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,31 +15,31 @@
 
 namespace lait {
 
-// Which of q, k, v a call of `project` makes.
+// Which of q, k, v a call of `project` computes.
 enum class Projections { kAll, kKeysValues, kQueries };
 
 class EncoderLayerImpl : public torch::nn::Module {
  public:
-  // (T, C) -> (T, 3 H D), (T, 2 H D) or (T, H D): q, k, v behind each other.
+  // (T, C) -> (T, 3 H D), (T, 2 H D) or (T, H D): q, k, v concatenated.
   virtual at::Tensor project(const at::Tensor& x, Projections which) = 0;
-  // context (R, H D), residual (R, C): the states that entered -> (R, C).
+  // context (R, H D) and residual (R, C), the states that entered the layer -> (R, C).
   virtual at::Tensor finish(const at::Tensor& context, const at::Tensor& residual,
                             const RowNames& rows, const Randomness& randomness) = 0;
 };
 
-// What the encoder gives to the head.
+// The encoder's output, which the head reads.
 struct EncoderStates {
-  // (T of the last level, C), or the rows that the head reads (R, C) where only those were made.
+  // (T of the last level, C); (R, C) if only the rows that the head reads were computed.
   at::Tensor rows;
-  // (segments, C) float; undefined where the head reads no means.
+  // (segments, C) float; undefined if the head reads no means.
   at::Tensor segment_means = {};
 };
 
 struct RunHooks {
-  // Keys and values of a step, (T of the entering rows, 2 H D), from a store instead of the layer's projection; an
-  // undefined tensor: project them.
+  // Returns a step's keys and values, (T of the entering rows, 2 H D), from a store instead of the
+  // layer's projection; an undefined tensor means: project them.
   std::function<at::Tensor(const Step&)> keys_values = {};
-  // Given the states (rows, C) that each step made.
+  // Called with the states (rows, C) that each step computed.
   std::function<void(const Step&, const at::Tensor&)> on_states = {};
 };
 
@@ -46,8 +48,9 @@ class EncoderImpl : public torch::nn::Module {
   // (T of level 0, C). REQUIRES: the batch was packed with tokens.
   virtual at::Tensor embed(const DeviceBatch& batch, const Randomness& randomness) = 0;
 
-  // Steps [first, end) of the batch. `in.rows` are the states that enter the first of them, in.segment_means the means
-  // where an earlier step had them. Behind the last step the final means, where those are read.
+  // Runs steps [first, end) of the batch. `in.rows` are the states that enter step `first`;
+  // in.segment_means are the means if an earlier step computed them. After the last step the result
+  // has the final means, if those are read.
   EncoderStates run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
                     const Randomness& randomness, const RunHooks& hooks = {});
   // embed, then all steps.
@@ -58,7 +61,7 @@ class EncoderImpl : public torch::nn::Module {
   EncoderLayerImpl& layer(int64_t i) { return *layers_[i]; }
 
  protected:
-  // Of a layer's attention, which may share a bias with other layers.
+  // Of one layer's attention; layers may share a bias.
   virtual ops::AttentionSpec attention_spec() const = 0;
   virtual double attention_dropout() const = 0;
 

@@ -4,7 +4,7 @@
 
 namespace lait {
 
-// One line for each family; its function is in its file.
+// One line for each family; the function is defined in the family's file.
 const Family& bert_family();
 const Family& mpnet_family();
 const Family& roberta_family();

@@ -1,5 +1,5 @@
-// Model families, as tasks are: one file each, found through the one list in families.cpp. Nobody else names a family,
-// or compares the name of a parameter.
+// Model families: one file each, found through the one list in families.cpp. No other code names a
+// family or compares the name of a parameter.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -19,50 +19,51 @@
 
 namespace lait {
 
-// What a parameter is, for the optimiser, the memory estimate, freezing and checkpoints.
+// What kind of parameter it is, for the optimiser, the memory estimate, freezing and checkpoints.
 struct ParameterRole {
   enum class Part { kEmbedding, kEncoderLayer, kDecoderLayer, kSharedTable, kHead };
   enum class Kind { kMatrix, kNorm, kBias, kTable };
   Part part = Part::kHead;
-  // Of kEncoderLayer and kDecoderLayer.
+  // For kEncoderLayer and kDecoderLayer.
   int64_t layer = 0;
   Kind kind = Kind::kMatrix;
 };
 
-// A module of a head, and what Hugging Face's checkpoints of the family call it.
+// A module of a head, and its name in the family's Hugging Face checkpoints.
 struct HeadModule {
   std::string name;
   std::string hf_name;
-  // It comes with the pretrained encoder (BERT's pooler), so a checkpoint without it is refused.
+  // It belongs to the pretrained encoder (BERT's pooler), so a checkpoint without it is refused.
   bool pretrained = false;
 };
 
-// How the family's checkpoints hold a head.
+// How the family's checkpoints store a head.
 struct HeadTensors {
   // config.json's "architectures".
   std::string architecture;
   std::vector<HeadModule> modules;
-  // The family's own head on the first row has a dense layer and tanh before its output layer.
+  // The family's own head on the first row has a dense layer and tanh before the output layer.
   bool dense = false;
-  // Dropout before that dense layer, too (RoBERTa); else only behind it.
+  // Dropout also before that dense layer (RoBERTa); false: only after it.
   bool dropout_before_dense = false;
 };
 
-// What a layer costs. C, H, D, I: kernels/segment_attention.h, lait/model/hf_config.h.
+// The costs of a layer. C, H, D, I: kernels/segment_attention.h, lait/model/hf_config.h.
 struct LayerCosts {
-  // Multiply-adds: of a pair of rows that see each other (Q K^T and P V), and of a row's query, its key and value, the
-  // projection of its attention output, its feed-forward.
+  // Multiply-adds: for a pair of rows that see each other (Q K^T and P V); for a row's query; its
+  // key and value; its output projection; its feed-forward.
   double pair = 0, query = 0, key_value = 0, output = 0, feed_forward = 0;
-  // What forward saves for backward, each tensor once: elements of the compute dtype for a row that enters, for a row
-  // that is made, and floats for a row that is made. Not the layer's input and output, which all layers have.
+  // What forward saves for backward, each tensor once: elements of the compute dtype for each row
+  // that enters and for each row that is computed, and floats for each row that is computed.
+  // Without the layer's input and output, which all layers have.
   int64_t saved_entering = 0, saved_made = 0, saved_floats = 0;
-  // Inner and outer width of the product whose backward holds most beside what is saved.
+  // Inner and outer width of the product whose backward needs the most memory beyond what is saved.
   int64_t widest_in = 0, widest_out = 0;
 };
 
 struct EncoderCosts {
   LayerCosts layer;
-  // What the embeddings save for backward: floats for a row.
+  // What the embeddings save for backward: floats for each row.
   int64_t embedding_floats = 0;
 };
 
@@ -75,22 +76,22 @@ class Family {
   virtual void read_config(ConfigFields& fields, HfConfig& config) const = 0;
   // The fields of `config` under the family's keys.
   virtual void write_config(const HfConfig& config, nlohmann::ordered_json& json) const = 0;
-  // Of the encoder's matrices and tables, about.
+  // About how many elements the encoder's matrices and tables have.
   virtual double num_parameters(const HfConfig& config) const = 0;
   virtual std::shared_ptr<EncoderImpl> make_encoder(const HfConfig& config,
                                                     at::ScalarType compute_dtype) const = 0;
 
-  // Of the encoder's parameter `name`: its names in Hugging Face's checkpoints; several where it is their equal parts
-  // one behind the other along dimension 0.
+  // Names of the encoder's parameter `name` in Hugging Face's checkpoints; several names if they
+  // are equal parts of it, concatenated along dimension 0.
   virtual std::vector<std::string> hf_names(const std::string& name) const = 0;
   virtual ParameterRole role(const std::string& name) const = 0;
   virtual TensorNames tensor_names() const = 0;
-  // Tensors of a pretrained checkpoint that an encoder without the family's own head does not read (BERT's pooler).
-  // They are kept and written back.
+  // Tensors of a pretrained checkpoint that an encoder without the family's own head does not read
+  // (BERT's pooler). They are kept and written back.
   virtual std::vector<std::string> carried_tensors() const { return {}; }
 
   virtual SegmentLayout layout(const HfConfig& config, const SpecialTokens& tokens) const = 0;
-  // Why a model of that config has no pair format: "pair …"; "" where it has.
+  // Why a model with that config has no pair format: "pair …"; "" if it has one.
   virtual std::string pair_problem(const HfConfig& config) const { return ""; }
 
   // `on_first_row`: the family's own head, which reads the first row of the example; else one of ours.
@@ -103,12 +104,12 @@ class Family {
 
 // The list.
 const std::vector<const Family*>& all_families();
-// Null where the list has no such family.
+// Null if the list has no such family.
 const Family* find_family(const std::string& model_type);
 // "bert, mpnet", for messages.
 std::string family_names();
 
-// Adds a family of one's own, which must outlive its use. Not thread-safe: call it before models are read.
+// Adds a family, which must outlive its use. Not thread-safe: call it before models are read.
 void register_family(const Family& family);
 
 }  // namespace lait

@@ -1,5 +1,6 @@
-// Heads, as tasks are: one file each, found through the one list in heads.cpp. A head says what it reads of the encoder,
-// makes outputs of it, their loss, and predictions. Nobody else names a head or a pooling.
+// Heads: one file each, found through the one list in heads.cpp. A head says what it reads from the
+// encoder, and computes outputs, their loss, and predictions. No other code names a head or a
+// pooling.
 #pragma once
 #include <memory>
 #include <span>
@@ -12,9 +13,9 @@
 
 namespace lait {
 
-// What a head puts out for the examples of a batch or a data set, in their order.
+// The outputs for the examples of a batch or a data set, in their order.
 struct Outputs {
-  // (N, K) float: a row for each example; or (rows of all examples, K) where offsets are given.
+  // (N, K) float: one row for each example; with offsets (rows of all examples, K).
   at::Tensor values;
   // (N + 1) where each example's rows begin; empty: one row each.
   std::vector<int64_t> offsets = {};
@@ -24,43 +25,44 @@ struct Outputs {
   }
 };
 
-// What the model says of one example.
+// The model's prediction for one example.
 struct Prediction {
-  // The most probable class; "" of a regression.
+  // The most probable class; "" for a regression.
   std::string label{};
-  // Its probability; a regression's score.
+  // The probability of that class; for a regression the score.
   double score = 0;
-  // By class, in the order of the labels; empty of a regression.
+  // By class, in the order of the labels; empty for a regression.
   std::vector<double> probabilities{};
-  // What metrics compare: the class's index, or the score.
+  // The value that metrics compare: the class's index, or the score.
   double value = 0;
 };
 
 struct HeadOptions {
   Pooling pooling{};
-  // Classes by index; empty of a regression.
+  // Classes by index; empty for a regression.
   std::vector<std::string> labels;
 };
 
 class HeadImpl : public torch::nn::Module {
  public:
   virtual Reads reads() const = 0;
-  // Of the batch's examples; (B, K) float.
+  // For the batch's examples; (B, K) float.
   virtual Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                           const Randomness& randomness) = 0;
-  // Labels as `loss` takes them, on the host. Throws UserError for labels of another kind.
+  // Labels in the form that `loss` takes, on the host. Throws UserError for labels of another kind.
   virtual at::Tensor labels(std::span<const Label> labels) const = 0;
-  // A scalar, float; batch.labels as `labels` made them.
+  // A float scalar; batch.labels comes from `labels`.
   virtual at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                           const TrainingConfig& config) const = 0;
   virtual std::vector<Prediction> predict(const Outputs& outputs) const = 0;
-  // A label as metrics compare it with Prediction::value. Throws UserError "…got …" for a label that is none of this head's.
+  // A label in the form of Prediction::value, for metrics. Throws UserError "…got …" for a label
+  // that this head does not have.
   virtual double label_value(const Label& label) const = 0;
-  // How checkpoints hold it.
+  // How checkpoints store it.
   virtual const HeadTensors& tensors() const = 0;
-  // New weights, drawn from the seed.
+  // Draws new weights from the seed.
   virtual void initialise(uint64_t seed, double range) = 0;
-  // Its output layer's weight, (outputs, features): another head's has another shape.
+  // The output layer's weight, (outputs, features); its shape tells one head from another.
   virtual at::Tensor output_weight() const = 0;
   // Floats that forward saves for backward, for each example.
   virtual int64_t saved_floats() const = 0;
@@ -68,19 +70,19 @@ class HeadImpl : public torch::nn::Module {
 
 struct HeadInfo {
   HeadKind kind;
-  // Of the examples that it is trained on.
+  // The kind of label that it is trained on.
   LabelKind labels;
   bool needs_decoder = false;
   std::shared_ptr<HeadImpl> (*make)(const HfConfig& config, const HeadOptions& options);
 };
 
-// The list, in the order of preference for a kind of label.
+// The list; for a kind of label, earlier heads are preferred.
 const std::vector<HeadInfo>& all_heads();
 const HeadInfo& find_head(HeadKind kind);
 // The default for a task.
 HeadKind head_for(LabelKind labels);
 
-// Throws UserError where a head with that pooling would not see all of an example's segments.
+// Throws UserError if a head with that pooling would not see all of an example's segments.
 void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segments);
 
 }  // namespace lait

@@ -6,7 +6,7 @@
 
 namespace lait {
 
-// One line for each head; its function is in its file.
+// One line for each head; the function is defined in the head's file.
 HeadInfo classifier_head();
 HeadInfo regression_head();
 

@@ -15,8 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Heads are 8 bits of the dropout key, positions 16; the widths are far above any model's, so that a damaged file is
-// refused before memory is asked for.
+// The dropout key holds the head in 8 bits, the position in 16. The widths are far above any
+// model's; they refuse a damaged file before memory is allocated.
 constexpr int64_t kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536,
                   kMaxVocabulary = int64_t{1} << 24;
 constexpr double kMaxParameters = 2e10;
@@ -48,7 +48,7 @@ std::vector<std::string> HfConfig::label_names() const {
 
 void read_common_fields(ConfigFields& fields, HfConfig& c) {
   fields.expect("is_decoder", false, "attention is never causal in this family's encoder");
-  fields.expect("add_cross_attention", false, "there is nothing to attend to beside the text");
+  fields.expect("add_cross_attention", false, "there is nothing to attend to besides the text");
   fields.expect("pruned_heads", Json::object(), "layers with fewer heads are not supported");
   if (!fields.absent("quantization_config"))
     fields.problem(
@@ -98,7 +98,7 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
     fields.problem("model_type: expected one of {" + family_names() + "}, got " +
                    (none ? "nothing; is this a Hugging Face model folder?"
                          : type.dump() + "; take a checkpoint of a family that this build has"));
-    fields.throw_problems();  // another family's other fields say nothing
+    fields.throw_problems();  // another family's other fields mean nothing here
   }
   config.family->read_config(fields, config);
   if (config.hidden_size > 0) check_size(config, fields);
@@ -112,11 +112,13 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
   json["architectures"] = {architecture};
   json["model_type"] = config.family->model_type();
   config.family->write_config(config, json);
-  // The weights are written in fp32, whatever the original was in; transformers would load them in what stands here.
+  // The weights are written in fp32, whatever the original's dtype; transformers would load them in
+  // the dtype named here.
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (json.contains(key)) json[key] = "float32";
   }
-  // The number of labels is id2label's; an older count beside it would win or warn.
+  // id2label defines the number of labels; an older count beside it would override it or cause a
+  // warning.
   for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
   const std::vector<std::string> names =
       labels.empty() ? std::vector<std::string>{"LABEL_0"} : labels;
@@ -128,7 +130,7 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
   json["id2label"] = id2label;
   json["label2id"] = label2id;
   json["problem_type"] = labels.empty() ? "regression" : "single_label_classification";
-  // A label that is not UTF-8 must not cost the training that is being saved.
+  // A label that is not UTF-8 must not lose the training run that is being saved.
   write_file(dir / "config.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 

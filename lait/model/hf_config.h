@@ -1,5 +1,5 @@
-// config.json of a Hugging Face directory: the fields that models need, checked by the family that it names; the rest
-// is kept and written back.
+// config.json of a Hugging Face directory: the fields that models need, checked by the family that
+// it names. The rest is kept and written back.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -13,7 +13,7 @@ namespace lait {
 class Family;
 
 struct HfConfig {
-  // Of "model_type"; never null in a config that was read.
+  // The family of "model_type"; not null once the config was read.
   const Family* family = nullptr;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;          // C
@@ -21,7 +21,7 @@ struct HfConfig {
   int64_t num_attention_heads = 0;  // H
   int64_t head_dim = 0;             // D; H * D need not be C
   int64_t intermediate_size = 0;    // I
-  // Rows of the position table, and the longest sequence that it has positions for.
+  // Rows of the position table, and the longest sequence that has positions in it.
   int64_t max_position_embeddings = 0;
   int64_t max_tokens = 0;
   int64_t type_vocab_size = 0;
@@ -29,25 +29,27 @@ struct HfConfig {
   double layer_norm_eps = 1e-12;
   double hidden_dropout_prob = 0.1;
   double attention_probs_dropout_prob = 0.1;
-  // None: hidden_dropout_prob.
+  // nullopt: hidden_dropout_prob.
   std::optional<double> classifier_dropout;
   double initializer_range = 0.02;
   nlohmann::ordered_json raw;  // all of config.json
 
-  // id2label's names by index; empty where there are none, or they are the "LABEL_0", … of a model without names.
+  // id2label's names by index; empty if there are none, or if they are the "LABEL_0", … of a model
+  // without names.
   std::vector<std::string> label_names() const;
 };
 
-// Throws UserError naming the file and, all at once, the fields: missing, of a wrong type or out of range; a family
-// that is not in the list; what the family's code computes in another way; a head dimension without kernels.
+// Throws UserError naming the file and all problems at once: fields that are missing, of a wrong
+// type or out of range; a family that is not in the list; a value that the family's code does not
+// support; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
-// config.json with fp32 weights: the original's other keys, the family's, `architecture`, id2label of `labels` (one
-// label "LABEL_0" where there are none, a regression).
+// config.json for fp32 weights: the original's other keys, the family's, `architecture`, and
+// id2label from `labels` (for a regression, which has none, one label "LABEL_0").
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
                      const std::string& architecture, const std::vector<std::string>& labels);
 
-// Fields that BERT and its kin share, with their limits.
+// The fields that BERT and similar families share, with their limits.
 class ConfigFields;
 void read_common_fields(ConfigFields& fields, HfConfig& config);
 

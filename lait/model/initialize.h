@@ -1,19 +1,22 @@
-// What a process sets up once for models. Nothing of it happens before main or by loading the library.
+// What a process sets up once for models. Neither static initialisation nor loading the library
+// does it.
 #pragma once
 
 namespace lait {
 
-// For programs, first thing in main: initialize_numerics, and a closed pipe (`| head`) ends the program quietly.
-// Programs of others may leave it out.
+// For programs, first in main: calls initialize_numerics, and makes the program exit quietly when
+// its output pipe is closed (`| head`). Programs that use the library may leave it out.
 void initialize();
 
-// The numeric part, which every model calls when it is made; only the first call does something. For the row law
-// (lait/ops/linear.cpp) it must run before LibTorch's first product in the process:
-//   * On Intel's CPUs, where there are few rows, MKL splits the depth of a product among threads, and a row's sum gets
-//     another order than in a large batch. Its strict mode does not, and is as fast; AMD's CPUs lack it and do not need
-//     it. MKL reads the environment's MKL_CBWR, which is set unless it is set already.
-//   * LibTorch's tanh is MKL's. Where two threads made the first call of a process, one of them now and then worked in
-//     MKL's low-accuracy mode (error 5e-5, one process in a hundred under load). So one thread makes it, for one number.
+// The numeric part, which every model's constructor calls; only the first call has an effect. For
+// the row law (lait/ops/linear.cpp) it must run before LibTorch's first product in the process:
+//   * On Intel's CPUs, with few rows, MKL splits the depth of a product among threads, so a row
+//     is summed in another order than in a large batch. Its strict mode does not, and is as fast.
+//     AMD's CPUs lack this mode and do not need it. MKL reads the environment variable MKL_CBWR,
+//     which is set here unless it is set already.
+//   * LibTorch's tanh is MKL's. If two threads made the process's first call at once, one of them
+//     occasionally ran in MKL's low-accuracy mode (error 5e-5, in one of a hundred processes under
+//     load). So one thread makes the first call, for one number.
 void initialize_numerics();
 
 }  // namespace lait

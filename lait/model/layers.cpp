@@ -54,7 +54,8 @@ LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) 
 }
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
-  // In float from end to end: LibTorch's mixed kernel sums the gradients of weight and bias in bf16.
+  // In float throughout: LibTorch's mixed-dtype kernel sums the gradients of weight and bias in
+  // bf16.
   return at::layer_norm(x.to(at::kFloat), {weight.size(0)}, weight, bias, epsilon_)
       .to(x.scalar_type());
 }

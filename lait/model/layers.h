@@ -1,5 +1,6 @@
-// The parts of a Transformer layer over packed rows: float leaves with copies in the compute dtype (shadows), and dropout
-// keyed by what is dropped. Rows are (T, C), T a multiple of 16; nothing here knows about segments.
+// The parts of a Transformer layer over packed rows: float leaves with compute-dtype copies
+// (shadows), and dropout whose keys name what is dropped. Rows are (T, C), T a multiple of 16;
+// nothing here knows about segments.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
@@ -11,7 +12,7 @@
 
 namespace lait {
 
-// Dropout of a forward pass, outside of layers or in one; `at` names one place there.
+// The dropout of a forward pass, outside of layers or in one; `at` returns it for one place there.
 struct Randomness {
   // Dropout is on.
   bool training = false;
@@ -35,11 +36,12 @@ struct RowNames {
 // lait::gather_rows with the indices of a packed batch.
 at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& indices);
 
-// A module whose parameters have copies in the compute dtype.
+// A module whose parameters have compute-dtype copies (shadows): the leaves stay in float, and
+// products read the copies.
 class Shadowed {
  public:
   virtual ~Shadowed() = default;
-  // After every change of the leaves; allocates the first time only.
+  // Call after every change of the leaves; allocates memory only the first time.
   virtual void refresh_shadows() = 0;
 };
 
@@ -47,7 +49,7 @@ class LinearImpl : public torch::nn::Module, public Shadowed {
  public:
   LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype);
   at::Tensor forward(const at::Tensor& x) { return outputs(x, 0, weight.size(0)); }
-  // Only the outputs [begin, begin + size).
+  // The outputs [begin, begin + size) only.
   at::Tensor outputs(const at::Tensor& x, int64_t begin, int64_t size);
   void refresh_shadows() override;
 
@@ -72,7 +74,7 @@ class LayerNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(LayerNorm);
 
-// LayerNorm(residual + dropout(x W^T + b)): the end of both halves of a post-norm layer.
+// LayerNorm(residual + dropout(x W^T + b)): the end of each half of a post-norm layer.
 class DenseNormImpl : public torch::nn::Module {
  public:
   DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype);
@@ -84,7 +86,8 @@ class DenseNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(DenseNorm);
 
-// N(0, std) weights drawn by the counter-based generator from the seed: the same on every machine.
+// Weights from N(0, std), drawn from the seed by the counter-based generator: the same on every
+// machine.
 void fill_normal(at::Tensor weight, uint64_t seed, double std);
 
 }  // namespace lait

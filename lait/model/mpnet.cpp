@@ -1,5 +1,6 @@
-// MPNet (all-mpnet-base-v2): BERT's post-norm layers with T5's relative position bias, one table for all layers, and
-// without token types. Its own head is a dense layer, tanh and an output layer on the first row.
+// MPNet (all-mpnet-base-v2): BERT's post-norm layers with T5's relative position bias, one table
+// for all layers, and without token types. Its own head is a dense layer, tanh and an output layer
+// on the first row.
 #include <ATen/ops/zeros.h>
 
 #include <nlohmann/json.hpp>
@@ -9,8 +10,8 @@
 namespace lait {
 namespace {
 
-// Of transformers' modeling_mpnet.py, whatever config.json says: compute_position_bias's buckets and distance, and
-// MPNetEmbeddings' padding_idx, behind which positions begin.
+// As in transformers' modeling_mpnet.py, whatever config.json says: the buckets and the distance of
+// compute_position_bias, and the first position after MPNetEmbeddings' padding_idx.
 constexpr int64_t kBuckets = 32, kMaxDistance = 128, kFirstPosition = 2;
 constexpr const char* kBucketsKey = "relative_attention_num_buckets";
 
@@ -74,7 +75,7 @@ class MpnetFamily final : public BertFamily {
     return {full};
   }
 
-  // The table is a bias: as in transformers' Trainer it does not decay.
+  // The table counts as a bias: as in transformers' Trainer it has no weight decay.
   ParameterRole role(const std::string& name) const override {
     ParameterRole role = BertFamily::role(name);
     if (role.part == ParameterRole::Part::kSharedTable) role.kind = ParameterRole::Kind::kBias;

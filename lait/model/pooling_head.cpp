@@ -59,7 +59,7 @@ Reads PoolingHeadImpl::reads() const {
 }
 
 void PoolingHeadImpl::initialise(uint64_t seed, double range) {
-  // The output layer's draw is the first one of the seed, with and without a dense layer.
+  // The output layer is drawn first from the seed, with and without a dense layer.
   fill_normal(output_->weight, seed, range);
   output_->bias.mutable_data_ptr<float>();
   at::NoGradGuard no_grad;
@@ -116,7 +116,8 @@ Outputs PoolingHeadImpl::forward(const EncoderStates& states, const DeviceBatch&
   return {output_(x).narrow(0, 0, batch.num_examples())};
 }
 
-// The classifier's input; the dense layer's input and output, or two means and their difference.
+// The classifier's input, plus the dense layer's input and output, or two means and their
+// difference.
 int64_t PoolingHeadImpl::saved_floats() const {
   return pooled_width(pooling_, hidden_size_) + 3 * hidden_size_;
 }

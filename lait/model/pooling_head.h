@@ -1,11 +1,14 @@
-// What classifier and regression share: features pooled from the encoder's states, and a linear layer on top, in float.
+// What classifier and regression share: features pooled from the encoder's states, and a linear
+// layer on top, in float.
 //
 //   cls           the family's own head on the example's first row: BERT's pooler             C
 //   mean          mean of all rows of the example                                            C
 //   segments      [u; v; |u - v|; u * v] of the final states                                4C
 //   cls_segments  [cls; u; v; |u - v|; u * v]                                               5C
-// u is the first segment's mean, v the mean of the other segments' means; in cls_segments cls is the first row's final
-// state (without a pooler), and the means are of the states at the join (Reads::Means::kAtJoin).
+//
+// u is the first segment's mean, v the mean of the other segments' means. In cls_segments, cls is
+// the first row's final state (without a pooler), and the means are of the states at the join
+// (Reads::Means::kAtJoin).
 #pragma once
 #include "lait/model/head.h"
 
@@ -33,7 +36,7 @@ class PoolingHeadImpl : public HeadImpl {
   int64_t hidden_size_;
   double dropout_;
   HeadTensors tensors_;
-  Linear dense_{nullptr};  // (C, C), then tanh; only where the family's head has it
+  Linear dense_{nullptr};  // (C, C), then tanh; only if the family's head has it
   Linear output_{nullptr};
 };
 

@@ -1,4 +1,4 @@
-// The regression: one score, by mean squared error.
+// The regression: predicts one score, trained with the mean squared error.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mse_loss.h>
 

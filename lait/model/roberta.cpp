@@ -1,5 +1,5 @@
-// RoBERTa: BERT with positions behind padding_idx, one token type, a pair closed by "</s></s>", and a head of a dense
-// layer, tanh and an output layer on the first row.
+// RoBERTa: BERT with positions that start after padding_idx, one token type, a pair separated by
+// "</s></s>", and a head of a dense layer, tanh and an output layer on the first row.
 #include "lait/model/bert.h"
 
 namespace lait {

@@ -1,5 +1,5 @@
-// lait.yaml: the model's and the data's part are a config's keys, so lait/config reads and writes them; the labels stand
-// beside them.
+// lait.yaml: its model and data parts are a config's keys, which lait/config reads and writes; the
+// labels are beside them.
 #include "lait/model/spec.h"
 
 #include <yaml-cpp/yaml.h>
@@ -123,7 +123,7 @@ std::string write_spec(const ModelSpec& spec) {
 
 namespace {
 
-// Takes the labels out of the tree; what is left is a config without model.path.
+// Removes the labels from the tree; the rest is a config without model.path.
 std::vector<std::string> take_labels(YamlNode& root, const Origin& origin) {
   std::vector<std::string> labels;
   for (size_t i = 0; i + 1 < root.items.size(); i += 2) {

@@ -1,5 +1,6 @@
-// What a checkpoint says beside weights and tokenizer: everything that turns texts into predictions (lait.yaml); and the
-// one set of rules for "does this fit": training, evaluation and prediction call `check`.
+// What a checkpoint stores beside weights and tokenizer: everything that turns texts into
+// predictions (lait.yaml). Also the one set of rules for what fits together: training, evaluation
+// and prediction call `check`.
 #pragma once
 #include <filesystem>
 #include <span>
@@ -14,7 +15,7 @@
 namespace lait {
 
 struct ModelSpec {
-  // What the model was trained with; a batch may have another.
+  // The schedule of training; a batch may have another.
   Schedule schedule;
   // Resolved: kStandalone or kPair.
   SegmentFormat format = SegmentFormat::kStandalone;
@@ -24,33 +25,37 @@ struct ModelSpec {
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;
   std::string task;
-  // Classes by index; empty of a regression.
+  // Classes by index; empty for a regression.
   std::vector<std::string> labels;
 
   // P: layers before the first of example scope.
   int64_t independent_layers() const { return lait::independent_layers(schedule); }
-  // Throws UserError "where: KEY: expected …" where a model of that config cannot be this: a schedule of other layers, a
-  // format or a head that the family lacks, more positions than it has. `where` may be empty.
+  // Throws UserError "where: KEY: expected …" if a model with that config cannot have this spec: a
+  // schedule of other layers, a format or head that the family lacks, more positions than it has.
+  // `where` may be empty.
   void check(const HfConfig& config, const std::string& where) const;
-  // The same weights with P = independent_layers. Throws UserError: out of range, a model of the pair format (its
-  // segments are no sequences of their own), a pooling that could not see all segments.
+  // The same weights with P = independent_layers. Throws UserError: P is out of range, the model
+  // has the pair format (its segments are not sequences of their own), or the pooling would not see
+  // all segments.
   ModelSpec at(int64_t independent_layers, const HfConfig& config) const;
   TokenizeOptions tokenize_options(const HfConfig& config, const Tokenizer& tokenizer) const;
 };
 
-// kPair or kStandalone. Throws UserError for pair with layers that are not of example scope.
+// kPair or kStandalone. Throws UserError for pair if a layer is not of example scope.
 SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule);
-// What of a spec a config leaves to the task and the model, resolved; config.model gets the values. Throws UserError.
+// Resolves what a config leaves to the task and the model; config.model gets the values. Throws
+// UserError.
 ModelSpec resolve_spec(Config& config, const HfConfig& hf);
 
 ModelSpec read_spec(const std::filesystem::path& dir);
 // The text of lait.yaml.
 std::string write_spec(const ModelSpec& spec);
 
-// Throws UserError "expected …, got …" where a model of that spec cannot take the example: the task has another number
-// of segments, the schedule needs groups, or the head would not see all segments.
+// Throws UserError "expected …, got …" if a model with that spec cannot take the example: the task
+// has another number of segments, the schedule needs groups, or the head would not see all
+// segments.
 void check_example(const Example& example, const ModelSpec& spec);
-// The same of all; the text names the example.
+// The same for all examples; the message names the example.
 void check_examples(std::span<const Example> examples, const ModelSpec& spec);
 
 }  // namespace lait
