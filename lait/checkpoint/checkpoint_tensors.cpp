@@ -37,7 +37,7 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
-// {shard: its tensors} of an index whose shards all lie beside it.
+// {shard: its tensors} of an index; all shards are beside it.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& index) {
   const nlohmann::json json = read_json(index);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {

@@ -15,15 +15,16 @@ namespace lait {
 struct TensorNames {
   // Of the encoder in a model with a head, e.g. "bert."; a checkpoint of the bare encoder lacks it.
   std::string prefix;
-  // What names of the bare encoder begin with, e.g. "embeddings.".
+  // Prefixes of the bare encoder's names, e.g. "embeddings.".
   std::vector<std::string> encoder_parts;
-  // Ends of names in old checkpoints, and today's.
+  // Suffixes of names in old checkpoints, and the current ones.
   std::vector<std::pair<std::string, std::string>> renamed_ends;
-  // Beginnings of names that a model need not use: buffers, heads of pretraining and of other tasks.
+  // Prefixes of names that a model need not use: buffers, heads of pretraining and of other tasks.
   std::vector<std::string> ignorable;
 };
 
-// Tensors under the names of a model with a head, whether the checkpoint has one or is the bare encoder.
+// Tensors under the names of a model with a head, whether the checkpoint is one or is the bare
+// encoder.
 class CheckpointTensors {
  public:
   // model.safetensors, or the shards of model.safetensors.index.json. Throws UserError: neither is
@@ -58,8 +59,8 @@ struct ExpectedTensor {
 };
 
 // Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors
-// at once, before anything is written. What TensorNames calls ignorable is not unexpected; it is read where it is
-// expected.
+// at once, before anything is written. Tensors that TensorNames calls ignorable are not unexpected;
+// they are read if they are expected.
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected);
 
 }  // namespace lait

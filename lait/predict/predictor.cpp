@@ -14,7 +14,7 @@ namespace lait {
 
 namespace {
 
-// Rows one behind the other.
+// Outputs with rows concatenated in the batches' order.
 Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
                       const Schedule& schedule) {
   Outputs out = model->forward(model->to_batch(dataset, batch, schedule), Randomness{});
@@ -22,7 +22,7 @@ Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<in
   return out;
 }
 
-// The outputs of batches of `order`, in the data set's order.
+// The outputs of batches in `order`, put into the data set's order.
 Outputs reordered(const std::vector<Outputs>& parts, const std::vector<int64_t>& order) {
   struct Rows {
     const float* data = nullptr;

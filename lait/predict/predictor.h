@@ -1,10 +1,11 @@
 // lait/predict/: from texts to scores.
 //
-// The one code path from a tokenized data set to logits: evaluation while training, lait-eval and lait-predict, and
-// programs of others:
+// The one code path from a tokenized data set to logits: evaluation while training, lait-eval,
+// lait-predict, and programs that use the library:
 //
 //   lait::Predictor predictor = lait::Predictor::load("runs/sick/best");
-//   const lait::Prediction p = predictor.predict({"A man sleeps.", "Somebody is asleep."});   // p.label, p.score
+//   const lait::Prediction p = predictor.predict({"A man sleeps.", "Somebody is asleep."});
+//   // p.label, p.score
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -22,36 +23,39 @@ namespace lait {
 inline constexpr int64_t kEvaluationBatch = 64;  // examples
 
 struct PredictOptions {
-  // In examples; changes speed and memory, no result (on the CPU not a bit).
+  // In examples. Affects speed and memory, but no result (on the CPU not one bit).
   int64_t batch_size = kEvaluationBatch;
-  // Asked between batches; null: never.
+  // Called between batches; true stops. May be null.
   std::function<bool()> should_stop = {};
-  // Told the number of examples done; null: nobody.
+  // Called with the number of examples done. May be null.
   std::function<void(int64_t)> on_progress = {};
 };
 
-// What the head puts out under `schedule`, float on the CPU, in the data set's order; nullopt where should_stop said so.
-// Without gradients and dropout. Batches are of similar lengths, so the result is complete at the end only.
+// The head's outputs under `schedule`, float on the CPU, in the data set's order; nullopt if
+// should_stop returned true. Runs without gradients and dropout. Batches have similar lengths, so
+// the result is complete only at the end.
 std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Schedule& schedule,
                                  const PredictOptions& options = {});
 
-// Computes the first batch and throws it away, for what is measured after it: libraries are loaded, memory is there.
+// Computes the first batch and discards it, so that what is measured afterwards excludes loading
+// libraries and the first allocations.
 void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size);
 
-// A checkpoint that predicts: model and tokenizer as lait.yaml says.
+// A checkpoint that predicts: its model and tokenizer, used as lait.yaml says.
 class Predictor {
  public:
-  // At the checkpoint's P, or another (spec_at). Throws UserError for everything that is wrong with the checkpoint.
+  // At the checkpoint's P, or another (spec_at). Throws UserError for anything that is wrong with
+  // the checkpoint.
   static Predictor load(const std::filesystem::path& checkpoint,
                         Precision precision = Precision::kAuto,
                         DeviceKind device = DeviceKind::kAuto,
                         std::optional<int64_t> independent_layers = {});
 
-  // One example; many at once are faster through outputs(). Throws as check_example does.
+  // One example; outputs() is faster for many. Throws as check_example does.
   Prediction predict(std::vector<std::string> segments);
 
   Dataset tokenize(std::span<const Example> examples) const;
-  // Of a data set that tokenize() made, in its order; nullopt where options.should_stop said so.
+  // For a data set from tokenize(), in its order; nullopt if options.should_stop returned true.
   std::optional<Outputs> outputs(const Dataset& dataset, const PredictOptions& options = {});
   std::optional<Outputs> outputs(std::span<const Example> examples,
                                  const PredictOptions& options = {});
