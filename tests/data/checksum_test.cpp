@@ -1,4 +1,4 @@
-// Checksums of examples and data sets: whatever differs between two of them, in whichever example, makes another one.
+// Checksums of examples and data sets: any difference in any example changes the checksum.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -22,7 +22,7 @@ uint32_t data_set_checksum(const std::vector<Example>& examples) {
   return Dataset(examples, LettersTokenizer(), {}).checksum();
 }
 
-// Without groups, too: zlib begins anew where it is given the null pointer of an empty vector.
+// Also without groups: zlib starts over when it gets an empty vector's null pointer.
 TEST(Checksum, EveryChangeOfEveryExampleIsSeen) {
   const std::function<void(Example&)> changes[] = {
       [](Example& e) { e.segments[0] += "c"; },      [](Example& e) { e.segments[1] = "cb"; },
@@ -51,8 +51,8 @@ TEST(Checksum, OfExamplesIsOfWhatWasWritten) {
     example.label_text = example.label == Label(ClassLabel{0}) ? "no" : "yes";
   numbered = examples;
   for (Example& example : numbered) {
-    example.label = ClassLabel{1 - std::get<ClassLabel>(example.label)
-                                       .index};  // another checkpoint numbers the labels otherwise
+    // Another checkpoint numbers the labels differently.
+    example.label = ClassLabel{1 - std::get<ClassLabel>(example.label).index};
     example.id = "x";
   }
   EXPECT_EQ(checksum(numbered), checksum(examples));

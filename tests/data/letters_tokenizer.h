@@ -5,7 +5,7 @@
 
 namespace lait {
 
-// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as BERT's.
+// "[CLS] s [SEP]" and "[CLS] a [SEP] b [SEP]", as BERT has it.
 inline SegmentLayout letters_layout() {
   return {.prefix = {1}, .between = {2}, .between_of_first = 1, .suffix = {2}, .second_type = 1};
 }

@@ -1,4 +1,5 @@
-// The laws of packing: every token once where it belongs, each distinct sequence once, gathers and their inverses agree.
+// The laws of packing: each token is once where it belongs, each distinct sequence is there once,
+// gathers and their inverses agree.
 #include "lait/data/packing.h"
 
 #include <gtest/gtest.h>
@@ -41,7 +42,7 @@ PackPlan plan_of(Schedule schedule) {
           .reads = {.rows = kFirst, .means = Reads::Means::kAtJoin}};
 }
 
-// The tokens of an example at a level, as that level's rows say; every row traced back to level 0.
+// The tokens of an example at a level, by tracing each of the level's rows back to level 0.
 std::vector<int32_t> traced_tokens(const PackedBatch& batch, size_t level, int32_t unit) {
   const auto ids = values(batch, batch.token_ids);
   const auto offsets = values(batch, batch.levels[level].offsets);
@@ -142,11 +143,12 @@ TEST(Packing, FirstRowsStartBeforeAJoinInTheLastLayerOnly) {
   const std::vector<int64_t> all{0, 1};
   const PackedBatch joins =
       pack(dataset, all, plan_of({{5, Scope::kSegment}, {1, Scope::kExample}}));
-  EXPECT_EQ(values(joins, joins.read_rows->gather.index)[1],
-            3);  // the second distinct segment's first row
+  // The second distinct segment's first row.
+  EXPECT_EQ(values(joins, joins.read_rows->gather.index)[1], 3);
   const PackedBatch later =
       pack(dataset, all, plan_of({{4, Scope::kSegment}, {2, Scope::kExample}}));
-  EXPECT_EQ(values(later, later.read_rows->gather.index)[1], 7);  // the second example's first row
+  // The second example's first row.
+  EXPECT_EQ(values(later, later.read_rows->gather.index)[1], 7);
 }
 
 TEST(Packing, WorkListsAreMadeWhereAskedFor) {
@@ -208,8 +210,8 @@ TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
       {.layout = letters_layout(), .format = SegmentFormat::kPair, .max_tokens = 10});
   EXPECT_EQ(dataset.length(0), 10);
   EXPECT_EQ(dataset.first_segment_length(0), 7);  // 5 of a, all of b
-  EXPECT_EQ(dataset.first_segment_length(1),
-            6);  // both cut: Hugging Face gives the odd token to the longer one
+  // Both are cut: Hugging Face gives the odd token to the longer one.
+  EXPECT_EQ(dataset.first_segment_length(1), 6);
   EXPECT_EQ(dataset.num_truncated(), 2);
 }
 

@@ -1,4 +1,5 @@
-// What the tests of the tasks' readers share: files in a folder of their own, read by a task, and the mistakes it names.
+// What the tests of the tasks' readers share: files in a temporary folder, read by a task, and the
+// errors that it reports.
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

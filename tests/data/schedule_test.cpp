@@ -24,7 +24,7 @@ std::string error_of(const std::function<void()>& body) {
   return "";
 }
 
-// "layer:level", with j where it joins and ! on the last.
+// "layer:level" for each step, with j if it joins and ! if it is the last.
 std::vector<std::string> text_of(const std::vector<Step>& steps) {
   std::vector<std::string> out;
   for (const Step& step : steps) {

@@ -1,4 +1,4 @@
-// What the tasks' readers refuse, how they say it, and how many bad lines they may skip.
+// What the tasks' readers refuse, with which messages, and how many bad lines they may skip.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,9 +39,9 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n",
                "expected JSON of at most 64 levels, got more");
   expect_error("jsonl", "{\"segments\": [\"\xFF\"], \"label\": 1}\n",
-               ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; mend");
+               ":1: expected a JSON object, got invalid UTF-8, wrong at byte 16; fix");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\" 1}\n",
-               "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; mend");
+               "got '{\"segments\": [\"a\"], \"label\" 1}', wrong at byte 29; fix");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1} {}\n",
                ":1: expected a JSON object, got '");
   expect_error("jsonl", std::string("{\"segments\": [\"a\"], \"label\": 1}") + '\0' + "{}\n",
@@ -56,7 +56,7 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
                ":1: expected text or a number in the field \"label\", got array");
   expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n",
                ":1: expected texts in \"segments\", got number");
-  // A label that ends with a table's "\r": lait.yaml could not say it, and it is a mistake.
+  // A label that ends with a table's "\r" is a mistake, and lait.yaml could not hold it.
   expect_error(
       "jsonl", "{\"segments\": [\"a\"], \"label\": \"fits\\r\"}\n",
       ":1: expected text in the field \"label\", got a control character in it: 'fits\\r'");

@@ -1,5 +1,5 @@
-// What the operators say of tensors that do not fit each other, before a kernel reads behind one of them: the backward
-// operators' too, which programs of others can call by name.
+// The operators' errors for tensors that do not fit each other, before a kernel reads out of
+// bounds. This includes the backward operators, which other programs can call by name.
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@ namespace {
 using at::Tensor;
 using testing::HasSubstr;
 
-// Of an operator called by its name.
+// The error of an operator called by name.
 std::string error_of(const char* op, c10::Stack arguments) {
   try {
     c10::Dispatcher::singleton().findSchemaOrThrow(op, "").callBoxed(&arguments);

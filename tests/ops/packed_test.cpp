@@ -1,5 +1,5 @@
-// q, k, v as slices of one tensor: the bits are those of three tensors, and the gradient is written where it belongs, with
-// no copy that joins its parts.
+// q, k, v as slices of one tensor: the result has the bits of three separate tensors, and the
+// gradient is written in place, without a copy that joins its parts.
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace lait {
 namespace {
 
-// Of operands (rows, …, heads, head_dim).
+// For operands (rows, …, heads, head_dim).
 ops::AttentionSpec spec_of(const at::Tensor& q, double scale) {
   return {.heads = q.size(-2), .head_dim = q.size(-1), .scale = scale};
 }
@@ -29,7 +29,7 @@ Tensor leaf(at::IntArrayRef sizes, at::ScalarType dtype) {
   return at::randn(sizes, dtype).requires_grad_();
 }
 
-// The operators that a backward pass through `out` runs; its gradients go to `gradients`.
+// The operators that backward of `out` runs; its gradients go to `gradients`.
 std::set<std::string> backward_operators(const Tensor& out, const std::vector<Tensor>& inputs,
                                          std::vector<Tensor>& gradients) {
   static std::set<std::string> names;

@@ -1,5 +1,5 @@
-// The operators on LibTorch's threads: at::parallel_for is header code, which silently runs serially where it was compiled
-// without OpenMP.
+// The operators run on LibTorch's threads: at::parallel_for is header code, which silently runs
+// serially if it was compiled without OpenMP.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ double seconds(clockid_t clock) {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// The share of the processor time of `run` that other threads than the calling one spend.
+// The share of the processor time of `run` spent by threads other than the calling one.
 double others_share(const std::function<void()>& run) {
   const double process = seconds(CLOCK_PROCESS_CPUTIME_ID),
                thread = seconds(CLOCK_THREAD_CPUTIME_ID);
