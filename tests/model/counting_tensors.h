@@ -1,4 +1,4 @@
-// Tensors of every dtype that safetensors has, whose values say where each stands.
+// Tensors of every dtype that safetensors has, whose values are their positions.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -20,7 +20,7 @@ inline bool same(const at::Tensor& a, const at::Tensor& b) {
                                         b.contiguous().const_data_ptr(), a.nbytes()) == 0);
 }
 
-// A tensor of whole numbers 0, 1, 2, ... (for bool: of their parity).
+// A tensor of the whole numbers 0, 1, 2, ... (for bool: their parity).
 inline at::Tensor counting(at::ScalarType type, std::vector<int64_t> shape) {
   at::Tensor numbers = at::arange(c10::multiply_integers(shape), at::kLong).reshape(shape);
   return type == at::kBool ? numbers.remainder(2).to(at::kBool) : numbers.remainder(100).to(type);

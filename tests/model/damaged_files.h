@@ -1,4 +1,5 @@
-// For tests of damaged files: safetensors bytes that say anything, and the message of the error that a call throws.
+// For tests of damaged files: safetensors bytes with any header, and the message of the error that
+// a call throws.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 
 namespace lait {
 
-// The bytes of a safetensors file with this header, not checked.
+// The bytes of a safetensors file with this header, unchecked.
 inline std::string safetensors_bytes(const std::string& header, const std::string& data = "") {
   std::string bytes(sizeof(uint64_t), '\0');
   const uint64_t length = header.size();
@@ -18,7 +19,7 @@ inline std::string safetensors_bytes(const std::string& header, const std::strin
   return bytes + header + data;
 }
 
-// The text of the UserError that `call` throws; a failure of the test where it throws none.
+// The text of the UserError that `call` throws; the test fails if it throws none.
 template <class Call>
 std::string user_error(Call&& call) {
   try {

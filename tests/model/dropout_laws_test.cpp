@@ -1,5 +1,6 @@
-// The laws of counter-based dropout in training mode: a mask belongs to what is dropped, so sharing segments, reading fewer
-// rows, and the batch's composition and order change no bit of the logits; gradients agree up to the order of their sums.
+// The laws of counter-based dropout in training mode. A mask depends only on what is dropped, so
+// sharing segments, reading fewer rows, and the batch's composition and order change no bit of the
+// logits. Gradients agree up to the order of their sums.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -41,7 +42,8 @@ double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).norm() / (b.norm() + 1e-12)).item<double>();
 }
 
-// How far gradients of the same masks may lie apart. Other masks lie some 0.1 and more apart (checked below).
+// The largest difference between gradients with the same masks. With other masks they differ by
+// about 0.1 and more (checked below).
 double tolerance(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-5 : 0.03; }
 
 constexpr double kBf16GradientTolerance = 0.05;
@@ -63,8 +65,8 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
     std::iota(all_.begin(), all_.end(), 0);
   }
 
-  // The gradients that are zero but for rounding (a key's bias moves no softmax) have no relative difference: leave out
-  // what is below a millionth of the largest.
+  // Gradients that are zero except for rounding (a key's bias changes no softmax) have no relative
+  // difference: ignore what is less than a millionth of the largest.
   void expect_close(const Pass& a, const Pass& b) {
     double worst = 0;
     ASSERT_EQ(a.gradients.size(), b.gradients.size());
@@ -142,8 +144,8 @@ TEST_P(DropoutLawsTest, StepAndSeedChangeTheMask) {
   }
 }
 
-// Every leaf's gradient in bf16 is fp32's but for the rounding of activations: sums over rows (norms and biases have one
-// each) must be in float, or they stagnate with thousands of rows.
+// Every leaf's gradient in bf16 equals fp32's up to the rounding of activations. Sums over rows
+// (norms and biases have one each) must be in float, or they stagnate with thousands of rows.
 TEST(Bf16Gradients, AreNearFp32s) {
   constexpr int64_t kMany = 48;
   SmallBert small(kShape);

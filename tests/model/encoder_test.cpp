@@ -1,5 +1,5 @@
-// The encoder's loop: states enter at any step, keys and values come from elsewhere, states are handed out, one model runs
-// at every P, and a head's Reads decide what is made.
+// The encoder's loop: states enter at any step, keys and values come from a store, states are
+// passed out, one model runs at every P, and a head's Reads decide what is computed.
 #include "lait/model/encoder.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST_P(EncoderTest, StatesEnterAtAnyStep) {
   ASSERT_EQ(states.size(), 4u);
   for (size_t first = 1; first < 4; ++first) {
     EncoderStates in{states[static_cast<int64_t>(first) - 1]};
-    // The step of the means is 2: behind it they must be given.
+    // The step of the means is 2: after it they must be given.
     if (first > 2) in.segment_means = whole.segment_means;
     const EncoderStates out = model_->encoder->run(in, batch, first, 4, {});
     EXPECT_TRUE(at::equal(out.rows, whole.rows)) << "from step " << first;
@@ -54,7 +54,7 @@ TEST_P(EncoderTest, StatesEnterAtAnyStep) {
   EXPECT_TRUE(at::equal(states[3], whole.rows));
 }
 
-// Of a sequence whose states are provided packing needs length and identity only.
+// If a sequence's states are provided, packing needs only its length and id.
 TEST_P(EncoderTest, ProvidedStatesNeedNoTokens) {
   const PackPlan plan = model_->pack_plan(spec_.schedule);
   const DeviceBatch with_tokens = batch(spec_.schedule, plan.reads);
@@ -96,7 +96,7 @@ TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
          .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
     EXPECT_EQ(provided, 4 - p);
     EXPECT_TRUE(at::equal(out.rows, expected.rows)) << "P " << p;
-    // And they are used.
+    // The provided keys and values are used: others change the result.
     const EncoderStates other = model_->encoder->forward(
         batch, {},
         {.keys_values =
@@ -111,7 +111,8 @@ TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
   }
 }
 
-// A schedule belongs to a batch: one model gives at each P what a model made for it gives.
+// The schedule belongs to the batch: one model computes at each P what a model created for that P
+// computes.
 TEST_P(EncoderTest, OneModelRunsAtEveryP) {
   at::Tensor before;
   for (int64_t p = 0; p <= 4; ++p) {
@@ -129,7 +130,7 @@ TEST_P(EncoderTest, OneModelRunsAtEveryP) {
   }
 }
 
-// The rows of some segments are those of a run that makes all, and so are their final means.
+// The rows of some segments, and their final means, equal those of a run that computes all.
 TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
   for (int64_t p = 0; p <= 4; ++p) {
     const Schedule schedule = split_schedule(p, 4);
@@ -158,7 +159,7 @@ TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
     EXPECT_LE(some.packed.read_rows->live_rows, to) << "each row once, shared or not";
   }
 }
-
+// If the head reads only means at the join, no joint layer runs.
 // Nothing but means at the join: no joint layer runs.
 TEST_P(EncoderTest, MeansAtTheJoinAloneCostNoJointLayer) {
   const DeviceBatch means_only = batch(spec_.schedule, {.means = Reads::Means::kAtJoin}),

@@ -1,4 +1,4 @@
-// config.json: what is read, what is refused and how it is said, and that transformers reads what
+// config.json: what is read, what is refused with which message, and that transformers reads what
 // is written.
 #include "lait/model/hf_config.h"
 
@@ -24,14 +24,17 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using Json = nlohmann::ordered_json;
 
-// bert-base-uncased's file, with a key of a kind that this build does not know.
+// bert-base-uncased's file, plus a key that this build does not know.
 Json base() {
   return Json::parse(
-      R"({"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.25, "gradient_checkpointing": false,
-    "hidden_act": "gelu", "hidden_dropout_prob": 0.125, "hidden_size": 768, "initializer_range": 0.03, "intermediate_size": 3072,
-    "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "bert", "num_attention_heads": 12,
-    "num_hidden_layers": 12, "pad_token_id": 0, "position_embedding_type": "absolute", "torch_dtype": "float16", "num_labels": 5,
-    "my_own_key": {"kept": [1, 2]}, "type_vocab_size": 2, "use_cache": true, "vocab_size": 30522})");
+      R"({"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.25,
+    "gradient_checkpointing": false, "hidden_act": "gelu", "hidden_dropout_prob": 0.125,
+    "hidden_size": 768, "initializer_range": 0.03, "intermediate_size": 3072,
+    "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "bert",
+    "num_attention_heads": 12, "num_hidden_layers": 12, "pad_token_id": 0,
+    "position_embedding_type": "absolute", "torch_dtype": "float16", "num_labels": 5,
+    "my_own_key": {"kept": [1, 2]}, "type_vocab_size": 2, "use_cache": true,
+    "vocab_size": 30522})");
 }
 
 constexpr const char* kArchitecture = "BertForSequenceClassification";
@@ -62,10 +65,11 @@ TEST(HfConfig, ReadsEveryField) {
 
 TEST(HfConfig, OptionalFieldsHaveBertsDefaults) {
   TemporaryFolder dir;
-  const HfConfig c = read(
-      dir,
-      R"({"model_type": "bert", "vocab_size": 100, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "intermediate_size": 128, "max_position_embeddings": 32, "classifier_dropout": null, "pruned_heads": {}})");
+  const HfConfig c =
+      read(dir,
+           R"({"model_type": "bert", "vocab_size": 100, "hidden_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 128, "max_position_embeddings": 32,
+    "classifier_dropout": null, "pruned_heads": {}})");
   EXPECT_EQ(c.type_vocab_size, 2);
   EXPECT_EQ(c.layer_norm_eps, 1e-12);
   EXPECT_EQ(c.hidden_dropout_prob, 0.1);
@@ -79,7 +83,7 @@ TEST(HfConfig, OptionalFieldsHaveBertsDefaults) {
 
 struct BadField {
   const char* key;
-  const char* value;  // JSON; empty: the key is taken away
+  const char* value;  // JSON; empty: the key is removed
   std::string error;
 };
 

@@ -1,6 +1,7 @@
-// The laws of packed, segment-limited computation in eval mode (CPU, fp32 and bf16), on random BERTs of MiniLM's width:
-// what a segment becomes through the independent layers depends on it alone; a row has the same bits whatever batch it is
-// in; sharing and rows read change nothing. Bits are compared, not nearness.
+// The laws of packed, segment-limited computation in eval mode (CPU, fp32 and bf16), on random
+// BERTs of MiniLM's width. In the independent layers a segment's states depend on that segment
+// alone; a row has the same bits in every batch; sharing, and the choice of rows that are read,
+// change nothing. The tests compare bits; there is no tolerance.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
@@ -44,7 +45,7 @@ std::vector<LawCase> law_cases() {
           {"groups_only", {{2, kSegment}, {2, kGroup}}, kAlone, kSegments}};
 }
 
-// (examples of indices, outputs)
+// (examples in `indices`, outputs)
 at::Tensor logits(Model& model, const Dataset& dataset, const std::vector<int64_t>& indices,
                   const Packing& packing = {}) {
   return model->forward(batch_of(model, dataset, indices, packing), {}).values;
@@ -146,7 +147,8 @@ INSTANTIATE_TEST_SUITE_P(Schedules, LawsTest,
 
 class SegmentLawsTest : public testing::TestWithParam<at::ScalarType> {
  protected:
-  // A model of the first P layers alone, all of them independent: its final states are the states through layer P.
+  // A model of the first P layers only, all of them independent: its final states are the states
+  // after layer P.
   Model first_layers(int64_t p) const {
     SmallBertOptions shape = kShape;
     shape.layers = p;
@@ -188,7 +190,7 @@ TEST_P(SegmentLawsTest, ChangingOneSegmentLeavesTheOthersBits) {
   }
 }
 
-// In a joint layer the other segments do change: the law above is not true of everything.
+// In a joint layer the other segments do matter, so the law above does not hold trivially.
 TEST_P(SegmentLawsTest, JointLayersSeeTheOtherSegments) {
   Model model =
       small_.model(small_.spec(3, SegmentFormat::kStandalone, Pooling::kMean), GetParam());
@@ -218,7 +220,8 @@ TEST_P(SegmentLawsTest, AllLayersIndependentEqualsEachSegmentAlone) {
   }
 }
 
-// The states that enter the first joint layer, as the cls_segments means see them, are the segment's own.
+// The states that enter the first joint layer, which the cls_segments means read, depend on the
+// segment alone.
 TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
   Model model =
       small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments), GetParam());
@@ -234,7 +237,7 @@ TEST_P(SegmentLawsTest, MeansBeforeTheJoinAreTheSegmentsOwn) {
   }
 }
 
-// Also where the rows of a product do not go evenly into the threads.
+// Also if the threads' shares of a product's rows differ.
 TEST_P(SegmentLawsTest, BatchCompositionChangesNoBitWhateverTheThreads) {
   const int threads = at::get_num_threads();
   Model model =
@@ -251,7 +254,7 @@ TEST_P(SegmentLawsTest, BatchCompositionChangesNoBitWhateverTheThreads) {
   at::set_num_threads(threads);
 }
 
-// One group with everything in it is the example: the scopes are one mechanism.
+// One group with all segments equals the example: the scopes are one mechanism.
 TEST_P(SegmentLawsTest, OneGroupEqualsTheExample) {
   std::vector<Example> examples = small_.random_examples(/*seed=*/51, 8);
   for (Example& example : examples) std::ranges::fill(example.groups, 0);

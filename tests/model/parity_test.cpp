@@ -1,6 +1,7 @@
-// Parity: our packed models against transformers (P = 0, pair format) and against PyTorch with an explicit dense block mask
-// (P = 0 … L, groups, every pooling): MiniLM, random models of the other families' shapes, and all-mpnet-base-v2 where
-// set-up brought it. Logits and last hidden states, fp32, largest absolute difference 1e-4. The specification is
+// Parity: our packed models against transformers (P = 0, pair format) and against PyTorch with an
+// explicit dense block mask (P = 0 … L, groups, every pooling). The models: MiniLM, random models
+// of the other families' shapes, and all-mpnet-base-v2 if set-up fetched it. Logits and last hidden
+// states, fp32, largest absolute difference 1e-4. The specification is
 // tests/oracles/model_dense.py; the texts are WordNet's.
 #include <gtest/gtest.h>
 
@@ -24,7 +25,7 @@ using nlohmann::json;
 constexpr double kTolerance = 1e-4;
 constexpr double kReloadTolerance = 1e-5;
 
-// The oracle's cases of a model of L layers.
+// The oracle's cases for a model of L layers.
 std::vector<std::string> cases_of(int64_t layers) {
   std::vector<std::string> cases{"pair_cls", "pair"};
   for (int64_t p = 0; p <= layers; ++p) cases.push_back("p" + std::to_string(p));
@@ -88,7 +89,8 @@ at::Tensor output(const Model& model, const std::string& name) {
   return model->head->named_parameters()["output." + name];
 }
 
-// `cls` takes its classifier from the checkpoint; the others' heads fit no checkpoint and are set.
+// `cls` takes its classifier from the checkpoint; the other poolings' heads fit no checkpoint and
+// are set.
 Model make_model(const Oracle& oracle, const ModelSpec& spec, const std::string& pooling,
                  at::ScalarType dtype) {
   Model model = load_pretrained(oracle.dir / "head", spec, {}, dtype, /*seed=*/1);
@@ -105,7 +107,7 @@ Model make_model(const Oracle& oracle, const ModelSpec& spec, const std::string&
   return model;
 }
 
-// The final states of each example's rows, one tensor an example.
+// The final states of each example's rows, one tensor per example.
 std::vector<at::Tensor> rows_of_examples(Model& model, const Dataset& dataset,
                                          const std::vector<int64_t>& indices) {
   const at::Tensor all = example_rows(model, whole_batch(model, dataset, indices));
@@ -195,7 +197,8 @@ TEST_P(FamilyParity, EveryCaseOfTheOracleIsTested) {
   EXPECT_EQ(Oracle::get(GetParam()).cases.at("sets").at("pairs").size(), 200u);
 }
 
-// Schedules differ by much more than the tolerance: a model that ignored its schedule would fail.
+// Schedules differ by much more than the tolerance, so a model that ignored its schedule would
+// fail.
 TEST_P(FamilyParity, SchedulesDiffer) {
   LAIT_SKIP_WITHOUT_ORACLE();
   const auto& tensors = Oracle::get(GetParam()).tensors;
@@ -209,7 +212,7 @@ TEST_P(FamilyParity, SchedulesDiffer) {
   }
 }
 
-// bf16 is the same model: near, and not a bit of it far off.
+// bf16 is the same model: all results are close, none is far off.
 TEST_P(FamilyParity, Bf16StaysNear) {
   LAIT_SKIP_WITHOUT_ORACLE();
   at::NoGradGuard no_grad;
@@ -233,7 +236,8 @@ TEST_P(FamilyParity, Bf16StaysNear) {
   EXPECT_GT(worst, kTolerance) << "bf16 gave fp32's results";
 }
 
-// A checkpoint that we write is what transformers reads: the same logits as from the checkpoint that it wrote itself.
+// transformers reads a checkpoint that we write: the same logits as from the checkpoint that it
+// wrote itself.
 TEST_P(FamilyParity, TransformersReadsOurCheckpoint) {
   LAIT_SKIP_WITHOUT_ORACLE();
   constexpr int64_t kExamples = 40;

@@ -1,5 +1,6 @@
-// A BERT with random weights and data of token ids, for property tests that need no pretrained model. The same seed and
-// name give a parameter the same values, whatever the schedule, pooling or number of layers. Only tests see this.
+// A BERT with random weights, and data of token ids, for property tests that need no pretrained
+// model. The same seed and name give a parameter the same values, whatever the schedule, pooling or
+// number of layers. Only tests see this.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -19,7 +20,7 @@
 
 namespace lait {
 
-// Texts are numbers between blanks: "5 17 9".
+// Texts are numbers separated by blanks: "5 17 9".
 class IdTokenizer : public Tokenizer {
  public:
   explicit IdTokenizer(int32_t vocab_size) : vocab_size_(vocab_size) {}
@@ -46,7 +47,7 @@ struct SmallBertOptions {
   double dropout = 0;
 };
 
-// How a test packs, other than the product does.
+// How a test packs, if not as the product does.
 struct Packing {
   bool share = true, prune = true;
 };
@@ -136,7 +137,7 @@ class SmallBert {
     return Dataset(examples, tokenizer, spec.tokenize_options(config(), tokenizer));
   }
 
-  // `length` tokens, special ones not counted.
+  // `length` tokens, without special tokens.
   std::string random_text(std::mt19937& random, int64_t length) const {
     std::string text;
     for (int64_t i = 0; i < length; ++i) {
@@ -146,7 +147,8 @@ class SmallBert {
     return text;
   }
 
-  // Two to four segments each, of 0 to 60 tokens, many of them shared between examples; every example in two groups.
+  // Two to four segments each, of 0 to 60 tokens, many shared between examples; every example has
+  // two groups.
   std::vector<Example> random_examples(uint32_t seed, int64_t num_examples) const {
     std::mt19937 random(seed);
     std::vector<std::string> pool;

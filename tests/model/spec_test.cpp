@@ -1,4 +1,4 @@
-// The rules for "does this fit", and what is left to the task and the model.
+// The rules for what fits together, and how what a config leaves open is resolved.
 #include "lait/model/spec.h"
 
 #include <gmock/gmock.h>

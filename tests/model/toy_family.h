@@ -1,6 +1,7 @@
-// A family that is nowhere BERT: H * D is not C, layers are pre-norm with RMS norm and a gated feed-forward, there are no
-// positions, no token types and no biases in norms, and segments are dressed in a way of their own. What works for it
-// assumes no family's shape. Only tests see this.
+// A family unlike BERT in everything: H * D is not C, layers are pre-norm with RMS norm and a gated
+// feed-forward, there are no positions, token types or biases in norms, and segments have special
+// tokens in a layout of its own. Code that works for it assumes no family's shape. Only tests see
+// this.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -145,7 +146,8 @@ class ToyFamily final : public Family {
              .feed_forward = 3 * product(width, inner),
              // k and v.
              .saved_entering = 2 * attention,
-             // q, context, the attended row, both norms' outputs, gate and up, their product and GELU's.
+             // q, context, the attended row, both norms' outputs, gate and up, their product and
+             // GELU's output.
              .saved_made = 2 * attention + 3 * width + 4 * inner,
              // Both norms before their weights, and their scales; the log-sum-exp.
              .saved_floats = 2 * (width + 1) + c.num_attention_heads,
