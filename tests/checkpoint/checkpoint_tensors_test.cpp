@@ -1,5 +1,5 @@
-// Hugging Face directories: one file or shards, the names of every BERT class, and what does not
-// fit said at once.
+// Hugging Face directories: one file or shards, the names of every BERT class, and one message for
+// everything that does not fit.
 #include "lait/checkpoint/checkpoint_tensors.h"
 
 #include <ATen/ATen.h>
@@ -15,7 +15,7 @@
 namespace lait {
 namespace {
 
-// As BERT's checkpoints.
+// As in BERT's checkpoints.
 const TensorNames kNames{
     .prefix = "bert.",
     .encoder_parts = {"embeddings.", "encoder.", "pooler."},
@@ -151,7 +151,7 @@ TEST(CheckpointTensors, FoldersWithoutWeights) {
               AllOf(HasSubstr("expected model.safetensors, got pytorch_model.bin"),
                     HasSubstr("python -c \"import torch"), HasSubstr(dir.path().string())));
   write_safetensors(dir / "model.safetensors", {});
-  CheckpointTensors ok(dir.path(), kNames);  // beside safetensors the pickle does no harm
+  CheckpointTensors ok(dir.path(), kNames);  // with safetensors there, the pickle is ignored
 }
 
 TEST(LoadInto, ConvertsAndFillsViews) {
@@ -165,8 +165,8 @@ TEST(LoadInto, ConvertsAndFillsViews) {
                                                     {"k", fused.detach().narrow(0, 2, 2)},
                                                     {"v", fused.detach().narrow(0, 4, 2)}});
   EXPECT_TRUE(at::equal(fused.detach().sum(1), at::tensor({4.5f, 4.5f, 7.5f, 7.5f, 10.5f, 10.5f})));
-  at::Tensor leaf = at::zeros({2, 3}).requires_grad_(
-      true);  // a leaf itself is filled without a trace for autograd
+  // A leaf itself is filled, too; autograd does not record it.
+  at::Tensor leaf = at::zeros({2, 3}).requires_grad_(true);
   load_into(
       CheckpointTensors(dir.path(), kNames),
       {{"q", leaf}, {"k", fused.detach().narrow(0, 0, 2)}, {"v", fused.detach().narrow(0, 0, 2)}});

@@ -1,4 +1,4 @@
-// Safetensors files that lie: every one is either read whole or refused with one line that says
+// Invalid safetensors files: each one is either read completely or refused with one line that says
 // where and why.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Opens the file and reads all of it; only a UserError may come.
+// Opens the file and reads all of it; only a UserError may be thrown.
 void read_all(const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   for (const TensorInfo& info : file.tensors()) {
@@ -195,7 +195,7 @@ TEST(SafetensorsErrors, PathsThatAreNoFiles) {
             (dir / "a").string() + ": expected a tensor 'y', got none of that name");
 }
 
-// Any file is either read whole or refused with a UserError.
+// Any file is either read completely or refused with a UserError.
 TEST(SafetensorsErrors, MutatedFiles) {
   TemporaryFolder dir;
   write_safetensors(dir / "whole", one_of_each());
@@ -244,7 +244,7 @@ TEST(SafetensorsErrors, MutatedFiles) {
       }
       if (bytes.empty()) break;
     }
-    // Most edits would only spoil the length; set it right in half of the cases.
+    // Most edits would only make the length wrong; in half of the cases set it right.
     if (random() % 2 && bytes.size() > 8 && bytes.size() - 8 >= whole.size() - header_end) {
       const uint64_t length = bytes.size() - 8 - (whole.size() - header_end);
       std::memcpy(bytes.data(), &length, sizeof(length));

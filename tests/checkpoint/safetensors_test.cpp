@@ -53,7 +53,7 @@ TEST(Safetensors, FilesWithoutTensors) {
   TemporaryFolder dir;
   write_safetensors(dir / "a", {});
   EXPECT_TRUE(SafetensorsFile(dir / "a").tensors().empty());
-  for (const char* header : {"{}      ", R"({"__metadata__":{"note":"é"}})"}) {  // others' files
+  for (const char* header : {"{}      ", R"({"__metadata__":{"note":"é"}})"}) {  // other programs'
     write_file(dir / "b", safetensors_bytes(header));
     EXPECT_TRUE(SafetensorsFile(dir / "b").tensors().empty()) << header;
   }
@@ -68,7 +68,7 @@ TEST(Safetensors, BytesDoNotDependOnTheOrderGiven) {
   write_safetensors(dir / "b", tensors);
   EXPECT_EQ(read_file(dir / "a"), read_file(dir / "b"));
   const std::string bytes = read_file(dir / "a");
-  EXPECT_EQ(static_cast<unsigned char>(bytes[0]) % 8, 0);  // the data begin aligned
+  EXPECT_EQ(static_cast<unsigned char>(bytes[0]) % 8, 0);  // the data start aligned
   EXPECT_EQ(bytes.substr(8, 34), R"({"__metadata__":{"format":"pt"},"L)");
 }
 

@@ -1,4 +1,5 @@
-// Fuzz targets of lait/data and lait/files: every task's native file, gzip files, WordNet's database.
+// Fuzz targets of lait/data and of the files that it reads: every task's native file, gzip files,
+// WordNet's database.
 #include <gmock/gmock.h>
 #include <zlib.h>
 
@@ -47,7 +48,7 @@ const std::map<std::string, std::vector<std::string>> kFiles{
       R"({"segments": ["d"], "label": "2.5"})"
       "\n"}}};
 
-// What a task's reader gives must be usable: segments, labels in range.
+// What a task's reader returns must be usable: segments, labels in range.
 void check(const Task& task, std::vector<Example>& examples) {
   for (const Example& example : examples) {
     if (example.segments.empty()) throw std::logic_error("an example without segments");
@@ -91,7 +92,7 @@ TEST_P(TaskFuzz, Files) {
   });
 }
 
-// What systems do to files on the way changes nothing.
+// What systems do to files in transit changes nothing.
 TEST_P(TaskFuzz, LineEndsByteOrderMarksAndGzipChangeNothing) {
   const Task& task = find_task(GetParam());
   const TemporaryFolder folder;
@@ -171,11 +172,11 @@ TEST(Fuzz, GzipLines) {
     std::ifstream in(path, std::ios::binary);
     seeds.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
-  seeds.push_back(seeds[0] + seeds[1]);  // members one after the other are one file
+  seeds.push_back(seeds[0] + seeds[1]);  // concatenated members are one file
   fuzz(Mutator(seeds, {"\x1f\x8b", "\x1f\x8b\x08", std::string(8, '\0')}),
        [&](const std::string& bytes) {
          const auto path = folder.write("a.gz", bytes);
-         if (bytes.size() % 2 == 0) {  // damage under a checksum that is right
+         if (bytes.size() % 2 == 0) {  // damaged content with a correct checksum
            gzFile file = gzopen(path.c_str(), "wb");
            gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
            gzclose(file);

@@ -1,9 +1,9 @@
-// A seeded fuzzer for the readers: damages small valid inputs in the ways that files are damaged, or made to harm. The
-// property of every reader: it takes an input, or throws UserError with a message of clean lines; never another exception,
-// a crash, or much memory or time.
+// A seeded fuzzer for the readers: it damages small valid inputs as accidents and attackers do.
+// Every reader must accept the input or throw UserError with a message of clean lines; it must not
+// throw another exception, crash, or use much memory or time.
 //
-// LAIT_FUZZ_INPUTS=10000 sets the number of inputs of each target (make sanitize does). A failure names the seed; the same
-// seed gives the same input.
+// LAIT_FUZZ_INPUTS=10000 sets the number of inputs of each target (make sanitize does). A failure
+// prints the seed; the same seed gives the same input.
 #pragma once
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -22,14 +22,14 @@
 namespace lait {
 
 inline uint32_t fuzz_inputs() {
-  constexpr uint32_t kInputs = 300;  // seconds in all
+  constexpr uint32_t kInputs = 300;  // takes seconds in total
   const char* wanted = std::getenv("LAIT_FUZZ_INPUTS");
   return wanted == nullptr ? kInputs : static_cast<uint32_t>(std::atoi(wanted));
 }
 
 class Mutator {
  public:
-  // `words` are pieces of the format; pieces that spoil many formats come with them.
+  // `words` are pieces of the format; pieces that break many formats are added to them.
   Mutator(std::vector<std::string> seeds, std::vector<std::string> words)
       : seeds_(std::move(seeds)), words_(std::move(words)) {
     for (const char* word : {"{",
@@ -113,7 +113,7 @@ class Mutator {
       case 5:
         text.insert(at, pick(words_, random));
         break;
-      case 6: {  // many of one: deep nesting, long numbers, long lines
+      case 6: {  // many repeats: deep nesting, long numbers, long lines
         const std::string word = random() % 2 ? pick(words_, random) : text.substr(at, length);
         const size_t times = size_t{1} << random() % 16;
         std::string many;
@@ -121,12 +121,12 @@ class Mutator {
         text.insert(at, many);
         break;
       }
-      case 7: {  // another input's end
+      case 7: {  // the end of another input
         const std::string& other = pick(seeds_, random);
         text = text.substr(0, at) + other.substr(random() % (other.size() + 1));
         break;
       }
-      default: {  // another number where there is one
+      default: {  // another number in place of one
         const size_t digit = text.find_first_of("0123456789", at);
         if (digit != text.npos)
           text.replace(digit,
@@ -139,7 +139,8 @@ class Mutator {
   std::vector<std::string> seeds_, words_;
 };
 
-// Why a text is no message, or "". Several mistakes may stand in a line each where `lines` says so.
+// Why a text is not an acceptable message, or "". With `lines` it may have several lines, one for
+// each mistake.
 inline std::string spoilt_message(const std::string& text, bool lines) {
   if (text.empty() || text.front() == '\n' || text.back() == '\n' || text.find("\n\n") != text.npos)
     return "an empty line";
@@ -162,11 +163,12 @@ struct FuzzOptions {
   bool takes_everything = false;
 };
 
-// Calls read(input) for every input. At least one must be taken and one refused: else the target tests nothing.
+// Calls read(input) for every input. At least one must be accepted and one refused; otherwise the
+// target tests nothing.
 inline void fuzz(const Mutator& mutator, const std::function<void(const std::string&)>& read,
                  const FuzzOptions& options = {}) {
 #ifdef __SANITIZE_ADDRESS__
-  constexpr long kMostKib = 1024 * 1024;  // freed memory is kept for a while to find uses of it
+  constexpr long kMostKib = 1024 * 1024;  // freed memory is kept for a while to detect its use
 #else
   constexpr long kMostKib = 128 * 1024;
 #endif

@@ -10,12 +10,19 @@ namespace {
 const char* const kVocab =
     "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\ncaf\xC3\xA9\n\xE4\xB8\xAD\n.\n";
 const char* const kTokenizer =
-    R"({"version": "1.0", "truncation": {"max_length": 4}, "added_tokens": [{"id": 0, "content": "[PAD]", "special": true}, {"id": 12, "content": "<E>", "single_word": true, "normalized": true}],)"
-    R"( "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},)"
-    R"( "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",)"
-    R"( "max_input_chars_per_word": 100, "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "hello": 5, "##s": 6}}})";
+    R"({"version": "1.0", "truncation": {"max_length": 4}, "added_tokens": [)"
+    R"({"id": 0, "content": "[PAD]", "special": true}, )"
+    R"({"id": 12, "content": "<E>", "single_word": true, "normalized": true}],)"
+    R"( "normalizer": {"type": "BertNormalizer", "clean_text": true, )"
+    R"("handle_chinese_chars": true, "strip_accents": null, "lowercase": true},)"
+    R"( "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", )"
+    R"("unk_token": "[UNK]", "continuing_subword_prefix": "##",)"
+    R"( "max_input_chars_per_word": 100, "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, )"
+    R"("[SEP]": 3, "[MASK]": 4, "hello": 5, "##s": 6}}})";
 const char* const kConfig =
-    R"({"do_lower_case": true, "strip_accents": null, "tokenize_chinese_chars": true, "cls_token": "[CLS]", "sep_token": {"content": "[SEP]"}, "added_tokens_decoder": {"7": {"content": "<F>", "special": true}}})";
+    R"({"do_lower_case": true, "strip_accents": null, "tokenize_chinese_chars": true, )"
+    R"("cls_token": "[CLS]", "sep_token": {"content": "[SEP]"}, )"
+    R"("added_tokens_decoder": {"7": {"content": "<F>", "special": true}}})";
 const char* const kText =
     "Hello hellos, caf\xC3\xA9 \xE4\xB8\xAD\xE4\xB8\xAD [SEP] <E>x e\xCC\x81\xCC\xA3 "
     "\xF0\x9F\x98\x80.";
@@ -29,7 +36,7 @@ void encode_and_check(const Tokenizer& tokenizer, const std::string& text) {
   }
 }
 
-// One file of a tokenizer mutated, the others whole.
+// Mutates one file of a tokenizer; the other files are valid.
 void fuzz_file(const std::string& name, const std::string& content,
                const std::vector<std::pair<std::string, std::string>>& others,
                const std::vector<std::string>& words) {

@@ -20,7 +20,8 @@ std::string safetensors_file(const TemporaryFolder& folder) {
   return read_file(folder / "seed");
 }
 
-// Sets the length of the header to fit again in half of the inputs, since most edits would only spoil that.
+// In half of the inputs sets the header's length to fit again, because most edits would only break
+// that.
 void mend_length(std::string& bytes, const std::string& seed) {
   uint64_t header = 0;
   std::memcpy(&header, seed.data(), sizeof(header));
@@ -42,8 +43,8 @@ TEST(Fuzz, Safetensors) {
            const at::Tensor tensor = file.tensor(info.name);
            if (tensor.nbytes() != info.end - info.begin || info.end > bytes.size())
              throw std::logic_error("a tensor out of the file");
-           if (tensor.numel() > 0)
-             tensor.to(at::kDouble).sum().item<double>();  // every byte can be read
+           // Every byte can be read.
+           if (tensor.numel() > 0) tensor.to(at::kDouble).sum().item<double>();
          }
        });
 }
@@ -51,9 +52,12 @@ TEST(Fuzz, Safetensors) {
 TEST(Fuzz, HfConfig) {
   const TemporaryFolder folder;
   const char* const kConfig =
-      R"({"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 4,)"
-      R"( "num_attention_heads": 2, "intermediate_size": 128, "max_position_embeddings": 256, "type_vocab_size": 2, "layer_norm_eps": 1e-12,)"
-      R"( "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "classifier_dropout": null, "pad_token_id": 0, "is_decoder": false})";
+      R"({"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", )"
+      R"("vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 4,)"
+      R"( "num_attention_heads": 2, "intermediate_size": 128, "max_position_embeddings": 256, )"
+      R"("type_vocab_size": 2, "layer_norm_eps": 1e-12,)"
+      R"( "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, )"
+      R"("classifier_dropout": null, "pad_token_id": 0, "is_decoder": false})";
   fuzz(Mutator({kConfig}, {"\"hidden_size\": ", "\"model_type\": ", "\"pruned_heads\": ", "{}",
                            "[]", "65536", "0.5"}),
        [&](const std::string& bytes) {
@@ -79,7 +83,7 @@ TEST(Fuzz, ShardIndex) {
        });
 }
 
-// What is written is read again, whatever the labels are.
+// What is written can be read, whatever the labels are.
 TEST(LaitYaml, RoundTripOfStrangeLabels) {
   const TemporaryFolder folder;
   const ModelSpec spec{.schedule = {{2, Scope::kSegment}, {2, Scope::kExample}},

@@ -1,4 +1,4 @@
-// A count of what really runs: the row-wise products and attention calls that LibTorch sees.
+// Counts what is really executed: the row-wise products and attention calls that LibTorch sees.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
@@ -9,9 +9,9 @@
 namespace lait {
 
 struct Executed {
-  // FLOPs, a multiply-add is 2.
+  // FLOPs; a multiply-add counts as 2.
   double linear = 0, attention = 0;
-  // An operator calls itself again behind autograd.
+  // An operator calls itself again below autograd.
   int depth = 0;
 };
 

@@ -1,4 +1,5 @@
-// The one code path of evaluation and prediction: order, batches, checkpoints, other P, and what it executes.
+// The one code path of evaluation and prediction: order, batches, checkpoints, another P, and what
+// it executes.
 #include "lait/predict/predictor.h"
 
 #include <gmock/gmock.h>
@@ -109,7 +110,7 @@ TEST(Predictor, AnotherPThatCannotBeIsRefused) {
               HasSubstr("needs a checkpoint of segment_format standalone, got pair"));
 }
 
-// Of sixteen examples of sixteen tokens a segment, so that no dead rows are among them.
+// Sixteen examples whose segments have sixteen tokens each, so that there are no dead rows.
 TEST(Flops, EqualWhatTheOperatorsExecute) {
   constexpr uint32_t kSeed = 9;
   const SmallBert bert;
