@@ -1,11 +1,14 @@
-"""Writes a small random model of real shape: a BERT, RoBERTa or MPNet as a Hugging Face directory, for tests.
+"""Writes a small random model of real shape for tests: a BERT, RoBERTa or MPNet as a Hugging Face
+directory.
 
-    make_model.py DIR --type bert|roberta|mpnet [--layers 6] [--hidden 128] [--heads 4] [--vocab 2000] --seed S
+    make_model.py DIR --type bert|roberta|mpnet [--layers 6] [--hidden 128] [--heads 4]
+                  [--vocab 2000] --seed S
 
-The vocabulary is of WordNet's glosses: WordPiece with the special tokens where bert-base-uncased and all-mpnet-base-v2
-have them (but for fewer unused ones), or byte-level BPE as in roberta-base. The weights are those of the
-published kind of checkpoint: bare for BERT and MPNet, under a language model's head for RoBERTa. They are larger than a
-fresh model's, so that a wrong mask, position or bucket of MPNet's relative bias shows in the last states.
+The vocabulary comes from WordNet's glosses: WordPiece with the special tokens where
+bert-base-uncased and all-mpnet-base-v2 have them (except for fewer unused ones), or byte-level BPE
+as in roberta-base. The weights have the published checkpoints' form: bare for BERT and MPNet, under
+a language model's head for RoBERTa. They are larger than a fresh model's, so that a wrong mask, a
+wrong position or a wrong bucket of MPNet's relative bias shows in the last states.
 """
 import argparse
 import collections
@@ -15,8 +18,8 @@ import shutil
 
 import torch
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import (BertConfig, BertModel, BertTokenizer, MPNetConfig, MPNetModel, MPNetTokenizer, RobertaConfig,
-                          RobertaForMaskedLM, RobertaTokenizer)
+from transformers import (BertConfig, BertModel, BertTokenizer, MPNetConfig, MPNetModel,
+                          MPNetTokenizer, RobertaConfig, RobertaForMaskedLM, RobertaTokenizer)
 
 from model_texts import glosses
 
@@ -27,9 +30,10 @@ MAX_TOKENS = 512
 
 
 def make_wordpiece(size, special_tokens):
-    """Every character alone and inside a word, then the commonest words and endings. (The library's own trainer gives another
-    order in every run.)"""
-    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    """Every character alone and inside a word, then the most frequent words and endings. (The
+    library's own trainer gives another order in every run.)"""
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
     lines = normalizer.normalize_str("\n".join(text for _, text in glosses()))
     words = collections.Counter(word for word, _ in splitter.pre_tokenize_str(lines))
     characters = sorted(set("".join(words)))
@@ -39,7 +43,8 @@ def make_wordpiece(size, special_tokens):
         for length in range(2, min(5, len(word))):
             pieces["##" + word[-length:]] += count
     tokens = [*special_tokens, *characters, *("##" + c for c in characters)]
-    common = sorted((piece for piece in pieces if len(piece) > 1), key=lambda piece: (-pieces[piece], piece))
+    common = sorted((piece for piece in pieces if len(piece) > 1),
+                    key=lambda piece: (-pieces[piece], piece))
     tokens += common[:size - len(tokens)]
     return {token: i for i, token in enumerate(tokens)}
 
@@ -47,7 +52,8 @@ def make_wordpiece(size, special_tokens):
 def train_bpe(size):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=ROBERTA_TOKENS, show_progress=False,
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=ROBERTA_TOKENS,
+                                  show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     tokenizer.train_from_iterator([text for _, text in glosses()], trainer)
     model = json.loads(tokenizer.to_str())["model"]
@@ -60,11 +66,13 @@ def in_order(vocab):
 
 def write_wordpiece(directory, tokenizer, vocab):
     tokenizer.save_pretrained(directory)
-    (directory / "vocab.txt").write_text("".join(token + "\n" for token in in_order(vocab)), encoding="utf-8")
+    text = "".join(token + "\n" for token in in_order(vocab))
+    (directory / "vocab.txt").write_text(text, encoding="utf-8")
 
 
 def write_tokenizer(model_type, directory, size):
-    """Returns the number of tokens. Published directories have the vocabulary beside tokenizer.json; so has this."""
+    """Returns the number of tokens. Like published directories, the directory has the vocabulary
+    beside tokenizer.json."""
     if model_type == "bert":
         vocab = make_wordpiece(size, BERT_TOKENS)
         write_wordpiece(directory, BertTokenizer(vocab, model_max_length=MAX_TOKENS), vocab)
@@ -74,29 +82,34 @@ def write_tokenizer(model_type, directory, size):
         vocab = make_wordpiece(size - 1, [*ROBERTA_TOKENS, *BERT_TOKENS])
         vocab["<mask>"] = len(vocab)
         tokenizer = MPNetTokenizer(vocab, mask_token=mask, model_max_length=MAX_TOKENS)
-        # all-mpnet-base-v2's tokenizer.json has it, beside [UNK], which stands for unknown words.
-        tokenizer.add_tokens([AddedToken("<unk>", normalized=True, special=True)], special_tokens=True)
+        # all-mpnet-base-v2's tokenizer.json has it in addition to [UNK], the unknown word's token.
+        unk = AddedToken("<unk>", normalized=True, special=True)
+        tokenizer.add_tokens([unk], special_tokens=True)
         write_wordpiece(directory, tokenizer, vocab)
         return len(vocab)
     vocab, merges = train_bpe(size - 1)
     vocab["<mask>"] = len(vocab)
-    RobertaTokenizer(vocab, merges, mask_token=mask, model_max_length=MAX_TOKENS).save_pretrained(directory)
-    (directory / "vocab.json").write_text(json.dumps({token: vocab[token] for token in in_order(vocab)}, ensure_ascii=False),
-                                          encoding="utf-8")
-    (directory / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
+    tokenizer = RobertaTokenizer(vocab, merges, mask_token=mask, model_max_length=MAX_TOKENS)
+    tokenizer.save_pretrained(directory)
+    text = json.dumps({token: vocab[token] for token in in_order(vocab)}, ensure_ascii=False)
+    (directory / "vocab.json").write_text(text, encoding="utf-8")
+    text = "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges)
+    (directory / "merges.txt").write_text(text, encoding="utf-8")
     return len(vocab)
 
 
 def write_weights(arguments, directory, vocab_size):
-    shared = {"vocab_size": vocab_size, "num_hidden_layers": arguments.layers, "hidden_size": arguments.hidden,
-              "num_attention_heads": arguments.heads, "intermediate_size": 4 * arguments.hidden}
+    shared = {"vocab_size": vocab_size, "num_hidden_layers": arguments.layers,
+              "hidden_size": arguments.hidden, "num_attention_heads": arguments.heads,
+              "intermediate_size": 4 * arguments.hidden}
     if arguments.type == "bert":
         model = BertModel(BertConfig(**shared, max_position_embeddings=MAX_TOKENS, pad_token_id=0))
     elif arguments.type == "mpnet":
-        model = MPNetModel(MPNetConfig(**shared, max_position_embeddings=MAX_TOKENS + 2, layer_norm_eps=1e-5))
+        model = MPNetModel(MPNetConfig(**shared, max_position_embeddings=MAX_TOKENS + 2,
+                                       layer_norm_eps=1e-5))
     else:
-        model = RobertaForMaskedLM(RobertaConfig(**shared, max_position_embeddings=MAX_TOKENS + 2, layer_norm_eps=1e-5,
-                                                 type_vocab_size=1))
+        model = RobertaForMaskedLM(RobertaConfig(**shared, max_position_embeddings=MAX_TOKENS + 2,
+                                                 layer_norm_eps=1e-5, type_vocab_size=1))
     generator = torch.Generator().manual_seed(arguments.seed)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
@@ -112,7 +125,8 @@ def write_weights(arguments, directory, vocab_size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--type", choices=("bert", "roberta", "mpnet"), required=True)
     parser.add_argument("--layers", type=int, default=6)

@@ -1,9 +1,9 @@
-"""BERT, RoBERTa and MPNet in plain PyTorch with a dense mask for every layer: the specification that the packed model must
-equal.
+"""BERT, RoBERTa and MPNet in plain PyTorch with a dense mask for every layer: the specification
+that the packed model must equal.
 
-No padding. A schedule is a list of (num_layers, scope); a token sees the tokens of the same
-segment, group or example as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and design, not
-from the C++ code: the mask is a full boolean matrix.
+No padding. A schedule is a list of (num_layers, scope). A token sees the tokens of its own segment,
+group or example, as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and
+the design, not from the C++ code: the mask is a full boolean matrix.
 """
 import dataclasses
 import math
@@ -14,16 +14,16 @@ import torch.nn.functional as F
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """What the families do not share: names of parameters, the first position, MPNet's bias."""
+    """Where the families differ: names of parameters, the first position, MPNet's bias."""
     query: str = "attention.self.query"
     key: str = "attention.self.key"
     value: str = "attention.self.value"
     attention_output: str = "attention.output.dense"
     attention_norm: str = "attention.output.LayerNorm"
-    # The layer under tanh that "cls" reads, and the layer after it.
+    # The layer below tanh that "cls" reads, and the layer after it.
     cls_dense: str = "classifier.dense"
     cls_output: str = "classifier.out_proj"
-    # Position 0 of a segment is this row of the table: RoBERTa counts on from its padding token's id.
+    # The table's row for position 0 of a segment: RoBERTa counts on from its padding token's id.
     first_position: int = 2
     has_token_types: bool = True
     has_relative_bias: bool = False
@@ -38,10 +38,11 @@ FAMILIES = {
 
 
 class Row:
-    """Tokens in a row: ids, types, positions from 0 and, for each token, its segment, group and example."""
+    """Tokens in a row: ids, types, positions from 0, and the segment, group and example of each."""
 
     def __init__(self):
-        self.ids, self.types, self.positions, self.segments, self.groups, self.examples = [], [], [], [], [], []
+        self.ids, self.types, self.positions = [], [], []
+        self.segments, self.groups, self.examples = [], [], []
         self.num_segments = 0
 
     def append(self, ids, token_type, first_position, group):
@@ -58,15 +59,16 @@ def standalone(tokenizer, texts, groups=None, max_tokens=512):
     """[CLS] s [SEP] or <s> s </s> for each segment, positions from 0 in each, token type 0."""
     row = Row()
     for i, text in enumerate(texts):
-        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens, padding=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=True, truncation=True, max_length=max_tokens,
+                        padding=False)["input_ids"]
         row.append(ids, 0, 0, groups[i] if groups else 0)
     return row
 
 
 def pair(tokenizer, a, b, max_tokens=512):
-    """[CLS] a [SEP] b [SEP] or <s> a </s></s> b </s> as the tokenizer itself lays it out. The first segment ends after the
-    first separator; RoBERTa's second one begins the second segment."""
-    # As lists: transformers takes a bare pair whose second text is empty for a single text.
+    """[CLS] a [SEP] b [SEP] or <s> a </s></s> b </s>, laid out by the tokenizer itself. The first
+    segment ends after the first separator; RoBERTa's second one begins the second segment."""
+    # As lists: transformers mistakes a bare pair with an empty second text for a single text.
     encoded = tokenizer([a], [b], truncation="longest_first", max_length=max_tokens, padding=False)
     ids = encoded["input_ids"][0]
     types = encoded["token_type_ids"][0] if "token_type_ids" in encoded else [0] * len(ids)
@@ -79,10 +81,12 @@ def pair(tokenizer, a, b, max_tokens=512):
 
 
 def batch(rows):
-    """Examples one after the other in one row, which the mask keeps apart (no padding)."""
+    """The examples in one row, which the mask keeps apart (no padding)."""
     whole = Row()
     for i, row in enumerate(rows):
-        whole.ids, whole.types, whole.positions = whole.ids + row.ids, whole.types + row.types, whole.positions + row.positions
+        whole.ids = whole.ids + row.ids
+        whole.types = whole.types + row.types
+        whole.positions = whole.positions + row.positions
         whole.segments = whole.segments + row.segments
         whole.groups = whole.groups + row.groups
         whole.examples = whole.examples + [i] * len(row.ids)
@@ -90,25 +94,28 @@ def batch(rows):
 
 
 def mask_of(row, scope):
-    """(T, T) true where the row's token may look at the column's."""
+    """(T, T) true where the row's token sees the column's."""
     def same(ids):
         ids = torch.tensor(ids)
         return ids[:, None] == ids[None, :]
 
     mask = same(row.examples)
-    return mask if scope == "example" else mask & same({"segment": row.segments, "group": row.groups}[scope])
+    if scope == "example":
+        return mask
+    return mask & same({"segment": row.segments, "group": row.groups}[scope])
 
 
 def bucket(distance):
-    """MPNet's bucket, 0 to 31, of a key's index minus the query's. Its logarithm in whole numbers: from 8 on there are two
-    buckets for each doubling, 8 + floor(2 log2(|distance| / 8)), and the last one has no end."""
+    """MPNet's bucket, 0 to 31, of a key's index minus the query's. The logarithm is computed in
+    whole numbers: from 8 on each doubling has two buckets, 8 + floor(2 log2(|distance| / 8)), and
+    the last bucket has no end."""
     size = distance.abs()
     far = 8 + sum((size * size >= 64 << k).long() for k in range(1, 8))
     return torch.where(size < 8, size, far) + 16 * (distance > 0)
 
 
 class DenseModel:
-    """Runs the own parameters of a model for sequence classification (autograd reaches them)."""
+    """Runs on a sequence classification model's own parameters, so autograd reaches them."""
 
     def __init__(self, hugging_face_model):
         self.config = hugging_face_model.config
@@ -117,11 +124,12 @@ class DenseModel:
         self.p = dict(hugging_face_model.named_parameters())
         assert self.config.hidden_act == "gelu"
         assert self.family.first_position in (0, self.config.pad_token_id + 1)
-        # transformers takes 32 buckets whatever the config says.
+        # transformers uses 32 buckets whatever the config says.
         assert getattr(self.config, "relative_attention_num_buckets", 32) == 32
 
     def norm(self, x, name):
-        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"], self.config.layer_norm_eps)
+        return F.layer_norm(x, (x.shape[-1],), self.p[name + ".weight"], self.p[name + ".bias"],
+                            self.config.layer_norm_eps)
 
     def linear(self, x, name):
         return F.linear(x, self.p[name + ".weight"], self.p[name + ".bias"])
@@ -132,12 +140,13 @@ class DenseModel:
         x = (F.embedding(torch.tensor(row.ids), self.p[name + "word_embeddings.weight"])
              + F.embedding(positions, self.p[name + "position_embeddings.weight"]))
         if self.family.has_token_types:
-            x = x + F.embedding(torch.tensor(row.types), self.p[name + "token_type_embeddings.weight"])
+            types = self.p[name + "token_type_embeddings.weight"]
+            x = x + F.embedding(torch.tensor(row.types), types)
         return self.norm(x, name + "LayerNorm")
 
     def relative_bias(self, num_rows):
-        """(H, T, T), the same for all layers. Distances count the row's tokens: they run over an example's segments, and are a
-        segment's own where the mask leaves only its tokens."""
+        """(H, T, T), the same for all layers. Distances count the row's tokens: they run over the
+        segments of an example, and stay inside a segment if the mask leaves only its tokens."""
         index = torch.arange(num_rows)
         table = self.p[self.prefix + "encoder.relative_attention_bias.weight"]  # (32, H)
         return F.embedding(bucket(index[None, :] - index[:, None]), table).permute(2, 0, 1)
@@ -149,18 +158,20 @@ class DenseModel:
         def split(y):  # (T, C) to (H, T, D)
             return y.view(y.shape[0], heads, -1).transpose(0, 1)
 
-        q, k, v = (split(self.linear(x, name + part)) for part in (family.query, family.key, family.value))
+        q, k, v = (split(self.linear(x, name + part))
+                   for part in (family.query, family.key, family.value))
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
         if bias is not None:
             scores = scores + bias
         weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
         context = (weights @ v).transpose(0, 1).reshape(x.shape)
-        x = self.norm(x + self.linear(context, name + family.attention_output), name + family.attention_norm)
+        attended = self.linear(context, name + family.attention_output)
+        x = self.norm(x + attended, name + family.attention_norm)
         inner = F.gelu(self.linear(x, name + "intermediate.dense"))
         return self.norm(x + self.linear(inner, name + "output.dense"), name + "output.LayerNorm")
 
     def states(self, row, schedule):
-        """[states that enter layer 0, layer 1, …, final states] under a schedule."""
+        """Under a schedule: [states that enter layer 0, layer 1, …, final states]."""
         scopes = [scope for num_layers, scope in schedule for _ in range(num_layers)]
         assert len(scopes) == self.config.num_hidden_layers
         found = [self.embed(row)]
@@ -192,7 +203,8 @@ class DenseModel:
         return torch.cat(([final[0]] if pooling == "cls_segments" else []) + features)
 
     def num_features(self, pooling):
-        return self.config.hidden_size * {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}[pooling]
+        vectors = {"cls": 1, "mean": 1, "segments": 4, "cls_segments": 5}
+        return self.config.hidden_size * vectors[pooling]
 
 
 def split_schedule(independent_layers, num_layers):

@@ -1,19 +1,24 @@
-"""Writes the parity oracle of a model: texts, logits and last hidden states in transformers and PyTorch.
+"""Writes the parity oracle of a model: texts, logits and last hidden states, by transformers and
+PyTorch.
 
     model_parity.py MODEL_DIR OUTPUT_DIR
 
-MODEL_DIR is a BERT, RoBERTa or MPNet of three layers or more.
-OUTPUT_DIR/head/      the model with a seeded three-class head, as save_pretrained writes it
-OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]}, "cases": [{"name", "set", "format", "schedule", "poolings"}]}
+MODEL_DIR is a BERT, RoBERTa or MPNet with at least three layers.
+OUTPUT_DIR/head/      the model with a seeded three-class head, written by save_pretrained
+OUTPUT_DIR/cases.json {"sets": {name: [{"segments": […], "groups": […]}]},
+                       "cases": [{"name", "set", "format", "schedule", "poolings"}]}
 OUTPUT_DIR/parity.safetensors
-    "head.POOLING.weight|bias"   the seeded linear head of each pooling (RoBERTa's and MPNet's "cls": classifier.out_proj)
-    "head.cls.dense.weight|bias" what RoBERTa and MPNet have under it, classifier.dense; both lie in head/, too
+    "head.POOLING.weight|bias"   each pooling's seeded linear head (RoBERTa's and MPNet's "cls":
+                                 classifier.out_proj)
+    "head.cls.dense.weight|bias" RoBERTa and MPNet: the layer below it, classifier.dense; both
+                                 layers are in head/, too
     "CASE.lengths"               (B) tokens of each example
-    "CASE.hidden"                (sum of lengths, C) last hidden states, examples one after the other
+    "CASE.hidden"                (sum of lengths, C) last hidden states, example by example
     "CASE.POOLING.logits"        (B, 3)
 
-The pair cases at P = 0 come from transformers itself, tokenizer included; the others from model_dense.py, which is first
-held against transformers. cases.json is written last: where it stands, everything does.
+The pair cases at P = 0 come from transformers itself, tokenizer included. The others come from
+model_dense.py, which is compared with transformers first. cases.json is written last: if it is
+there, everything is.
 """
 import json
 import pathlib
@@ -33,9 +38,11 @@ POOLINGS = ("cls", "mean", "segments", "cls_segments")
 
 
 def head_layers(model):
-    """(the layer under "cls" that comes with the classifier or None, the classifier's last layer)."""
+    """(the layer below "cls" that comes with the classifier, or None; the classifier's last layer)
+    """
     family = model_dense.FAMILIES[model.config.model_type]
-    dense = model.get_submodule(family.cls_dense) if family.cls_dense.startswith("classifier.") else None
+    own = family.cls_dense.startswith("classifier.")
+    dense = model.get_submodule(family.cls_dense) if own else None
     return dense, model.get_submodule(family.cls_output)
 
 
@@ -55,7 +62,8 @@ def load(model_dir):
 
 def load_tokenizer(model_dir):
     tokenizer = AutoTokenizer.from_pretrained(model_dir, use_fast=True)
-    tokenizer.backend_tokenizer.no_padding()  # tokenizer.json may carry padding and truncation to 128
+    # tokenizer.json may ask for padding, and for truncation to 128.
+    tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     return tokenizer
 
@@ -67,17 +75,20 @@ def save_head(model, model_dir, directory):
 
 
 def head_tensors(model, pooling):
-    """The parameters of a model's own classifier, by the names of parity.safetensors."""
+    """The parameters of a model's own classifier, with the names of parity.safetensors."""
     dense, output = head_layers(model) if pooling == "cls" else (None, model.classifier)
-    layers = {f"head.{pooling}": output} | ({f"head.{pooling}.dense": dense} if dense is not None else {})
+    layers = {f"head.{pooling}": output}
+    if dense is not None:
+        layers[f"head.{pooling}.dense"] = dense
     return {f"{name}.{part}": getattr(layer, part).detach().clone()
             for name, layer in layers.items() for part in ("weight", "bias")}
 
 
 def hugging_face_states(model, tokenizer, segments):
     """Last hidden states and logits of one pair, by transformers alone."""
-    # As lists: transformers takes a bare pair whose second text is empty for a single text.
-    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512, return_tensors="pt")
+    # As lists: transformers mistakes a bare pair with an empty second text for a single text.
+    encoded = tokenizer([segments[0]], [segments[1]], truncation="longest_first", max_length=512,
+                        return_tensors="pt")
     output = model(**encoded, output_hidden_states=True)
     return output.hidden_states[-1][0], output.logits[0]
 
@@ -91,9 +102,11 @@ class Oracle:
         self.heads = {"cls": (self.tensors["head.cls.weight"], self.tensors["head.cls.bias"])}
         for pooling in POOLINGS[1:]:
             shape = (NUM_LABELS, self.dense.num_features(pooling))
-            weight, bias = torch.randn(shape, generator=generator) * 0.2, torch.randn(NUM_LABELS, generator=generator)
+            weight = torch.randn(shape, generator=generator) * 0.2
+            bias = torch.randn(NUM_LABELS, generator=generator)
             self.heads[pooling] = (weight, bias)
-            self.tensors[f"head.{pooling}.weight"], self.tensors[f"head.{pooling}.bias"] = weight, bias
+            self.tensors[f"head.{pooling}.weight"] = weight
+            self.tensors[f"head.{pooling}.bias"] = bias
 
     def row(self, example, segment_format):
         segments = example["segments"]
@@ -110,7 +123,8 @@ class Oracle:
             hidden.append(states[-1])
             for pooling in poolings:
                 weight, bias = self.heads[pooling]
-                logits[pooling].append(weight @ self.dense.pool(row, states, schedule, pooling) + bias)
+                features = self.dense.pool(row, states, schedule, pooling)
+                logits[pooling].append(weight @ features + bias)
         self.record(name, set_name, segment_format, schedule, lengths, hidden, logits)
 
     def add_hugging_face(self, name, set_name, examples, schedule):
@@ -122,7 +136,8 @@ class Oracle:
             logits.append(scores)
             if i < 20:  # the dense code must be the same model, or it specifies nothing
                 ours = self.dense.states(self.row(example, "pair"), schedule)[-1]
-                assert ours.shape == final.shape and (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
+                assert ours.shape == final.shape, i
+                assert (ours - final).abs().max() < 2e-5, (i, (ours - final).abs().max())
         self.record(name, set_name, "pair", schedule, lengths, hidden, {"cls": logits})
 
     def record(self, name, set_name, segment_format, schedule, lengths, hidden, logits):
@@ -130,7 +145,8 @@ class Oracle:
         self.tensors[f"{name}.hidden"] = torch.cat(hidden).contiguous()
         for pooling, rows in logits.items():
             self.tensors[f"{name}.{pooling}.logits"] = torch.stack(rows)
-        self.cases.append({"name": name, "set": set_name, "format": segment_format, "poolings": list(logits),
+        self.cases.append({"name": name, "set": set_name, "format": segment_format,
+                           "poolings": list(logits),
                            "schedule": [[layers, scope] for layers, scope in schedule if layers]})
 
 
@@ -145,9 +161,12 @@ def main():
     texts = Texts(seed=12)
     sets = {"pairs": [{"segments": pair} for pair in texts.pairs(200)],
             "small": [{"segments": pair} for pair in texts.small_pairs(50)],
-            "single": [{"segments": [text]} for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
-            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss() for _ in range(4)],
-                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]} for i in range(18)]}
+            "single": [{"segments": [text]}
+                       for text in ("a", "", texts.gloss(), texts.joined(600), texts.joined(150))],
+            "tuples": [{"segments": [texts.short() if i % 5 == 4 else texts.gloss()
+                                     for _ in range(4)],
+                        "groups": ([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 2, 2])[i % 3]}
+                       for i in range(18)]}
     oracle = Oracle(model, tokenizer)
     layers = model.config.num_hidden_layers
     whole = [(layers, "example")]
@@ -156,13 +175,17 @@ def main():
     oracle.add("single", "single", sets["single"], "standalone", whole, ("cls", "mean"))
     for p in range(layers + 1):
         poolings = POOLINGS if p < layers else POOLINGS[1:]
-        oracle.add(f"p{p}", "small", sets["small"], "standalone", model_dense.split_schedule(p, layers), poolings)
+        oracle.add(f"p{p}", "small", sets["small"], "standalone",
+                   model_dense.split_schedule(p, layers), poolings)
     oracle.add("tuples_pair", "tuples", sets["tuples"], "pair", whole, POOLINGS)
     third, half = layers // 3, layers // 2
-    for name, schedule in {"segment_group_example": [(third, "segment"), (third, "group"), (layers - 2 * third, "example")],
-                           "group_example": [(half, "group"), (layers - half, "example")],
-                           "segment_example": [(layers - third, "segment"), (third, "example")],
-                           "segment_group": [(half, "segment"), (layers - half, "group")]}.items():
+    schedules = {
+        "segment_group_example": [(third, "segment"), (third, "group"),
+                                  (layers - 2 * third, "example")],
+        "group_example": [(half, "group"), (layers - half, "example")],
+        "segment_example": [(layers - third, "segment"), (third, "example")],
+        "segment_group": [(half, "segment"), (layers - half, "group")]}
+    for name, schedule in schedules.items():
         oracle.add(name, "tuples", sets["tuples"], "standalone", schedule,
                    POOLINGS if schedule[-1][1] == "example" else POOLINGS[1:])
     save_file(oracle.tensors, output / "parity.safetensors")

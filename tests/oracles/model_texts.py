@@ -35,7 +35,7 @@ class Texts:
         return f"it is a kind of {self.random.choice(self.glosses)[0]}"
 
     def joined(self, num_words):
-        """Glosses one after the other until there are num_words words."""
+        """num_words words, from as many glosses as that takes."""
         words = []
         while len(words) < num_words:
             words += self.gloss().split()
@@ -61,6 +61,6 @@ class Texts:
         return pairs[:num_pairs]
 
     def small_pairs(self, num_pairs):
-        """The same corners but for the over-long ones, of which one stays."""
+        """The same corner cases without the texts that are too long, except for one."""
         pairs = self.pairs(12)
         return (pairs[:6] + self.pairs(12 + num_pairs)[12:])[:num_pairs]

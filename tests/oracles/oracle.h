@@ -1,5 +1,5 @@
-// What the oracles of models and training steps wrote: runs a script where its output is missing or older than the scripts,
-// and reads its tensors. Only tests see this.
+// The outputs of the oracles of models and training steps: runs a script if its output is missing
+// or older than the scripts, and reads its tensors. Only tests see this.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -11,7 +11,8 @@
 
 namespace lait::oracle {
 
-// "minilm", "mpnet_base" (cmake/setup.sh mpnet), or "random_TYPE": a small random model of real shape.
+// "minilm", "mpnet_base" (cmake/setup.sh mpnet), or "random_TYPE": a small random model with a real
+// architecture.
 inline fs::path model_folder(const std::string& model) {
   if (model == "minilm") return kMiniLm;
   if (model == "mpnet_base") return kMiniLm.parent_path() / "all-mpnet-base-v2";
@@ -29,8 +30,8 @@ inline fs::path model_folder(const std::string& model) {
   return made;
 }
 
-// The folder of what `kind`_parity.py ("model", "train") wrote of a model, made again where it is stale. Processes take
-// turns.
+// The folder with the output of `kind`_parity.py ("model", "train") for a model; runs the script if
+// the output is out of date. Processes take turns.
 inline fs::path outputs(const std::string& kind, const std::string& model = "minilm") {
   const fs::path of = model_folder(model);
   const OutputFolder folder(kind + "_parity_" + model);
@@ -51,7 +52,8 @@ inline nlohmann::json read_json(const fs::path& path) {
   return nlohmann::json::parse(read_file(path));
 }
 
-// A safetensors file of float and int64 tensors, copied; written apart from the library's reader, which is under test.
+// Copies of a safetensors file's float and int64 tensors; independent of the library's reader,
+// which is under test.
 inline std::map<std::string, at::Tensor> read_tensors(const fs::path& path) {
   const std::string bytes = read_file(path);
   uint64_t header_size = 0;
@@ -72,7 +74,7 @@ inline std::map<std::string, at::Tensor> read_tensors(const fs::path& path) {
   return out;
 }
 
-// The largest absolute difference; NaN and infinity count as far off.
+// The largest absolute difference; NaN and infinity count as a large difference.
 inline double max_difference(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes())
     throw std::runtime_error("shapes differ: " + std::to_string(a.numel()) + " and " +

@@ -1,4 +1,5 @@
-// The Python side of the oracles: finds the test environment's interpreter and runs its scripts. Only tests see this.
+// The Python side of the oracles: finds the test environment's interpreter and runs scripts with
+// it. Only tests see this.
 #pragma once
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -25,7 +26,7 @@ inline fs::path python() {
   return fs::path(LAIT_BUILD_DIR) / "test-venv" / "bin" / "python";
 }
 
-// Why the oracles cannot run here; empty: they can.
+// Why the oracles cannot run here; empty if they can.
 inline std::string missing() {
   if (!fs::exists(python())) {
     return "no Python at " + python().string() +
@@ -41,8 +42,9 @@ inline std::string missing() {
     GTEST_SKIP() << why;                                                 \
   }
 
-// Where this process runs under AddressSanitizer: what a shell puts before a Python that is to load our libraries (their
-// runtime must come first, and C++'s after it, whose exceptions it watches; what Python itself leaks is not ours). Else empty.
+// If this process runs under AddressSanitizer: the prefix of a shell command whose Python loads our
+// libraries. Their runtime must be loaded first, and after it C++'s, whose exceptions it watches;
+// Python's own leaks are ignored. Otherwise empty.
 inline std::string sanitizer() {
   auto loaded = [](const std::string& name) {
     std::ifstream maps("/proc/self/maps");
@@ -57,7 +59,8 @@ inline std::string sanitizer() {
          "' ";
 }
 
-// Runs a script quietly, behind `prefix` (sanitizer(), where it loads our libraries); throws with what it printed.
+// Runs a script quietly, with `prefix` before it (sanitizer(), if it loads our libraries); throws
+// with its output.
 inline void run(const std::string& script, const std::string& arguments, const fs::path& log,
                 const std::string& prefix = "") {
   // Idle threads that spin make PyTorch many times slower beside other tests.
@@ -71,7 +74,7 @@ inline void run(const std::string& script, const std::string& arguments, const f
     throw std::runtime_error(command + " failed:\n" + read_file(log));
 }
 
-// Where oracles leave what they wrote, held by one process at a time.
+// The folder of an oracle's output, locked by one process at a time.
 class OutputFolder {
  public:
   explicit OutputFolder(const std::string& name)
@@ -91,9 +94,9 @@ class OutputFolder {
   int lock_ = -1;
 };
 
-// A word for the shell: a path has no quotes here.
+// A path quoted for the shell; paths have no quotes here.
 inline std::string in_quotes(const fs::path& path) {
-  std::string out = "'";  // "'" + … : GCC 12 warns falsely of a copy that is too long
+  std::string out = "'";  // "'" + … : GCC 12 warns wrongly of a copy that is too long
   return out.append(path.string()).append("'");
 }
 

@@ -1,8 +1,9 @@
-"""The files of a Hugging Face directory that make its tokenizer."""
+"""The tokenizer's files of a Hugging Face directory."""
 import pathlib
 import shutil
 
-NAMES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+NAMES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+         "special_tokens_map.json")
 
 
 def copy_tokenizer(model_dir, directory):

@@ -2,14 +2,16 @@
 
     train_parity.py MODEL_DIR OUTPUT_DIR
 
-OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weight|bias" as model_parity.py has them: the
-                               seeded head that training starts from
-OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format", "independent_layers", "pooling",
-                                "examples": [{"segments", "label"}], "batches": [[…]], "losses": […],
-                                "mutants": {name: losses}}]}
+OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weight|bias" as in
+                               model_parity.py: the seeded head that training starts from
+OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
+                                "independent_layers", "pooling",
+                                "examples": [{"segments", "label"}], "batches": [[…]],
+                                "losses": […], "mutants": {name: losses}}]}
 
-A mutant is the same loop with one rule of the recipe broken. The test asserts that the program follows the recipe and,
-since each mutant's losses lie further off than the tolerance, that it would have seen the rule broken.
+A mutant is the same loop with one rule of the recipe broken. The test asserts that the program
+follows the recipe. Each mutant's losses differ from it by more than the tolerance, so the test
+would notice a broken rule.
 """
 import copy
 import itertools
@@ -26,18 +28,21 @@ from model_parity import NUM_LABELS, head_layers, head_tensors, load, load_token
 from model_texts import Texts
 
 STEPS, BATCH_SIZE = 10, 8
-TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4, "head_learning_rate_factor": 10.0,
-            "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
-MUTANTS = {"no_decay": {"weight_decay": 0.0}, "one_learning_rate": {"head_learning_rate_factor": 1.0},
-           "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0}, "beta2": {"beta2": 0.9},
-           "decay_everywhere": {"decay_everywhere": True}, "no_decline": {"no_decline": True}}
-# Of a family with a layer of its own under "cls", and of MPNet.
+TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4,
+            "head_learning_rate_factor": 10.0, "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999,
+            "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
+MUTANTS = {"no_decay": {"weight_decay": 0.0},
+           "one_learning_rate": {"head_learning_rate_factor": 1.0},
+           "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0},
+           "beta2": {"beta2": 0.9}, "decay_everywhere": {"decay_everywhere": True},
+           "no_decline": {"no_decline": True}}
+# For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
 
 
 def rate(step, steps, warmup_steps):
-    """The factor of the learning rate in a step counted from 0: linear from 0 up, then linear to 0."""
+    """The learning rate's factor in a step counted from 0: linear from 0 up, then linear to 0."""
     if step < warmup_steps:
         return step / warmup_steps
     return (steps - step) / max(1, steps - warmup_steps)
@@ -49,22 +54,24 @@ def parameter_groups(named_parameters, recipe):
         head = name.startswith("classifier.")
         if recipe.get("dense_at_encoder_rate") and name.startswith("classifier.dense."):
             head = False
-        # MPNet's table is a bias, too, as transformers' Trainer has it.
-        bias = name.endswith(".bias") or ("relative_attention_bias" in name and not recipe.get("decay_relative_bias"))
+        # MPNet's table counts as a bias, as in transformers' Trainer.
+        table = "relative_attention_bias" in name and not recipe.get("decay_relative_bias")
+        bias = name.endswith(".bias") or table
         decays = not (bias or "LayerNorm" in name) or recipe.get("decay_everywhere", False)
-        groups.append({"params": [parameter], "weight_decay": recipe["weight_decay"] if decays else 0.0,
+        groups.append({"params": [parameter],
+                       "weight_decay": recipe["weight_decay"] if decays else 0.0,
                        "factor": recipe["head_learning_rate_factor"] if head else 1.0})
     return groups
 
 
 def train(model, rows, labels, batches, schedule, pooling, recipe):
-    """The losses of the steps."""
+    """The loss of each step."""
     model = copy.deepcopy(model).train(False)  # dropout 0
     dense = model_dense.DenseModel(model)
     output = head_layers(model)[1] if pooling == "cls" else model.classifier
     named = [(name, p) for name, p in model.named_parameters()]
-    optimizer = torch.optim.AdamW(parameter_groups(named, recipe), lr=1.0, betas=(recipe["beta1"], recipe["beta2"]),
-                                  eps=recipe["epsilon"])
+    optimizer = torch.optim.AdamW(parameter_groups(named, recipe), lr=1.0,
+                                  betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["epsilon"])
     warmup_steps = round(recipe["warmup"] * len(batches))
     losses = []
     for step, batch in enumerate(batches):
@@ -75,7 +82,8 @@ def train(model, rows, labels, batches, schedule, pooling, recipe):
             group["lr"] = recipe["learning_rate"] * group["factor"] * factor
         ends = list(itertools.accumulate(len(rows[i].ids) for i in batch))
         states = dense.states(model_dense.batch([rows[i] for i in batch]), schedule)
-        features = [dense.pool(rows[i], [x[end - len(rows[i].ids):end] for x in states], schedule, pooling)
+        features = [dense.pool(rows[i], [x[end - len(rows[i].ids):end] for x in states], schedule,
+                               pooling)
                     for i, end in zip(batch, ends)]
         logits = output(torch.stack(features))
         loss = F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
@@ -95,10 +103,13 @@ def main():
     base, tokenizer = load(model_dir), load_tokenizer(model_dir)
     num_layers = base.config.num_hidden_layers
     texts = Texts(seed=34)
-    evidence = [texts.gloss() for _ in range(STEPS * BATCH_SIZE // 2)]  # each with two claims: batches share segments
-    examples = [{"segments": [evidence[i // 2], texts.claim()], "label": texts.random.randrange(NUM_LABELS)}
+    # Each gloss occurs with two claims, so that batches share segments.
+    evidence = [texts.gloss() for _ in range(STEPS * BATCH_SIZE // 2)]
+    examples = [{"segments": [evidence[i // 2], texts.claim()],
+                 "label": texts.random.randrange(NUM_LABELS)}
                 for i in range(STEPS * BATCH_SIZE)]
-    batches = [list(range(begin, begin + BATCH_SIZE)) for begin in range(0, len(examples), BATCH_SIZE)]
+    batches = [list(range(begin, begin + BATCH_SIZE))
+               for begin in range(0, len(examples), BATCH_SIZE)]
     labels = [example["label"] for example in examples]
     tensors, cases = {}, []
     half = num_layers // 2
@@ -106,7 +117,8 @@ def main():
                                              (f"split{half}", half, "standalone", "cls_segments")):
         model = copy.deepcopy(base)
         if pooling != "cls":
-            model.classifier = torch.nn.Linear(model_dense.DenseModel(model).num_features(pooling), NUM_LABELS)
+            num_features = model_dense.DenseModel(model).num_features(pooling)
+            model.classifier = torch.nn.Linear(num_features, NUM_LABELS)
         dense, last = head_layers(model) if pooling == "cls" else (None, model.classifier)
         generator = torch.Generator().manual_seed(9)
         with torch.no_grad():
@@ -122,9 +134,11 @@ def main():
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
         run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
-        cases.append({"name": name, "format": segment_format, "independent_layers": p, "pooling": pooling,
-                      "examples": examples, "batches": batches, "losses": run(TRAINING),
-                      "mutants": {mutant: run({**TRAINING, **change}) for mutant, change in mutants.items()}})
+        cases.append({"name": name, "format": segment_format, "independent_layers": p,
+                      "pooling": pooling, "examples": examples, "batches": batches,
+                      "losses": run(TRAINING),
+                      "mutants": {mutant: run({**TRAINING, **change})
+                                  for mutant, change in mutants.items()}})
     save_file(tensors, output / "parity.safetensors")
     (output / "cases.json").write_text(json.dumps({"training": TRAINING, "cases": cases}))
 
