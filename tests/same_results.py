@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Proves that a change of the code changes no bit of what training and prediction give.
+"""Proves that a change of the code changes no bit of the results of training and prediction.
 
     tests/same_results.py record --build DIR --data DIR --output FOLDER [--quick] [--model DIR]
     tests/same_results.py compare FOLDER_A FOLDER_B [--quick]
@@ -13,16 +13,16 @@ fixed seed) with the programs in BUILD/bin, one case after the other, and writes
     report       report.json: the best model's metrics on validation and test data
     predictions  the lines of lait-predict with the best model on the test data
 
-A case whose file is there is skipped: a recording can be stopped and started again, and another
-build needs another FOLDER. `--quick` takes a dozen cases in which each value of the grid occurs.
+A case whose file is there is skipped: a recording that was stopped resumes, and another build needs
+another FOLDER. `--quick` takes a dozen cases in which each value of the grid occurs.
 `--data` has sick/ (SICK_train.txt, SICK_trial.txt, SICK_test_annotated.txt) and stsb/ (train.tsv,
 dev.tsv), plain or .gz. `--model` is all-MiniLM-L6-v2 (default: BUILD/models/all-MiniLM-L6-v2).
 
 `compare` says for each case whether it is equal, or what differs first; it exits with 1 if a case
-differs or is in one folder only. With `--quick` it looks at the dozen only. Sums have another order
-on another processor, so both folders must come from one machine.
+differs or is in one folder only. With `--quick` it compares the dozen only. On another processor
+sums have another order, so both folders must come from one machine.
 
-Before a change: record with a build of the commit before it. After it: record, and compare.
+Before a change, record with a build of the commit before it. After the change, record and compare.
 """
 import argparse
 import gzip
@@ -43,7 +43,7 @@ PRECISIONS = ("fp32", "bf16")
 DROPOUTS = (0, 0.1)
 NUM_LAYERS = 6
 GROUP_SCHEDULE = [{"num_layers": 2, "scope": scope} for scope in ("segment", "group", "example")]
-# Groups of the segments that the rows of the groups data set have in turn.
+# The rows of the groups data set use these groups of segments in turn.
 GROUP_LAYOUTS = ([0, 0, 1, 1], [0, 0, 1], [0, 1, 1, 2])
 QUICK = (
     "sick-p0-cls-fp32-dropout0",
@@ -131,7 +131,7 @@ def make_data(data, work):
         header, rows = head(data / "stsb", stsb_file, size, stsb_skip)
         write_lines(work / f"stsb.{split}", [header, *rows])
         stsb = cells(header, rows, "sentence1", "sentence2")
-    # Of the last split, the test data.
+    # The rows of the last split, the test data.
     write_lines(work / "groups.predict", groups)
     for name, pairs in (("sick", sick[:NUM_EVALUATED]), ("stsb", stsb)):
         lines = [json.dumps({"id": i, "segments": pair[:2]}) for i, pair in enumerate(pairs)]
@@ -140,7 +140,7 @@ def make_data(data, work):
 
 def run(*command):
     words = [str(word) for word in command]
-    # On a busy machine a thread that waits for its peers leaves them the core.
+    # On a busy machine a thread that waits for its peers must yield the core to them.
     env = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(words, capture_output=True, text=True, env=env)
     if done.returncode != 0:
@@ -173,7 +173,7 @@ def metrics_of(file):
 
 
 def processor():
-    """Of Linux, the first processor's model and instruction sets."""
+    """On Linux, a hash of the first processor's model and instruction sets."""
     lines = pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     return sha256("\n".join(x for x in lines if x.startswith(("model name", "flags"))).encode())
 
@@ -249,7 +249,7 @@ def leaves(value, path=""):
 
 
 def differences(a, b):
-    """A line for each part of a case that differs: the first leaf that does, and how many do."""
+    """A line for each part of a case that differs: the first differing leaf, and their number."""
     for part in {**a, **b}:
         left, right = dict(leaves(a.get(part, {}))), dict(leaves(b.get(part, {})))
         differ = [key for key in {**left, **right} if left.get(key) != right.get(key)]
@@ -280,7 +280,7 @@ def main():
     kwargs = {"formatter_class": argparse.RawDescriptionHelpFormatter, "description": __doc__}
     parser = argparse.ArgumentParser(**kwargs)
     commands = parser.add_subparsers(dest="command", required=True)
-    record_parser = commands.add_parser("record", help="run the cases and keep what they give")
+    record_parser = commands.add_parser("record", help="run the cases and write their results")
     for option in ("--build", "--data", "--output"):
         record_parser.add_argument(option, type=pathlib.Path, required=True)
     record_parser.add_argument("--model", type=pathlib.Path)
