@@ -102,7 +102,7 @@ CheckpointTensors::CheckpointTensors(const fs::path& dir, TensorNames names)
       }
       if (!missing.empty()) {
         throw UserError(file.path().string() + ": expected the tensors that " + kIndex +
-                        " says, got none of " + joined(missing) + "; fetch both files again");
+                        " lists, got none of " + joined(missing) + "; fetch both files again");
       }
     }
   } else {
@@ -197,10 +197,10 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
   add("misshapen", misshapen);
   add("not floating point", mistyped);
   if (!problems.empty()) {
-    throw UserError(
-        tensors.dir().string() +
-        ": expected the tensors that config.json describes, got others; take both from one model:" +
-        problems);
+    throw UserError(tensors.dir().string() +
+                    ": expected the tensors that config.json describes, got others; use "
+                    "both files of one model:" +
+                    problems);
   }
   at::NoGradGuard no_grad;
   for (auto& [destination, source] : copies) destination.copy_(source);

@@ -25,7 +25,7 @@ void check_num_weights(const CheckpointTensors& tensors, double parameters) {
   std::ostringstream text;
   text << tensors.dir().string() << ": expected weights of about " << parameters
        << " parameters, as config.json says, got " << tensors.num_elements()
-       << "; take both from one model";
+       << "; use both files of one model";
   throw UserError(text.str());
 }
 

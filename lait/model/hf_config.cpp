@@ -52,7 +52,7 @@ void read_common_fields(ConfigFields& fields, HfConfig& c) {
   fields.expect("pruned_heads", Json::object(), "layers with fewer heads are not supported");
   if (!fields.absent("quantization_config"))
     fields.problem(
-        "quantization_config: expected nothing, got one; take the unquantised checkpoint");
+        "quantization_config: expected nothing, got one; use the unquantised checkpoint");
   c.vocab_size = fields.count("vocab_size", kMaxVocabulary);
   c.hidden_size = fields.count("hidden_size", kMaxWidth);
   c.num_hidden_layers = fields.count("num_hidden_layers", kMaxLayers);
@@ -81,7 +81,7 @@ void read_common_fields(ConfigFields& fields, HfConfig& c) {
   const std::string problem = kernels::head_dim_problem(c.head_dim);
   if (problem.empty()) return;
   fields.problem("hidden_size / num_attention_heads: " + problem +
-                 "; take a model whose heads the kernels have");
+                 "; use a model whose head_dim the kernels support");
 }
 
 HfConfig read_hf_config(const std::filesystem::path& model_dir) {
@@ -96,8 +96,9 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   if (config.family == nullptr) {
     const bool none = fields.absent("model_type");
     fields.problem("model_type: expected one of {" + family_names() + "}, got " +
-                   (none ? "nothing; is this a Hugging Face model folder?"
-                         : type.dump() + "; take a checkpoint of a family that this build has"));
+                   (none
+                        ? "nothing; is this a Hugging Face model folder?"
+                        : type.dump() + "; use a checkpoint of a family that this build supports"));
     fields.throw_problems();  // another family's other fields mean nothing here
   }
   config.family->read_config(fields, config);

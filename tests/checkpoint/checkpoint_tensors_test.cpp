@@ -92,7 +92,7 @@ TEST(CheckpointTensors, ShardsThatAreNotWhole) {
   write_safetensors(dir / "three.safetensors", {{"c", at::ones({1})}});
   EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
               AllOf(HasSubstr("two.safetensors: expected the tensors that "
-                              "model.safetensors.index.json says, got none of 'b'"),
+                              "model.safetensors.index.json lists, got none of 'b'"),
                     HasSubstr("fetch")));
   write_safetensors(dir / "two.safetensors", {{"b", at::ones({1})}, {"a", at::ones({1})}});
   EXPECT_THAT(
@@ -209,8 +209,8 @@ TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
                         {"bert.extra", other, false}});
   });
   EXPECT_EQ(error, dir.path().string() +
-                       ": expected the tensors that config.json describes, got others; take both "
-                       "from one model:\n"
+                       ": expected the tensors that config.json describes, got others; use both "
+                       "files of one model:\n"
                        "  missing (2): bert.gone, bert.lost\n"
                        "  unexpected (2): 'bert.surplus', 'position_ids'\n"
                        "  misshapen (1): bert.turned (expected [2, 3], got [3, 2])\n"

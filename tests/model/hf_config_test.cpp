@@ -92,7 +92,7 @@ TEST(HfConfig, RefusesWhatTheModelCannotBe) {
   const std::string families = "model_type: expected one of {" + family_names() + "}, ";
   const BadField cases[] = {
       {"model_type", "\"xlnet\"",
-       families + "got \"xlnet\"; take a checkpoint of a family that this build has"},
+       families + "got \"xlnet\"; use a checkpoint of a family that this build supports"},
       {"model_type", "", families + "got nothing; is this a Hugging Face model folder?"},
       {"model_type", "[\"bert\"]", families + "got [\"bert\"]"},
       {"hidden_act", "\"gelu_new\"",
@@ -103,7 +103,7 @@ TEST(HfConfig, RefusesWhatTheModelCannotBe) {
       {"add_cross_attention", "true", "add_cross_attention: expected false, got true"},
       {"pruned_heads", R"({"0": [1]})", "pruned_heads: expected {}, got an object"},
       {"quantization_config", R"({"bits": 4})",
-       "quantization_config: expected nothing, got one; take the unquantised checkpoint"},
+       "quantization_config: expected nothing, got one; use the unquantised checkpoint"},
       {"num_attention_heads", "8",
        "hidden_size / num_attention_heads: head_dim must be one of {32, 64, 128}, got 96; "},
       {"num_attention_heads", "7",
