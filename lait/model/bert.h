@@ -57,7 +57,8 @@ class BertEncoderImpl : public EncoderImpl {
   BertEmbeddings embeddings_{nullptr};
 };
 
-// The head of RoBERTa and MPNet: dropout, dense layer, tanh, dropout, output layer, none of it pretrained.
+// The head of RoBERTa and MPNet: dropout, dense layer, tanh, dropout, output layer; none of it is
+// pretrained.
 HeadTensors unpooled_head(const std::string& architecture, bool on_first_row);
 
 class BertFamily : public Family {

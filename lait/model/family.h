@@ -94,7 +94,8 @@ class Family {
   // Why a model with that config has no pair format: "pair …"; "" if it has one.
   virtual std::string pair_problem(const HfConfig& config) const { return ""; }
 
-  // `on_first_row`: the family's own head, which reads the first row of the example; else one of ours.
+  // `on_first_row`: the family's own head, which reads the example's first row; false: one of our
+  // heads.
   virtual HeadTensors head_tensors(HeadKind kind, bool on_first_row) const = 0;
   virtual Pooling default_pooling() const = 0;
   virtual bool has_decoder() const { return false; }

@@ -1,5 +1,5 @@
-// What heads take and give beside one row of logits: soft labels, labels of another kind, outputs of several rows an
-// example, and the ids that metrics group by.
+// What heads take and return besides one row of logits: soft labels, labels of another kind,
+// outputs with several rows per example, and the ids that metrics group by.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -67,7 +67,7 @@ TEST_F(HeadsTest, LabelsOfAnotherKindAreRefused) {
               testing::HasSubstr("model.head: text needs a decoder; use classifier or regression"));
 }
 
-// Puts out the states of every row of the example.
+// Outputs the states of every row of the example.
 class RowsHead final : public HeadImpl {
  public:
   Reads reads() const override { return {.rows = Reads::Rows::kAll}; }
