@@ -5,7 +5,7 @@
 #   cmake/setup.sh           all of that
 #   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
 #   cmake/setup.sh lint      only the tools of `make lint`: clang-format, shellcheck, hadolint
-#   cmake/setup.sh mpnet     and the model all-mpnet-base-v2 (438 MB), which `make install` leaves out
+#   cmake/setup.sh mpnet     and the model all-mpnet-base-v2 (438 MB), not installed
 #   cmake/setup.sh where     prints where LibTorch and nvcc are and changes nothing (CMake uses it)
 #
 # Rules. What is installed is not touched, so a second run takes a moment. Everything is built in

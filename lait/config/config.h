@@ -1,7 +1,8 @@
 // lait/config/: YAML to plain structs, strict.
 //
-// The configuration: plain structs with their defaults, the one place for both. lait/config/fields.h lists every field
-// once; reading, writing, --set and the error messages all come from that list.
+// The configuration: plain structs with their defaults, the one place for both.
+// lait/config/fields.h lists every field once; reading, writing, --set and the error messages all
+// come from that list.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -23,7 +24,8 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
 
-// Tokens of the shortest sequence that a model must take: one token of text between two special ones.
+// Tokens of the shortest sequence that a model must take: one token of text between two special
+// ones.
 inline constexpr int64_t kFewestTokens = 3;
 
 struct ModelConfig {
@@ -38,7 +40,8 @@ struct ModelConfig {
   std::optional<HeadKind> head;
   // Default: the model family's.
   std::optional<Pooling> pooling;
-  // These override the checkpoint's hidden_dropout_prob, attention_probs_dropout_prob and classifier_dropout.
+  // These override the checkpoint's hidden_dropout_prob, attention_probs_dropout_prob and
+  // classifier_dropout.
   std::optional<double> hidden_dropout;
   std::optional<double> attention_dropout;
   std::optional<double> classifier_dropout;

@@ -53,8 +53,9 @@ std::string tilde_hint(const std::string& path);
 // it.
 std::filesystem::path find_model(const std::string& name);
 
-// What the model's part of a config means for a model of num_layers layers. Throws UserError "model.KEY: …": more
-// independent layers than the model has, stages that do not add up, a scope narrower than one before.
+// What the model's part of a config means for a model of num_layers layers. Throws UserError
+// "model.KEY: …": more independent layers than the model has, stages that do not add up, a scope
+// narrower than one before.
 Schedule resolve_schedule(const ModelConfig& model, int64_t num_layers);
 
 }  // namespace lait

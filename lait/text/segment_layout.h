@@ -1,8 +1,8 @@
-// How a model family dresses segments as token sequences: which special tokens stand where, and to which segment each of
-// them counts in means.
+// How a model family dresses segments as token sequences: which special tokens stand where, and to
+// which segment each of them counts in means.
 //
-//   standalone   prefix s suffix                           [CLS] s [SEP]              <s> s </s>
-//   pair         prefix a between b suffix                 [CLS] a [SEP] b [SEP]      <s> a </s></s> b </s>
+//   standalone   prefix s suffix               [CLS] s [SEP]            <s> s </s>
+//   pair         prefix a between b suffix     [CLS] a [SEP] b [SEP]    <s> a </s></s> b </s>
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,12 +12,14 @@ namespace lait {
 struct SegmentLayout {
   // Counts to the segment behind it.
   std::vector<int32_t> prefix = {};
-  // The first `between_of_first` tokens of it count to the pair's first segment, the others to the second.
+  // The first `between_of_first` tokens of it count to the pair's first segment, the others to the
+  // second.
   std::vector<int32_t> between = {};
   int64_t between_of_first = 0;
   // Counts to the segment before it.
   std::vector<int32_t> suffix = {};
-  // Token types by role: of a standalone segment and of a pair's first segment, and of a pair's second.
+  // Token types by role: of a standalone segment and of a pair's first segment, and of a pair's
+  // second.
   int32_t first_type = 0, second_type = 0;
   // The position of a sequence's first token.
   int32_t first_position = 0;
