@@ -40,7 +40,7 @@ struct Prediction {
 struct HeadOptions {
   Pooling pooling{};
   // Classes by index; empty for a regression.
-  std::vector<std::string> labels;
+  std::vector<std::string> labels{};
 };
 
 class HeadImpl : public torch::nn::Module {
