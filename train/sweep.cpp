@@ -66,11 +66,10 @@ void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
              unmeasured > 0 ? fmt::format(", and {} not measured", unmeasured) : "");
 }
 
-// A report is kept only if it belongs to this config. If the config leaves the head to the task,
-// the run's own config has it.
+// A report is kept only if it belongs to this config, with what that leaves to the task and the
+// model resolved.
 void check_is_finished(const std::filesystem::path& dir, const Config& config) {
-  std::vector<std::string> changed = changed_since(dir, config);
-  if (!config.model.head) std::erase(changed, "model.head");
+  const std::vector<std::string> changed = changed_since(dir, resolve_inputs(config).config);
   if (changed.empty()) return;
   throw UserError(
       fmt::format("{}: already finished, but with other values of {} (config.yaml); replace it "
