@@ -1,4 +1,4 @@
-// The search for added tokens.
+// Searching for added tokens.
 #include "lait/text/added_tokens.h"
 
 #include <unicode/uchar.h>
@@ -50,8 +50,8 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
   }
 }
 
-AddedTokens::Found AddedTokens::find(std::string_view text, size_t from) const {
-  const Found nothing{text.size(), text.size(), -1};
+AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
+  const Match nothing{text.size(), text.size(), nullptr};
   if (tokens_.empty()) return nothing;
   for (size_t i = from; i < text.size(); ++i) {
     if (only_begin_ >= 0) {
@@ -66,13 +66,41 @@ AddedTokens::Found AddedTokens::find(std::string_view text, size_t from) const {
       const size_t end = i + token.content.size();
       if (token.single_word &&
           (ends_with_word(text.substr(0, i)) || starts_with_word(text.substr(end)))) {
-        i = end - 1;  // as in Hugging Face: what was refused is stepped over whole
+        // Hugging Face skips the whole rejected match; a shorter token is not tried.
+        i = end - 1;
         break;
       }
-      return {i, end, token.id};
+      return {i, end, &token};
     }
   }
   return nothing;
+}
+
+size_t AddedTokens::space_begin(std::string_view text, size_t from) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  size_t begin = text.size();
+  while (begin > from) {
+    // U8_PREV looks back over at most four bytes, so a window of int32_t indices is enough.
+    const size_t window = begin - std::min<size_t>(begin, U8_MAX_LENGTH);
+    auto i = static_cast<int32_t>(begin - window);
+    UChar32 c;
+    U8_PREV(bytes + window, 0, i, c);
+    if (c < 0 || !u_isUWhiteSpace(c)) break;
+    begin = window + static_cast<size_t>(i);
+  }
+  return begin;
+}
+
+size_t AddedTokens::leading_space(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  size_t end = 0;
+  for (size_t i = 0; i < text.size();) {
+    UChar32 c;
+    U8_NEXT(bytes, i, text.size(), c);
+    if (c < 0 || !u_isUWhiteSpace(c)) break;
+    end = i;
+  }
+  return end;
 }
 
 }  // namespace lait

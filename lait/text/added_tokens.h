@@ -1,41 +1,81 @@
-// Tokens that are found in the text as they stand, before it is cut into words: [CLS], [SEP], [MASK] … and tokens that a
-// user added to a vocabulary.
+// Tokens that are searched for in the text before it is split into words: [CLS], [SEP], <mask> and
+// the tokens that a user added to a vocabulary.
 //
-// The rule kept: equality with Hugging Face, where "[SEP]" inside a text is the separator's id. Who must not let a text
-// speak for the model replaces the brackets before.
+// The result equals Hugging Face's: "[SEP]" inside a text becomes the separator's id. To keep a
+// text from containing special tokens, replace their brackets before encoding it.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lait/text/tokenizer.h"
+
 namespace lait {
 
 struct AddedToken {
   std::string content;
-  int32_t id = -1;
-  bool single_word = false;  // only between characters that are not of words
-  bool normalized = false;   // looked for in the normalised text
+  int32_t id = kNoToken;
+  // Only where no word character stands before or after it.
+  bool single_word = false;
+  // The token takes the white space to its left or right.
+  bool lstrip = false, rstrip = false;
+  // Searched for in the normalised text.
+  bool normalized = false;
 };
 
 class AddedTokens {
  public:
   AddedTokens() = default;
-  explicit AddedTokens(std::vector<AddedToken> tokens);  // empty contents are dropped
+  // Drops tokens whose content is empty.
+  explicit AddedTokens(std::vector<AddedToken> tokens);
 
   bool empty() const { return tokens_.empty(); }
-  struct Found {
-    size_t begin, end;  // bytes; begin == end == text.size() when nothing is found
-    int32_t id;
-  };
-  // The leftmost longest token at or after byte from of text (UTF-8, not necessarily valid).
-  Found find(std::string_view text, size_t from) const;
+
+  // Splits text (UTF-8, may be invalid) at its added tokens. Calls piece(begin, end) for each
+  // non-empty stretch between them and token(begin, end, id) for each token, from left to right;
+  // positions are bytes of text.
+  template <class Piece, class Token>
+  void split(std::string_view text, const Piece& piece, const Token& token) const {
+    size_t done = 0, from = 0, space_end = 0;
+    while (from < text.size()) {
+      const Match match = find(text, from);
+      if (match.token == nullptr) break;
+      from = match.end;
+      size_t begin = match.begin, end = match.end;
+      if (match.token->lstrip) begin = std::max(space_begin(text.substr(0, begin), done), done);
+      if (match.token->rstrip) {
+        // A stretch of white space is read once, however many tokens it holds.
+        if (space_end < end) space_end = end + leading_space(text.substr(end));
+        end = std::max(end, space_end);
+      }
+      if (done < begin) piece(done, begin);
+      token(begin, end, match.token->id);
+      done = end;
+    }
+    if (done < text.size()) piece(done, text.size());
+  }
 
  private:
-  std::vector<AddedToken> tokens_;  // longest first
-  std::array<bool, 256> begins_{};  // the first bytes
-  int only_begin_ = -1;             // the first byte where all share it
+  struct Match {
+    size_t begin, end;        // bytes
+    const AddedToken* token;  // null: no match
+  };
+  // The leftmost match at or after byte `from`, and the longest there.
+  Match find(std::string_view text, size_t from) const;
+  // Where the white space at the end of text begins; looks back to byte `from` at most.
+  static size_t space_begin(std::string_view text, size_t from);
+  // The length of the white space at the beginning of text.
+  static size_t leading_space(std::string_view text);
+
+  // Longest first.
+  std::vector<AddedToken> tokens_;
+  // Whether a token begins with the byte.
+  std::array<bool, 256> begins_{};
+  // The first byte of all tokens where they share it, else -1.
+  int only_begin_ = -1;
 };
 
 }  // namespace lait

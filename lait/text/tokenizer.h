@@ -1,7 +1,11 @@
 // lait/text/: tokenizers.
 //
-// The Tokenizer interface: text to ids without special tokens, and the special tokens that the model's layout needs.
-// Segment formats (where [CLS] and [SEP] go) belong to lait/data; a tokenizer knows only its vocabulary.
+// The Tokenizer interface: text to token ids, and the special tokens that a model's input needs.
+// Where special tokens go (the segment formats) is decided in lait/data.
+//
+//   const auto tokenizer = load_tokenizer("models/all-MiniLM-L6-v2");
+//   std::vector<int32_t> ids;
+//   tokenizer->encode("some text", ids);
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -14,28 +18,56 @@ namespace lait {
 
 inline constexpr int32_t kNoToken = -1;
 
-// Ids of the special tokens; kNoToken where the tokenizer has none of that kind.
+// Ids of the special tokens; kNoToken where the tokenizer has none of that kind. RoBERTa's <s> is
+// cls, its </s> is sep.
 struct SpecialTokens {
   int32_t cls = kNoToken, sep = kNoToken, pad = kNoToken, unk = kNoToken, mask = kNoToken;
+};
+
+// Bytes [begin, end) of a text.
+struct ByteRange {
+  int32_t begin, end;
+  bool operator==(const ByteRange&) const = default;
 };
 
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  // Appends the ids of text to out, without special tokens and without truncation. Thread-safe. Never throws on any
-  // bytes: invalid UTF-8 becomes U+FFFD. Equals Hugging Face's encode(text, add_special_tokens=False).
+  // Appends the ids of text to out, without special tokens and without truncation. Thread-safe.
+  // Takes any bytes: invalid UTF-8 counts as U+FFFD. Equals Hugging Face's encode(text,
+  // add_special_tokens=False).
   virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;
-  virtual int32_t cls_id() const = 0;
-  virtual int32_t sep_id() const = 0;
-  SpecialTokens special_tokens() const { return {.cls = cls_id(), .sep = sep_id()}; }
+  // The same, and appends to ranges where each token stands in text. Equals Hugging Face's
+  // offset_mapping, in bytes of text instead of characters. Ranges never decrease, may overlap and
+  // may be empty. Requires: text is under 2 GiB.
+  virtual void encode(std::string_view text, std::vector<int32_t>& out,
+                      std::vector<ByteRange>& ranges) const = 0;
+  virtual SpecialTokens special_tokens() const = 0;
+  int32_t cls_id() const { return special_tokens().cls; }
+  int32_t sep_id() const { return special_tokens().sep; }
+  // The largest id + 1.
   virtual int32_t vocab_size() const = 0;
-  // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json …) into dir.
+  // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json ...) into
+  // dir.
   virtual void save(const std::filesystem::path& dir) const = 0;
 };
 
-// Reads the tokenizer of a Hugging Face model directory: tokenizer.json, else vocab.txt; lower-casing and accents from
-// tokenizer_config.json, else tokenizer.json, else as the vocabulary is (capital letters: cased). Throws UserError naming
-// the missing or malformed file.
+// A kind of tokenizer; lait/text/tokenizers.h has them one a line.
+struct TokenizerKind {
+  const char* name;
+  // The files that it looks for, for error messages.
+  const char* files;
+  // Whether the directory holds a tokenizer of this kind. Throws UserError where tokenizer.json is
+  // no JSON object.
+  bool (*reads)(const std::filesystem::path& model_dir);
+  // Throws UserError naming the malformed file.
+  std::shared_ptr<const Tokenizer> (*load)(const std::filesystem::path& model_dir);
+};
+
+const std::vector<const TokenizerKind*>& all_tokenizers();
+
+// Loads the tokenizer of a Hugging Face model directory with the first kind that reads it. Throws
+// UserError: as TokenizerKind::load, and where no kind reads the directory.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model_dir);
 
 }  // namespace lait

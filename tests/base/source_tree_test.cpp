@@ -27,7 +27,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait", {}},
     {"lait/base", {"kernels"}},
     {"lait/config", {"lait"}},
-    {"lait/text", {"lait/text/wordpiece"}},
+    {"lait/text", {}},
     {"lait/text/wordpiece", {"lait/text"}},
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "kernels"}},

@@ -15,8 +15,12 @@ class LettersTokenizer : public Tokenizer {
   void encode(std::string_view text, std::vector<int32_t>& out) const override {
     for (unsigned char c : text) out.push_back(c);
   }
-  int32_t cls_id() const override { return 1; }
-  int32_t sep_id() const override { return 2; }
+  void encode(std::string_view text, std::vector<int32_t>& out,
+              std::vector<ByteRange>& ranges) const override {
+    encode(text, out);
+    for (int32_t i = 0; i < static_cast<int32_t>(text.size()); ++i) ranges.push_back({i, i + 1});
+  }
+  SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return 256; }
   void save(const std::filesystem::path&) const override {}
 };

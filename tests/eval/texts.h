@@ -1,7 +1,7 @@
 // Examples and a tokenizer for tests. It splits at spaces; each new word gets the next id, from 10.
 #pragma once
+#include <algorithm>
 #include <map>
-#include <sstream>
 
 #include "lait/data/example.h"
 #include "lait/text/segment_layout.h"
@@ -17,12 +17,21 @@ inline SegmentLayout words_layout() {
 class WordTokenizer : public Tokenizer {
  public:
   void encode(std::string_view text, std::vector<int32_t>& out) const override {
-    std::istringstream words{std::string(text)};
-    for (std::string word; words >> word;)
-      out.push_back(ids_.try_emplace(word, static_cast<int32_t>(10 + ids_.size())).first->second);
+    std::vector<ByteRange> ranges;
+    encode(text, out, ranges);
   }
-  int32_t cls_id() const override { return 1; }
-  int32_t sep_id() const override { return 2; }
+  void encode(std::string_view text, std::vector<int32_t>& out,
+              std::vector<ByteRange>& ranges) const override {
+    for (size_t end = 0;;) {
+      const size_t begin = text.find_first_not_of(" \n\t", end);
+      if (begin == text.npos) return;
+      end = std::min(text.find_first_of(" \n\t", begin), text.size());
+      const std::string word(text.substr(begin, end - begin));
+      out.push_back(ids_.try_emplace(word, static_cast<int32_t>(10 + ids_.size())).first->second);
+      ranges.push_back({static_cast<int32_t>(begin), static_cast<int32_t>(end)});
+    }
+  }
+  SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return 1000; }
   void save(const std::filesystem::path&) const override {}
 

@@ -25,16 +25,21 @@ class IdTokenizer : public Tokenizer {
  public:
   explicit IdTokenizer(int32_t vocab_size) : vocab_size_(vocab_size) {}
   void encode(std::string_view text, std::vector<int32_t>& out) const override {
+    std::vector<ByteRange> ranges;
+    encode(text, out, ranges);
+  }
+  void encode(std::string_view text, std::vector<int32_t>& out,
+              std::vector<ByteRange>& ranges) const override {
     for (size_t begin = 0; begin < text.size();) {
       const size_t end = std::min(text.find(' ', begin), text.size());
       int32_t id = 0;
       std::from_chars(text.data() + begin, text.data() + end, id);
       out.push_back(id);
+      ranges.push_back({static_cast<int32_t>(begin), static_cast<int32_t>(end)});
       begin = end + 1;
     }
   }
-  int32_t cls_id() const override { return 1; }
-  int32_t sep_id() const override { return 2; }
+  SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return vocab_size_; }
   void save(const std::filesystem::path&) const override {}
 

@@ -1,22 +1,23 @@
-"""Writes the parity oracle of the tokenizer: texts and the ids that Hugging Face gives them.
+"""Writes the parity oracle of the tokenizers: texts with Hugging Face's ids and offsets for them.
 
-    tokenizer_parity.py MODEL_DIR OUTPUT_DIR [DATA_DIR]
+    tokenizer_parity.py OUTPUT_DIR MINILM_DIR MPNET_DIR [DATA_DIR]
 
-OUTPUT_DIR/uncased/, cased/   of a BERT or an MPNet, two tokenizers as model directories: the
-                              model's own, and one with its vocabulary that does not lowercase (of
-                              a BERT, with DATA_DIR: DATA_DIR's bert-base-cased)
-OUTPUT_DIR/bpe/               of a RoBERTa, its one tokenizer
+OUTPUT_DIR/KIND/              the tokenizers as model directories, see `write_directories`; mpnet
+                              only if MPNET_DIR is there
 OUTPUT_DIR/GROUP.texts        (uint32 length, bytes)* of the groups below
-OUTPUT_DIR/GROUP.KIND         (uint32 count, uint16 ids)*, one for each text; KIND is uncased, cased
-                              or bpe
+OUTPUT_DIR/GROUP.KIND         (uint32 count, uint16 ids)*, for each text
+OUTPUT_DIR/GROUP.KIND.ranges  (uint32 count, (int32 begin, int32 end)s)*: the bytes of each token
 OUTPUT_DIR/normalizer.CASE    (uint32 length, bytes)*: input and output of BertNormalizer in turn,
-                              for every code point (not of a RoBERTa)
+                              for every code point
+OUTPUT_DIR/byte_level.classes (uint32 length, bytes)*: L, N, S or O for every code point, as
+                              ByteLevel splits it
 
 Groups: hostile (control characters, CJK, combining marks, final sigma, emoji, new code points, long
-words, invalid UTF-8, special tokens), code_points (every code point alone and inside a word),
-random, glosses (WordNet), data (every field of every file below DATA_DIR). The oracle decodes
-invalid UTF-8 with errors="replace".
+words, invalid UTF-8, special tokens, white space), code_points (every code point alone and inside a
+word), random, glosses (WordNet), data (every field of every file below DATA_DIR). Invalid UTF-8
+reaches the oracle by errors="replace".
 """
+import codecs
 import gzip
 import json
 import os
@@ -28,13 +29,11 @@ import sys
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np  # noqa: E402
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
 from tokenizers.normalizers import BertNormalizer  # noqa: E402
-from transformers import AutoConfig, BertTokenizer, MPNetTokenizer, RobertaTokenizer  # noqa: E402
-
-from tokenizer_files import copy_tokenizer  # noqa: E402
+from transformers import BertTokenizer, MPNetTokenizer, RobertaTokenizer  # noqa: E402
 
 WORDNET = "/usr/share/wordnet"
-TOKENIZERS = {"bert": BertTokenizer, "mpnet": MPNetTokenizer, "roberta": RobertaTokenizer}
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 NORMALIZERS = {  # clean_text, handle_chinese_chars, strip_accents, lowercase
     "uncased": (True, True, True, True), "cased": (True, True, False, False),
@@ -76,8 +75,7 @@ def hostile():
         "a\u0301" * 50_000, "\u0301" * 100_000, "a" + "\u0301\u0316\u302e" * 30_000, "!" * 100_000,
         " " * 100_000, "[SEP]" * 20_000, "[" * 100_000, "\0" * 100_000,
         "x" * 100 + "!" + "y" * 101 + "-z",
-        
-        "supercalifragilisticexpialidocious antidisestablishmentarianism "
+        "supercalifragilisticexpialidocious antidisestablishmentarianism",
         "Donaudampfschifffahrtsgesellschaft",
         "the quick brown fox", "UPPER lower MiXeD", "http://example.com/a?b=c&d=%20#e",
         "3.14159 1,000,000 -5e-10",
@@ -92,6 +90,14 @@ def hostile():
         "\u00a0a\u00a0 b",
         "a\u2009\u2009b", "x\r\ny", "one 1 1a a1 1,2 ½² Ⅷ ٣٤ 1st", "a_b a__b _a", "!?! ?a a? a?! b",
         "$5 -5 +5 5%",
+        "a\u2028b\u2028\u2028c\u2029 d", " \u2028x",
+        "\u1680\u2000a\u2001 \u200a\u202f\u205f\u3000b\u180ec\u200bd\ufeff", "a\0 \0b",
+        "\x1c\x1d\x1e\x1f a\x85\x85b\x0b\x0c c", " \u00a0 \u00a0x", "\u3000 \u3000", " '", "' s",
+        "'S'T's't", "\u2019s", "'\u017f",
+        "x'll'd've're'm't's", "def f(x):\n    return  x\n\n\tpass  # end",
+        "a" * 300 + " " + "b" * 5000, "\u0120 a\u0120b \u010a",
+        " é 中 😀", "  é  中  😀 ", "é😀" * 1000, "a\u0301 \u0301b \u0344\u0327x", "\u0344\u0327\u0301",
+        "\u302e\u0344\U0001d165\u0327a",
         "a1b2c3!@#d4", "ab " * 30_000, " " * 9 + "a" + " " * 9, "12" * 50_000, "'s" * 30_000]
     raw = [
         b"\xff", b"a\xffb", b"\xc3", b"a\xc3", b"\xc3(", b"\xe2\x82", b"\xe2\x82a", b"\xe2(\xa1",
@@ -131,8 +137,8 @@ def random_texts(seed):
                  "  "]))
         texts.append("".join(characters).encode())
     for _ in range(2_000):
-        characters = [chr(rng.choice(CODE_POINTS)) for _ in range(rng.randint(1, 40))]
-        texts.append("".join(characters).encode())
+        texts.append("".join(chr(rng.choice(CODE_POINTS)) for _ in range(rng.randint(1,
+                                                                                     40))).encode())
     for _ in range(4_000):
         cut_short = "é中\u0301".encode()[:rng.randint(0, 7)]
         fragments = [rng.randbytes(rng.randint(1, 6)), cut_short, b"word", b" ", b"\xcc\x81",
@@ -179,6 +185,26 @@ def data(directory):
     return list(found)
 
 
+def decode(text):
+    """The text as Python reads it, and where its characters begin and the last one ends."""
+    spans = []
+
+    def replace(error):
+        spans.append((error.start, error.end))
+        return "\ufffd", error.end
+
+    codecs.register_error("note", replace)
+    decoded = text.decode("utf-8", errors="note")
+    array = np.frombuffer(text, dtype=np.uint8)
+    begins = (array & 0xC0) != 0x80
+    for begin, end in spans:
+        begins[begin:end] = False
+        begins[begin] = True
+    begins = np.append(np.flatnonzero(begins), len(text)).astype("<i4")
+    assert len(begins) == len(decoded) + 1
+    return decoded, begins
+
+
 def write_records(path, records):
     with open(path, "wb") as file:
         for record in records:
@@ -187,78 +213,133 @@ def write_records(path, records):
 
 def write_group(output, name, texts, tokenizers):
     write_records(output / f"{name}.texts", texts)
-    decoded = [text.decode("utf-8", errors="replace") for text in texts]
+    decoded = [decode(text) for text in texts]
     for kind, tokenizer in tokenizers.items():
-        with open(output / f"{name}.{kind}", "wb") as file:
-            for begin in range(0, len(decoded), 4096):
-                batch = decoded[begin:begin + 4096]
-                encodings = tokenizer.backend_tokenizer.encode_batch_fast(
-                    batch, add_special_tokens=False)
-                for encoding in encodings:
+        path = output / f"{name}.{kind}"
+        with open(path, "wb") as file, open(f"{path}.ranges", "wb") as ranges:
+            for first in range(0, len(decoded), 4096):
+                batch = decoded[first:first + 4096]
+                encodings = tokenizer.backend_tokenizer.encode_batch([text for text, _ in batch],
+                                                                     add_special_tokens=False)
+                for encoding, (_, begins) in zip(encodings, batch):
                     ids = np.array(encoding.ids, dtype="<u2")
                     file.write(struct.pack("<I", len(ids)) + ids.tobytes())
+                    offsets = np.array(encoding.offsets, dtype="<i4").reshape(-1)
+                    ranges.write(struct.pack("<I", len(ids)) + begins[offsets].tobytes())
 
 
 def write_normalizers(output):
-    # Runs of code points between letters: "a" is a starter, so each is normalised separately.
+    # A run of code points between letters: "a" is a starter, so that each is normalised on its own.
     texts = ["a".join(map(chr, CODE_POINTS[i:i + 256])) for i in range(0, len(CODE_POINTS), 256)]
     for name, options in NORMALIZERS.items():
         normalizer = BertNormalizer(*options)
-        records = [part.encode() for text in texts
-                   for part in (text, normalizer.normalize_str(text))]
+        pairs = [(text, normalizer.normalize_str(text)) for text in texts]
+        records = [part.encode() for pair in pairs for part in pair]
         write_records(output / f"normalizer.{name}", records)
 
 
-def load(directory, model_type):
-    tokenizer = TOKENIZERS[model_type].from_pretrained(directory)
-    # tokenizer.json may ask for padding, and for truncation to 128.
+def write_byte_level(output):
+    """Where "aC1C!" is split says which class the character C is in."""
+    splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    records = []
+    for i in range(0, len(CODE_POINTS), 1024):
+        block = CODE_POINTS[i:i + 1024]
+        pieces = splitter.pre_tokenize_str("".join(f"a{chr(c)}1{chr(c)}!" for c in block))
+        begins = {begin for _, (begin, _) in pieces}
+        classes = bytearray()
+        for at in range(0, 5 * len(block), 5):
+            if at + 1 not in begins:
+                classes += b"L"
+            elif at + 3 not in begins:
+                classes += b"N"
+            else:  # a space joins what follows, "1" and "!"
+                classes += b"O" if at + 2 in begins and at + 4 not in begins else b"S"
+        records.append(bytes(classes))
+    assert [records[0][ord(c):ord(c) + 1] for c in "a1 !"] == [b"L", b"N", b"S", b"O"]
+    write_records(output / "byte_level.classes", records)
+
+
+def train_byte_bpe(num_merges):
+    """A vocabulary and merges from WordNet and Python's library, with RoBERTa's special tokens."""
+    sources = sorted(pathlib.Path(os.__file__).parent.glob("*.py"))
+    texts = [path.read_text(errors="replace") for path in sources]
+    if pathlib.Path(WORDNET).is_dir():
+        texts += [text.decode() for text in glosses()[::4]]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special_tokens = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.BpeTrainer(vocab_size=num_merges + 256 + len(special_tokens),
+                                  special_tokens=special_tokens,
+                                  show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(texts, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    model["vocab"]["<mask>"] = len(model["vocab"])
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]
+
+
+def write_directories(output, minilm_dir, mpnet_dir, data_dir):
+    """Kinds and their tokenizers, read as transformers reads the directories."""
+    classes = {"uncased": BertTokenizer, "cased": BertTokenizer, "bpe": RobertaTokenizer,
+               "bpe_prefix": RobertaTokenizer}
+    if mpnet_dir.is_dir():
+        classes.update({"mpnet": MPNetTokenizer, "mpnet_vocab": MPNetTokenizer})
+    for kind in classes:
+        (output / kind).mkdir(parents=True)
+    for directory, kind in ((minilm_dir, "uncased"), (mpnet_dir, "mpnet")):
+        for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json",
+                     "special_tokens_map.json"):
+            if kind in classes:
+                shutil.copy(directory / name, output / kind)
+    # Without DATA_DIR cased is MiniLM's vocabulary, not lower-cased.
+    cased_vocab = pathlib.Path(data_dir) / "tokenizers/bert-base-cased" if data_dir else minilm_dir
+    shutil.copy(cased_vocab / "vocab.txt", output / "cased")
+    (output / "cased" / "tokenizer_config.json").write_text('{"do_lower_case": false}\n')
+    if "mpnet" in classes:
+        shutil.copy(mpnet_dir / "vocab.txt", output / "mpnet_vocab")
+    # tokenizer.json as transformers writes it.
+    vocab, merges = train_byte_bpe(8000)
+    mask = AddedToken("<mask>", lstrip=True, normalized=False, special=True)
+    RobertaTokenizer(vocab, merges, mask_token=mask).save_pretrained(output / "bpe")
+    # The older files.
+    vocab, merges = train_byte_bpe(2000)
+    (output / "bpe_prefix/vocab.json").write_text(json.dumps(vocab))
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    (output / "bpe_prefix/merges.txt").write_text("\n".join(lines) + "\n")
+    (output / "bpe_prefix/tokenizer_config.json").write_text('{"add_prefix_space": true}\n')
+    return {kind: load(classes[kind], output / kind) for kind in classes}
+
+
+def load(tokenizer_class, directory):
+    tokenizer = tokenizer_class.from_pretrained(directory)
+    # tokenizer.json may have padding and truncation to 128.
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     assert len(tokenizer) < 1 << 16, "ids are written as uint16"
     return tokenizer
 
 
-def write_directories(output, model_dir, model_type, data_dir):
-    """The model directories by kind."""
-    kinds = ("bpe",) if model_type == "roberta" else ("uncased", "cased")
-    for kind in kinds:
-        shutil.rmtree(output / kind, ignore_errors=True)
-        (output / kind).mkdir(parents=True)
-        if model_type != "bert":
-            shutil.copy(model_dir / "config.json", output / kind)
-    copy_tokenizer(model_dir, output / kinds[0])
-    if "cased" in kinds:
-        from_data = data_dir and model_type == "bert"
-        cased_vocab = model_dir
-        if from_data:
-            cased_vocab = pathlib.Path(data_dir) / "tokenizers/bert-base-cased"
-        shutil.copy(cased_vocab / "vocab.txt", output / "cased")
-        (output / "cased" / "tokenizer_config.json").write_text('{"do_lower_case": false}\n')
-    return {kind: output / kind for kind in kinds}
-
-
-def main(model_dir, output_dir, data_dir=None):
-    model_dir, output = pathlib.Path(model_dir), pathlib.Path(output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    model_type = AutoConfig.from_pretrained(model_dir).model_type
-    # The output of an earlier run, perhaps with other data.
-    for pattern in ("*.texts", "*.uncased", "*.cased", "*.bpe"):
-        for path in output.glob(pattern):
+def main(output_dir, minilm_dir, mpnet_dir, data_dir=None):
+    output = pathlib.Path(output_dir)
+    for path in output.iterdir():  # of an earlier run, perhaps with other data
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in ("lock", "log.txt"):
             path.unlink()
-    directories = write_directories(output, model_dir, model_type, data_dir)
-    tokenizers = {kind: load(directory, model_type) for kind, directory in directories.items()}
-
+    tokenizers = write_directories(output, pathlib.Path(minilm_dir), pathlib.Path(mpnet_dir),
+                                   data_dir)
     groups = {"hostile": hostile(), "code_points": code_points(), "random": random_texts(seed=12)}
     if pathlib.Path(WORDNET).is_dir():
         groups["glosses"] = glosses()
     if data_dir:
         groups["data"] = data(data_dir)
-    if model_type != "roberta":
-        write_normalizers(output)
+    write_normalizers(output)
+    write_byte_level(output)
     for name, texts in groups.items():
         write_group(output, name, texts, tokenizers)
-    # Written last: if it is there, the folder is complete.
-    (output / "done").write_text(data_dir or "")
+    # Last: with it the folder is complete.
+    (output / "done").write_text("\n".join((data_dir or "",
+                                            mpnet_dir if "mpnet" in tokenizers else "")))
 
 
 if __name__ == "__main__":

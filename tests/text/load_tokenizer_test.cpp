@@ -1,4 +1,5 @@
-// load_tokenizer: which file says what, the errors of missing and malformed files, and what save writes.
+// load_tokenizer: which file says what, the errors of missing and malformed files, and what save
+// writes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -64,8 +65,12 @@ class LoadTokenizer : public testing::Test {
 TEST_F(LoadTokenizer, VocabTxt) {
   put("vocab.txt", kLowerVocab);
   const auto tokenizer = load_tokenizer(dir_);
-  EXPECT_EQ(tokenizer->cls_id(), 2);
-  EXPECT_EQ(tokenizer->sep_id(), 3);
+  const SpecialTokens special_tokens = tokenizer->special_tokens();
+  EXPECT_EQ(special_tokens.cls, 2);
+  EXPECT_EQ(special_tokens.sep, 3);
+  EXPECT_EQ(special_tokens.pad, 0);
+  EXPECT_EQ(special_tokens.unk, 1);
+  EXPECT_EQ(special_tokens.mask, 4);
   EXPECT_EQ(tokenizer->vocab_size(), 10);
   EXPECT_THAT(encode("HELLOs caf\u00E9"), ElementsAre(5, 6, 7))
       << "no capitals in it: lower-cased, accents stripped";
@@ -127,9 +132,46 @@ TEST_F(LoadTokenizer, NamesOfSpecialTokens) {
       R"({"cls_token": "<s>", "sep_token": {"content": "</s>", "lstrip": false}})");
   put("tokenizer_config.json", R"({"unk_token": "<unk>", "pad_token": {"content": "<pad>"}})");
   const auto tokenizer = load_tokenizer(dir_);
-  EXPECT_EQ(tokenizer->cls_id(), 2);
-  EXPECT_EQ(tokenizer->sep_id(), 3);
+  EXPECT_EQ(tokenizer->special_tokens().cls, 2);
+  EXPECT_EQ(tokenizer->special_tokens().sep, 3);
+  EXPECT_EQ(tokenizer->special_tokens().mask, kNoToken);
   EXPECT_THAT(encode("hello x</s>"), ElementsAre(4, 1, 3));
+}
+
+// MPNet's vocabulary, without a file that names its special tokens.
+TEST_F(LoadTokenizer, MpnetVocabTxt) {
+  put("vocab.txt", "<s>\n<pad>\n</s>\n<unk>\n[UNK]\nhello\n<mask>\n");
+  const SpecialTokens special_tokens = load_tokenizer(dir_)->special_tokens();
+  EXPECT_EQ(special_tokens.cls, 0);
+  EXPECT_EQ(special_tokens.sep, 2);
+  EXPECT_EQ(special_tokens.pad, 1);
+  EXPECT_EQ(special_tokens.unk, 4);
+  EXPECT_EQ(special_tokens.mask, 6);
+  EXPECT_THAT(encode("Hello <mask>x"), ElementsAre(5, 6, 4));
+  load_tokenizer(dir_)->save(dir_ / "copy");
+  EXPECT_THAT(read_file(dir_ / "copy" / "tokenizer_config.json"), HasSubstr("MPNetTokenizer"));
+}
+
+// What a file says of a special token holds also where another file only names it.
+TEST_F(LoadTokenizer, FlagsOfSpecialTokens) {
+  put("vocab.txt", kLowerVocab);
+  put("special_tokens_map.json",
+      R"({"mask_token": {"content": "[MASK]", "lstrip": true, "rstrip": true}})");
+  put("tokenizer_config.json", R"({"mask_token": "[MASK]"})");
+  std::vector<int32_t> ids;
+  std::vector<ByteRange> ranges;
+  load_tokenizer(dir_)->encode("hello  [MASK] hello", ids, ranges);
+  EXPECT_THAT(ids, ElementsAre(5, 4, 5));
+  EXPECT_THAT(ranges, ElementsAre(ByteRange{0, 5}, ByteRange{5, 14}, ByteRange{14, 19}));
+}
+
+TEST_F(LoadTokenizer, AddedTokensJson) {
+  put("vocab.txt", kLowerVocab);
+  put("added_tokens.json", R"({"<E>": 10, "[new]": 11})");
+  put("tokenizer_config.json", R"({"additional_special_tokens": ["<E>", "hello", "not there"]})");
+  EXPECT_THAT(encode("hellox<E><e>[NEW]"), ElementsAre(5, 1, 10, 1, 1, 1, 11))
+      << "only [new] is searched for in the normalised text";
+  EXPECT_EQ(load_tokenizer(dir_)->vocab_size(), 12);
 }
 
 TEST_F(LoadTokenizer, SaveGivesTheSameTokenizer) {
@@ -154,8 +196,9 @@ TEST_F(LoadTokenizer, SaveGivesTheSameTokenizer) {
 }
 
 TEST_F(LoadTokenizer, MissingFiles) {
-  EXPECT_THAT(error(), AllOf(HasSubstr(dir_.string() +
-                                       ": expected vocab.txt or tokenizer.json, found neither")));
+  EXPECT_THAT(error(),
+              AllOf(HasSubstr(dir_.string() + ": expected a tokenizer, found none of its files"),
+                    HasSubstr("tokenizer.json of type WordPiece, or vocab.txt")));
   dir_ /= "no_such_folder";
   EXPECT_EQ(error(), dir_.string() + ": expected a model directory");
   dir_ = dir_.parent_path();
@@ -181,8 +224,8 @@ TEST_F(LoadTokenizer, MalformedTokenizerJson) {
   EXPECT_THAT(error_of("[]"), HasSubstr(where + ": the file: expected an object, got []"));
   EXPECT_THAT(error_of("{}"),
               HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
-  EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 0}}})"),
-              HasSubstr("got type BPE"));
+  EXPECT_THAT(error_of(R"({"model": {"type": "Unigram", "vocab": []}})"),
+              HasSubstr("expected a tokenizer, found tokenizer.json of type Unigram"));
   EXPECT_THAT(error_of(R"({"model": {"vocab": [["a", 0]]}})"),
               HasSubstr(where + ": vocab: expected an object"));
   EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": -1}}})"),
@@ -227,8 +270,8 @@ TEST_F(LoadTokenizer, MessagesStayOnOneLine) {
   put("vocab.txt", kLowerVocab);
   put("tokenizer_config.json", R"({"cls_token": "a\nlait-train: all is well"})");
   EXPECT_THAT(error(), HasSubstr(R"(expected the token a\nlait-train: all is well (cls_token))"));
-  put("tokenizer.json", R"({"model": {"type": "B\nPE", "vocab": {"a": 0}}})");
-  EXPECT_THAT(error(), HasSubstr(R"(got type B\nPE;)"));
+  put("tokenizer.json", R"({"model": {"type": "Uni\ngram", "vocab": {"a": 0}}})");
+  EXPECT_THAT(error(), HasSubstr(R"(found tokenizer.json of type Uni\ngram;)"));
 }
 
 TEST_F(LoadTokenizer, MalformedConfig) {

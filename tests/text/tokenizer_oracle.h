@@ -1,5 +1,5 @@
-// What tests/oracles/tokenizer_parity.py wrote: runs it where its output is missing or older than the script, or was made
-// from other data, and reads its records. Only tests see this.
+// The output of tests/oracles/tokenizer_parity.py: runs the script where its output is missing,
+// older than the script or from other data, and reads its records. Only tests see this.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -12,21 +12,24 @@ namespace lait::tokenizer_oracle {
 
 namespace fs = std::filesystem;
 
-// The oracle's folder, made anew where it is stale. Test processes take turns.
+inline const fs::path kMpnet = oracle::kMiniLm.parent_path() / "all-mpnet-base-v2";
+
+// The oracle's folder, written again where it is stale. Test processes take turns.
 inline fs::path folder() {
   constexpr const char* kScript = "tokenizer_parity.py";
   const oracle::OutputFolder folder("tokenizer");
   const fs::path done = folder.path / "done";
   const char* data = std::getenv("LAIT_TEST_DATA");
-  const std::string made_from =
-      data == nullptr || *data == '\0' ? "" : fs::canonical(data).string();
+  const std::string data_dir = data == nullptr || *data == '\0' ? "" : fs::canonical(data).string();
+  const std::string made_from = data_dir + "\n" + (fs::exists(kMpnet) ? kMpnet.string() : "");
   if (!fs::exists(done) ||
       fs::last_write_time(done) < fs::last_write_time(oracle::kScripts / kScript) ||
       read_file(done) != made_from) {
     fs::remove(done);
     oracle::run(kScript,
-                oracle::in_quotes(oracle::kMiniLm) + " " + oracle::in_quotes(folder.path) + " " +
-                    (made_from.empty() ? "" : oracle::in_quotes(made_from)),
+                oracle::in_quotes(folder.path) + " " + oracle::in_quotes(oracle::kMiniLm) + " " +
+                    oracle::in_quotes(kMpnet) + " " +
+                    (data_dir.empty() ? "" : oracle::in_quotes(data_dir)),
                 folder.path / "log.txt");
   }
   return folder.path;
@@ -50,9 +53,14 @@ class Records {
   }
   size_t size() const { return records_.size(); }
   std::string_view bytes(size_t i) const { return records_[i]; }
+  template <class Item>
+  std::vector<Item> items(size_t i) const {
+    std::vector<Item> read(records_[i].size() / sizeof(Item));
+    if (!read.empty()) std::memcpy(read.data(), records_[i].data(), read.size() * sizeof(Item));
+    return read;
+  }
   std::vector<int32_t> ids(size_t i) const {
-    std::vector<uint16_t> read(records_[i].size() / sizeof(uint16_t));
-    if (!read.empty()) std::memcpy(read.data(), records_[i].data(), records_[i].size());
+    const std::vector<uint16_t> read = items<uint16_t>(i);
     return {read.begin(), read.end()};
   }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 #include <thread>
 
@@ -139,6 +140,61 @@ TEST(WordPiece, AddedTokens) {
   EXPECT_THAT(encode(tokenizer, "ab xab ab"), ElementsAre(22, 1, 22)) << "single words only";
   EXPECT_THAT(encode(tokenizer, "xNewx"), ElementsAre(6, 23, 6)) << "found in the normalised text";
   EXPECT_EQ(tokenizer.vocab_size(), 24);
+}
+
+TEST(WordPiece, AddedTokensMayTakeSpace) {
+  WordPieceSpec spec = spec_with({"a", "b"});
+  spec.added_tokens = {{.content = "<l>", .id = 20, .lstrip = true},
+                       {.content = "<r>", .id = 21, .rstrip = true},
+                       {.content = "  ", .id = 22}};
+  const WordPiece tokenizer(spec);
+  EXPECT_THAT(encode(tokenizer, "a \u3000<l>b <r> \t"), ElementsAre(5, 20, 6, 21));
+  EXPECT_THAT(encode(tokenizer, "<r> <l>"), ElementsAre(21, 20));
+  EXPECT_THAT(encode(tokenizer, "<r>  a"), ElementsAre(21, 22, 5))
+      << "as Hugging Face: what a token takes is searched again";
+}
+
+std::vector<std::pair<int32_t, int32_t>> ranges_of(const Tokenizer& tokenizer,
+                                                   std::string_view text) {
+  std::vector<int32_t> ids, plain;
+  std::vector<ByteRange> ranges;
+  tokenizer.encode(text, ids, ranges);
+  tokenizer.encode(text, plain);
+  EXPECT_EQ(ids, plain) << text;
+  EXPECT_EQ(ids.size(), ranges.size()) << text;
+  std::vector<std::pair<int32_t, int32_t>> pairs;
+  for (const ByteRange& range : ranges) pairs.emplace_back(range.begin, range.end);
+  return pairs;
+}
+
+TEST(WordPiece, Ranges) {
+  using P = std::pair<int32_t, int32_t>;
+  const WordPiece tokenizer(spec_with({"ab", "##c", "e", "\u4E2D", "i"}));
+  EXPECT_THAT(ranges_of(tokenizer, " ABC  \u00E9 xyz"),
+              ElementsAre(P{1, 3}, P{3, 4}, P{6, 8}, P{9, 12}))
+      << "an unknown word is whole";
+  EXPECT_THAT(ranges_of(tokenizer,
+                        "a\x01"
+                        "b\u4E2D[SEP]\u4E2D"),
+              ElementsAre(P{0, 3}, P{3, 6}, P{6, 11}, P{11, 14}));
+  EXPECT_THAT(ranges_of(tokenizer, "e\u0301 \u0130"), ElementsAre(P{0, 1}, P{4, 6}))
+      << "a mark that is stripped belongs to no token";
+  EXPECT_THAT(ranges_of(tokenizer, "\xFF\xC3 e"), ElementsAre(P{3, 4}));
+}
+
+// MPNet's <mask> takes the space before it, but its range does not.
+TEST(WordPiece, TrimmedRanges) {
+  using P = std::pair<int32_t, int32_t>;
+  WordPieceSpec spec = spec_with({"a"});
+  spec.added_tokens = {{.content = "[MASK]", .id = 4, .lstrip = true, .rstrip = true}};
+  EXPECT_THAT(ranges_of(WordPiece(spec), "a \u3000[MASK]  a"),
+              ElementsAre(P{0, 1}, P{1, 13}, P{13, 14}));
+  spec.trim_offsets.trim = true;
+  EXPECT_THAT(ranges_of(WordPiece(spec), "a \u3000[MASK]  a"),
+              ElementsAre(P{0, 1}, P{5, 11}, P{13, 14}));
+  EXPECT_THAT(ranges_of(WordPiece(spec), "  [MASK]"), ElementsAre(P{2, 8}));
+  spec.trim_offsets.add_prefix_space = true;
+  EXPECT_THAT(ranges_of(WordPiece(spec), "  [MASK]"), ElementsAre(P{1, 8}));
 }
 
 TEST(WordPiece, RequiresSpecialTokens) {

@@ -1,4 +1,5 @@
-// Character classes of Hugging Face's BERT tokenizer: ICU's properties, limited to the Unicode version of each Rust crate.
+// Character classes of Hugging Face's BERT tokenizer: ICU's properties, limited to the Unicode
+// version of each Rust crate.
 #include "lait/text/wordpiece/characters.h"
 
 #include <unicode/uchar.h>
@@ -36,7 +37,8 @@ const UNormalizer2* nfd() {
   return instance;
 }
 
-// Lower-case pairs of Unicode 16 and 17, which ICU 72 does not have: first … last map to themselves plus offset.
+// Lower-case pairs of Unicode 16 and 17, which ICU 72 does not have: first … last map to themselves
+// plus offset.
 struct LowerRange {
   char32_t first, last;
   int32_t offset;

@@ -1,5 +1,5 @@
-// A WordPiece vocabulary: a byte trie in one flat hash table of edges, so that the longest entry that begins a word is
-// found in one walk without building strings.
+// A WordPiece vocabulary: a byte trie in one flat hash table of edges, so that the longest entry
+// that begins a word is found in one walk without building strings.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,8 +12,8 @@ namespace lait {
 class Vocabulary {
  public:
   using Entry = std::pair<std::string, int32_t>;  // token, id
-  // Of entries with the same token the last one counts, as in Hugging Face. Ids must not be negative.
-  // Throws UserError when the entries hold more than 2^24 bytes.
+  // Of entries with the same token the last one counts, as in Hugging Face. Ids must not be
+  // negative. Throws UserError when the entries hold more than 2^24 bytes.
   explicit Vocabulary(const std::vector<Entry>& entries);
 
   static constexpr int32_t kAbsent = -1;

@@ -1,4 +1,4 @@
-// WordPiece: cutting normalised text into words and words into pieces.
+// WordPiece: splitting normalised text into words and words into pieces.
 #include "lait/text/wordpiece/wordpiece.h"
 
 #include <unicode/utf8.h>
@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "lait/base/error.h"
-#include "lait/base/files.h"
-#include "lait/base/json.h"
+#include "lait/text/tokenizer_files.h"
 #include "lait/text/wordpiece/characters.h"
 
 namespace lait {
@@ -23,21 +21,77 @@ WordClass classify(char32_t c) {
 
 const std::array<WordClass, 128>& ascii_classes() {
   static const std::array<WordClass, 128> table = [] {
-    std::array<WordClass, 128> made;
-    for (unsigned c = 0; c < made.size(); ++c) made[c] = classify(c);
-    return made;
+    std::array<WordClass, 128> classes;
+    for (unsigned c = 0; c < classes.size(); ++c) classes[c] = classify(c);
+    return classes;
   }();
   return table;
 }
+
+// Where tokens go. The positions of a word's tokens are bytes of the normalised text.
+struct WordPieceIds {
+  std::vector<int32_t>& ids;
+
+  void normalize(const BertNormalizer& normalizer, std::string_view text, std::string& out) {
+    normalizer.normalize(text, out);
+  }
+  void add(int32_t id, size_t, size_t) { ids.push_back(id); }
+  void add_normalized(int32_t id, size_t, size_t, std::string_view) { ids.push_back(id); }
+  void add_whole(int32_t id, size_t, size_t) { ids.push_back(id); }
+  size_t size() const { return ids.size(); }
+  void shrink(size_t size) { ids.resize(size); }
+};
+
+struct WordPieceRanges {
+  std::string_view text;
+  const TrimOffsets& trim;
+  std::vector<int32_t>& ids;
+  std::vector<ByteRange>& ranges;
+  // The index of the text's first token.
+  size_t first = ids.size();
+  // Of the piece: where it begins in the text, and the range of each byte of the normalised piece.
+  int32_t shift = 0;
+  std::vector<ByteRange> bytes{};
+
+  void normalize(const BertNormalizer& normalizer, std::string_view piece, std::string& out) {
+    shift = static_cast<int32_t>(piece.data() - text.data());
+    bytes.clear();
+    normalizer.normalize(piece, out, bytes);
+  }
+  // A token of a word.
+  void add(int32_t id, size_t begin, size_t end) {
+    ids.push_back(id);
+    ranges.push_back({shift + bytes[begin].begin, shift + bytes[end - 1].end});
+  }
+  // An added token of the normalised text.
+  void add_normalized(int32_t id, size_t begin, size_t end, std::string_view token) {
+    const bool is_first = ids.size() == first;
+    add(id, begin, end);
+    trim_range(text, trim, token_space(token), is_first, ranges.back());
+  }
+  // An added token of the text itself.
+  void add_whole(int32_t id, size_t begin, size_t end) {
+    const bool is_first = ids.size() == first;
+    ids.push_back(id);
+    ranges.push_back({static_cast<int32_t>(begin), static_cast<int32_t>(end)});
+    trim_range(text, trim, token_space(text.substr(begin, end - begin)), is_first, ranges.back());
+  }
+  size_t size() const { return ids.size(); }
+  void shrink(size_t size) {
+    ranges.resize(ranges.size() - (ids.size() - size));
+    ids.resize(size);
+  }
+};
 
 }  // namespace
 
 WordPiece::WordPiece(WordPieceSpec spec)
     : spec_(std::move(spec)), vocabulary_(spec_.entries), normalizer_(spec_.normalizer) {
-  unk_id_ = required_id(spec_.unk_token, "unk_token");
-  cls_id_ = required_id(spec_.cls_token, "cls_token");
-  sep_id_ = required_id(spec_.sep_token, "sep_token");
-  required_id(spec_.pad_token, "pad_token");  // for transformers, which pads; no row here is a pad
+  special_tokens_ = find_special_tokens(
+      spec_.special_tokens, /*needs_unk=*/true,
+      [&](std::string_view token) { return vocabulary_.find(token); }, spec_.added_tokens,
+      spec_.where);
+  add_special_tokens(spec_.special_tokens, special_tokens_, spec_.added_tokens);
   continuing_node_ = vocabulary_.walk(Vocabulary::kRoot, spec_.continuing_prefix);
   vocab_size_ = vocabulary_.size();
 
@@ -53,7 +107,6 @@ WordPiece::WordPiece(WordPieceSpec spec)
       plain.push_back(std::move(token));
     }
   }
-  add_special(plain);
   added_ = AddedTokens(std::move(plain));
   added_normalized_ = AddedTokens(std::move(normalized));
   spec_.added_tokens.clear();
@@ -61,71 +114,47 @@ WordPiece::WordPiece(WordPieceSpec spec)
   spec_.entries.shrink_to_fit();
 }
 
-// The five special tokens, where the vocabulary has them and they are not among the added ones already.
-void WordPiece::add_special(std::vector<AddedToken>& tokens) {
-  for (const std::string* content : {&spec_.unk_token, &spec_.cls_token, &spec_.sep_token,
-                                     &spec_.pad_token, &spec_.mask_token}) {
-    const int32_t id = vocabulary_.find(*content);
-    const bool known = std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) {
-      return token.content == *content;
-    });
-    if (id != Vocabulary::kAbsent && !known) tokens.push_back({.content = *content, .id = id});
-  }
-}
-
-int32_t WordPiece::required_id(const std::string& token, const char* name) const {
-  int32_t id = vocabulary_.find(token);
-  for (const AddedToken& added : spec_.added_tokens) {
-    if (id == Vocabulary::kAbsent && added.content == token) id = added.id;
-  }
-  if (id == Vocabulary::kAbsent) {
-    const std::string shown = quote(token);
-    throw UserError(spec_.where + ": expected the token " + shown.substr(1, shown.size() - 2) +
-                    " (" + name +
-                    "), but it is not in the vocabulary; name the vocabulary's own token in "
-                    "tokenizer_config.json, or "
-                    "give the model directory a complete vocab.txt or tokenizer.json");
-  }
-  return id;
-}
-
 void WordPiece::encode(std::string_view text, std::vector<int32_t>& out) const {
-  for (size_t begin = 0; begin < text.size();) {
-    const AddedTokens::Found found = added_.find(text, begin);
-    encode_piece(text.substr(begin, found.begin - begin), out);
-    if (found.begin == text.size()) break;
-    out.push_back(found.id);
-    begin = found.end;
-  }
+  WordPieceIds sink{out};
+  encode_text(text, sink);
 }
 
-void WordPiece::encode_piece(std::string_view text, std::vector<int32_t>& out) const {
+void WordPiece::encode(std::string_view text, std::vector<int32_t>& out,
+                       std::vector<ByteRange>& ranges) const {
+  WordPieceRanges sink{text, spec_.trim_offsets, out, ranges};
+  encode_text(text, sink);
+}
+
+template <class Sink>
+void WordPiece::encode_text(std::string_view text, Sink& sink) const {
+  added_.split(
+      text, [&](size_t begin, size_t end) { encode_piece(text.substr(begin, end - begin), sink); },
+      [&](size_t begin, size_t end, int32_t id) { sink.add_whole(id, begin, end); });
+}
+
+template <class Sink>
+void WordPiece::encode_piece(std::string_view text, Sink& sink) const {
   constexpr size_t kKeptBytes = size_t{1} << 20;
   thread_local std::string normalized;
   normalized.clear();
-  normalizer_.normalize(text, normalized);
+  sink.normalize(normalizer_, text, normalized);
   const std::string_view view = normalized;
-  if (added_normalized_.empty()) {
-    encode_words(view, out);
-  } else {
-    for (size_t begin = 0; begin < view.size();) {
-      const AddedTokens::Found found = added_normalized_.find(view, begin);
-      encode_words(view.substr(begin, found.begin - begin), out);
-      if (found.begin == view.size()) break;
-      out.push_back(found.id);
-      begin = found.end;
-    }
-  }
+  added_normalized_.split(
+      view, [&](size_t begin, size_t end) { encode_words(view, begin, end, sink); },
+      [&](size_t begin, size_t end, int32_t id) {
+        sink.add_normalized(id, begin, end, view.substr(begin, end - begin));
+      });
   if (normalized.capacity() > kKeptBytes) std::string().swap(normalized);
 }
 
-void WordPiece::encode_words(std::string_view normalized, std::vector<int32_t>& out) const {
+template <class Sink>
+void WordPiece::encode_words(std::string_view normalized, size_t begin, size_t end,
+                             Sink& sink) const {
   const std::array<WordClass, 128>& ascii = ascii_classes();
   const auto* bytes = reinterpret_cast<const uint8_t*>(normalized.data());
-  const size_t length = normalized.size();
   size_t word_begin = 0, num_chars = 0;
-  for (size_t i = 0; i < length;) {
-    const size_t begin = i;
+  for (size_t i = begin; i < end;) {
+    const size_t char_begin = i;
     WordClass word_class;
     if (bytes[i] < 0x80) {
       word_class = ascii[bytes[i++]];
@@ -135,38 +164,37 @@ void WordPiece::encode_words(std::string_view normalized, std::vector<int32_t>& 
       word_class = classify(static_cast<char32_t>(c));
     }
     if (word_class == WordClass::kLetter) {
-      if (num_chars++ == 0) word_begin = begin;
+      if (num_chars++ == 0) word_begin = char_begin;
       continue;
     }
-    if (num_chars != 0)
-      encode_word(normalized.substr(word_begin, begin - word_begin), num_chars, out);
+    if (num_chars != 0) encode_word(normalized, word_begin, char_begin, num_chars, sink);
     num_chars = 0;
-    if (word_class == WordClass::kPunctuation)
-      encode_word(normalized.substr(begin, i - begin), 1, out);
+    if (word_class == WordClass::kPunctuation) encode_word(normalized, char_begin, i, 1, sink);
   }
-  if (num_chars != 0) encode_word(normalized.substr(word_begin), num_chars, out);
+  if (num_chars != 0) encode_word(normalized, word_begin, end, num_chars, sink);
 }
 
-void WordPiece::encode_word(std::string_view word, size_t num_chars,
-                            std::vector<int32_t>& out) const {
-  const size_t size_before = out.size();
+template <class Sink>
+void WordPiece::encode_word(std::string_view normalized, size_t begin, size_t end, size_t num_chars,
+                            Sink& sink) const {
+  const size_t size_before = sink.size();
   if (num_chars <= static_cast<size_t>(spec_.max_chars_per_word)) {
     uint32_t node = Vocabulary::kRoot;
-    while (!word.empty() && node != Vocabulary::kNoNode) {
-      const Vocabulary::Match match = vocabulary_.longest_match(node, word);
+    size_t at = begin;
+    while (at < end && node != Vocabulary::kNoNode) {
+      const Vocabulary::Match match =
+          vocabulary_.longest_match(node, normalized.substr(at, end - at));
       if (match.id == Vocabulary::kAbsent) break;
-      out.push_back(match.id);
-      word.remove_prefix(match.length);
+      sink.add(match.id, at, at + match.length);
+      at += match.length;
       node = continuing_node_;
     }
-    if (word.empty()) return;
+    if (at == end) return;
   }
-  out.resize(size_before);
-  out.push_back(unk_id_);
+  sink.shrink(size_before);
+  sink.add(special_tokens_.unk, begin, end);
 }
 
-void WordPiece::save(const std::filesystem::path& dir) const {
-  for (const auto& [name, content] : spec_.files) write_file(dir / name, content);
-}
+void WordPiece::save(const std::filesystem::path& dir) const { save_files(spec_.files, dir); }
 
 }  // namespace lait

@@ -1,9 +1,10 @@
 // lait/text/wordpiece/: the tokenizer of BERT and MPNet.
 //
-// WordPiece, the tokenizer of BERT: added tokens, BertNormalizer, BertPreTokenizer, greedy longest match.
+// WordPiece: added tokens, BertNormalizer, BertPreTokenizer, greedy longest match.
 //
-// The rule kept: the ids of Hugging Face's BertTokenizerFast with add_special_tokens=False for any bytes, without its
-// truncation and padding. tests/text/ and tests/oracles/tokenizer_parity.py hold it to that.
+// The ids and offsets equal those of Hugging Face's BertTokenizerFast and MPNetTokenizerFast with
+// add_special_tokens=False for any bytes, without truncation and padding.
+// tests/text/parity_test.cpp checks it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -13,6 +14,8 @@
 #include <vector>
 
 #include "lait/text/added_tokens.h"
+#include "lait/text/offsets.h"
+#include "lait/text/special_tokens.h"
 #include "lait/text/tokenizer.h"
 #include "lait/text/wordpiece/normalizer.h"
 #include "lait/text/wordpiece/vocabulary.h"
@@ -23,40 +26,55 @@ namespace lait {
 struct WordPieceSpec {
   std::vector<Vocabulary::Entry> entries;
   BertNormalizerOptions normalizer;
-  std::string unk_token = "[UNK]", cls_token = "[CLS]", sep_token = "[SEP]", pad_token = "[PAD]",
-              mask_token = "[MASK]";
-  std::vector<AddedToken> added_tokens;  // beside the five above
+  SpecialTokenNames special_tokens{
+      .cls = "[CLS]", .sep = "[SEP]", .pad = "[PAD]", .unk = "[UNK]", .mask = "[MASK]"};
+  // In addition to the five above, or what else is known of these.
+  std::vector<AddedToken> added_tokens;
   std::string continuing_prefix = "##";
-  int max_chars_per_word = 100;              // a longer word is unk_token
-  std::map<std::string, std::string> files;  // name to content, for save
-  std::string where = "vocabulary";          // what errors name
+  // A longer word becomes unk.
+  int max_chars_per_word = 100;
+  // For the ranges of added tokens.
+  TrimOffsets trim_offsets;
+  // Name to content, for save.
+  std::map<std::string, std::string> files;
+  // What error messages begin with.
+  std::string where = "vocabulary";
 };
 
 class WordPiece final : public Tokenizer {
  public:
-  // Throws UserError when the vocabulary lacks the unknown, first, separating or padding token.
+  // Throws UserError where the vocabulary lacks a special token other than mask.
   explicit WordPiece(WordPieceSpec spec);
 
   void encode(std::string_view text, std::vector<int32_t>& out) const override;
-  int32_t cls_id() const override { return cls_id_; }
-  int32_t sep_id() const override { return sep_id_; }
+  void encode(std::string_view text, std::vector<int32_t>& out,
+              std::vector<ByteRange>& ranges) const override;
+  SpecialTokens special_tokens() const override { return special_tokens_; }
   int32_t vocab_size() const override { return vocab_size_; }
   void save(const std::filesystem::path& dir) const override;
 
  private:
-  void add_special(std::vector<AddedToken>& tokens);
-  int32_t required_id(const std::string& token, const char* name) const;
-  void encode_piece(std::string_view text,
-                    std::vector<int32_t>& out) const;  // between added tokens
-  void encode_words(std::string_view normalized, std::vector<int32_t>& out) const;
-  void encode_word(std::string_view word, size_t num_chars, std::vector<int32_t>& out) const;
+  // Sink takes the tokens; see the .cpp.
+  template <class Sink>
+  void encode_text(std::string_view text, Sink& sink) const;
+  // A stretch between added tokens.
+  template <class Sink>
+  void encode_piece(std::string_view text, Sink& sink) const;
+  // The bytes [begin, end) of normalised text.
+  template <class Sink>
+  void encode_words(std::string_view normalized, size_t begin, size_t end, Sink& sink) const;
+  template <class Sink>
+  void encode_word(std::string_view normalized, size_t begin, size_t end, size_t num_chars,
+                   Sink& sink) const;
 
-  WordPieceSpec spec_;  // its entries and added_tokens are moved on
+  WordPieceSpec spec_;  // without its entries and added_tokens
   Vocabulary vocabulary_;
   BertNormalizer normalizer_;
   AddedTokens added_, added_normalized_;
-  uint32_t continuing_node_ = Vocabulary::kNoNode;  // where "##" leads
-  int32_t unk_id_ = 0, cls_id_ = 0, sep_id_ = 0, vocab_size_ = 0;
+  SpecialTokens special_tokens_;
+  // The node of the prefix "##".
+  uint32_t continuing_node_ = Vocabulary::kNoNode;
+  int32_t vocab_size_ = 0;
 };
 
 }  // namespace lait

@@ -1,0 +1,9 @@
+// The kinds of tokenizers, one a line; tokenizer.cpp lists them, lait/text/*/load.cpp defines them.
+#pragma once
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+
+const TokenizerKind& wordpiece_tokenizer();
+
+}  // namespace lait
