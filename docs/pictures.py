@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Draws the README's pictures, from the tables in docs/results.md where they show results.
+
+    docs/pictures.py
+
+Writes docs/layers.svg (which pairs of tokens each layer sees) and docs/accuracy.svg (accuracy
+against FLOPs; needs gnuplot). Run it again when a table has changed. White background, so that the
+pictures are readable on dark pages, too.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+DOCS = pathlib.Path(__file__).resolve().parent
+FONT = "Helvetica,Arial,sans-serif"
+BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#c0561c", "#2e8540", "#606060"  # as in eval/plot.cpp
+
+
+# ---- layers.svg
+
+NUM_LAYERS, NUM_INDEPENDENT = 6, 3  # L, P
+SEGMENTS = (("claim", 4, BLUE), ("evidence 1", 5, ORANGE), ("evidence 2", 3, GREEN))
+CELL, GAP, SPLIT_GAP, MARGIN, TOP = 9, 12, 60, 24, 84  # pixels
+
+
+def text(x, y, words, size=13, colour="#222222", anchor="middle"):
+    return (
+        f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" '
+        f'text-anchor="{anchor}">{words}</text>'
+    )
+
+
+def matrix(name, joint):
+    """A layer's square, to be used by name: a row is a token, a column what it sees."""
+    owner = [colour for _, length, colour in SEGMENTS for _ in range(length)]
+    squares = {}
+    for row, own in enumerate(owner):
+        for column, seen in enumerate(owner):
+            fill = own if own == seen else "#b8b8b8" if joint else "#eeeeee"
+            square = f"M{column * CELL} {row * CELL}h{CELL - 1}v{CELL - 1}h{1 - CELL}z"
+            squares[fill] = squares.get(fill, "") + square
+    paths = "".join(f'<path fill="{fill}" d="{path}"/>' for fill, path in squares.items())
+    return f'<g id="{name}">{paths}</g>'
+
+
+def layers_svg():
+    num_tokens = sum(length for _, length, _ in SEGMENTS)
+    side = num_tokens * CELL
+    pairs = {False: sum(length**2 for _, length, _ in SEGMENTS), True: num_tokens**2}
+    body = ["<defs>", matrix("own", joint=False), matrix("whole", joint=True), "</defs>"]
+    lefts, left = [], MARGIN
+    for layer in range(NUM_LAYERS):
+        left += (SPLIT_GAP - GAP) * (layer == NUM_INDEPENDENT)
+        lefts.append(left)
+        joint = layer >= NUM_INDEPENDENT
+        name = "whole" if joint else "own"
+        body.append(f'<use href="#{name}" x="{left}" y="{TOP}"/>')
+        body.append(text(left + side / 2, TOP + side + 17, f"layer {layer + 1}"))
+        body.append(text(left + side / 2, TOP + side + 33, f"{pairs[joint]} pairs", 12, GREY))
+        left += side + GAP
+    width, height = left - GAP + MARGIN, TOP + side + 102
+    phases = (
+        (lefts[0], lefts[NUM_INDEPENDENT - 1], "P independent layers: its own segment"),
+        (lefts[NUM_INDEPENDENT], lefts[-1], "L − P joint layers: the whole example"),
+    )
+    for begin, last, words in phases:
+        end = last + side
+        body.append(text((begin + end) / 2, TOP - 30, words, 15))
+        body.append(
+            f'<path d="M{begin:g} {TOP - 10}v-8H{end:g}v8" fill="none" stroke="{GREY}"/>'
+        )
+    arrow = lefts[NUM_INDEPENDENT] - SPLIT_GAP / 2
+    body.append(text(arrow, TOP + side / 2 - 10, "join", 13))
+    body.append(
+        f'<path d="M{arrow - 20:g} {TOP + side / 2:g}h38m-7 -5l8 5l-8 5" fill="none" '
+        'stroke="#222222" stroke-width="1.5"/>'
+    )
+    body.append(text(width / 2, 22, "What a token sees (row: the token, column: what it sees)", 15))
+    x = MARGIN
+    for name, length, colour in SEGMENTS:
+        y = height - 50
+        body.append(f'<rect x="{x:g}" y="{y}" width="11" height="11" fill="{colour}"/>')
+        body.append(text(x + 17, y + 10, f"{name}, {length} tokens", 13, anchor="start"))
+        x += (width - 2 * MARGIN) / len(SEGMENTS)
+    words = "Up to layer P a segment’s states depend on it alone: computed once, used again"
+    body.append(text(MARGIN, height - 14, words, 13, anchor="start"))
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="{FONT}">\n'
+        '<rect width="100%" height="100%" fill="white"/>\n'
+    )
+    return head + "\n".join(body) + "\n</svg>\n"
+
+
+# ---- accuracy.svg
+
+
+def table(heading):
+    """The rows of the first table below a heading of docs/results.md, as {column: cell}."""
+    lines = (DOCS / "results.md").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("#") and line.lstrip("# ") == heading:
+            break
+    else:
+        sys.exit(f"pictures.py: docs/results.md has no heading '{heading}'")
+    rows = []
+    for line in lines[number + 1 :]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip()[1:-1].split("|")])
+        elif rows:
+            break
+    return [dict(zip(rows[0], row)) for row in rows[2:]]
+
+
+def numbers(cell):
+    return [float(n) for n in re.findall(r"\d+(?:\.\d+)?", cell)]
+
+
+def demo_points():
+    """(P, share of the stock model's FLOPs, the same with the cache, accuracy, low, high)"""
+    for row in table("The demo: WordNet facts"):
+        p = int(numbers(row["schedule"])[0])
+        accuracy = numbers(row["test accuracy, % [95 %]"])
+        share = 1.0 if p == 0 else numbers(row["encoder FLOPs"])[0]
+        cached = numbers(row["encoder, cached"]) or [share]
+        yield (p, share, cached[0], *accuracy)
+
+
+def sick_points():
+    """As demo_points, of dropout 0; low and high are of the seeds."""
+    flops = {row["schedule"]: row for row in table("SICK: FLOPs")}
+    for row in table("SICK: MiniLM, three seeds"):
+        if "cls_segments" not in row["segments, pooling"]:
+            continue
+        p = int(numbers(row["schedule"])[0])
+        seeds = numbers(row["its seeds"])
+        share = 1.0 if p == 0 else numbers(flops[row["schedule"]]["encoder FLOPs"])[0]
+        cached = numbers(flops[row["schedule"]]["encoder, cached"]) or [share]
+        yield (p, share, cached[0], numbers(row["dropout 0"])[0], min(seeds), max(seeds))
+
+
+def panel(name, title, points):
+    rows = "\n".join(
+        f'{100 * share} {100 * cached} {value} {low} {high} "P = {p}"'
+        for p, share, cached, value, low, high in points
+    )
+    return f"""${name} << EOD
+{rows}
+EOD
+set title '{title}'
+plot ${name} using 1:3:($2-$1):(0) with vectors nohead lc rgb '#a0a0a0' dt 2 notitle, \\
+  ${name} using 1:3:4:5 with yerrorbars pt 7 ps 0.9 lw 1.4 lc rgb '{BLUE}' \\
+    title 'all layers computed', \\
+  ${name} using ($2 < $1 ? $2 : NaN):3 with points pt 6 ps 0.9 lw 1.6 lc rgb '{ORANGE}' \\
+    title 'first P layers from a cache (counted)', \\
+  ${name} using 1:3:6 with labels left offset 1,0.2 tc rgb '{BLUE}' notitle
+"""
+
+
+def accuracy_svg():
+    script = f"""set terminal svg size 880,360 font '{FONT},13' background rgb 'white' noenhanced
+set encoding utf8
+set grid lc rgb '#e4e4e4'
+set border 3
+set tics nomirror out
+set key below left Left reverse samplen 2 width 2 height 0.5
+set xrange [0:118]
+set xtics 0,20,100
+set xlabel "encoder FLOPs of an example, % of the stock model's"
+set ylabel 'test accuracy, %'
+set multiplot layout 1,2
+set yrange [58:76]
+{panel("demo", "make demo: WordNet facts, one seed (bars: 95 % intervals)", demo_points())}
+set yrange [80:90]
+{panel("sick", "SICK, mean of three seeds (bars: the seeds)", sick_points())}
+unset multiplot
+"""
+    done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
+    if done.returncode != 0 or "</svg>" not in done.stdout:
+        sys.exit(f"pictures.py: gnuplot failed: {done.stderr}")
+    return done.stdout
+
+
+def main():
+    if len(sys.argv) > 1:
+        sys.exit(__doc__)
+    for name, draw in (("layers.svg", layers_svg), ("accuracy.svg", accuracy_svg)):
+        (DOCS / name).write_text(draw(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
