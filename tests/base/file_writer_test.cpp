@@ -129,8 +129,8 @@ TEST(FileWriter, ALinkStaysAndItsFileIsWritten) {
   EXPECT_EQ(read_file(folder / "disk/made/later"), "later");
   fs::create_symlink("circle", folder / "circle");
   EXPECT_THAT(write_error([&] { write_file(folder / "circle", "x"); }),
-              HasSubstr("circle: cannot write: Too many levels of symbolic links; the links go "
-                        "round in a circle"));
+              HasSubstr("circle: cannot write: Too many levels of symbolic links; the links form "
+                        "a loop"));
 }
 
 TEST(FileWriter, AFileKeepsItsPermissions) {
