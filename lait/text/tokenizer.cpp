@@ -10,6 +10,7 @@ namespace lait {
 const std::vector<const TokenizerKind*>& all_tokenizers() {
   static const std::vector<const TokenizerKind*> list = {
       &wordpiece_tokenizer(),
+      &byte_bpe_tokenizer(),
   };
   return list;
 }

@@ -5,5 +5,6 @@
 namespace lait {
 
 const TokenizerKind& wordpiece_tokenizer();
+const TokenizerKind& byte_bpe_tokenizer();
 
 }  // namespace lait

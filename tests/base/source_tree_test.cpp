@@ -29,6 +29,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait/config", {"lait"}},
     {"lait/text", {}},
     {"lait/text/wordpiece", {"lait/text"}},
+    {"lait/text/byte_bpe", {"lait/text"}},
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "kernels"}},
     {"lait/data", {"lait", "lait/text", "lait/config", "kernels"}},
@@ -54,7 +55,8 @@ const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference",
 // Folders that are built without LibTorch and run where there is none.
 const std::set<std::string> kWithoutLibTorch = {
     "lait",      "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda",
-    "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/data"};
+    "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/text/byte_bpe",
+    "lait/data"};
 
 // A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing
 // alone.

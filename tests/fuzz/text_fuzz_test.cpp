@@ -3,6 +3,7 @@
 #include "lait/text/tokenizer.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/text/byte_bpe_files.h"
 
 namespace lait {
 namespace {
@@ -25,14 +26,22 @@ const char* const kConfig =
     R"("added_tokens_decoder": {"7": {"content": "<F>", "special": true}}})";
 const char* const kText =
     "Hello hellos, caf\xC3\xA9 \xE4\xB8\xAD\xE4\xB8\xAD [SEP] <E>x e\xCC\x81\xCC\xA3 "
-    "\xF0\x9F\x98\x80.";
+    "\xF0\x9F\x98\x80.  <mask> it's\n\n 12 </s>";
 
 void encode_and_check(const Tokenizer& tokenizer, const std::string& text) {
-  std::vector<int32_t> ids;
+  std::vector<int32_t> ids, ids_with_ranges;
+  std::vector<ByteRange> ranges;
   tokenizer.encode(text, ids);
+  tokenizer.encode(text, ids_with_ranges, ranges);
+  if (ids != ids_with_ranges || ids.size() != ranges.size())
+    throw std::logic_error("encode with ranges gives other ids");
   for (const int32_t id : ids) {
     if (id < 0 || id >= tokenizer.vocab_size())
       throw std::logic_error("the id " + std::to_string(id) + " is out of the vocabulary");
+  }
+  for (const ByteRange& range : ranges) {
+    if (range.begin < 0 || range.begin > range.end || range.end > static_cast<int32_t>(text.size()))
+      throw std::logic_error("a range out of the text");
   }
 }
 
@@ -71,6 +80,35 @@ TEST(Fuzz, TextToTokenize) {
                                             "\xF0\x9F\x98\x80", "##s", "\xC2\xA0", "\xE2\x80\x8B"}),
       [&](const std::string& text) { encode_and_check(*tokenizer, text); },
       {.takes_everything = true});
+}
+
+TEST(Fuzz, ByteBpeVocabJson) {
+  fuzz_file("vocab.json", byte_bpe_files::vocab_json(),
+            {{"merges.txt", byte_bpe_files::merges_txt()}},
+            {"\"hello\": 5,", "{}", "\"\\u0120\": ", "2147483646"});
+}
+
+TEST(Fuzz, ByteBpeMergesTxt) {
+  fuzz_file("merges.txt", byte_bpe_files::merges_txt(),
+            {{"vocab.json", byte_bpe_files::vocab_json()}},
+            {"h e\n", "hell o\n", "#version", "\xC4\xA0 hello\n", "\n\n"});
+}
+
+TEST(Fuzz, ByteBpeTokenizerJson) {
+  fuzz_file("tokenizer.json", byte_bpe_files::tokenizer_json().dump(), {},
+            {"\"merges\":", "\"vocab\":", "\"added_tokens\":", "\"lstrip\":", "\"normalized\":",
+             "\"post_processor\":", "\"type\":", "{}", "[]", "\"h e\""});
+}
+
+TEST(Fuzz, TextForByteBpe) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", byte_bpe_files::tokenizer_json().dump());
+  const auto tokenizer = load_tokenizer(folder.path());
+  fuzz(Mutator({kText, "hello hello"},
+               {"<mask>", "</s>", "  ", "\xE2\x80\xA8", "'ll", "\xF0\x9F\x98\x80", "hello",
+                "\xE3\x80\x80", "\xC2\xA0", "\n"}),
+       [&](const std::string& text) { encode_and_check(*tokenizer, text); },
+       {.takes_everything = true});
 }
 
 }  // namespace

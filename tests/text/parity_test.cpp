@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lait/text/byte_bpe/byte_level.h"
 #include "lait/text/tokenizer.h"
 #include "lait/text/wordpiece/normalizer.h"
 #include "tests/text/tokenizer_oracle.h"
@@ -104,6 +105,25 @@ INSTANTIATE_TEST_SUITE_P(Groups, TokenizerParity,
                            return std::string(std::get<0>(info.param).group) + "_" +
                                   std::get<1>(info.param);
                          });
+
+TEST(ByteLevelParity, ClassOfEveryCodePoint) {
+  LAIT_SKIP_WITHOUT_ORACLE();
+  const Records records(tokenizer_oracle::folder() / "byte_level.classes", 1);
+  char32_t c = 0;
+  int failures = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    for (const char expected : records.bytes(i)) {
+      if (c == 0xD800) c = 0xE000;  // no surrogates
+      const char got = "LNSO"[static_cast<size_t>(byte_level_class(c))];
+      if (got != expected && ++failures < 50) {
+        ADD_FAILURE() << "code point 0x" << std::hex << static_cast<uint32_t>(c) << ": expected "
+                      << expected << ", got " << got;
+      }
+      ++c;
+    }
+  }
+  EXPECT_EQ(c, char32_t{0x110000});
+}
 
 struct NormalizerCase {
   const char* name;

@@ -1,0 +1,178 @@
+// Loading a byte-level BPE tokenizer from a Hugging Face model directory.
+//
+// The result equals what transformers makes of the same files: tokenizer.json, else vocab.json and
+// merges.txt. Whether a space is put before the text, and the names of special tokens, come from
+// tokenizer_config.json, else from tokenizer.json. The truncation and padding of tokenizer.json are
+// ignored: lait/data limits lengths.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "lait/base/error.h"
+#include "lait/text/byte_bpe/byte_bpe.h"
+#include "lait/text/special_tokens.h"
+#include "lait/text/tokenizer_files.h"
+#include "lait/text/tokenizers.h"
+
+namespace lait {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kVocabJson = "vocab.json";
+constexpr const char* kMergesTxt = "merges.txt";
+
+class ByteBpeLoader {
+ public:
+  explicit ByteBpeLoader(const std::filesystem::path& dir) : files_(dir) {}
+
+  ByteBpeSpec load() {
+    const auto tokenizer = files_.read_json(kTokenizerJson);
+    const auto config = files_.read_json(kTokenizerConfig);
+    // Beside tokenizer.json they are only kept for save.
+    for (const char* name : {kVocabJson, kMergesTxt})
+      if (files_.has(name)) files_.read(name);
+    if (tokenizer) {
+      read_tokenizer(*tokenizer);
+    } else {
+      spec_.where = files_.path(kVocabJson);
+      read_vocabulary(*files_.read_json(kVocabJson));
+      read_merges();
+    }
+    if (const auto names = files_.read_json(kSpecialTokensMap)) special_tokens_.read_names(*names);
+    if (config) {
+      special_tokens_.read_config(*config);
+      if (const auto prefix = config->get_bool(config->json, "add_prefix_space"))
+        spec_.add_prefix_space = spec_.trim_offsets.add_prefix_space = *prefix;
+      if (const auto trim = config->get_bool(config->json, "trim_offsets"))
+        spec_.trim_offsets.trim = *trim;
+    }
+    if (const auto added = files_.read_json(kAddedTokens)) special_tokens_.read_added(*added);
+    special_tokens_.resolve({.cls = {"<s>", "[CLS]"},
+                             .sep = {"</s>", "[SEP]"},
+                             .pad = {"<pad>", "[PAD]"},
+                             .unk = {"<unk>", "[UNK]"},
+                             .mask = {"<mask>", "[MASK]"}},
+                            [&](std::string_view token) {
+                              const auto found = spec_.vocabulary.find(std::string(token));
+                              return found == spec_.vocabulary.end() ? kNoToken : found->second;
+                            });
+    spec_.special_tokens = special_tokens_.names;
+    spec_.added_tokens = std::move(special_tokens_.added);
+    spec_.files = std::move(files_.contents);
+    return std::move(spec_);
+  }
+
+ private:
+  void read_tokenizer(const JsonFile& file) {
+    spec_.where = file.path;
+    const Json& model = file.object(file.json, "model");
+    file.expect_type(model, "model", "BPE");
+    for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      const auto text = file.get<std::string>(model, key, "a string");
+      if (text && !text->empty()) file.fail(std::string("model.") + key, "none", model[key]);
+    }
+    const auto dropout = model.find("dropout");
+    if (dropout != model.end() && !dropout->is_null() && *dropout != 0)
+      file.fail("model.dropout", "none", *dropout);
+    spec_.ignore_merges = file.get_bool(model, "ignore_merges").value_or(false);
+    if (!file.object(file.json, "normalizer").empty())
+      file.fail("normalizer", "none", file.json["normalizer"]);
+    const Json& splitter = file.object(file.json, "pre_tokenizer");
+    if (splitter.empty())
+      throw UserError(file.path + ": pre_tokenizer: expected ByteLevel, got none");
+    file.expect_type(splitter, "pre_tokenizer", "ByteLevel");
+    if (!file.get_bool(splitter, "use_regex").value_or(true))
+      file.fail("pre_tokenizer.use_regex", "true", false);
+    spec_.add_prefix_space = file.get_bool(splitter, "add_prefix_space").value_or(true);
+    spec_.trim_offsets = read_trim_offsets(file);
+
+    const Json& vocabulary = file.object(model, "vocab");
+    read_ids(file, vocabulary, "model.vocab");
+    for (const Json& merge : file.list(model, "merges")) {
+      const std::string where = file.path + ": model.merges: ";
+      if (merge.is_string()) {
+        add_merge_line(merge.get_ref<const std::string&>(), where);
+      } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+                 merge[1].is_string()) {
+        add_merge(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>(),
+                  where);
+      } else {
+        file.fail("model.merges", "a list of pairs of tokens", merge);
+      }
+    }
+    special_tokens_.read_tokenizer(file);
+  }
+
+  void read_vocabulary(const JsonFile& file) { read_ids(file, file.json, "the file"); }
+
+  void read_ids(const JsonFile& file, const Json& ids, const std::string& key) {
+    if (ids.size() > kMaxVocabulary)
+      throw UserError(file.path + ": " + key + ": expected at most " +
+                      std::to_string(kMaxVocabulary) + " tokens, got more");
+    spec_.vocabulary.reserve(ids.size());
+    file.read_ids(ids, key, [&](const std::string& token, int32_t id) {
+      spec_.vocabulary.emplace(token, id);
+    });
+  }
+
+  // A merge a line, as "left right"; the file may begin with "#version: 0.2".
+  void read_merges() {
+    std::string_view rest = files_.contents.at(kMergesTxt);
+    for (size_t number = 1; !rest.empty(); ++number) {
+      const size_t end = std::min(rest.find('\n'), rest.size());
+      std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      add_merge_line(line, files_.path(kMergesTxt) + ":" + std::to_string(number) + ": ");
+    }
+  }
+
+  void add_merge_line(std::string_view line, const std::string& where) {
+    if (line.starts_with("#version")) return;
+    const size_t space = line.find(' ');
+    if (space == line.npos || line.find(' ', space + 1) != line.npos)
+      throw UserError(where + "expected two tokens with a space between them, got '" + plain(line) +
+                      "'");
+    add_merge(line.substr(0, space), line.substr(space + 1), where);
+  }
+
+  void add_merge(std::string_view left, std::string_view right, const std::string& where) {
+    if (spec_.merges.size() == kMaxVocabulary)
+      throw UserError(where + "expected at most " + std::to_string(kMaxVocabulary) +
+                      " merges, got more");
+    const auto id = [&](std::string token) {
+      const auto found = spec_.vocabulary.find(token);
+      if (found == spec_.vocabulary.end())
+        throw UserError(where + "expected tokens of the vocabulary, got '" + plain(token) + "'");
+      return found->second;
+    };
+    const int32_t left_id = id(std::string(left)), right_id = id(std::string(right));
+    spec_.merges.push_back({left_id, right_id, id(std::string(left).append(right))});
+  }
+
+  TokenizerFiles files_;
+  ByteBpeSpec spec_;
+  SpecialTokenReader special_tokens_;
+};
+
+bool reads_byte_bpe(const std::filesystem::path& model_dir) {
+  const std::string type = tokenizer_json_type(model_dir);
+  const TokenizerFiles files(model_dir);
+  return type.empty() ? files.has(kVocabJson) && files.has(kMergesTxt) : type == "BPE";
+}
+
+std::shared_ptr<const Tokenizer> load_byte_bpe(const std::filesystem::path& model_dir) {
+  return std::make_shared<ByteBpe>(ByteBpeLoader(model_dir).load());
+}
+
+}  // namespace
+
+const TokenizerKind& byte_bpe_tokenizer() {
+  static constexpr TokenizerKind kKind{"byte-level BPE",
+                                       "tokenizer.json of type BPE, or vocab.json and merges.txt",
+                                       reads_byte_bpe, load_byte_bpe};
+  return kKind;
+}
+
+}  // namespace lait
