@@ -36,8 +36,9 @@ void trim_range(std::string_view text, const TrimOffsets& options, TokenSpace sp
                 ByteRange& range) {
   if (!options.trim) return;
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  if (space.leading > 0 && options.add_prefix_space && (is_first || range.begin == 0))
-    --space.leading;
+  // More spaces than one are the text's own.
+  if (space.leading == 1 && options.add_prefix_space && (is_first || range.begin == 0))
+    space.leading = 0;
   for (; space.leading > 0 && range.begin < range.end; --space.leading)
     U8_FWD_1(bytes, range.begin, range.end);
   int32_t end = range.end;

@@ -10,7 +10,7 @@ namespace lait {
 // tokenizer.json's post_processor: {"trim_offsets": ..., "add_prefix_space": ...}.
 struct TrimOffsets {
   bool trim = false;
-  // The token at the beginning of the text keeps one space, which is taken for the added one.
+  // The token at the beginning of the text keeps a single space, which is taken for the added one.
   bool add_prefix_space = false;
 };
 

@@ -170,7 +170,7 @@ void SpecialTokenReader::resolve(const Defaults& defaults, const FindToken& find
     };
     const auto found = std::find_if(candidates.begin(), candidates.end(), known);
     const std::string& chosen = found == candidates.end() ? candidates.front() : *found;
-    named_[key] = {.content = chosen, .lstrip = key == kMaskKey && defaults.mask_lstrip};
+    named_[key] = {.content = chosen};
     return chosen;
   };
   names = {.cls = name(kClsKey, defaults.cls),
@@ -178,6 +178,7 @@ void SpecialTokenReader::resolve(const Defaults& defaults, const FindToken& find
            .pad = name(kPadKey, defaults.pad),
            .unk = name(kUnkKey, defaults.unk),
            .mask = name(kMaskKey, defaults.mask)};
+  named_[kMaskKey].lstrip |= defaults.mask_lstrip;
   named_.insert(named_.end(), more_.begin(), more_.end());
   for (AddedToken& token : named_) {
     token.id = id_of(token.content);

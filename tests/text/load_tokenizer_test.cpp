@@ -140,7 +140,7 @@ TEST_F(LoadTokenizer, NamesOfSpecialTokens) {
 
 // MPNet's vocabulary, without a file that names its special tokens.
 TEST_F(LoadTokenizer, MpnetVocabTxt) {
-  put("vocab.txt", "<s>\n<pad>\n</s>\n<unk>\n[UNK]\nhello\n<mask>\n");
+  put("vocab.txt", "<s>\n<pad>\n</s>\n<unk>\n[UNK]\nhello\n<mask>\n[PAD]\n[CLS]\n[SEP]\n[MASK]\n");
   const SpecialTokens special_tokens = load_tokenizer(dir_)->special_tokens();
   EXPECT_EQ(special_tokens.cls, 0);
   EXPECT_EQ(special_tokens.sep, 2);

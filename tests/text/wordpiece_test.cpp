@@ -194,7 +194,9 @@ TEST(WordPiece, TrimmedRanges) {
               ElementsAre(P{0, 1}, P{5, 11}, P{13, 14}));
   EXPECT_THAT(ranges_of(WordPiece(spec), "  [MASK]"), ElementsAre(P{2, 8}));
   spec.trim_offsets.add_prefix_space = true;
-  EXPECT_THAT(ranges_of(WordPiece(spec), "  [MASK]"), ElementsAre(P{1, 8}));
+  EXPECT_THAT(ranges_of(WordPiece(spec), "  [MASK]"), ElementsAre(P{2, 8}));
+  EXPECT_THAT(ranges_of(WordPiece(spec), " [MASK]"), ElementsAre(P{0, 7}))
+      << "a single space counts as the added one";
 }
 
 TEST(WordPiece, RequiresSpecialTokens) {

@@ -119,7 +119,7 @@ class WordPieceLoader {
       spec_.normalizer.handle_chinese_chars = *value;
   }
 
-  // BERT's names, else MPNet's, whichever the vocabulary has.
+  // MPNet's names where the vocabulary has them (it has BERT's as well), else BERT's.
   void resolve_special_tokens(bool has_tokenizer_json) {
     std::map<std::string_view, int32_t> ids;
     for (const auto& [token, id] : spec_.entries) ids[token] = id;
@@ -127,13 +127,15 @@ class WordPieceLoader {
       const auto found = ids.find(token);
       return found == ids.end() ? kNoToken : found->second;
     };
-    const bool is_mpnet = find("[CLS]") == kNoToken && find("<s>") != kNoToken;
-    const std::vector<std::string> unk = {unk_of_model_.value_or("[UNK]"), "<unk>"};
-    special_tokens_.resolve({.cls = {"[CLS]", "<s>"},
-                             .sep = {"[SEP]", "</s>"},
-                             .pad = {"[PAD]", "<pad>"},
-                             .unk = unk,
-                             .mask = {"[MASK]", "<mask>"},
+    const bool is_mpnet = find("<s>") != kNoToken && find("</s>") != kNoToken;
+    const auto names = [&](const char* mpnet, const char* bert) {
+      return is_mpnet ? std::vector<std::string>{mpnet, bert} : std::vector<std::string>{bert};
+    };
+    special_tokens_.resolve({.cls = names("<s>", "[CLS]"),
+                             .sep = names("</s>", "[SEP]"),
+                             .pad = names("<pad>", "[PAD]"),
+                             .unk = {unk_of_model_.value_or("[UNK]")},
+                             .mask = names("<mask>", "[MASK]"),
                              .mask_lstrip = is_mpnet && !has_tokenizer_json},
                             find);
     spec_.special_tokens = special_tokens_.names;

@@ -135,9 +135,10 @@ void BertNormalizer::normalize_into(std::string_view text, Sink& sink) const {
       size_t end = i;
       while (end < length && bytes[end] < 0x80) ++end;
       sink.text.resize(size + (end - i));
+      char* const out = sink.text.data();
       for (; i < end; ++i) {
         const unsigned char mapped = ascii_[bytes[i]];
-        sink.text[size] = static_cast<char>(mapped);
+        out[size] = static_cast<char>(mapped);
         size += mapped != kDropped;
         if constexpr (Sink::kRanges) {
           if (mapped != kDropped) sink.ranges.push_back(byte_range(i, i + 1));

@@ -180,16 +180,16 @@ void WordPiece::encode_word(std::string_view normalized, size_t begin, size_t en
   const size_t size_before = sink.size();
   if (num_chars <= static_cast<size_t>(spec_.max_chars_per_word)) {
     uint32_t node = Vocabulary::kRoot;
-    size_t at = begin;
-    while (at < end && node != Vocabulary::kNoNode) {
-      const Vocabulary::Match match =
-          vocabulary_.longest_match(node, normalized.substr(at, end - at));
+    std::string_view rest = normalized.substr(begin, end - begin);
+    while (!rest.empty() && node != Vocabulary::kNoNode) {
+      const Vocabulary::Match match = vocabulary_.longest_match(node, rest);
       if (match.id == Vocabulary::kAbsent) break;
+      const size_t at = end - rest.size();
       sink.add(match.id, at, at + match.length);
-      at += match.length;
+      rest.remove_prefix(match.length);
       node = continuing_node_;
     }
-    if (at == end) return;
+    if (rest.empty()) return;
   }
   sink.shrink(size_before);
   sink.add(special_tokens_.unk, begin, end);
