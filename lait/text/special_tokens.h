@@ -66,8 +66,8 @@ class SpecialTokenReader {
   void add(const JsonFile& file, const std::string& key, const JsonFile::Json& token, int32_t id);
   void add(const JsonFile& file, const std::string& key, AddedToken token);
 
-  // Special tokens as the files describe them, in the order of kTokenKeys in the .cpp; an empty content:
-  // not named.
+  // Special tokens as the files describe them, in the order of kTokenKeys in the .cpp; an empty
+  // content: not named.
   std::vector<AddedToken> named_;
   // "additional_special_tokens".
   std::vector<AddedToken> more_;

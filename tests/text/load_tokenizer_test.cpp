@@ -25,11 +25,13 @@ constexpr const char* kMixedVocab =
 std::string tokenizer_json(
     const std::string& normalizer = R"({"type": "BertNormalizer", "lowercase": true})",
     const std::string& added = "[]", const std::string& model_extra = "") {
-  return R"({"truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 128}}, "added_tokens": )" +
+  return R"({"truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 128}}, )"
+         R"("added_tokens": )" +
          added + R"(, "normalizer": )" + normalizer +
          R"(, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": )" +
          R"({"type": "WordPiece", "unk_token": "[UNK]", )" + model_extra +
-         R"("vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 7, "Hello": 8, "cafe": 9}}})";
+         R"("vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "hello": 7, "Hello": 8, )"
+         R"("cafe": 9}}})";
 }
 
 class LoadTokenizer : public testing::Test {
