@@ -68,7 +68,9 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
     const size_t layers = steps(plan.schedule, dataset.sequence_scope()).size();
     return std::vector<LayerWork>(layers, {rows, rows, rows, rows * rows});
   }
-  const PackedBatch batch = pack(dataset, std::vector<int64_t>{example}, plan);
+  PackPlan host = plan;
+  host.cuda_head_dim = 0;  // nothing is run
+  const PackedBatch batch = pack(dataset, std::vector<int64_t>{example}, host);
   std::vector<LayerWork> layers = executed_work(batch);
   if (execution == Execution::kLait) return layers;
   // The cache has everything that depends on single segments: the steps at their level, and the

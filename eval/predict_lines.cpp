@@ -1,6 +1,5 @@
 #include "eval/predict_lines.h"
 
-#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>

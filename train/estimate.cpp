@@ -60,8 +60,8 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   Parts parts{batch.levels[0].num_rows * (kReal * costs.embedding_floats + width * element)};
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
-    const int64_t entering = rows.level->num_rows, made = rows.made_rows();
-    int64_t bytes = entering * layer.saved_entering * element +
+    const int64_t keys = rows.level->num_rows, made = rows.made_rows();
+    int64_t bytes = keys * layer.saved_key_value * element +
                     made * (layer.saved_made * element + layer.saved_floats * kReal);
     // The gathered rows, if queries are made of few rows only, and the input of the next layer.
     if (rows.read != nullptr) bytes += made * width * element;

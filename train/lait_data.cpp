@@ -39,8 +39,12 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
 // Lengths and repeats of the segments of a split, to judge what sharing and caching would save.
 void print_statistics(const std::string& name, const LabelledData& data,
                       const Tokenizer& tokenizer) {
+  // The standalone layout of BERT, MPNet and RoBERTa: one special token before the text, one behind
+  // it.
+  const SpecialTokens special = tokenizer.special_tokens();
   const Dataset dataset(data.examples, tokenizer,
-                        {.format = SegmentFormat::kStandalone,
+                        {.layout = {.prefix = {special.cls}, .suffix = {special.sep}},
+                         .format = SegmentFormat::kStandalone,
                          .max_tokens = int64_t{1} << 30,
                          .on_overflow = OnOverflow::kTruncate});
   std::vector<int64_t> lengths;

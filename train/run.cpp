@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 
-#include "eval/flops.h"
 #include "eval/intervals.h"
 #include "eval/metrics.h"
 #include "lait/base/error.h"
@@ -18,7 +16,6 @@
 #include "lait/config/read.h"
 #include "lait/model/device.h"
 #include "lait/predict/predictor.h"
-#include "train/estimate.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
 #include "train/trainer.h"

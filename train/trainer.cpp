@@ -68,6 +68,11 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   load_weights(checkpoint / kModelFolder, model_);
   const SafetensorsFile moments(checkpoint / kOptimizerFile);
   for (auto& [name, tensor] : step_.optimizer().state()) {
+    if (!moments.has(name)) {
+      throw UserError(
+          fmt::format("{}: expected a tensor '{}', got none; start over with --overwrite",
+                      moments.path().string(), name));
+    }
     const at::Tensor saved = moments.tensor(name);
     if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
       throw UserError(

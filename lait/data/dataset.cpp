@@ -120,9 +120,9 @@ void check_room(const TokenizeOptions& options) {
   const bool pair = options.format == SegmentFormat::kPair;
   const int64_t fewest = options.layout.special_tokens(pair) + (pair ? 0 : 1);
   if (options.max_tokens >= fewest) return;
-  throw UserError("data.max_segment_tokens: expected at least " + std::to_string(fewest) +
-                  ", of which " + std::to_string(options.layout.special_tokens(pair)) +
-                  " are special tokens, got " + std::to_string(options.max_tokens));
+  throw UserError("data.max_segment_tokens: expected at least " + std::to_string(fewest) + " (" +
+                  std::to_string(options.layout.special_tokens(pair)) +
+                  " special tokens among them), got " + std::to_string(options.max_tokens));
 }
 
 }  // namespace

@@ -70,7 +70,16 @@ void assign_scores(std::span<Example> examples) {
 }
 
 void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels) {
-  kind == LabelKind::kNumber ? assign_scores(examples) : assign_labels(examples, labels);
+  switch (kind) {
+    case LabelKind::kClass:
+      return assign_labels(examples, labels);
+    case LabelKind::kNumber:
+      return assign_scores(examples);
+    case LabelKind::kTexts:
+    case LabelKind::kSpans:
+      break;
+  }
+  throw UserError("labels found in the data are classes or numbers; the head takes others");
 }
 
 }  // namespace lait

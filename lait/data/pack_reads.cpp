@@ -4,6 +4,7 @@
 #include <numeric>
 #include <ranges>
 
+#include "lait/base/error.h"
 #include "lait/data/packer.h"
 
 namespace lait {
@@ -124,13 +125,13 @@ void add_means(PackState& state) {
   const int64_t examples = round_rows(batch.num_examples);
   std::vector<int32_t> first, others, offsets{0};
   for (const auto& of_example : units.of_example) {
+    bool is_first = true;
     for_each_segment(units, of_example, [&](int32_t segment, int32_t s) {
-      if (segment == 0) {
-        first.push_back(s);
-      } else if (lists(batch.reads.mean_segments, segment)) {
-        others.push_back(s);
-      }
+      if (!lists(batch.reads.mean_segments, segment)) return;
+      (is_first ? first : others).push_back(s);
+      is_first = false;
     });
+    if (is_first) throw UserError("the head reads means of segments that an example does not have");
     offsets.push_back(static_cast<int32_t>(others.size()));
   }
   offsets.resize(examples + 1, offsets.back());

@@ -57,9 +57,11 @@ void pack_sequences(PackState& state, Scope scope, const SegmentLayout& layout) 
                  length = static_cast<int32_t>(sequence.length);
       has_tokens = has_tokens && std::ssize(sequence.tokens) == sequence.length;
       ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
+      int32_t next = layout.first_position;
       for (int32_t t = 0; t < length; ++t) {
+        const bool counts = sequence.tokens.empty() || sequence.tokens[t] != layout.uncounted_token;
         types.push_back(t < first ? layout.first_type : layout.second_type);
-        positions.push_back(layout.first_position + t);
+        positions.push_back(counts ? next++ : layout.first_position - 1);
       }
       const int32_t begin = units.rows();
       units.segment_rows.push_back(begin + first);

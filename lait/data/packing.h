@@ -84,7 +84,7 @@ struct HeadRows {
   // lie in that order.
   Gather rows;
   Slice row_offsets;  // (B + 1) into them
-  // The segments whose means are read: the example's first segment, and the others.
+  // Of the segments whose means are read: the example's first one, and the others.
   Gather first_segment;   // (B)
   Gather other_segments;  // (all other segments of all examples)
   Slice other_offsets;    // (B + 1) into other_segments

@@ -230,7 +230,7 @@ EncoderCosts BertFamily::costs(const HfConfig& config) const {
       .key_value = 2 * product(width, attention),
       .output = product(attention, width),
       .feed_forward = 2 * product(width, inner),
-      .saved_entering = 2 * attention,                          // k, v
+      .saved_key_value = 2 * attention,                         // k, v
       .saved_made = attention + attention + width + 2 * inner,  // q, context, attended, GELU's 2
       .saved_floats = heads + 2 * norm,                         // log-sum-exp, two norms
       .widest_in = width,

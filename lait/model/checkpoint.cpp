@@ -1,7 +1,6 @@
 #include "lait/model/checkpoint.h"
 
 #include <algorithm>
-#include <set>
 #include <sstream>
 
 #include "lait/base/error.h"
@@ -150,11 +149,7 @@ ModelSpec spec_at(const fs::path& checkpoint, std::optional<int64_t> independent
   const HfConfig config = read_hf_config(checkpoint);
   check_fits(checkpoint, spec, config);
   if (!independent_layers) return spec;
-  return with_context(checkpoint.string(), [&] {
-    const ModelSpec at_p = spec.at(*independent_layers, config);
-    check_pooling(at_p.pooling, at_p.schedule, /*several_segments=*/true);
-    return at_p;
-  });
+  return with_context(checkpoint.string(), [&] { return spec.at(*independent_layers, config); });
 }
 
 }  // namespace lait

@@ -20,7 +20,7 @@ DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device de
   // On the CPU the tensor is a view of the batch's own array, which lives as long; on other devices
   // it is a copy.
   out.ints = copy_to(at::from_blob(ints.data(), {std::ssize(ints)}, at::kInt), device);
-  out.labels = copy_to(labels, device);
+  if (labels.defined()) out.labels = copy_to(labels, device);
   return out;
 }
 

@@ -22,7 +22,7 @@ struct DeviceBatch {
   int64_t num_examples() const { return packed.num_examples; }
 };
 
-// `labels` are on the host.
+// `labels` are on the host; they may be undefined.
 DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device);
 
 }  // namespace lait

@@ -54,9 +54,10 @@ struct LayerCosts {
   // key and value; its output projection; its feed-forward.
   double pair = 0, query = 0, key_value = 0, output = 0, feed_forward = 0;
   // What forward saves for backward, each tensor once: elements of the compute dtype for each row
-  // that enters and for each row that is computed, and floats for each row that is computed.
+  // whose key and value attention reads (after a join) and for each row that is computed, and
+  // floats for each row that is computed.
   // Without the layer's input and output, which all layers have.
-  int64_t saved_entering = 0, saved_made = 0, saved_floats = 0;
+  int64_t saved_key_value = 0, saved_made = 0, saved_floats = 0;
   // Inner and outer width of the product whose backward needs the most memory beyond what is saved.
   int64_t widest_in = 0, widest_out = 0;
 };
@@ -107,7 +108,7 @@ class Family {
 const std::vector<const Family*>& all_families();
 // Null if the list has no such family.
 const Family* find_family(const std::string& model_type);
-// "bert, mpnet", for messages.
+// "bert, mpnet, …", for messages.
 std::string family_names();
 
 // Adds a family, which must outlive its use. Not thread-safe: call it before models are read.

@@ -4,8 +4,9 @@
 
 namespace lait {
 
-// For programs, first in main: calls initialize_numerics, and makes the program exit quietly when
-// its output pipe is closed (`| head`). Programs that use the library may leave it out.
+// For programs, before they use models: calls initialize_numerics, and makes the program exit
+// quietly when its output pipe is closed (`| head`). Programs that use the library may leave it
+// out.
 void initialize();
 
 // The numeric part, which every model's constructor calls; only the first call has an effect. For

@@ -21,10 +21,10 @@ PackPlan ModelImpl::pack_plan(const Schedule& schedule) const {
 }
 
 DeviceBatch ModelImpl::to_batch(const Dataset& dataset, std::span<const int64_t> indices,
-                                const Schedule& schedule) const {
+                                const Schedule& schedule, Labels labels) const {
   PackedBatch packed = pack(dataset, indices, pack_plan(schedule));
-  const at::Tensor labels = head->labels(packed.labels);
-  return to_device(std::move(packed), labels, device());
+  const at::Tensor made = labels == Labels::kTaken ? head->labels(packed.labels) : at::Tensor();
+  return to_device(std::move(packed), made, device());
 }
 
 Outputs ModelImpl::forward(const DeviceBatch& batch, const Randomness& randomness) {
@@ -35,7 +35,7 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
   const Family& family = *config.family;
   std::vector<ModelParameter> out;
   for (const auto& named : encoder->named_parameters()) {
-    out.push_back({.name = "encoder." + named.key(),
+    out.push_back({.name = family.tensor_names().prefix + named.key(),
                    .tensor = named.value(),
                    .role = family.role(named.key()),
                    .hf_names = family.hf_names(named.key())});
@@ -47,7 +47,7 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
         std::ranges::find(tensors.modules, named.key().substr(0, dot), &HeadModule::name);
     TORCH_CHECK(module != tensors.modules.end(), "family ", family.model_type(),
                 ": no Hugging Face name for the head's ", named.key());
-    out.push_back({.name = "head." + named.key(),
+    out.push_back({.name = module->hf_name + named.key().substr(dot),
                    .tensor = named.value(),
                    .role = {.part = ParameterRole::Part::kHead,
                             .kind = named.value().dim() > 1 ? ParameterRole::Kind::kMatrix

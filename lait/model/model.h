@@ -23,6 +23,8 @@ enum class HeadOrigin {
 };
 
 struct ModelParameter {
+  // In checkpoints of the optimizer: as Hugging Face calls it, but for parameters that are several
+  // tensors there.
   std::string name;
   at::Tensor tensor;
   ParameterRole role;
@@ -33,14 +35,17 @@ struct ModelParameter {
   bool pretrained_head = false;
 };
 
+enum class Labels { kTaken, kLeft };
+
 class ModelImpl : public torch::nn::Module {
  public:
   // Zero weights. Calls initialize_numerics (initialize.h).
   ModelImpl(const HfConfig& config, const ModelSpec& spec, at::ScalarType compute_dtype);
 
   // Packs the examples of `indices` under `schedule` and moves them to the model's device.
+  // kLeft where nothing compares with labels: prediction takes examples of any.
   DeviceBatch to_batch(const Dataset& dataset, std::span<const int64_t> indices,
-                       const Schedule& schedule) const;
+                       const Schedule& schedule, Labels labels = Labels::kTaken) const;
   // The plan that to_batch packs with.
   PackPlan pack_plan(const Schedule& schedule) const;
   // For the batch's examples, in its order.

@@ -41,6 +41,7 @@ class MpnetFamily final : public BertFamily {
     fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
     fields.expect(kBucketsKey, kBuckets, "transformers computes that many, too");
     read_common_fields(fields, config);
+    if (fields.absent("pad_token_id")) config.pad_token_id = 1;  // MPNetConfig's default
     config.type_vocab_size = 0;
     config.max_tokens = config.max_position_embeddings - kFirstPosition;
     if (config.max_position_embeddings > 0 && config.max_tokens < kFewestTokens) {
@@ -90,7 +91,8 @@ class MpnetFamily final : public BertFamily {
             .between = {tokens.sep, tokens.sep},
             .between_of_first = 1,
             .suffix = {tokens.sep},
-            .first_position = kFirstPosition};
+            .first_position = kFirstPosition,
+            .uncounted_token = kFirstPosition - 1};
   }
   std::string pair_problem(const HfConfig&) const override { return ""; }
 

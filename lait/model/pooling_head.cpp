@@ -61,7 +61,6 @@ Reads PoolingHeadImpl::reads() const {
 void PoolingHeadImpl::initialise(uint64_t seed, double range) {
   // The output layer is drawn first from the seed, with and without a dense layer.
   fill_normal(output_->weight, seed, range);
-  output_->bias.mutable_data_ptr<float>();
   at::NoGradGuard no_grad;
   output_->bias.zero_();
   if (!dense_) return;

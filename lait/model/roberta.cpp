@@ -28,7 +28,8 @@ class RobertaFamily final : public BertFamily {
             .between = {tokens.sep, tokens.sep},
             .between_of_first = 1,
             .suffix = {tokens.sep},
-            .first_position = static_cast<int32_t>(first_position(config))};
+            .first_position = static_cast<int32_t>(first_position(config)),
+            .uncounted_token = static_cast<int32_t>(config.pad_token_id)};
   }
   std::string pair_problem(const HfConfig&) const override { return ""; }
 

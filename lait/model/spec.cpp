@@ -54,6 +54,7 @@ ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) cons
         "--independent-layers needs a checkpoint of segment_format standalone, got pair (the "
         "segments of a pair are one sequence); train with model.segment_format: standalone");
   }
+  check_pooling(spec.pooling, spec.schedule, /*several_segments=*/true);
   return spec;
 }
 

@@ -17,7 +17,8 @@ namespace {
 // Outputs with rows concatenated in the batches' order.
 Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
                       const Schedule& schedule) {
-  Outputs out = model->forward(model->to_batch(dataset, batch, schedule), Randomness{});
+  Outputs out =
+      model->forward(model->to_batch(dataset, batch, schedule, Labels::kLeft), Randomness{});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }

@@ -23,6 +23,9 @@ struct SegmentLayout {
   int32_t first_type = 0, second_type = 0;
   // The position of a sequence's first token.
   int32_t first_position = 0;
+  // A token that positions leave out, as RoBERTa does with padding wherever it stands: it gets the
+  // position before first_position; -1: none.
+  int32_t uncounted_token = -1;
   // Texts that a task puts before its segments (Task::prompts) are used.
   bool uses_prompts = false;
 

@@ -43,8 +43,6 @@ class Tokenizer {
   virtual void encode(std::string_view text, std::vector<int32_t>& out,
                       std::vector<ByteRange>& ranges) const = 0;
   virtual SpecialTokens special_tokens() const = 0;
-  int32_t cls_id() const { return special_tokens().cls; }
-  int32_t sep_id() const { return special_tokens().sep; }
   // The largest id + 1.
   virtual int32_t vocab_size() const = 0;
   // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json ...) into

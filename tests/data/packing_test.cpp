@@ -176,6 +176,19 @@ TEST(Packing, WorkListsAreMadeWhereAskedFor) {
               values(batch, batch.levels.back().offsets));
 }
 
+// RoBERTa's positions begin behind padding_idx and leave out its token wherever it stands.
+TEST(Packing, PositionsLeaveOutTheUncountedToken) {
+  const std::vector<Example> examples{{.segments = {"axb"}}};
+  SegmentLayout layout = letters_layout();
+  layout.first_position = 2;
+  layout.uncounted_token = 'x';
+  const Dataset dataset(examples, LettersTokenizer(), {.layout = layout});
+  const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan_of({{2, Scope::kExample}}));
+  auto positions = values(batch, batch.positions);
+  positions.resize(5);
+  EXPECT_EQ(positions, (std::vector<int32_t>{2, 3, 1, 4, 5}));
+}
+
 TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
   const std::vector<Example> examples{{.segments = {"a", "bb", "c"}}};
   const Dataset dataset(examples, LettersTokenizer(),

@@ -145,7 +145,7 @@ TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
     const EncoderStates states = model_->encoder->forward(some, {});
     const Gather& order = some.packed.head.rows;
     const at::Tensor rows = order.index.size > 0 ? gather(states.rows, some, order) : states.rows;
-    const at::Tensor means = gather(states.segment_means, some, some.packed.head.other_segments);
+    const at::Tensor means = gather(states.segment_means, some, some.packed.head.first_segment);
     int64_t from = 0, to = 0, mean = 0;
     for (int64_t i : all_) {
       const auto& sequences = dataset_.example(i).sequences;
@@ -159,8 +159,8 @@ TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
     EXPECT_LE(some.packed.read_rows->live_rows, to) << "each row once, shared or not";
   }
 }
+
 // If the head reads only means at the join, no joint layer runs.
-// Nothing but means at the join: no joint layer runs.
 TEST_P(EncoderTest, MeansAtTheJoinAloneCostNoJointLayer) {
   const DeviceBatch means_only = batch(spec_.schedule, {.means = Reads::Means::kAtJoin}),
                     both = batch(spec_.schedule, model_->head->reads());

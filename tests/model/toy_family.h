@@ -145,7 +145,7 @@ class ToyFamily final : public Family {
              .output = product(attention, width),
              .feed_forward = 3 * product(width, inner),
              // k and v.
-             .saved_entering = 2 * attention,
+             .saved_key_value = 2 * attention,
              // q, context, the attended row, both norms' outputs, gate and up, their product and
              // GELU's output.
              .saved_made = 2 * attention + 3 * width + 4 * inner,

@@ -268,5 +268,16 @@ TEST_F(LaitTrain, DryRunOfASweepAddsUpTheRunsThatAreLeft) {
   EXPECT_THAT(left.out, HasSubstr("# sweep: 1 of 2 runs left to do"));
 }
 
+// A length of a segment is what it takes of data.max_segment_tokens.
+TEST_F(LaitTrain, DataStatCountsSpecialTokens) {
+  write_file(folder_ / "few.jsonl",
+             "{\"segments\": [\"am bn co\", \"dp\"], \"label\": \"entails\"}\n");
+  const ShellResult result =
+      shell(LAIT_BUILD_DIR "/bin/lait-data stat --config '" + path("a.yaml") +
+            "' --set data.train='" + path("few.jsonl") + "'");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("tokens of a distinct segment: median 5, 95 % 5, longest 5\n"));
+}
+
 }  // namespace
 }  // namespace lait
