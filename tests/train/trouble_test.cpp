@@ -269,7 +269,9 @@ TEST_F(Trouble, FilesThatDoNotBelongTogether) {
     EXPECT_THAT(result.text, Not(HasSubstr("Exception raised")));
     write_file(folder_ / "model" / file, whole);
   };
-  expect("lait.yaml", "num_layers: 4", "num_layers: 3", "expected a schedule of 4 layers, got 3");
+  expect("lait.yaml", "num_layers: 4", "num_layers: 3",
+         "lait.yaml does not belong to config.json: model.schedule: expected stages of 4 layers "
+         "together, the model's number, got 3");
   expect("lait.yaml", "max_segment_tokens: 256", "max_segment_tokens: 257",
          "max_segment_tokens: expected at most the model's 256 positions, got 257");
   expect("lait.yaml", "- refutes", "- refutes\n  - more", "classifier.weight (expected [4,");
