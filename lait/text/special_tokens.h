@@ -52,7 +52,7 @@ class SpecialTokenReader {
   // Names that no file has become the first of `candidates` that `find` knows, or the first of all.
   struct Defaults {
     std::vector<std::string> cls, sep, pad, unk, mask;
-    // Whether mask takes the white space before it where no file describes it.
+    // Whether mask takes the white space before it, even where no file says so.
     bool mask_lstrip = false;
   };
   // Ends the reading. Special tokens that are found in the vocabulary and that a file describes

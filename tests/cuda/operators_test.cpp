@@ -208,11 +208,13 @@ TEST_F(OperatorsOnCuda, BatchOnTheDevice) {
   const ModelSpec spec = small.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments);
   const Dataset dataset =
       small.dataset(spec, small.random_examples(/*seed=*/3, /*num_examples=*/6));
-  PackPlan plan = spec.pack_plan();
+  const Model model = small.model(spec, at::kFloat);
+  PackPlan plan = model->pack_plan(spec.schedule);
   plan.cuda_head_dim = 32;
   const PackedBatch packed = pack(dataset, std::vector<int64_t>{0, 1, 2, 3, 4, 5}, plan);
-  const DeviceBatch host = to_device(packed, at::kCPU, false),
-                    device = to_device(packed, at::Device(at::kCUDA, 0), false);
+  const at::Tensor labels = model->head->labels(packed.labels);
+  const DeviceBatch host = to_device(packed, labels, at::kCPU),
+                    device = to_device(packed, labels, at::Device(at::kCUDA, 0));
   EXPECT_TRUE(at::equal(device.ints.cpu(), host.ints));
   EXPECT_TRUE(at::equal(device.labels.cpu(), host.labels));
   const Level& level = packed.levels[0];
