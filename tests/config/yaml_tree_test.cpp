@@ -68,7 +68,7 @@ TEST(YamlTree, AliasBombAndDepth) {
       bomb += (i ? ", *" : "*") + std::string(1, static_cast<char>(c - 1));
     bomb += "]\n";
   }
-  EXPECT_THAT(error_of(bomb), HasSubstr("a.yaml:1: an anchor"));
+  EXPECT_THAT(error_of(bomb), HasSubstr("a.yaml:1: got an anchor"));
   EXPECT_THAT(error_of("a: &a\n  b: *a\n"), HasSubstr("an anchor"));
   for (const char* open : {"[", "{a: ", "- ", "? ", "[{", "{? [", "- a: "}) {
     std::string deep;
