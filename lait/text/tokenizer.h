@@ -38,8 +38,8 @@ class Tokenizer {
   // add_special_tokens=False).
   virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;
   // The same, and appends to ranges where each token stands in text. Equals Hugging Face's
-  // offset_mapping, in bytes of text instead of characters. Ranges never decrease, may overlap and
-  // may be empty. Requires: text is under 2 GiB.
+  // offset_mapping, in bytes of text instead of characters. Ranges may overlap and may be empty.
+  // Requires: text is under 2 GiB.
   virtual void encode(std::string_view text, std::vector<int32_t>& out,
                       std::vector<ByteRange>& ranges) const = 0;
   virtual SpecialTokens special_tokens() const = 0;
