@@ -72,7 +72,7 @@ class Dresser {
 
   void segment(const std::string& text, size_t s, Sequence& out) const {
     out.tokens = layout_.prefix;
-    encode(text, s, out.tokens);
+    tokenizer_.encode(dressed(text, s), out.tokens);
     out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);
     const int64_t kept = options_.max_tokens - std::ssize(layout_.suffix);
     if (std::ssize(out.tokens) > kept) out.tokens.resize(kept);
@@ -83,8 +83,12 @@ class Dresser {
   void pair(const std::vector<std::string>& segments, Sequence& out) {
     first_.clear();
     second_.clear();
-    encode(segments[0], 0, first_);
-    for (size_t s = 1; s < segments.size(); ++s) encode(segments[s], s, second_);
+    tokenizer_.encode(dressed(segments[0], 0), first_);
+    // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
+    std::string others;
+    for (size_t s = 1; s < segments.size(); ++s)
+      others += (s > 1 ? " " : "") + dressed(segments[s], s);
+    if (segments.size() > 1) tokenizer_.encode(others, second_);
     const bool has_second = segments.size() > 1;
     const int64_t special = layout_.special_tokens(has_second),
                   limit = options_.max_tokens - special;
@@ -103,9 +107,10 @@ class Dresser {
   }
 
  private:
-  void encode(const std::string& text, size_t segment, std::vector<int32_t>& out) const {
+  // The text of a segment with its prompt, if the layout uses prompts.
+  std::string dressed(const std::string& text, size_t segment) const {
     const bool prompted = layout_.uses_prompts && segment < options_.prompts.size();
-    tokenizer_.encode(prompted ? options_.prompts[segment] + text : text, out);
+    return prompted ? options_.prompts[segment] + text : text;
   }
 
   const Tokenizer& tokenizer_;

@@ -2,7 +2,7 @@
 //
 // Standalone format: a sequence is one segment, so its states depend on nothing else. Pair format
 // (the stock layout, P = 0 only): a sequence is a whole example, truncated longest-first as Hugging
-// Face does; with more than two segments the second text is the others, joined in the task's order.
+// Face does; with more than two segments the second text is the others, joined by blanks.
 // The SegmentLayout says which special tokens stand where.
 #pragma once
 #include <cstdint>

@@ -196,9 +196,9 @@ TEST(Packing, PairFormatHasTypesAndSegmentBoundaries) {
   const PackPlan plan{.schedule = {{2, Scope::kExample}}, .reads = {.means = Reads::Means::kFinal}};
   const PackedBatch batch = pack(dataset, std::vector<int64_t>{0}, plan);
   auto types = values(batch, batch.token_types);
-  types.resize(7);
-  EXPECT_EQ(types, (std::vector<int32_t>{0, 0, 0, 1, 1, 1, 1}));
-  EXPECT_EQ(values(batch, batch.levels[0].segment_offsets), (std::vector<int32_t>{0, 3, 7}));
+  types.resize(8);  // "[CLS] a [SEP]", "bb c [SEP]"
+  EXPECT_EQ(types, (std::vector<int32_t>{0, 0, 0, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(values(batch, batch.levels[0].segment_offsets), (std::vector<int32_t>{0, 3, 8}));
 }
 
 TEST(Packing, GroupStageNeedsGroups) {
