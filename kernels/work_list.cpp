@@ -1,7 +1,6 @@
 #include "kernels/work_list.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace lait::kernels {
 namespace {
@@ -15,7 +14,9 @@ struct Piece {  // the part of a unit that one team takes
 
 std::vector<int64_t> HostWorkList::counts() const {
   std::vector<int64_t> out;
-  for (const auto& part : blocks) out.insert(out.end(), std::begin(part), std::end(part));
+  for (const auto& part : blocks) {
+    for (const int32_t count : part) out.push_back(count);
+  }
   return out;
 }
 

@@ -78,7 +78,7 @@ void write_safetensors(const std::filesystem::path& path,
     const nlohmann::ordered_json info{{"dtype", kSafetensorsTypes[rank(tensor)].name},
                                       {"shape", tensor.sizes().vec()},
                                       {"data_offsets", {offset, offset + tensor.nbytes()}}};
-    header += "," + nlohmann::json(name).dump() + ":" + info.dump();
+    header.append(",").append(nlohmann::json(name).dump()).append(":").append(info.dump());
     offset += tensor.nbytes();
   }
   header += "}";

@@ -86,8 +86,10 @@ class Dresser {
     tokenizer_.encode(dressed(segments[0], 0), first_);
     // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
     std::string others;
-    for (size_t s = 1; s < segments.size(); ++s)
-      others += (s > 1 ? " " : "") + dressed(segments[s], s);
+    for (size_t s = 1; s < segments.size(); ++s) {
+      if (s > 1) others += ' ';
+      others += dressed(segments[s], s);
+    }
     if (segments.size() > 1) tokenizer_.encode(others, second_);
     const bool has_second = segments.size() > 1;
     const int64_t special = layout_.special_tokens(has_second),
