@@ -9,7 +9,8 @@
 namespace lait {
 
 // The candidate with the fewest edits to `name` (insertions, deletions, substitutions, swaps of
-// neighbours), or "" if more than a third of the letters are wrong in all of them.
+// neighbours; upper and lower case count as equal), or "" if all are farther than a slip: more than
+// two edits, or more than a third of the letters.
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 // " (did you mean X?)" or "".
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
