@@ -75,7 +75,7 @@ void print_statistics(const std::string& name, const LabelledData& data,
               100 - share(distinct_tokens, tokens));
 }
 
-int print_config_statistics(const std::string& name, const std::vector<std::string>& overrides) {
+int print_config_statistics(const std::string& name, const std::vector<Override>& overrides) {
   const Config config = read_config(find_config(name), overrides, task_names());
   const Task& task = find_task(config.task);
   const auto tokenizer = load_tokenizer(find_model(config.model.path));
@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
   set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...",
                    .description = "`lait-data COMMAND --help` lists a command's options."});
   std::string output, config;
-  std::vector<std::string> overrides;
+  std::vector<std::string> set;
   WordnetOptions options;
   auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses");
   wordnet->add_option("--output", output, "folder to write")->option_text("DIR")->required();
@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
   stat->add_option("--config", config, "YAML file, or the name of a shipped config")
       ->option_text("FILE|NAME")
       ->required();
-  stat->add_option("--set", overrides, "overrides the config; repeatable")
+  stat->add_option("--set", set, "overrides the config; KEY= goes back to the default; repeatable")
       ->option_text("KEY=VALUE")
       ->take_all();
   Entries environment = hub_environment();
@@ -137,6 +137,6 @@ int main(int argc, char** argv) {
                           "--set data.validation=dev.jsonl"});
   return run_program(app, argc, argv, [&] {
     return wordnet->parsed() ? make_wordnet(output, options)
-                             : print_config_statistics(config, overrides);
+                             : print_config_statistics(config, to_overrides(set));
   });
 }

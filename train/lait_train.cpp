@@ -36,13 +36,14 @@ int main(int argc, char** argv) {
       "segments",
       "lait-train"};
   std::string config_name, output, sweep;
-  std::vector<std::string> overrides;
+  std::vector<std::string> set;
   bool resume = false, overwrite = false, dry = false, list = false, list_keys = false,
        quiet = false;
   app.add_option("--config", config_name, "YAML file, or the name of a shipped config")
       ->option_text("FILE|NAME");
-  app.add_option("--set", overrides,
-                 "overrides the config, e.g. model.independent_layers=4; repeatable")
+  app.add_option("--set", set,
+                 "overrides the config, e.g. model.independent_layers=4; KEY= goes back to the "
+                 "default; repeatable")
       ->option_text("KEY=VALUE")
       ->take_all();
   app.add_option("--output", output, "run directory (the config's output.dir)")->option_text("DIR");
@@ -99,7 +100,8 @@ int main(int argc, char** argv) {
     if (!dry) std::signal(SIGPIPE, SIG_IGN);
     const std::filesystem::path file = find_config(config_name);
     if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
-    if (!output.empty()) overrides.push_back(text_override("output.dir", output));
+    std::vector<Override> overrides = to_overrides(set);
+    if (!output.empty()) overrides.push_back(text_override("--output", "output.dir", output));
     const RunOptions options{.if_exists = resume      ? IfExists::kResume
                                           : overwrite ? IfExists::kOverwrite
                                                       : IfExists::kRefuse,

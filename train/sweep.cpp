@@ -46,6 +46,30 @@ std::optional<std::pair<int64_t, int64_t>> whole_range(std::string_view values,
   return std::pair(*first, *last);
 }
 
+// Where the value at `begin` ends: at a comma, or at the end. A value that begins with a bracket is a
+// list or a mapping, and commas up to its closing bracket belong to it.
+size_t end_of_value(std::string_view values, size_t begin) {
+  int depth = 0;
+  char quote = 0;
+  const bool brackets =
+      values.substr(begin).starts_with('[') || values.substr(begin).starts_with('{');
+  for (size_t i = begin; i < values.size(); ++i) {
+    const char c = values[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (depth > 0 && (c == '\'' || c == '"')) {
+      quote = c;
+    } else if (brackets && (c == '[' || c == '{')) {
+      ++depth;
+    } else if (brackets && (c == ']' || c == '}')) {
+      --depth;
+    } else if (c == ',' && depth <= 0) {
+      return i;
+    }
+  }
+  return values.size();
+}
+
 struct NamedCost {
   std::string name;
   RunCost cost;
@@ -92,7 +116,7 @@ Sweep parse_sweep(const std::string& text) {
     return sweep;
   }
   for (size_t begin = 0; begin <= values.size();) {
-    const size_t comma = std::min(values.find(',', begin), values.size());
+    const size_t comma = end_of_value(values, begin);
     const std::string value = values.substr(begin, comma - begin);
     if (value.empty() || std::ranges::find(sweep.values, value) != sweep.values.end()) bad(text);
     sweep.values.push_back(value);
@@ -101,7 +125,7 @@ Sweep parse_sweep(const std::string& text) {
   return sweep;
 }
 
-int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides,
+int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
               const std::string& text, const RunOptions& options, bool dry) {
   const Sweep sweep = parse_sweep(text);
   struct Run {
@@ -111,7 +135,7 @@ int run_sweep(const std::string& config_file, const std::vector<std::string>& ov
   std::vector<Run> runs;
   for (const std::string& value : sweep.values) {
     auto all = overrides;
-    all.push_back(sweep.key + "=" + value);
+    all.emplace_back(sweep.key + "=" + value, "--sweep");
     Config config = read_config(config_file, all, task_names());
     if (config.output.dir.empty())
       throw UserError(

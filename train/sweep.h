@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "lait/config/override.h"
 #include "train/run.h"
 
 namespace lait {
@@ -11,14 +12,15 @@ struct Sweep {
   std::string key;
   std::vector<std::string> values;
 };
-// Throws UserError if there is no "=", no value, an empty or reversed range, or a repeated value.
+// Commas separate values, except within a value in brackets (a list). Throws UserError if there is no
+// "=", no value, an empty or reversed range, or a repeated value.
 Sweep parse_sweep(const std::string& text);
 
 // Checks the config of every value before the first run. Finished runs (those with a report.json)
 // are kept unless options say kOverwrite; stopped runs continue with kResume. Returns the exit code
 // of train(). With `dry`, prints the cost of each unfinished run (dry_run) and the sum of their
 // times.
-int run_sweep(const std::string& config_file, const std::vector<std::string>& overrides,
+int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
               const std::string& sweep, const RunOptions& options, bool dry);
 
 }  // namespace lait

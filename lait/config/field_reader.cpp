@@ -20,6 +20,22 @@ bool is_variable_name(const std::string& name) {
 
 }  // namespace
 
+void FieldReader::no_value() {
+  problems_.add(value_->origin, value_->line,
+                name_ + ": expected a value, got nothing; give one, or remove the key");
+}
+
+std::string FieldReader::number_hint(const YamlNode& node) const {
+  if (!node.is_scalar()) return "";
+  if (!node.plain)
+    return parse_number<double>(node.scalar) ? " in quotes, which make it a text; remove them" : "";
+  // Only an override's value can begin with a quote and be plain.
+  const char quote = node.scalar.front();
+  return (quote == '\'' || quote == '"') && node.scalar.size() > 1 && node.scalar.back() == quote
+             ? "; its quotes came through the shell: remove them"
+             : "";
+}
+
 void FieldReader::wrong(const YamlNode& node, int line, const std::string& expected,
                         const std::string& hint) {
   problems_.add(value_->origin, line,
@@ -29,7 +45,13 @@ void FieldReader::wrong(const YamlNode& node, int line, const std::string& expec
 void FieldReader::read(const YamlNode& node, int line, double& target, const Limits& limits) {
   const auto number = node.plain ? parse_number<double>(node.scalar) : std::nullopt;
   if (!number || !within(*number, limits))
-    return wrong(node, line, "a number" + limits_text(limits));
+    return wrong(node, line, "a number" + limits_text(limits), number_hint(node));
+  if (!fits_float(*number, limits)) {
+    return wrong(node, line, "a number" + limits_text(limits),
+                 "; it is computed in float, which would make it " +
+                     number_text(static_cast<float>(*number)) + " (float holds " + float_range() +
+                     ")");
+  }
   target = *number;
 }
 
@@ -40,7 +62,6 @@ void FieldReader::read(const YamlNode& node, int line, std::string& target, cons
 
 void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const Limits&) {
   target.clear();
-  if (node.kind == YamlNode::Kind::kNull) return;
   const std::vector<YamlNode> one{node};
   if (node.kind == YamlNode::Kind::kMap) return wrong(node, line, "a file or a list of files");
   for (const YamlNode& entry : node.kind == YamlNode::Kind::kList ? node.items : one) {
@@ -57,7 +78,6 @@ void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const 
 
 void FieldReader::read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits&) {
   target.clear();
-  if (node.kind == YamlNode::Kind::kNull) return;
   if (node.kind != YamlNode::Kind::kList) return wrong(node, line, kStageForm);
   if (node.items.empty()) {
     problems_.add(value_->origin, line, name_ + ": expected " + kStageForm + ", got an empty list");
@@ -122,9 +142,8 @@ std::string FieldReader::expand(const std::string& text, int line) {
         problems_.add(
             value_->origin, line,
             name_ + ": the environment variable " + variable + " in '" + shortened(text) +
-                (found == nullptr
-                     ? "' is not set; set it, or give the value with --set " + name_ + "=…"
-                     : "' is no text in UTF-8"));
+                (found == nullptr ? "' is not set; set it, or write the value in its place"
+                                  : "' is no text in UTF-8"));
         return text;
       }
       out += found;

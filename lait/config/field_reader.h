@@ -28,18 +28,22 @@ class FieldReader {
     if (found == values_.end()) return;
     name_ = name;
     value_ = &found->second;
+    // An empty override goes back to the default, whatever the file says.
+    if (found->second.node.kind == YamlNode::Kind::kNull)
+      return value_->origin.override_number > 0 ? void() : no_value();
     read(found->second.node, found->second.line, target, limits);
   }
 
  private:
+  void no_value();
+  // Why a number in a scalar is not taken for one, for the end of a message; "" if it is none.
+  std::string number_hint(const YamlNode& node) const;
   // `line`: of the key, or of the entry of a list.
   void wrong(const YamlNode& node, int line, const std::string& expected,
              const std::string& hint = "");
 
   template <class T>
   void read(const YamlNode& node, int line, std::optional<T>& target, const Limits& limits) {
-    target.reset();
-    if (node.kind == YamlNode::Kind::kNull) return;
     read(node, line, target.emplace(), limits);
   }
 
@@ -47,7 +51,7 @@ class FieldReader {
   void read(const YamlNode& node, int line, T& target, const Limits& limits) {
     const auto number = node.plain ? parse_number<T>(node.scalar) : std::nullopt;
     if (!number || !within(static_cast<double>(*number), limits)) {
-      return wrong(node, line, "a whole number" + limits_text(limits));
+      return wrong(node, line, "a whole number" + limits_text(limits), number_hint(node));
     }
     target = *number;
   }

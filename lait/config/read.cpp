@@ -6,6 +6,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
+#include "lait/base/json.h"
 #include "lait/base/shown_text.h"
 #include "lait/config/field_reader.h"
 
@@ -72,9 +73,27 @@ class ConflictCheck {
           "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +
               ", two of which are special, got " + std::to_string(c_.data.max_segment_tokens));
     }
+    check_rates();
   }
 
  private:
+  // Products that training computes in float. The second factor has been given, since its default
+  // leaves the product as small as the first.
+  void check_rates() const {
+    const TrainingConfig& t = c_.training;
+    const double rate = t.learning_rate, head_rate = rate * t.head_learning_rate_factor,
+                 decay = std::max(rate, head_rate) * t.weight_decay;
+    const auto refuse = [&](const std::string& name, const std::string& with, double product) {
+      add(name, "times " + with + " is " + number_text(static_cast<float>(product)) +
+                    " in float, in which it is computed (float holds " + float_range() +
+                    "); choose other values");
+    };
+    if (rate > 0 && t.head_learning_rate_factor > 0 && !fits_float(head_rate, {.above = 0})) {
+      refuse("training.head_learning_rate_factor", "learning_rate", head_rate);
+    } else if (decay > std::numeric_limits<float>::max()) {
+      refuse("training.weight_decay", "the learning rate", decay);
+    }
+  }
   void add(const std::string& name, const std::string& what) const {
     const FieldValue& value = values_.at(name);
     problems_.add(value.origin, value.line, name + ": " + what);
@@ -83,6 +102,9 @@ class ConflictCheck {
     const auto found = values_.find(name);
     if (found == values_.end()) {
       problems_.add(file, 0, "the key " + name + " is missing");
+    } else if (found->second.node.kind == YamlNode::Kind::kNull &&
+               found->second.origin.override_number > 0) {
+      add(name, "expected a name, since it has no default");
     } else if (found->second.node.is_scalar()) {
       add(name, "expected a name, got an empty text");
     }
@@ -93,8 +115,8 @@ class ConflictCheck {
   Problems& problems_;
 };
 
-Config read_tree(const YamlNode& root, const Origin& file,
-                 const std::vector<std::string>& overrides, const std::vector<std::string>& tasks) {
+Config read_tree(const YamlNode& root, const Origin& file, const std::vector<Override>& overrides,
+                 const std::vector<std::string>& tasks) {
   Problems problems;
   const FieldCollector collector(problems);
   const FieldValues from_file = collector.from_config(root, file);
@@ -110,8 +132,7 @@ Config read_tree(const YamlNode& root, const Origin& file,
 }  // namespace
 
 Config parse_config(const std::string& text, const std::string& name,
-                    const std::vector<std::string>& overrides,
-                    const std::vector<std::string>& tasks) {
+                    const std::vector<Override>& overrides, const std::vector<std::string>& tasks) {
   const Origin file{name};
   return read_tree(parse_yaml(text, file), file, overrides, tasks);
 }
@@ -120,13 +141,14 @@ Config parse_config(const YamlNode& root, const std::string& name) {
   return read_tree(root, Origin{name}, {}, {});
 }
 
-Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+Config read_config(const std::filesystem::path& file, const std::vector<Override>& overrides,
                    const std::vector<std::string>& tasks) {
   return parse_config(read_file(file), file.string(), overrides, tasks);
 }
 
-std::string text_override(const std::string& key, const std::string& text) {
-  return key + "=" + with_context(key, [&] { return yaml_text(text); });
+Override text_override(const std::string& option, const std::string& key, const std::string& text) {
+  if (!is_utf8(text)) throw UserError(option + ": expected text in UTF-8, got " + quote(text));
+  return {key + "=" + escape_variables(text), option};
 }
 
 }  // namespace lait

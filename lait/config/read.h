@@ -10,30 +10,31 @@
 
 #include "lait/config/config.h"
 #include "lait/config/did_you_mean.h"
+#include "lait/config/override.h"
 #include "lait/config/write.h"
 
 namespace lait {
 
-// Reads a YAML file and applies overrides "key=value", where the value is YAML. If a key is
-// repeated, the last override wins. An override of one of two keys that exclude each other replaces
-// the other.
+// Reads a YAML file and applies overrides. If a key is repeated, the last override wins. An override
+// of one of two keys that exclude each other replaces the other; an empty one goes back to the
+// default.
 //
 // Throws one UserError with a line "file:line: …" for every mistake: unknown and repeated keys
-// (with the nearest known one), wrong types, impossible values, undefined ${VAR}. Needs neither the
-// model nor the data. `tasks`: the names of the known tasks; empty: any.
-Config read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+// (with the nearest known one), wrong types, impossible values, keys without a value, undefined
+// ${VAR}. Needs neither the model nor the data. `tasks`: the names of the known tasks; empty: any.
+Config read_config(const std::filesystem::path& file, const std::vector<Override>& overrides,
                    const std::vector<std::string>& tasks = {});
 // The same from text; messages call it `name`.
 Config parse_config(const std::string& text, const std::string& name,
-                    const std::vector<std::string>& overrides,
+                    const std::vector<Override>& overrides,
                     const std::vector<std::string>& tasks = {});
 // The same from a tree (yaml_tree.h), with any task.
 struct YamlNode;
 Config parse_config(const YamlNode& root, const std::string& name);
 
-// An override that sets a field to exactly `text`, whatever YAML or ${…} would make of it: for the
-// values of other options, e.g. --output.
-std::string text_override(const std::string& key, const std::string& text);
+// An override that sets a field to exactly `text`, with ${…} as it is: for the value of another
+// option, e.g. --output. Throws UserError "OPTION: …" if it is not UTF-8.
+Override text_override(const std::string& option, const std::string& key, const std::string& text);
 
 // Returns `name` if it is a path, or the shipped config of that name (".yaml" may be left out).
 // Throws UserError with the list of shipped configs.

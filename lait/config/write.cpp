@@ -117,12 +117,16 @@ struct Reference {
 std::string yaml_text(const std::string& text) {
   if (is_plain(text)) return text;
   if (!is_utf8(text)) throw UserError("expected text in UTF-8, got " + quote(text));
+  return nlohmann::json(escape_variables(text)).dump();  // a JSON string is a YAML scalar, too
+}
+
+std::string escape_variables(const std::string& text) {
   std::string escaped;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text.compare(i, 2, "${") == 0) escaped += '$';  // so that it is no variable
+    if (text.compare(i, 2, "${") == 0) escaped += '$';
     escaped += text[i];
   }
-  return nlohmann::json(escaped).dump();  // a JSON string is a YAML scalar, too
+  return escaped;
 }
 
 std::string write_config(const Config& config) { return write_fields(config, field_names()); }

@@ -22,5 +22,7 @@ std::string config_reference();
 // A YAML scalar that reads back to `text` as a config's text: quoted and escaped where needed.
 // Throws UserError if it is not UTF-8.
 std::string yaml_text(const std::string& text);
+// Writes ${ as $${, so that it is no variable.
+std::string escape_variables(const std::string& text);
 
 }  // namespace lait

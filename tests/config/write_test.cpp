@@ -144,10 +144,10 @@ TEST(WriteFields, WritesNoOthers) {
 TEST(YamlText, RefusesWhatIsNoText) {
   EXPECT_EQ(yaml_text("a\"\n${b}"), R"("a\"\n$${b}")");
   try {
-    text_override("output.dir", "runs/\xFF");
+    yaml_text("runs/\xFF");
     FAIL() << "expected a UserError";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("output.dir: expected text in UTF-8, got 'runs/"));
+    EXPECT_THAT(error.what(), HasSubstr("expected text in UTF-8, got 'runs/"));
   }
 }
 
