@@ -17,8 +17,15 @@ all: configure  ## set up and build the programs into build/bin
 setup:  ## install what is missing: Debian packages, LibTorch, nvcc, the default model
 	@cmake/setup.sh
 
+# CMake refuses the cache of another folder, so a copied or moved checkout begins a new one.
+in_cache = "$$(sed -n 's/^$(1):INTERNAL=//p' $(BUILD)/CMakeCache.txt)"
+
 configure: setup
-	@cmake --preset cuda -B $(BUILD) -DLAIT_GPUEMU=$(LAIT_GPUEMU) $(CMAKE_FLAGS) --log-level=WARNING
+	@fresh=; if [ -f $(BUILD)/CMakeCache.txt ]; then \
+	  [ $(call in_cache,CMAKE_HOME_DIRECTORY) -ef . ] && \
+	  [ $(call in_cache,CMAKE_CACHEFILE_DIR) -ef $(BUILD) ] || fresh=--fresh; fi; \
+	cmake --preset cuda -B $(BUILD) $$fresh -DLAIT_GPUEMU=$(LAIT_GPUEMU) $(CMAKE_FLAGS) \
+	  --log-level=WARNING
 
 # Without a GPU the demo does not wait for the CUDA kernels to compile.
 demo: configure  ## fine-tune MiniLM on WordNet facts at P = 0, 3, 5; print accuracy against FLOPs

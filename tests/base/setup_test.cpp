@@ -1,4 +1,5 @@
-// cmake/setup.sh in a folder with other files: they stay, and a model is linked only on request.
+// Set-up: cmake/setup.sh in a folder with other files, where they stay, and a model is linked only on
+// request; a copied checkout.
 #include <gtest/gtest.h>
 
 #include "lait/base/files.h"
@@ -50,6 +51,32 @@ TEST(SetUp, LinksMpnetOnRequest) {
   const ShellResult result = set_up(folder, "mpnet");
   EXPECT_EQ(result.code, 0) << result.out << result.err;
   EXPECT_TRUE(std::filesystem::is_directory(models / "all-mpnet-base-v2"));
+}
+
+// The build folder came along with the sources, .git did not, and around the copy is another
+// repository.
+TEST(SetUp, ACopiedFolderBuilds) {
+  const TemporaryFolder folder;
+  const std::string copy = (std::filesystem::canonical(folder.path()) / "copy").string();
+  const ShellResult result = shell(
+      "set -e; unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL CMAKE_FLAGS BUILD; cd '" +
+          folder.path().string() +
+          "'; git init -q; git -c user.name=a -c user.email=a@b commit -q --allow-empty -m a; "
+          "mkdir copy copy/build; cd '" LAIT_SOURCE_DIR
+          "'; tar -c --exclude=./.git --exclude='./build*' . | tar -x -C '" +
+          copy + "'; cp '" LAIT_BUILD_DIR "/CMakeCache.txt' '" + copy + "/build'; cd '" + copy +
+          "'; export LAIT_SKIP_PACKAGES=1; "
+          "make configure CMAKE_FLAGS='-DLAIT_CUDA=OFF -DLAIT_TESTS=OFF'; "
+          "make configure; "
+          "cmake --build build --target lait_git_hash",
+      folder.path());
+  ASSERT_EQ(result.code, 0) << result.out << result.err;
+  const std::string cache = read_file(folder / "copy/build/CMakeCache.txt");
+  EXPECT_NE(cache.find("CMAKE_HOME_DIRECTORY:INTERNAL=" + copy + "\n"), std::string::npos);
+  EXPECT_NE(cache.find("LAIT_TESTS:BOOL=OFF\n"), std::string::npos)
+      << "the second time the cache is the folder's own and stays";
+  EXPECT_NE(read_file(folder / "copy/build/generated/lait/git_hash.h").find("\"unknown\""),
+            std::string::npos);
 }
 
 }  // namespace
