@@ -10,6 +10,7 @@
 #include "eval/metrics.h"
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
+#include "lait/base/shown_text.h"
 #include "lait/base/signals.h"
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
@@ -206,7 +207,7 @@ void Trainer::report_loss() {
     throw UserError(
         fmt::format("step {}: the loss is {}, the gradient norm {}; lower training.learning_rate "
                     "or training.max_grad_norm ({})",
-                    state_.step, loss, gradient_norm,
+                    state_.step, shown_number(loss), shown_number(gradient_norm),
                     whole ? whole->string() + " is complete" : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,

@@ -1,6 +1,9 @@
-// Untrusted text for use in a message: one short line. (json.h quotes bytes that may not be text.)
+// Untrusted text and numbers for use in a message: one short line. (json.h quotes bytes that may not
+// be text.)
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -24,6 +27,11 @@ inline std::string shortened(std::string_view text) {
 inline std::string shown(std::string_view text) {
   std::string out = "'";  // "'" + … makes GCC 12 warn falsely
   return out.append(shortened(text)).append("'");
+}
+
+// A number to print: NaN without its sign, which says nothing and would read as -nan.
+inline double shown_number(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
 }
 
 }  // namespace lait

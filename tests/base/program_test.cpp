@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "lait/base/error.h"
+#include "lait/base/shown_text.h"
 
 namespace lait {
 namespace {
@@ -116,6 +118,11 @@ TEST(Program, HelpAndVersionGoToStandardOutput) {
   EXPECT_THAT(
       version.out,
       testing::MatchesRegex("lait [0-9]+\\.[0-9]+\\.[0-9]+ \\((unknown|[0-9a-f]+(-dirty)?)\\)\n"));
+}
+
+TEST(Program, ShownNumbersHaveNoMinusNan) {
+  EXPECT_EQ(std::to_string(shown_number(-std::nan(""))), "nan");
+  EXPECT_EQ(shown_number(-0.5), -0.5);
 }
 
 TEST(Program, WordsAreQuotedForTheShell) {
