@@ -72,6 +72,11 @@ std::string list_names(const fs::path& dir) {
   return text + (names.size() > kShown ? ", …" : "");
 }
 
+ReadOptions read_options(const fs::path& file, const Config& config) {
+  return {.skip_bad_lines = config.data.skip_bad_lines,
+          .skip_key = "data.skip_bad_lines in " + file.string()};
+}
+
 }  // namespace
 
 FoundCheckpoints find_checkpoints(const fs::path& given) {
@@ -139,7 +144,7 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
                       ", which does not exist (seen from " + fs::current_path().string() +
                       "); run from the folder of the training, or name the data with --data FILE");
     }
-    if (!files.empty()) return {name, files, data.skip_bad_lines};
+    if (!files.empty()) return {name, files, read_options(file, config)};
   }
   throw UserError(file.string() + ": expected " +
                   (split.empty() ? "data.test or data.validation" : "data." + split) +
@@ -147,15 +152,16 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
 }
 
 EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) {
-  int64_t skip_bad_lines = 0;
+  EvaluationData data{fmt::format("{}", fmt::join(files, ", ")), files};
   if (checkpoint.run) {
+    const fs::path file = *checkpoint.run / kConfigFile;
     try {
-      skip_bad_lines = read_config(*checkpoint.run / kConfigFile, {}).data.skip_bad_lines;
+      data.read = read_options(file, read_config(file, {}));
     } catch (const UserError&) {
       // The config.yaml of another program. Nothing in it is needed here.
     }
   }
-  return {fmt::format("{}", fmt::join(files, ", ")), files, skip_bad_lines};
+  return data;
 }
 
 LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
@@ -164,7 +170,7 @@ LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
     throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() +
                     "; train it again");
   }
-  LabelledData read = read_files(task, data.files, data.skip_bad_lines);
+  LabelledData read = read_files(task, data.files, data.read);
   if (task.open_labels()) {
     with_context(fmt::format("{}", fmt::join(data.files, ", ")),
                  [&] { assign(read.examples, find_head(spec.head).labels, spec.labels); });

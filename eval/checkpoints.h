@@ -35,8 +35,9 @@ void check_report_folder(const std::filesystem::path& dir);
 struct EvaluationData {
   std::string split;
   DataFiles files;
-  // As in the run's config. Also applies to files given with --data.
-  int64_t skip_bad_lines = 0;
+  // As in the run's config. Also applies to files given with --data. Without a run no line is
+  // skipped.
+  ReadOptions read{.skip_bad_lines = 0, .skip_key = ""};
 };
 
 // The run's files of `split`. For "", its test data, or its validation data if it has no test data.

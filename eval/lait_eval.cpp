@@ -108,7 +108,7 @@ class Jobs {
   // also with --quiet.
   const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
     const auto entry =
-        examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
+        examples_.try_emplace({spec.task, spec.labels, data.files, data.read.skip_bad_lines});
     LabelledData& read = entry.first->second;
     if (!entry.second) return read;
     read = read_examples(spec, data);
@@ -148,7 +148,7 @@ class Evaluator {
         job.dataset->size(), options_.quiet);
     return *lait::evaluate(
         predictor_->model(), spec, *job.dataset,
-        find_task(spec.task).metrics(find_head(spec.head).labels), job.names,
+        metrics_of(find_task(spec.task), find_head(spec.head).labels), job.names,
         {.batch_size = options_.batch_size, .should_stop = {}, .on_progress = progress});
   }
 

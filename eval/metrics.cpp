@@ -24,13 +24,15 @@ struct ClassCounts {
   }
 };
 
-std::map<int64_t, ClassCounts> count_classes(std::span<const Outcome> outcomes) {
-  std::map<int64_t, ClassCounts> counts;
+// By class, up to the last one that occurs. The bootstrap counts each resample, so this is not a map.
+std::vector<ClassCounts> count_classes(std::span<const Outcome> outcomes) {
+  std::vector<ClassCounts> counts(2);
   for (const Outcome& o : outcomes) {
-    ++counts[static_cast<int64_t>(o.predicted)].predicted;
-    ClassCounts& label = counts[static_cast<int64_t>(o.label)];
-    ++label.labelled;
-    label.both += o.predicted == o.label;
+    const auto predicted = static_cast<size_t>(o.predicted), label = static_cast<size_t>(o.label);
+    if (std::max(predicted, label) >= counts.size()) counts.resize(std::max(predicted, label) + 1);
+    ++counts[predicted].predicted;
+    ++counts[label].labelled;
+    counts[label].both += predicted == label;
   }
   return counts;
 }
@@ -38,10 +40,14 @@ std::map<int64_t, ClassCounts> count_classes(std::span<const Outcome> outcomes) 
 double f1(std::span<const Outcome> outcomes) { return count_classes(outcomes)[1].f1(); }
 
 double macro_f1(std::span<const Outcome> outcomes) {
-  const auto counts = count_classes(outcomes);
   double sum = 0;
-  for (const auto& [label, count] : counts) sum += count.f1();
-  return sum / static_cast<double>(counts.size());
+  int64_t classes = 0;
+  for (const ClassCounts& count : count_classes(outcomes)) {
+    if (count.predicted + count.labelled == 0) continue;
+    sum += count.f1();
+    ++classes;
+  }
+  return sum / static_cast<double>(classes);
 }
 
 double mse(std::span<const Outcome> outcomes) {
@@ -121,6 +127,13 @@ const Metric& find_metric(const std::string& name) {
   throw UserError("expected a metric among " + known + ", got '" + name + "'");
 }
 
+std::vector<std::string> metrics_of(const Task& task, LabelKind labels) {
+  std::vector<std::string> names = task.metrics(labels);
+  if (labels == LabelKind::kClass && std::ranges::find(names, "macro_f1") == names.end())
+    names.emplace_back("macro_f1");
+  return names;
+}
+
 bool better(const std::string& metric, double value, double other) {
   if (std::isnan(value)) return false;
   if (std::isnan(other)) return true;
@@ -144,8 +157,8 @@ void check_finite(const Outputs& outputs, const std::string& what) {
   if (bad == 0) return;
   throw UserError(what + ": expected finite logits, got NaN or infinity for " +
                   std::to_string(bad) + " of " + std::to_string(examples) +
-                  " examples: the training diverged or the model's weights are damaged; lower "
-                  "training.learning_rate or training.max_grad_norm, or take another checkpoint");
+                  " examples: the training diverged or the model's weights are damaged; take "
+                  "another checkpoint, or train with a lower learning rate");
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// Metrics: numbers computed from predictions and labels. Found by name (Task::metrics() gives
-// names).
+// Metrics: numbers computed from predictions and labels. Found by name.
 //
 //   accuracy   share of examples whose predicted class is the label
 //   f1         F1 of class 1 against all other classes
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "lait/data/task.h"
 #include "lait/model/head.h"
 
 namespace lait {
@@ -37,6 +37,9 @@ struct Metric {
 const std::vector<Metric>& all_metrics();
 // Throws UserError that names the known metrics.
 const Metric& find_metric(const std::string& name);
+// The metrics of a head with such labels on the task's data: Task::metrics, and macro_f1 for classes,
+// whatever the task. The first selects the best checkpoint.
+std::vector<std::string> metrics_of(const Task& task, LabelKind labels);
 // Whether `value` of the metric is better than `other`. NaN is worse than every number.
 bool better(const std::string& metric, double value, double other);
 

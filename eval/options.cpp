@@ -52,7 +52,7 @@ const char* ModelOptions::synopsis() {
 
 void ModelOptions::apply() const {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
-  resolve_device(device());
+  resolve_device(device(), "--device");
 }
 
 Precision ModelOptions::precision() const { return parse<Precision>(precision_name); }

@@ -83,7 +83,8 @@ int print_config_statistics(const std::string& name, const std::vector<Override>
   for (const auto& [split, files] : {std::pair{"train", &config.data.train},
                                      {"validation", &config.data.validation},
                                      {"test", &config.data.test}}) {
-    const LabelledData data = read_files(task, *files, config.data.skip_bad_lines);
+    const LabelledData data =
+        read_files(task, *files, {.skip_bad_lines = config.data.skip_bad_lines});
     if (data.examples.empty()) continue;
     print_statistics(split, data, *tokenizer);
     any = true;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "eval/metrics.h"
 #include "lait/base/error.h"
 #include "lait/base/program.h"
 #include "lait/config/read.h"
@@ -76,7 +77,7 @@ RunInputs resolve_inputs(const Config& config) {
 
   in.spec = resolve_spec(in.config, in.hf_config);
   const LabelKind labels = find_head(in.spec.head).labels;
-  in.metrics = in.task->metrics(labels);
+  in.metrics = metrics_of(*in.task, labels);
   const std::string& select_by = config.training.select_by;
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
@@ -98,7 +99,8 @@ RunInputs read_inputs(const Config& config) {
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
   for (size_t s = 0; s < std::size(splits); ++s)
-    splits[s]->data = read_files(*in.task, *files[s], config.data.skip_bad_lines);
+    splits[s]->data =
+        read_files(*in.task, *files[s], {.skip_bad_lines = config.data.skip_bad_lines});
   if (in.task->open_labels()) {
     const LabelKind labels = find_head(spec.head).labels;
     if (labels == LabelKind::kClass) {

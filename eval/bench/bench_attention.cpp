@@ -137,7 +137,7 @@ int bench_attention(const AttentionBench& bench) {
       throw UserError("--dtype: expected bf16 or fp32, got \"" + name + "\"");
   }
   const std::vector<Layout> layouts = read_layouts(bench.lengths, bench.batch);
-  const at::Device device = resolve_device(bench.device);
+  const at::Device device = resolve_device(bench.device, "--device");
   if (bench.threads > 0) at::set_num_threads(static_cast<int>(bench.threads));
   const nlohmann::json head = bench_head(at::get_num_threads());
   fmt::print(

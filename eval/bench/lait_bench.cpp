@@ -89,8 +89,9 @@ int main(int argc, char** argv) {
        .examples = "lait-bench attention --dtype fp32"});
   return run_program(app, argc, argv, [&] {
     initialize();
-    if (tokenizer->parsed()) return bench_tokenizer(find_model(model), text, json);
-    attention.lengths = lengths == kShippedLengths ? find_config(lengths).string() : lengths;
+    if (tokenizer->parsed()) return bench_tokenizer(find_model(model, "--model"), text, json);
+    attention.lengths =
+        lengths == kShippedLengths ? find_config(lengths, "--lengths").string() : lengths;
     if (device == "cuda") attention.device = DeviceKind::kCuda;
     return bench_attention(attention);
   });

@@ -126,9 +126,9 @@ std::string tilde_hint(const std::string& path) {
   return path.starts_with('~') ? " (~ is not expanded here; write ${HOME})" : "";
 }
 
-fs::path find_config(const std::string& name) {
+fs::path find_config(const std::string& name, const std::string& given_with) {
   if (is_file(name)) return name;
-  if (is_folder(name)) throw UserError("--config " + name + ": expected a YAML file, got a folder");
+  if (is_folder(name)) throw UserError(given_with + " " + name + ": expected a file, got a folder");
   const bool bare = !name.empty() && name.find('/') == std::string::npos;
   for (const std::string& file : {name, name + ".yaml"}) {
     if (bare && is_file(configs_folder() / file)) return configs_folder() / file;
@@ -139,7 +139,7 @@ fs::path find_config(const std::string& name) {
     names.push_back(config.name);
     list += (list.empty() ? "" : ", ") + config.name;
   }
-  throw UserError("--config " + name + ": no such file" +
+  throw UserError(given_with + " " + name + ": no such file" +
                   (bare ? " here, nor among the shipped configs {" + list + "}" : "") +
                   did_you_mean(fs::path(name).filename().string(), names));
 }
@@ -159,18 +159,17 @@ std::vector<ShippedConfig> list_configs() {
   return out;
 }
 
-fs::path find_model(const std::string& name) {
+fs::path find_model(const std::string& name, const std::string& given_with) {
+  const std::string where = given_with + ": " + name;
   if (is_model(name)) return name;
   if (is_folder(name)) {
     throw UserError(
-        "model.path: " + name +
-        ": expected a Hugging Face directory with config.json, got a folder without it");
+        where + ": expected a Hugging Face directory with config.json, got a folder without it");
   }
   if (is_file(name))
-    throw UserError("model.path: " + name +
-                    ": expected a Hugging Face directory with config.json, got a file");
+    throw UserError(where + ": expected a Hugging Face directory with config.json, got a file");
   if (looks_like_path(name)) {
-    throw UserError("model.path: " + name +
+    throw UserError(where +
                     ": no such directory; expected a Hugging Face directory with config.json, or a "
                     "model's name" +
                     tilde_hint(name));
@@ -186,11 +185,10 @@ fs::path find_model(const std::string& name) {
   const std::string fetch =
       name == "all-MiniLM-L6-v2" ? "make setup (in the source tree)" : "hf download " + name;
   if (!snapshot.empty()) {
-    throw UserError("model.path: " + name + ": " + snapshot.string() +
+    throw UserError(where + ": " + snapshot.string() +
                     " has no config.json; fetch the model again: " + fetch);
   }
-  throw UserError("model.path: " + name +
-                  ": neither a directory nor a model in the local Hugging Face cache (" +
+  throw UserError(where + ": neither a directory nor a model in the local Hugging Face cache (" +
                   hub_cache().string() + "); fetch it with: " + fetch + near_model(name));
 }
 

@@ -37,8 +37,9 @@ Config parse_config(const YamlNode& root, const std::string& name);
 Override text_override(const std::string& option, const std::string& key, const std::string& text);
 
 // Returns `name` if it is a path, or the shipped config of that name (".yaml" may be left out).
-// Throws UserError with the list of shipped configs.
-std::filesystem::path find_config(const std::string& name);
+// Throws UserError "GIVEN_WITH NAME: …" with the list of shipped configs.
+std::filesystem::path find_config(const std::string& name,
+                                  const std::string& given_with = "--config");
 struct ShippedConfig {
   std::string name;
   std::string summary;  // the first line of its head comment
@@ -50,9 +51,10 @@ std::string tilde_hint(const std::string& path);
 
 // Finds the directory with config.json: `name` as a path, a model that set-up or installation
 // brought, or the snapshot in the local Hugging Face cache (HF_HUB_CACHE, HF_HOME/hub,
-// ~/.cache/huggingface/hub). Never uses the network. Throws UserError with the command that fetches
-// it.
-std::filesystem::path find_model(const std::string& name);
+// ~/.cache/huggingface/hub). Never uses the network. Throws UserError "GIVEN_WITH: NAME: …" with the
+// command that fetches it.
+std::filesystem::path find_model(const std::string& name,
+                                 const std::string& given_with = "model.path");
 
 // What the model's part of a config means for a model of num_layers layers. Throws UserError
 // "model.KEY: …": more independent layers than the model has, stages that do not add up, a scope

@@ -13,6 +13,8 @@ namespace lait {
 
 struct ReadOptions {
   int64_t skip_bad_lines = 0;  // malformed lines tolerated in total; one more throws
+  // What sets skip_bad_lines, for the message; "": nothing that the user has.
+  std::string skip_key = "data.skip_bad_lines";
 };
 
 struct ReadCounts {
@@ -33,7 +35,8 @@ class Task {
   // Whether the training data defines the labels; see labels.h. Only jsonl: classes or numbers, as
   // the head expects.
   virtual bool open_labels() const { return false; }
-  // For labels of that kind: names known to eval/metrics.h; the first selects the best checkpoint.
+  // For labels of that kind: names known to eval/metrics.h, which adds those of every classifier; the
+  // first selects the best checkpoint.
   virtual std::vector<std::string> metrics(LabelKind labels) const = 0;
   // Texts that a family trained with prompts (T5) puts before the segments, by segment; other
   // families ignore them.
@@ -54,7 +57,7 @@ struct LabelledData {
 // Reads the files of a split in order; skip_bad_lines is the total over them. Throws UserError as
 // Task::read does, and if the files have no examples.
 LabelledData read_files(const Task& task, const std::vector<std::string>& files,
-                        int64_t skip_bad_lines);
+                        const ReadOptions& options);
 // ", 3 bad lines skipped, 5 without gold label left out"; "" if nothing was left out.
 std::string left_out(const ReadCounts& counts);
 

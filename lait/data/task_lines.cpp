@@ -50,8 +50,9 @@ void for_each_line(LineReader& reader, const std::filesystem::path& file,
       if (++bad > options.skip_bad_lines) {
         const bool spent = options.skip_bad_lines > 0 || counts.bad_lines > 0;
         throw UserError(reader.where() + ": " + error.what() + "; fix the line" +
-                        (spent ? " or raise data.skip_bad_lines (now used up)"
-                               : " or set data.skip_bad_lines"));
+                        (options.skip_key.empty() ? ""
+                         : spent ? " or raise " + options.skip_key + " (now used up)"
+                                 : " or set " + options.skip_key));
       }
       ++counts.bad_lines;
     }

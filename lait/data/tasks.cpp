@@ -19,12 +19,13 @@ std::vector<std::string> task_names() {
 }
 
 LabelledData read_files(const Task& task, const std::vector<std::string>& files,
-                        int64_t skip_bad_lines) {
+                        const ReadOptions& options) {
   LabelledData data;
   std::string names;
   for (const std::string& file : files) {
-    task.read(file, {.skip_bad_lines = skip_bad_lines - data.counts.bad_lines}, data.examples,
-              data.counts);
+    ReadOptions left = options;
+    left.skip_bad_lines -= data.counts.bad_lines;
+    task.read(file, left, data.examples, data.counts);
     names += (names.empty() ? "" : ", ") + file;
   }
   if (!files.empty() && data.examples.empty())

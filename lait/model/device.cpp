@@ -38,14 +38,14 @@ const std::string& cuda_problem() {
 
 }  // namespace
 
-at::Device resolve_device(DeviceKind device) {
+at::Device resolve_device(DeviceKind device, const std::string& given_with) {
   if (device == DeviceKind::kCpu) return at::kCPU;
   // LibTorch's CUDA libraries are large: without a driver they are not loaded.
   if (device == DeviceKind::kAuto && !fs::exists("/dev/nvidiactl") && !fs::exists("/dev/dxg"))
     return at::kCPU;
   if (cuda_problem().empty()) return at::Device(at::kCUDA, 0);
   if (device == DeviceKind::kAuto) return at::kCPU;
-  throw UserError("training.device: cuda: " + cuda_problem() + "; use device: cpu (or auto)");
+  throw UserError(given_with + ": cuda: " + cuda_problem() + "; give cpu");
 }
 
 at::ScalarType resolve_precision(Precision precision, at::Device device) {

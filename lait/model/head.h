@@ -82,7 +82,10 @@ const HeadInfo& find_head(HeadKind kind);
 // The default for a task.
 HeadKind head_for(LabelKind labels);
 
-// Throws UserError if a head with that pooling would not see all of an example's segments.
-void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segments);
+// Throws UserError if a head with that pooling would not see all of an example's segments. Its
+// message ends with `way_out`.
+void check_pooling(
+    Pooling pooling, const Schedule& schedule, bool several_segments,
+    const std::string& way_out = "use cls_segments or segments, or fewer independent_layers");
 
 }  // namespace lait

@@ -24,11 +24,12 @@ int64_t pooled_width(Pooling pooling, int64_t hidden_size) {
 
 }  // namespace
 
-void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segments) {
+void check_pooling(Pooling pooling, const Schedule& schedule, bool several_segments,
+                   const std::string& way_out) {
   if (pooling == Pooling::kCls && several_segments && !has_scope(schedule, Scope::kExample)) {
     throw UserError(
-        "model.pooling: cls without a layer of example scope would read the first segment only; "
-        "use cls_segments or segments, or fewer independent_layers");
+        "model.pooling: cls without a layer of example scope would read the first segment only; " +
+        way_out);
   }
 }
 

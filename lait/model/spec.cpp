@@ -52,9 +52,11 @@ ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) cons
   if (format == SegmentFormat::kPair) {
     throw UserError(
         "--independent-layers needs a checkpoint of segment_format standalone, got pair (the "
-        "segments of a pair are one sequence); train with model.segment_format: standalone");
+        "segments of a pair are one sequence); leave it out");
   }
-  check_pooling(spec.pooling, spec.schedule, /*several_segments=*/true);
+  with_context("--independent-layers", [&] {
+    check_pooling(spec.pooling, spec.schedule, /*several_segments=*/true, "give fewer layers");
+  });
   return spec;
 }
 
@@ -217,7 +219,8 @@ void check_example(const Example& example, const ModelSpec& spec) {
     throw UserError(
         "expected the field \"groups\", which the model's schedule has a stage for, got none");
   }
-  check_pooling(spec.pooling, spec.schedule, example.segments.size() > 1);
+  check_pooling(spec.pooling, spec.schedule, example.segments.size() > 1,
+                "give one segment, or train with another pooling or fewer independent_layers");
 }
 
 void check_examples(std::span<const Example> examples, const ModelSpec& spec) {

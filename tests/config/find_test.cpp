@@ -73,7 +73,7 @@ TEST_F(FindTest, ConfigErrorsListTheShipped) {
                          "{boolq_split4.yaml, demo.yaml, mnli_split4.yaml, "));
   EXPECT_THAT(config_error("dmeo.yaml"), HasSubstr(" (did you mean demo.yaml?)"));
   EXPECT_EQ(config_error("x/y.yaml"), "--config x/y.yaml: no such file");
-  EXPECT_THAT(config_error(".."), HasSubstr("expected a YAML file, got a folder"));
+  EXPECT_THAT(config_error(".."), HasSubstr("expected a file, got a folder"));
   EXPECT_THAT(config_error(""), HasSubstr("no such file"));
 }
 

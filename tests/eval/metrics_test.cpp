@@ -145,7 +145,8 @@ TEST(Metrics, LogitsThatAreNotFiniteAreNoPredictions) {
     } catch (const UserError& error) {
       EXPECT_THAT(error.what(), StartsWith("trial: expected finite logits, got NaN or infinity for "
                                            "2 of 3 examples: the training diverged or the model's "
-                                           "weights are damaged; lower training.learning_rate"));
+                                           "weights are damaged; take another checkpoint, or train "
+                                           "with a lower learning rate"));
     }
   }
 }

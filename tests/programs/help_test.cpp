@@ -147,6 +147,50 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   EXPECT_GT(checked, 20) << "command lines not found";
 }
 
+// The messages of a program may only name what it has. `text` is of one or more sources.
+std::string string_literals(const std::string& text) {
+  std::string out;
+  const std::regex comment(R"(//[^\n]*)"), literal(R"re("((?:[^"\\\n]|\\.)*)")re");
+  const std::string code = std::regex_replace(text, comment, "");
+  for (std::sregex_iterator it(code.begin(), code.end(), literal), end; it != end; ++it)
+    out += it->str(1) + "\n";
+  return out;
+}
+
+TEST(Help, MessagesNameOptionsThatTheProgramHas) {
+  const auto all = pages();
+  int checked = 0;
+  const std::map<std::string, std::vector<std::string>> programs_of = {
+      {"eval", {"lait-eval", "lait-predict"}},
+      {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
+      {"train", {"lait-train", "lait-eval", "lait-data wordnet", "lait-data stat"}}};
+  for (const auto& [folder, programs] : programs_of) {
+    for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream in(entry.path());
+      const std::string text = string_literals(std::string(std::istreambuf_iterator<char>(in), {}));
+      // A program's own source: its options alone.
+      std::string own = entry.path().stem();
+      std::ranges::replace(own, '_', '-');
+      Names known;
+      for (const std::string& program : programs) {
+        if (!own.starts_with("lait-") || program.starts_with(own) || own == "lait-train")
+          known.insert(all.at(program).options.begin(), all.at(program).options.end());
+      }
+      for (const std::string& option :
+           matches(text, std::regex(R"((?:^|[^a-z-])(--[a-z][a-z-]*))"))) {
+        EXPECT_TRUE(known.contains(option)) << entry.path() << " names " << option;
+        ++checked;
+      }
+      // Keys that only training reads.
+      if (folder != "train") {
+        EXPECT_EQ(matches(text, std::regex(R"((training\.[a-z_]+))")), Names()) << entry.path();
+      }
+    }
+  }
+  EXPECT_GT(checked, 30);
+}
+
 // The completions that bash offers for the last word. Fails if the program's completion is not
 // registered.
 std::string complete(const std::string& words) {

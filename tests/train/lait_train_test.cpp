@@ -183,11 +183,12 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
   expect_mistake("--set task=sick --set data.train=a.txt --output " + path("x"),
                  "no such file; how to get it: head ");
   expect_mistake("--set task=jsnl --output " + path("x"), "did you mean jsonl?");
-  expect_mistake("--set training.device=cuda --output " + path("x"), "device");
+  expect_mistake("--set training.device=cuda --output " + path("x"), "training.device: cuda: ");
   expect_mistake("--set model.pooling=cls --set model.independent_layers=4 --output " + path("x"),
                  "cls");
   expect_mistake("--set model.head=text --output " + path("x"), "text");
-  expect_mistake("--set training.select_by=f2 --output " + path("x"), "expected one of {accuracy}");
+  expect_mistake("--set training.select_by=f2 --output " + path("x"),
+                 "expected one of {accuracy, macro_f1}");
   expect_mistake("", "output.dir");
   write_file(folder_ / "bad.jsonl", to_text(tiny_lines(1, 3)) + "{\"segments\": [\"a\"]}\n");
   expect_mistake("--set data.train=" + path("bad.jsonl") + " --output " + path("x"),

@@ -7,7 +7,6 @@
 
 #include "tests/data/letters_tokenizer.h"
 #include "train/optimizer.h"
-#include "train/sweep.h"
 
 namespace lait {
 namespace {
@@ -70,16 +69,6 @@ TEST(Schedule, RisesLinearlyThenFallsToZero) {
   EXPECT_DOUBLE_EQ(learning_rate_factor(55, 100, 0.1), 0.5);
   EXPECT_DOUBLE_EQ(learning_rate_factor(100, 100, 0.1), 0);
   EXPECT_DOUBLE_EQ(learning_rate_factor(0, 100, 0), 1);
-}
-
-TEST(Sweep, ReadsListsAndRanges) {
-  EXPECT_EQ(parse_sweep("training.seed=1..3").values, (std::vector<std::string>{"1", "2", "3"}));
-  EXPECT_EQ(parse_sweep("model.pooling=cls,mean").values,
-            (std::vector<std::string>{"cls", "mean"}));
-  EXPECT_EQ(parse_sweep("model.path=../a,../b").values, (std::vector<std::string>{"../a", "../b"}));
-  for (const char* bad : {"", "=1", "a=", "a=1,,2", "a=1,1", "a=2..1", "a=x..3", "a=1..2000",
-                          "a=-9223372036854775808..9223372036854775807"})
-    EXPECT_THROW(parse_sweep(bad), std::runtime_error) << bad;
 }
 
 }  // namespace
