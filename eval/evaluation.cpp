@@ -53,7 +53,8 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
                  .examples_per_s = static_cast<double>(dataset.size()) / seconds,
                  .difference_to_p0 = {},
                  .outcomes = make_outcomes(*model->head, *outputs, dataset,
-                                           names.checkpoint + ", " + names.split)};
+                                           names.checkpoint + ", " + names.split),
+                 .labels = spec.labels};
   for (const std::string& name : metrics)
     row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;

@@ -48,7 +48,8 @@ struct Evaluation {
   FlopCounts flops;                 // per example
   double examples_per_s = 0;        // of packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;
-  std::vector<Outcome> outcomes;  // in the order of the data set; not part of reports
+  std::vector<Outcome> outcomes;      // in the order of the data set
+  std::vector<std::string> labels{};  // of the outcomes; empty for a regression
 };
 
 // The name of a row's checkpoint in reports: the name of its folder, or of the run for "RUN/best".

@@ -14,6 +14,7 @@
 //                   layers, and q, k, v of the next layer, come from a cache
 // Embeddings, norms, softmax, head and the dead rows of packing are not counted.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,6 +31,18 @@ struct Flops {
   Flops& operator+=(const Flops& other);
   Flops operator/(double divisor) const;
 };
+
+// The three counts by name, in the order of reports.
+struct FlopKind {
+  const char* name;
+  double Flops::*member;
+};
+inline constexpr std::array<FlopKind, 3> kFlopKinds{{{"score_context", &Flops::score_context},
+                                                     {"attention", &Flops::attention},
+                                                     {"encoder", &Flops::encoder}}};
+
+// The share of the stock model's FLOPs; all of them if it has none.
+inline double flop_share(double part, double whole) { return whole > 0 ? part / whole : 1; }
 
 struct FlopCounts {
   Flops full, lait, lait_cached;

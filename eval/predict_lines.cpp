@@ -1,10 +1,12 @@
 #include "eval/predict_lines.h"
 
+#include <charconv>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
+#include "lait/base/shown_text.h"
 #include "lait/data/tasks.h"
 
 namespace lait {
@@ -14,14 +16,21 @@ using Json = nlohmann::ordered_json;
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
-constexpr double kDigits = 1e7;  // precision of printed probabilities and scores
 
 struct Window {
   std::vector<Example> examples;
   std::vector<Json> ids;  // as in the line; null: none
 };
 
-double rounded(double value) { return std::round(value * kDigits) / kDigits; }
+// The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3, not
+// 0.30000001192092896.
+double as_float(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), static_cast<float>(value)).ptr;
+  double out = 0;
+  std::from_chars(text, end, out);
+  return out;
+}
 
 void add_line(const std::string& line, const std::string& where, const ModelSpec& spec,
               Window& window) {
@@ -62,18 +71,18 @@ std::string format_predictions(std::span<const Prediction> predictions, const Wi
     if (!std::isfinite(prediction.score)) {
       problem = std::make_exception_ptr(UserError(
           window.examples[i].id + ": expected a finite score, got " +
-          std::to_string(prediction.score) +
+          std::to_string(shown_number(prediction.score)) +
           ": the model's weights are damaged, or its training diverged; take another checkpoint"));
       break;
     }
     Json json = Json::object();
     if (!window.ids[i].is_null()) json["id"] = window.ids[i];
     if (prediction.probabilities.empty()) {
-      json["score"] = rounded(prediction.score);
+      json["score"] = as_float(prediction.score);
     } else {
       json["label"] = prediction.label;
       for (size_t k = 0; k < spec.labels.size(); ++k)
-        json["scores"][spec.labels[k]] = rounded(prediction.probabilities[k]);
+        json["scores"][spec.labels[k]] = as_float(prediction.probabilities[k]);
     }
     ++i;
     out += json.dump() + "\n";

@@ -1,7 +1,9 @@
 #include "eval/table.h"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
+#include <string_view>
 
 #include "lait/base/wrap.h"
 
@@ -88,6 +90,24 @@ std::string format_markdown(const Table& table) {
   }
   out += "\n";
   for (const auto& row : table.rows) add(row);
+  return out;
+}
+
+std::string markdown_text(const std::string& text) {
+  const auto in_word = [&](size_t i) {  // also letters beyond ASCII
+    if (i >= text.size()) return false;
+    const auto c = static_cast<unsigned char>(text[i]);
+    return c >= 0x80 || std::isalnum(c) != 0;
+  };
+  constexpr std::string_view kEaten = R"(\`*[]<>&~$#)";
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    // An underscore within a word is shown; run names are full of them.
+    const bool emphasis = c == '_' && !(i > 0 && in_word(i - 1) && in_word(i + 1));
+    if (emphasis || kEaten.find(c) != kEaten.npos) out += '\\';
+    out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
   return out;
 }
 

@@ -16,6 +16,9 @@ struct Table {
 // line "heading  cell" for each other column.
 std::string format_plain(const Table& table, size_t width = std::string::npos);
 std::string format_markdown(const Table& table);
+// A text that Markdown shows as it is: what it would take for formatting, links or HTML is escaped.
+// The bar is left to format_markdown.
+std::string markdown_text(const std::string& text);
 
 // At most `width` columns of the text's end, with "…" in front if something was cut.
 std::string keep_end(const std::string& utf8, size_t width);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "eval/class_report.h"
 #include "eval/intervals.h"
 #include "eval/metrics.h"
 #include "lait/base/error.h"
@@ -28,15 +29,16 @@ bool loses_text(const Split& split) {
   return split.data.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
 }
 
-// Metrics of a split with their intervals, for report.json.
+// The scores of a split, for report.json: metrics with their intervals, and a classifier's classes.
 nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset,
                              const HeadImpl& head, const Outputs& outputs) {
   const std::vector<Outcome> outcomes = make_outcomes(head, outputs, dataset, split);
-  nlohmann::ordered_json out;
+  nlohmann::ordered_json out{{"examples", dataset.size()}};
   for (const std::string& name : in.metrics) {
     const Interval result = metric_interval(find_metric(name), outcomes);
-    out[name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
+    out["metrics"][name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
   }
+  if (!in.spec.labels.empty()) add_classes(out, class_report(in.spec.labels, outcomes));
   return out;
 }
 
@@ -160,8 +162,7 @@ int train(const Config& config, const RunOptions& options) {
           fmt::format("stopped by signal {} while the best model was evaluated", stop_signal()));
       return 128 + stop_signal();
     }
-    report[name] = {{"examples", split->dataset->size()},
-                    {"metrics", score(in, name, *split->dataset, *best.model()->head, *outputs)}};
+    report[name] = score(in, name, *split->dataset, *best.model()->head, *outputs);
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric,
                                    value["value"].get<double>(), value["low"].get<double>(),

@@ -43,6 +43,14 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   for (size_t i = 0; i < out.size(); ++i)
     right += nlohmann::json::parse(out[i]).at("label") == lines[i]["label"];
   EXPECT_DOUBLE_EQ(json[1].at("metrics").at("accuracy").at("value"), right / 90.0);
+  EXPECT_TRUE(json[1].at("metrics").contains("macro_f1"));
+  EXPECT_TRUE(json[1].at("difference_to_p0").at("metrics").contains("macro_f1"));
+  int diagonal = 0;
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_EQ(json[1].at("classes")[c].at("label"), kTinyLabels[c]);
+    diagonal += json[1].at("confusion_matrix")[c][c].get<int>();
+  }
+  EXPECT_EQ(diagonal, right);
   // --quiet hides progress, but not results and truncation.
   const Result quiet =
       run("./lait-eval --quiet --precision fp32 --checkpoint '" + path("sweep") + "'");
@@ -153,6 +161,33 @@ TEST_F(EvalProgram, AReportThatCannotBeWritten) {
   EXPECT_TRUE(fs::exists(folder_ / "r/report.md"));
   EXPECT_EQ(run(eval + "'" + path("s") + "' 2>/dev/full").code, 0);
   EXPECT_TRUE(fs::exists(folder_ / "s/report.md"));
+}
+
+TEST_F(EvalProgram, MessagesNameTheOptionThatIsWrong) {
+  const std::string checkpoint =
+      write_checkpoint(folder_ / "c", {.independent_layers = 2, .pooling = Pooling::kCls}).string();
+  const std::string data = write("data.jsonl", to_text(tiny_lines(8, 20)));
+  const std::string eval = "./lait-eval --checkpoint '" + checkpoint + "' --data '" + data + "' ";
+  if (!fs::exists("/dev/nvidiactl")) {
+    const Result device = run(eval + "--device cuda");
+    EXPECT_EQ(device.code, 2);
+    EXPECT_THAT(device.err, HasSubstr("lait-eval: --device: cuda: "));
+    EXPECT_THAT(device.err, Not(HasSubstr("training.device")));
+  }
+  const Result layers = run(eval + "--independent-layers 4");
+  EXPECT_EQ(layers.code, 2);
+  EXPECT_THAT(layers.err, HasSubstr(": --independent-layers: model.pooling: cls without a "
+                                    "layer of example scope would read the first segment only; "
+                                    "give fewer layers\n"));
+  // Without a run no key can allow bad lines; with one it is named with its file.
+  const std::string bad = write("bad.jsonl", "nonsense\n" + to_text(tiny_lines(8, 20)));
+  const Result alone = run("./lait-eval --checkpoint '" + checkpoint + "' --data '" + bad + "'");
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, testing::EndsWith("; fix the line\n"));
+  write_run(folder_ / "run", {}, {}, {bad});
+  const Result of_run = run("./lait-eval --checkpoint '" + path("run") + "'");
+  EXPECT_THAT(of_run.err, testing::EndsWith("; fix the line or set data.skip_bad_lines in " +
+                                            path("run/config.yaml") + "\n"));
 }
 
 TEST_F(EvalProgram, EvalSaysWhatIsMissing) {

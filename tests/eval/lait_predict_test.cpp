@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <thread>
@@ -70,6 +71,13 @@ TEST_F(PredictProgram, PredictRegressionGivesScores) {
   const auto json = nlohmann::json::parse(result.out);
   EXPECT_EQ(json.size(), 2u);
   EXPECT_TRUE(json.at("score").is_number());
+  // The shortest text that reads back to the score, a float.
+  Predictor predictor = Predictor::load(checkpoint, Precision::kFp32, DeviceKind::kCpu);
+  char shortest[32];
+  const auto end = std::to_chars(shortest, shortest + sizeof(shortest),
+                                 static_cast<float>(predictor.predict({"am", "bn"}).score))
+                       .ptr;
+  EXPECT_EQ(result.out, "{\"id\":\"x\",\"score\":" + std::string(shortest, end) + "}\n");
 }
 
 TEST_F(PredictProgram, PredictNamesABadLineAndWritesNothingHalf) {
@@ -118,7 +126,7 @@ TEST_F(PredictProgram, PredictionsThatAreNotFiniteAreNone) {
   const Result prediction = run(predict(checkpoint, input));
   EXPECT_EQ(prediction.code, 2);
   EXPECT_EQ(prediction.out, "");
-  EXPECT_THAT(prediction.err, HasSubstr("in.jsonl:1: expected a finite score, got "));
+  EXPECT_THAT(prediction.err, HasSubstr("in.jsonl:1: expected a finite score, got nan: "));
   EXPECT_THAT(
       prediction.err,
       HasSubstr(
