@@ -72,11 +72,6 @@ std::string list_names(const fs::path& dir) {
   return text + (names.size() > kShown ? ", …" : "");
 }
 
-ReadOptions read_options(const fs::path& file, const Config& config) {
-  return {.skip_bad_lines = config.data.skip_bad_lines,
-          .skip_key = "data.skip_bad_lines in " + file.string()};
-}
-
 }  // namespace
 
 FoundCheckpoints find_checkpoints(const fs::path& given) {
@@ -144,7 +139,8 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
                       ", which does not exist (seen from " + fs::current_path().string() +
                       "); run from the folder of the training, or name the data with --data FILE");
     }
-    if (!files.empty()) return {name, files, read_options(file, config)};
+    if (!files.empty())
+      return {name, files, data.skip_bad_lines, "data.skip_bad_lines in " + file.string()};
   }
   throw UserError(file.string() + ": expected " +
                   (split.empty() ? "data.test or data.validation" : "data." + split) +
@@ -156,7 +152,8 @@ EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) 
   if (checkpoint.run) {
     const fs::path file = *checkpoint.run / kConfigFile;
     try {
-      data.read = read_options(file, read_config(file, {}));
+      data.skip_bad_lines = read_config(file, {}).data.skip_bad_lines;
+      data.skip_key = "data.skip_bad_lines in " + file.string();
     } catch (const UserError&) {
       // The config.yaml of another program. Nothing in it is needed here.
     }
@@ -166,14 +163,18 @@ EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) 
 
 LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
   const Task& task = find_task(spec.task);
-  if (!task.open_labels() && task.labels() != spec.labels) {
+  if (!task.open_labels() && !std::ranges::is_permutation(task.labels(), spec.labels)) {
     throw UserError("the checkpoint's lait.yaml has other labels than task " + task.name() +
                     "; train it again");
   }
-  LabelledData read = read_files(task, data.files, data.read);
+  ReadOptions options = spec.reading;
+  options.labels = spec.labels;
+  options.skip_bad_lines = data.skip_bad_lines;
+  options.skip_key = data.skip_key;
+  if (task.open_labels()) options.labels.clear();
+  LabelledData read = read_files(task, data.files, options);
   if (task.open_labels()) {
-    with_context(fmt::format("{}", fmt::join(data.files, ", ")),
-                 [&] { assign(read.examples, find_head(spec.head).labels, spec.labels); });
+    assign(read.examples, find_head(spec.head).labels, spec.labels);
   }
   return read;
 }

@@ -37,7 +37,8 @@ struct EvaluationData {
   DataFiles files;
   // As in the run's config. Also applies to files given with --data. Without a run no line is
   // skipped.
-  ReadOptions read{.skip_bad_lines = 0, .skip_key = ""};
+  int64_t skip_bad_lines = 0;
+  std::string skip_key{};  // what sets it, for messages
 };
 
 // The run's files of `split`. For "", its test data, or its validation data if it has no test data.

@@ -47,7 +47,7 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
                  .metrics = {},
                  .examples = dataset.size(),
                  .sequences = dataset.num_sequences(),
-                 .truncated_sequences = dataset.num_truncated(),
+                 .truncated_examples = dataset.num_truncated(),
                  .flops = mean_flops(dataset, model->pack_plan(spec.schedule),
                                      model->config.family->costs(model->config).layer),
                  .examples_per_s = static_cast<double>(dataset.size()) / seconds,

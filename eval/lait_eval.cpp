@@ -24,6 +24,7 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
+#include "lait/data/labels.h"
 #include "lait/model/initialize.h"
 #include "lait/text/tokenizer.h"
 
@@ -69,9 +70,10 @@ class EvaluationProgress {
 // Finds all errors in paths, specs and data before the first evaluation.
 class Jobs {
  public:
-  Jobs(DataFiles files, std::string split, std::vector<int64_t> independent_layers)
+  Jobs(DataFiles files, std::string split, std::vector<int64_t> independent_layers, bool quiet)
       : files_(std::move(files)),
         split_(std::move(split)),
+        quiet_(quiet),
         independent_layers_(independent_layers.begin(), independent_layers.end()) {
     if (independent_layers_.empty()) independent_layers_.push_back(std::nullopt);
   }
@@ -89,15 +91,12 @@ class Jobs {
                                 .split = data.split,
                                 .files = data.files,
                                 .checksum = checksum(read.examples)};
-    const std::string files = fmt::format("{}", fmt::join(data.files, ", "));
-    const auto dataset = with_context(files, [&] {
-      return std::make_shared<const Dataset>(
-          read.examples, *tokenizer,
-          spec.tokenize_options(read_hf_config(checkpoint.dir), *tokenizer));
-    });
+    const auto dataset = std::make_shared<const Dataset>(
+        read.examples, *tokenizer,
+        spec.tokenize_options(read_hf_config(checkpoint.dir), *tokenizer));
     for (const std::optional<int64_t> p : independent_layers_) {
       const ModelSpec at_p = spec_at(checkpoint.dir, p);
-      with_context(files, [&] { check_examples(read.examples, at_p); });
+      check_examples(read.examples, at_p);
       jobs_.push_back({checkpoint, at_p, names, dataset});
     }
   }
@@ -108,20 +107,23 @@ class Jobs {
   // also with --quiet.
   const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
     const auto entry =
-        examples_.try_emplace({spec.task, spec.labels, data.files, data.read.skip_bad_lines});
+        examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
     LabelledData& read = entry.first->second;
     if (!entry.second) return read;
     read = read_examples(spec, data);
     const std::string missing = left_out(read.counts);
-    if (!missing.empty()) {
+    if (!missing.empty() || !quiet_) {
       show(fmt::format("lait-eval: {}: {} examples{}\n", fmt::join(data.files, ", "),
                        read.examples.size(), missing));
     }
+    if (!quiet_ && !spec.labels.empty())
+      show("labels: " + counts_of(read.examples, spec.labels) + "\n");
     return read;
   }
 
   DataFiles files_;
   std::string split_;
+  bool quiet_;
   std::vector<std::optional<int64_t>> independent_layers_;
   std::set<std::filesystem::path> seen_;
   std::map<std::tuple<std::string, std::vector<std::string>, DataFiles, int64_t>, LabelledData>
@@ -214,7 +216,7 @@ int main(int argc, char** argv) {
           "--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");
     options.apply();
     if (!report_dir.empty()) check_report_folder(report_dir);
-    Jobs jobs(files, split, independent_layers);
+    Jobs jobs(files, split, independent_layers, options.quiet);
     for (const std::string& dir : dirs) {
       const FoundCheckpoints found = find_checkpoints(dir);
       for (const auto& unfinished : found.unfinished)

@@ -56,12 +56,12 @@ void check_output(const std::string& input, const std::string& output) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"predicts labels and scores for JSON lines", "lait-predict"};
+  CLI::App app{"predicts labels and scores for the examples of a file", "lait-predict"};
   std::string dir, input, output;
   ModelOptions options;
   app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
       ->option_text("DIR");
-  app.add_option("--input", input, "JSON lines, plain or gzip; - for standard input")
+  app.add_option("--input", input, "JSON lines, TSV or CSV, plain or gzip; - for standard input")
       ->option_text("FILE");
   app.add_option(
          "--output", output,
@@ -73,9 +73,13 @@ int main(int argc, char** argv) {
       {.synopsis =
            std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
        .description =
-           "Each input line that is not blank, {\"segments\": [\"…\", \"…\"]}, gives one "
-           "output line, in the same order: {\"label\": …, \"scores\": {label: "
-           "probability, …}}, or {\"score\": …} for a regression. An \"id\" is copied.",
+           "The input has {\"segments\": [\"…\", \"…\"]} lines, or is a file as the training's "
+           "were, with labels (which are not read) or without. Each example gives one output "
+           "line, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or "
+           "{\"score\": …} for a regression. Other fields of the input, such as an id, are "
+           "copied before them. Where the text was too long, \"truncated\" lists the segments "
+           "(from 0) that lost tokens. Each time that no more input is waiting, all predictions "
+           "so far are written: another process can write a line to a pipe and read the answer.",
        .environment = compute_environment(),
        .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
        .examples =
@@ -104,7 +108,7 @@ int main(int argc, char** argv) {
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
     Output out(output);
     const PredictedLines counts =
-        predict_lines(predictor, reader, from_stdin ? "standard input" : input,
+        predict_lines(predictor, std::move(reader),
                       {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
                       [&](std::string_view text) { out.write(text); });
     if (counts.lines == 0 && !from_stdin)
@@ -113,10 +117,14 @@ int main(int argc, char** argv) {
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
     // Also with --quiet: text that a prediction did not see is always reported.
-    if (counts.truncated_sequences > 0) {
+    if (counts.truncated > 0) {
       show(fmt::format(
-          "lait-predict: {} segments were longer than the checkpoint takes and were truncated\n",
-          counts.truncated_sequences));
+          "lait-predict: {} of {} examples truncated (the checkpoint takes {} tokens)\n",
+          counts.truncated, counts.lines, predictor.spec().max_segment_tokens));
+    }
+    for (const std::string& field : counts.replaced) {
+      show("lait-predict: the input's field \"" + field +
+           "\" is replaced by the prediction's of that name\n");
     }
     return kExitOk;
   });

@@ -3,24 +3,19 @@
 #include <charconv>
 #include <cmath>
 #include <exception>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
-#include "lait/data/tasks.h"
+#include "lait/data/example_reader.h"
 
 namespace lait {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = Record::Json;
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
-
-struct Window {
-  std::vector<Example> examples;
-  std::vector<Json> ids;  // as in the line; null: none
-};
 
 // The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3, not
 // 0.30000001192092896.
@@ -32,97 +27,121 @@ double as_float(double value) {
   return out;
 }
 
-void add_line(const std::string& line, const std::string& where, const ModelSpec& spec,
-              Window& window) {
-  Example example;
-  try {
-    example = parse_segments(line);
-    check_example(example, spec);
-  } catch (const std::runtime_error& error) {
-    throw UserError(
-        where + ": " + error.what() +
-        "; each line must be {\"segments\": [\"…\", \"…\"]}, optionally with id and groups");
-  }
-  window.ids.push_back(example.id.empty() ? Json() : Json(nlohmann::json::parse(line)["id"]));
-  example.id = where;  // names the line in later messages
-  window.examples.push_back(std::move(example));
-}
+class LinePredictor {
+ public:
+  LinePredictor(Predictor& predictor, const PredictOptions& options,
+                const std::function<void(std::string_view)>& write)
+      : predictor_(predictor), options_(options), write_(write) {}
 
-// The data set of the window. If a line is too long, the data set of the lines before it, and
-// `problem` names the line.
-Dataset tokenize(const Predictor& predictor, Window& window, std::exception_ptr& problem) {
-  try {
-    return predictor.tokenize(window.examples);
-  } catch (const TooLong& error) {
-    problem = std::make_exception_ptr(
-        UserError(window.examples[error.example].id + ": " + error.problem));
-    window.examples.resize(error.example);
-    window.ids.resize(error.example);
+  bool is_full() const { return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size; }
+  void add(Example example, Json others) {
+    check_example(std::span(&example, 1));
+    examples_.push_back(std::move(example));
+    others_.push_back(std::move(others));
   }
-  return predictor.tokenize(window.examples);
-}
+  // Predicts and writes what was added. Throws UserError if an example cannot be predicted, once
+  // those before it are written.
+  void flush() {
+    const std::vector<Example> examples = std::exchange(examples_, {});
+    const std::vector<Json> others = std::exchange(others_, {});
+    if (examples.empty()) return;
+    std::exception_ptr problem;
+    const Dataset dataset = tokenize(examples, problem);
+    if (dataset.size() > 0) {
+      const auto predictions =
+          predictor_.model()->head->predict(*predictor_.outputs(dataset, options_));
+      write_(lines(predictions, dataset, examples, others));
+    }
+    if (problem) std::rethrow_exception(problem);
+  }
+  PredictedLines& counts() { return counts_; }
 
-// One line for each prediction, up to the first that is not finite. `problem` then names it.
-std::string format_predictions(std::span<const Prediction> predictions, const Window& window,
-                               const ModelSpec& spec, std::exception_ptr& problem) {
-  std::string out;
-  size_t i = 0;
-  for (const Prediction& prediction : predictions) {
-    if (!std::isfinite(prediction.score)) {
-      problem = std::make_exception_ptr(UserError(
-          window.examples[i].id + ": expected a finite score, got " +
-          std::to_string(shown_number(prediction.score)) +
-          ": the model's weights are damaged, or its training diverged; take another checkpoint"));
-      break;
-    }
-    Json json = Json::object();
-    if (!window.ids[i].is_null()) json["id"] = window.ids[i];
-    if (prediction.probabilities.empty()) {
-      json["score"] = as_float(prediction.score);
-    } else {
-      json["label"] = prediction.label;
-      for (size_t k = 0; k < spec.labels.size(); ++k)
-        json["scores"][spec.labels[k]] = as_float(prediction.probabilities[k]);
-    }
-    ++i;
-    out += json.dump() + "\n";
+ private:
+  void check_example(std::span<const Example> example) const {
+    check_examples(example, predictor_.spec());
   }
-  return out;
-}
+
+  // The data set of the examples; up to the first that is too long, which `problem` then names.
+  Dataset tokenize(std::span<const Example> examples, std::exception_ptr& problem) const {
+    try {
+      return predictor_.tokenize(examples);
+    } catch (const TooLong& error) {
+      problem = std::current_exception();
+      return predictor_.tokenize(examples.first(error.example));
+    }
+  }
+
+  std::string lines(std::span<const Prediction> predictions, const Dataset& dataset,
+                    std::span<const Example> examples, std::span<const Json> others) {
+    std::string out;
+    for (size_t i = 0; i < predictions.size(); ++i) {
+      const Prediction& prediction = predictions[i];
+      if (!std::isfinite(prediction.score)) {
+        write_(out);
+        throw UserError(example_name(examples, i) + ": expected a finite score, got " +
+                        std::to_string(shown_number(prediction.score)) +
+                        ": the model's weights are damaged, or its training diverged; take "
+                        "another checkpoint");
+      }
+      Json line = others[i];
+      const auto set = [&](const char* field, Json value) {
+        if (line.contains(field)) counts_.replaced.insert(field);
+        line.erase(field);
+        line[field] = std::move(value);
+      };
+      if (prediction.probabilities.empty()) {
+        set("score", as_float(prediction.score));
+      } else {
+        const auto& labels = predictor_.spec().labels;
+        Json scores = Json::object();
+        for (size_t k = 0; k < labels.size(); ++k)
+          scores[labels[k]] = as_float(prediction.probabilities[k]);
+        set("label", prediction.label);
+        set("scores", std::move(scores));
+      }
+      const auto& truncated = dataset.example(static_cast<int64_t>(i)).truncated;
+      if (!truncated.empty()) {
+        set("truncated", truncated);
+        ++counts_.truncated;
+      }
+      ++counts_.lines;
+      out += line.dump() + "\n";
+    }
+    return out;
+  }
+
+  Predictor& predictor_;
+  const PredictOptions& options_;
+  const std::function<void(std::string_view)>& write_;
+  std::vector<Example> examples_;
+  std::vector<Json> others_;
+  PredictedLines counts_;
+};
 
 }  // namespace
 
-PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source,
-                             const PredictOptions& options,
+PredictedLines predict_lines(Predictor& predictor, LineReader input, const PredictOptions& options,
                              const std::function<void(std::string_view)>& write) {
+  LinePredictor window(predictor, options, write);
+  input.on_wait([&] { window.flush(); });
   const ModelSpec& spec = predictor.spec();
-  const auto window_size = static_cast<size_t>(kBatchesPerWindow * options.batch_size);
-  PredictedLines counts;
-  std::exception_ptr problem;  // the first line that cannot be predicted
-  for (bool more = true; more && !problem;) {
-    Window window;
-    try {
-      while (window.examples.size() < window_size) {
-        const auto line = input.next();
-        if (!(more = line.has_value())) break;
-        if (line->find_first_not_of(" \t\r") == std::string::npos) {
-          ++counts.blank_lines;
-          continue;
-        }
-        add_line(*line, source + ":" + std::to_string(input.line_number()), spec, window);
-      }
-    } catch (const UserError&) {
-      problem = std::current_exception();
+  ReadOptions reading = spec.reading;
+  reading.for_prediction = true;
+  ExampleReader reader(find_task(spec.task), std::move(input), reading);
+  std::exception_ptr problem;
+  try {
+    Json others;
+    while (auto example = reader.next(&others)) {
+      window.add(std::move(*example), std::move(others));
+      if (window.is_full()) window.flush();
     }
-    const Dataset dataset = tokenize(predictor, window, problem);
-    if (dataset.size() == 0) continue;
-    counts.lines += dataset.size();
-    counts.truncated_sequences += dataset.num_truncated();
-    const auto predictions = predictor.model()->head->predict(*predictor.outputs(dataset, options));
-    write(format_predictions(predictions, window, spec, problem));
+  } catch (const UserError&) {
+    problem = std::current_exception();
   }
+  window.flush();
   if (problem) std::rethrow_exception(problem);
-  return counts;
+  window.counts().blank_lines = reader.blank_lines();
+  return window.counts();
 }
 
 }  // namespace lait

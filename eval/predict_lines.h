@@ -1,8 +1,9 @@
-// Prediction of JSON lines: {"segments": ["…", "…"]} in, {"label": …, "scores": {…}} or
-// {"score": …} out, in the same order.
+// Prediction of a file: {"segments": ["…", "…"]} lines or any file of the model's task in, one JSON
+// line for each example out, {"label": …, "scores": {…}} or {"score": …}, in the same order.
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -13,17 +14,21 @@ namespace lait {
 
 struct PredictedLines {
   int64_t lines = 0;
-  int64_t blank_lines = 0;          // these have no prediction
-  int64_t truncated_sequences = 0;  // distinct within their window
+  int64_t blank_lines = 0;  // these have no prediction
+  int64_t truncated = 0;    // of which a segment lost tokens
+  // The input's fields that a prediction's field replaced.
+  std::set<std::string> replaced;
 };
 
-// Reads lines in windows, so that memory does not grow with the input. Calls write() with the
-// predictions of each window, one line for each line that is not blank. `source` names the input in
-// messages. Throws UserError "source:line: …" for a line that cannot be predicted: it is malformed,
-// it is too long and the checkpoint says on_overflow: error, or its prediction is not finite. The
-// predictions of the lines before it are written first.
-PredictedLines predict_lines(Predictor& predictor, LineReader& input, const std::string& source,
-                             const PredictOptions& options,
+// Reads examples in windows, so that memory does not grow with the input. Calls write() with the
+// predictions of each window, and before it waits for more input: a process that writes a line and
+// reads the answer is not kept waiting. A line has the input's other fields first, e.g. an id; where
+// segments lost tokens it ends with "truncated": their numbers.
+//
+// Throws UserError "file:line: …" for an example that cannot be predicted: it is malformed, it is
+// too long and the checkpoint says on_overflow: error, or its prediction is not finite. The
+// predictions of the examples before it are written first.
+PredictedLines predict_lines(Predictor& predictor, LineReader input, const PredictOptions& options,
                              const std::function<void(std::string_view)>& write);
 
 }  // namespace lait

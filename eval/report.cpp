@@ -73,14 +73,14 @@ std::string data_name(const Evaluation& row, std::span<const Evaluation> rows) {
              : fmt::format("{} ({})", name, fmt::join(row.names.files, ", "));
 }
 
-// Names the rows whose segments were truncated.
+// Names the rows whose examples were truncated.
 std::string truncation_notes(std::span<const Evaluation> rows, const Style& style) {
   std::string notes;
   for (const Evaluation& row : rows) {
-    if (row.truncated_sequences == 0) continue;
-    notes += wrap(fmt::format("{} (P = {}): {} of {} distinct segments were truncated",
+    if (row.truncated_examples == 0) continue;
+    notes += wrap(fmt::format("{} (P = {}): {} of {} examples were truncated",
                               style.text(display_name(row)), row.independent_layers,
-                              row.truncated_sequences, row.sequences),
+                              row.truncated_examples, row.examples),
                   style.width);
   }
   return notes;

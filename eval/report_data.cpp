@@ -43,7 +43,7 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
     json["examples"] = row.examples;
     if (!row.labels.empty()) add_classes(json, class_report(row.labels, row.outcomes));
     json["sequences"] = row.sequences;
-    json["truncated_sequences"] = row.truncated_sequences;
+    json["truncated_examples"] = row.truncated_examples;
     for (const FlopKind& kind : kFlopKinds) {
       const double full = row.flops.full.*kind.member, lait = row.flops.lait.*kind.member,
                    cached = row.flops.lait_cached.*kind.member;
@@ -62,7 +62,7 @@ std::string report_csv(std::span<const Evaluation> rows) {
   std::string out =
       "checkpoint,task,split,files,independent_layers,segment_format,pooling,precision,metric,"
       "value,low,high,difference_to_p0,difference_low,difference_high,reference,examples,"
-      "truncated_sequences";
+      "truncated_examples";
   for (const FlopKind& kind : kFlopKinds) {
     for (const char* part : {"full", "lait", "lait_cached"})
       out += fmt::format(",{}_{}", kind.name, part);
@@ -90,7 +90,7 @@ std::string report_csv(std::span<const Evaluation> rows) {
       } else {
         out += ",,,,";
       }
-      out += fmt::format(",{},{}", row.examples, row.truncated_sequences);
+      out += fmt::format(",{},{}", row.examples, row.truncated_examples);
       for (const FlopKind& kind : kFlopKinds) {
         out += fmt::format(",{},{},{}", row.flops.full.*kind.member, row.flops.lait.*kind.member,
                            row.flops.lait_cached.*kind.member);

@@ -9,6 +9,7 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/dataset.h"
+#include "lait/data/example_reader.h"
 #include "lait/data/task.h"
 #include "lait/text/tokenizer.h"
 #include "train/wordnet.h"
@@ -83,8 +84,7 @@ int print_config_statistics(const std::string& name, const std::vector<Override>
   for (const auto& [split, files] : {std::pair{"train", &config.data.train},
                                      {"validation", &config.data.validation},
                                      {"test", &config.data.test}}) {
-    const LabelledData data =
-        read_files(task, *files, {.skip_bad_lines = config.data.skip_bad_lines});
+    const LabelledData data = read_files(task, *files, read_options(config.data));
     if (data.examples.empty()) continue;
     print_statistics(split, data, *tokenizer);
     any = true;

@@ -15,6 +15,7 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/config/read.h"
+#include "lait/data/labels.h"
 #include "lait/model/device.h"
 #include "lait/predict/predictor.h"
 #include "train/progress.h"
@@ -114,6 +115,9 @@ int train(const Config& config, const RunOptions& options) {
                                to_string(in.spec.pooling)));
   if (model->head_origin != HeadOrigin::kNew)
     progress.message("head: " + describe_head(model->head_origin));
+  for (const std::string& warning : in.warnings) progress.warning(warning);
+  if (!in.spec.labels.empty())
+    progress.message("labels: " + counts_of(in.train.data.examples, in.spec.labels));
   for (const auto& [name, split] : splits(in)) {
     loses_text(*split) ? progress.warning(describe(name, *split))
                        : progress.message(describe(name, *split));

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "eval/metrics.h"
 #include "lait/base/error.h"
 #include "lait/base/program.h"
 #include "lait/config/read.h"
+#include "lait/data/example_reader.h"
 #include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/head.h"
@@ -45,6 +47,24 @@ void check_files(const Task& task, const std::string& key, const DataFiles& file
   }
 }
 
+void check_num_segments(std::span<const Example> examples, const ModelSpec& spec) {
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const int64_t got = std::ssize(examples[i].segments);
+    if (spec.num_segments == 0 || got == spec.num_segments) continue;
+    throw UserError(fmt::format(
+        "{}: expected {} segments, as the first training example has, got {}; fix the line, or set "
+        "data.num_segments: 0 if the number may differ",
+        example_name(examples, i), spec.num_segments, got));
+  }
+}
+
+// Whether each example's texts are among the training data's.
+bool is_training_data(std::span<const Example> examples, std::span<const Example> train) {
+  std::set<std::vector<std::string>> seen;
+  for (const Example& example : train) seen.insert(example.segments);
+  return std::ranges::all_of(examples, [&](const Example& e) { return seen.contains(e.segments); });
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
@@ -61,7 +81,8 @@ std::string describe(const std::string& name, const Split& split) {
                                  split.dataset->size(), split.dataset->num_sequences());
   text += left_out(split.data.counts);
   if (split.dataset->num_truncated() > 0)
-    text += fmt::format(", {} truncated", split.dataset->num_truncated());
+    text += fmt::format(", {} of {} examples truncated", split.dataset->num_truncated(),
+                        split.dataset->size());
   return text;
 }
 
@@ -99,8 +120,7 @@ RunInputs read_inputs(const Config& config) {
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
   for (size_t s = 0; s < std::size(splits); ++s)
-    splits[s]->data =
-        read_files(*in.task, *files[s], {.skip_bad_lines = config.data.skip_bad_lines});
+    splits[s]->data = read_files(*in.task, *files[s], spec.reading);
   if (in.task->open_labels()) {
     const LabelKind labels = find_head(spec.head).labels;
     if (labels == LabelKind::kClass) {
@@ -110,20 +130,31 @@ RunInputs read_inputs(const Config& config) {
                                     spec.labels.size()));
       }
     }
-    for (Split* split : splits)
-      with_context(split->key, [&] { assign(split->data.examples, labels, spec.labels); });
+    for (Split* split : splits) assign(split->data.examples, labels, spec.labels);
+  }
+  if (!in.config.data.num_segments && spec.num_segments == 0) {
+    spec.num_segments = std::ssize(in.train.data.examples.front().segments);
+    in.config.data.num_segments = spec.num_segments;
   }
 
+  for (Split* split : {&in.validation, &in.test}) {
+    const std::vector<Example>& examples = split->data.examples;
+    if (!examples.empty() && is_training_data(examples, in.train.data.examples)) {
+      in.warnings.push_back(fmt::format(
+          "{}: all its examples are in the training data too, so its metrics say nothing about "
+          "new texts",
+          split->key));
+    }
+  }
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (Split* split : splits) {
     const std::vector<Example>& examples = split->data.examples;
     if (examples.empty()) continue;
-    with_context(split->key, [&] {
-      check_examples(examples, spec);
-      split->dataset.emplace(examples, *in.tokenizer,
-                             spec.tokenize_options(in.hf_config, *in.tokenizer));
-    });
+    check_num_segments(examples, spec);
+    check_examples(examples, spec);
+    split->dataset.emplace(examples, *in.tokenizer,
+                           spec.tokenize_options(in.hf_config, *in.tokenizer));
   }
   return in;
 }

@@ -6,6 +6,7 @@
 
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
+#include "lait/data/example_reader.h"
 #include "lait/data/task.h"
 #include "lait/model/spec.h"
 
@@ -25,12 +26,14 @@ struct RunInputs {
   HfConfig hf_config;
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
+  // What a user should know before the run starts.
+  std::vector<std::string> warnings;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
 };
 
 // The splits that have data, with their names.
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in);
-// "train: 4500 examples, 8000 distinct sequences, 3 truncated"
+// "train: 4500 examples, 8000 distinct sequences, 3 of 4500 examples truncated"
 std::string describe(const std::string& name, const Split& split);
 
 // Resolves what needs no data and no tokenizer: task, model, schedule. Throws UserError for

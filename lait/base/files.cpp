@@ -1,6 +1,7 @@
 #include "lait/base/files.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,6 +53,7 @@ class Source {
   Source& operator=(const Source&) = delete;
 
   const std::string& name() const { return name_; }
+  void on_wait(std::function<void()> callback) { on_wait_ = std::move(callback); }
 
   // Bytes read, 0 at the end.
   size_t read(char* to, size_t size) {
@@ -88,6 +90,10 @@ class Source {
   bool fill() {
     std::memmove(buffer_.data(), stream_.next_in, stream_.avail_in);
     stream_.next_in = buffer_.data();
+    if (on_wait_) {
+      pollfd input{.fd = fd_, .events = POLLIN, .revents = 0};
+      if (::poll(&input, 1, 0) == 0) on_wait_();
+    }
     ssize_t got = 0;
     do {
       got = ::read(fd_, buffer_.data() + stream_.avail_in, buffer_.size() - stream_.avail_in);
@@ -144,6 +150,7 @@ class Source {
   static constexpr Bytef kGzip[2] = {0x1f, 0x8b};
 
   std::string name_;
+  std::function<void()> on_wait_;
   int fd_ = -1;
   std::vector<Bytef> buffer_ = std::vector<Bytef>(kBufferBytes);
   z_stream stream_{};
@@ -207,6 +214,10 @@ std::optional<std::string> LineReader::next() {
 }
 
 int64_t LineReader::line_number() const { return impl_->line; }
+const std::string& LineReader::name() const { return impl_->source.name(); }
+void LineReader::on_wait(std::function<void()> callback) {
+  impl_->source.on_wait(std::move(callback));
+}
 std::string LineReader::where() const {
   return impl_->source.name() + ":" + std::to_string(impl_->line);
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,8 +30,13 @@ class LineReader {
   std::optional<std::string> next();
   // Of the line last returned, from 1.
   int64_t line_number() const;
+  // The path, or the name given.
+  const std::string& name() const;
   // "path:line" of the line last returned.
   std::string where() const;
+  // Called before a read that would wait for the other end of a pipe, a terminal or a socket. May
+  // be null.
+  void on_wait(std::function<void()> callback);
 
   static constexpr size_t kMaxLineBytes = size_t{16} << 20;
 

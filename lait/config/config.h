@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lait/schedule.h"
@@ -23,6 +24,9 @@ enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
+// Of data files. kAuto: found by the first line. kTsv: tab-separated, quotes are text. kCsv: quotes
+// enclose fields.
+enum class FileFormat { kAuto, kJsonLines, kTsv, kCsv };
 
 // Tokens of the shortest sequence that a model must take: one token of text between two special
 // ones.
@@ -51,8 +55,28 @@ struct ModelConfig {
 // Files of one split, read one after the other.
 using DataFiles = std::vector<std::string>;
 
+// Names of a table's columns, or of JSON lines' fields.
+struct ColumnNames : std::vector<std::string> {
+  using vector::vector;
+};
+// What files call the fields of an example; empty: as the task's own files.
+struct DataColumns {
+  ColumnNames segments{};
+  std::optional<std::string> label{}, id{};
+  bool operator==(const DataColumns&) const = default;
+};
+// Labels as files write them, and which label they mean.
+struct LabelMap : std::vector<std::pair<std::string, std::string>> {
+  using vector::vector;
+};
+
 struct DataConfig {
   DataFiles train, validation, test;
+  FileFormat format = FileFormat::kAuto;
+  DataColumns columns;
+  LabelMap label_map;
+  // Segments of every example; 0: any number. Default: that of the first training example.
+  std::optional<int64_t> num_segments;
   // With special tokens; 0: the model's limit.
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;

@@ -36,6 +36,8 @@ LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16},
 LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
            {"cuda", DeviceKind::kCuda})
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
+LAIT_NAMES(FileFormat, {"auto", FileFormat::kAuto}, {"jsonl", FileFormat::kJsonLines},
+           {"tsv", FileFormat::kTsv}, {"csv", FileFormat::kCsv})
 #undef LAIT_NAMES
 
 template <class E>

@@ -1,5 +1,6 @@
 #include "lait/config/field_reader.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "lait/base/shown_text.h"
@@ -73,6 +74,36 @@ void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const 
             node.kind == YamlNode::Kind::kList ? "a list of file names"
                                                : "a file or a list of files");
     }
+  }
+}
+
+void FieldReader::read(const YamlNode& node, int line, ColumnNames& target, const Limits&) {
+  target.clear();
+  if (node.kind == YamlNode::Kind::kNull) return;
+  const std::vector<YamlNode> one{node};
+  for (const YamlNode& entry : node.kind == YamlNode::Kind::kList ? node.items : one) {
+    if (!entry.is_scalar() || entry.scalar.empty())
+      return wrong(entry, line, "a column's name or a list of names");
+    target.push_back(expand(entry.scalar, line));
+  }
+}
+
+void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const Limits&) {
+  constexpr const char* kForm = "a mapping of labels, {as in the file: label, …}";
+  target.clear();
+  if (node.kind == YamlNode::Kind::kNull) return;
+  if (node.kind != YamlNode::Kind::kMap) return wrong(node, line, kForm);
+  for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
+    const YamlNode &from = node.items[i], &to = node.items[i + 1];
+    if (!from.is_scalar()) return wrong(from, from.line, kForm);
+    if (!to.is_scalar() || to.scalar.empty()) return wrong(to, from.line, kForm);
+    const bool twice =
+        std::ranges::any_of(target, [&](const auto& entry) { return entry.first == from.scalar; });
+    if (twice) {
+      problems_.add(value_->origin, from.line,
+                    name_ + ": the label " + shown(from.scalar) + " appears twice; remove one");
+    }
+    target.emplace_back(expand(from.scalar, from.line), expand(to.scalar, from.line));
   }
 }
 

@@ -74,6 +74,8 @@ class FieldReader {
   void read(const YamlNode& node, int line, double& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::string& target, const Limits& limits);
   void read(const YamlNode& node, int line, DataFiles& target, const Limits& limits);
+  void read(const YamlNode& node, int line, ColumnNames& target, const Limits& limits);
+  void read(const YamlNode& node, int line, LabelMap& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits& limits);
   void read(const YamlNode& node, int line, Stage& target);
   std::string expand(const std::string& text, int line);

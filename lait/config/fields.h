@@ -43,6 +43,17 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("data.train", c.data.train, kAny, "file or list of files");
   v.field("data.validation", c.data.validation, kAny, "selects the best model");
   v.field("data.test", c.data.test, kAny, "scored once, at the end");
+  v.field("data.format", c.data.format, kAny,
+          "tsv: quotes are text; csv: quotes enclose fields; auto: by the first line");
+  v.field("data.columns.segments", c.data.columns.segments, kAny,
+          "columns (or JSON fields) with the segments, instead of the task's; numbers from 1 if "
+          "the table has no header");
+  v.field("data.columns.label", c.data.columns.label, kAny, "the column with the label");
+  v.field("data.columns.id", c.data.columns.id, kAny, "the column with the example's id");
+  v.field("data.label_map", c.data.label_map, kAny,
+          "labels as the files write them, and what they mean, e.g. {0: entailment, 1: neutral}");
+  v.field("data.num_segments", c.data.num_segments, Limits{.min = 0, .max = kMaxCount},
+          "segments of every example, 0: any; default: as the first training example has");
   v.field("data.max_segment_tokens", c.data.max_segment_tokens, kFromZero,
           "longest sequence, with special tokens; 0: the model's limit");
   v.field("data.on_overflow", c.data.on_overflow, kAny,

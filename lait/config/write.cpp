@@ -47,12 +47,24 @@ std::string value_text(const DataFiles& files) {
   return files.size() == 1 ? yaml_text(files[0]) : value_text<std::string>(files);
 }
 
+std::string value_text(const ColumnNames& names) {
+  return value_text(static_cast<const std::vector<std::string>&>(names));
+}
+std::string value_text(const LabelMap& map) {
+  std::string out;
+  for (const auto& [from, to] : map)
+    out += (out.empty() ? "" : ", ") + yaml_text(from) + ": " + yaml_text(to);
+  return "{" + out + "}";
+}
+
 // An empty schedule and an optional without a value are not set.
 template <class T>
 bool is_set(const T&) {
   return true;
 }
 bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
+bool is_set(const ColumnNames& names) { return !names.empty(); }
+bool is_set(const LabelMap& map) { return !map.empty(); }
 template <class T>
 bool is_set(const std::optional<T>& value) {
   return value.has_value();
@@ -64,16 +76,22 @@ std::string value_text(const std::optional<T>& value) {
 
 struct Writer {
   const std::vector<std::string>& names;  // of the fields to write
-  std::string out{}, section{};
+  std::string out{};
+  // The open sections: {"data", "data.columns"}.
+  std::vector<std::string> sections{};
   template <class T>
   void field(const std::string& name, const T& value, const Limits&, const char*) {
-    if (std::ranges::find(names, name) == names.end()) return;
-    const size_t dot = name.find('.');
-    const std::string of = dot == std::string::npos ? "" : name.substr(0, dot);
-    if (of != section) out += of + ":\n";
-    section = of;
-    if (is_set(value))
-      out += (of.empty() ? "" : "  ") + name.substr(dot + 1) + ": " + value_text(value) + "\n";
+    if (std::ranges::find(names, name) == names.end() || !is_set(value)) return;
+    size_t depth = 0, begin = 0;
+    for (size_t dot; (dot = name.find('.', begin)) != name.npos; begin = dot + 1, ++depth) {
+      const std::string section = name.substr(0, dot);
+      if (depth < sections.size() && sections[depth] == section) continue;
+      sections.resize(depth);
+      sections.push_back(section);
+      out += std::string(2 * depth, ' ') + name.substr(begin, dot - begin) + ":\n";
+    }
+    sections.resize(depth);
+    out += std::string(2 * depth, ' ') + name.substr(begin) + ": " + value_text(value) + "\n";
   }
 };
 
@@ -88,6 +106,8 @@ struct Values {
 // What a field may be.
 std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
+std::string kind(const ColumnNames*) { return "a name or a list"; }
+std::string kind(const LabelMap*) { return "a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }
 template <std::integral T>

@@ -62,6 +62,8 @@ struct Sequence {
   int64_t first_length = 0;
   // Before truncation.
   int64_t full_length = 0;
+  // The segments that lost tokens.
+  std::vector<int32_t> truncated;
 };
 
 // Turns examples into token sequences of a layout.
@@ -72,10 +74,15 @@ class Dresser {
 
   void segment(const std::string& text, size_t s, Sequence& out) const {
     out.tokens = layout_.prefix;
-    tokenizer_.encode(dressed(text, s), out.tokens);
+    std::string prompted;
+    tokenizer_.encode(dressed(text, s, prompted), out.tokens);
     out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);
     const int64_t kept = options_.max_tokens - std::ssize(layout_.suffix);
-    if (std::ssize(out.tokens) > kept) out.tokens.resize(kept);
+    out.truncated.clear();
+    if (std::ssize(out.tokens) > kept) {
+      out.tokens.resize(kept);
+      out.truncated.push_back(static_cast<int32_t>(s));
+    }
     append(out.tokens, layout_.suffix);
     out.first_length = std::ssize(out.tokens);
   }
@@ -83,12 +90,15 @@ class Dresser {
   void pair(const std::vector<std::string>& segments, Sequence& out) {
     first_.clear();
     second_.clear();
-    tokenizer_.encode(dressed(segments[0], 0), first_);
+    std::string prompted;
+    tokenizer_.encode(dressed(segments[0], 0, prompted), first_);
     // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
     std::string others;
+    std::vector<size_t> ends;  // of each segment in it
     for (size_t s = 1; s < segments.size(); ++s) {
       if (s > 1) others += ' ';
-      others += dressed(segments[s], s);
+      others += dressed(segments[s], s, prompted);
+      ends.push_back(others.size());
     }
     if (segments.size() > 1) tokenizer_.encode(others, second_);
     const bool has_second = segments.size() > 1;
@@ -106,13 +116,26 @@ class Dresser {
     }
     append(out.tokens, layout_.suffix);
     if (!has_second) out.first_length = std::ssize(out.tokens);
+    out.truncated.clear();
+    if (kept.first < std::ssize(first_)) out.truncated.push_back(0);
+    if (kept.second < std::ssize(second_)) {
+      // Where the text is cut.
+      std::vector<ByteRange> ranges;
+      second_.clear();
+      tokenizer_.encode(others, second_, ranges);
+      const auto cut = static_cast<size_t>(ranges[kept.second].begin);
+      for (size_t s = 0; s < ends.size(); ++s) {
+        if (ends[s] > cut) out.truncated.push_back(static_cast<int32_t>(s) + 1);
+      }
+    }
   }
 
  private:
-  // The text of a segment with its prompt, if the layout uses prompts.
-  std::string dressed(const std::string& text, size_t segment) const {
-    const bool prompted = layout_.uses_prompts && segment < options_.prompts.size();
-    return prompted ? options_.prompts[segment] + text : text;
+  // The text of a segment with its prompt, if the layout uses prompts: `text`, or `prompted`.
+  std::string_view dressed(const std::string& text, size_t segment, std::string& prompted) const {
+    if (!layout_.uses_prompts || segment >= options_.prompts.size()) return text;
+    prompted = options_.prompts[segment] + text;
+    return prompted;
   }
 
   const Tokenizer& tokenizer_;
@@ -158,9 +181,15 @@ Dataset::Dataset(std::span<const Example> examples, const Tokenizer& tokenizer,
       append(tokens_, sequence.tokens);
       offsets_.push_back(std::ssize(tokens_));
       first_lengths_.push_back(sequence.first_length);
-      num_truncated_ += too_long;
     }
-    examples_.back().sequences.push_back(found);
+    // By example: sequences can be equal only because they were truncated.
+    TokenizedExample& out = examples_.back();
+    if (!sequence.truncated.empty()) {
+      num_truncated_ += out.truncated.empty();
+      out.truncated.insert(out.truncated.end(), sequence.truncated.begin(),
+                           sequence.truncated.end());
+    }
+    out.sequences.push_back(found);
   };
 
   examples_.reserve(examples.size());

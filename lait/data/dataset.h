@@ -34,6 +34,8 @@ struct TokenizedExample {
   std::vector<int32_t> sequences;
   // Like Example::groups; empty: none.
   std::vector<int32_t> groups;
+  // The segments that lost tokens.
+  std::vector<int32_t> truncated;
   Label label;
   // Numbers of the distinct Example::query and Example::passage; -1: none.
   int32_t query = -1, passage = -1;
@@ -73,7 +75,7 @@ class Dataset {
   int64_t example_length(int64_t i) const;
   // CRC-32 of all tokens, examples and labels in order: equal for equal data.
   uint32_t checksum() const;
-  // Distinct sequences that lost tokens.
+  // Examples of which a segment lost tokens.
   int64_t num_truncated() const { return num_truncated_; }
 
  private:

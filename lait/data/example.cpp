@@ -28,6 +28,8 @@ struct AddLabel {
 }  // namespace
 
 std::string example_name(std::span<const Example> examples, size_t i) {
+  const ExampleOrigin& origin = examples[i].origin;
+  if (origin.file) return *origin.file + ":" + std::to_string(origin.line);
   return "example " + (examples[i].id.empty() ? std::to_string(i + 1) : shown(examples[i].id));
 }
 

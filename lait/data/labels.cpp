@@ -3,40 +3,66 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "lait/base/error.h"
-#include "lait/data/task_lines.h"
+#include "lait/base/shown_text.h"
+#include "lait/config/numbers.h"
 
 namespace lait {
 namespace {
 
+constexpr size_t kMostShown = 10;
+
 // The first few labels, for messages.
 std::string listed(const std::vector<std::string>& labels) {
-  constexpr size_t kMostShown = 10;
   std::string list;
-  for (size_t i = 0; i < std::min(labels.size(), kMostShown); ++i) {
-    const std::string label = shown(labels[i]);
-    list += (i > 0 ? ", " : "") + label.substr(1, label.size() - 2);
-  }
+  for (size_t i = 0; i < std::min(labels.size(), kMostShown); ++i)
+    list += (i > 0 ? ", " : "") + shortened(labels[i]);
   return list + (labels.size() > kMostShown ? ", …" : "");
+}
+
+// What is the same of labels that look alike: a number's value, or the text without blanks around
+// it and in lower case.
+std::string look_of(const std::string& label) {
+  constexpr const char* kBlanks = " \t";
+  const size_t begin = label.find_first_not_of(kBlanks), end = label.find_last_not_of(kBlanks);
+  std::string text = begin == label.npos ? "" : label.substr(begin, end - begin + 1);
+  double number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && stop == text.data() + text.size() && std::isfinite(number))
+    return number_text(number);
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
 }
 
 }  // namespace
 
 std::vector<std::string> label_set(std::span<const Example> examples) {
-  std::set<std::string> labels;
+  std::map<std::string, size_t> first_of_label, first_of_look;
   size_t bytes = 0;
-  for (const Example& example : examples) {
-    if (!example.label_text.empty() && labels.insert(example.label_text).second)
-      bytes += example.label_text.size();
-    if (labels.size() > kMaxLabels || bytes > kMaxLabelBytes) {
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const std::string& label = examples[i].label_text;
+    if (label.empty() || !first_of_label.try_emplace(label, i).second) continue;
+    const size_t first = first_of_look.try_emplace(look_of(label), i).first->second;
+    if (first != i) {
+      throw UserError(example_name(examples, i) + ": expected labels that differ clearly, got '" +
+                      shortened(label) + "' and, at " + example_name(examples, first) + ", '" +
+                      shortened(examples[first].label_text) +
+                      "'; write them alike, or say in data.label_map what each means");
+    }
+    bytes += label.size();
+    if (first_of_label.size() > kMaxLabels || bytes > kMaxLabelBytes) {
       throw UserError("the data: expected at most " + std::to_string(kMaxLabels) +
                       " different labels, of " + std::to_string(kMaxLabelBytes) +
                       " bytes together, got more; to predict numbers set model.head: regression");
     }
   }
-  return {labels.begin(), labels.end()};
+  std::vector<std::string> labels;
+  for (const auto& [label, first] : first_of_label) labels.push_back(label);
+  return labels;
 }
 
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels) {
@@ -80,6 +106,20 @@ void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::
       break;
   }
   throw UserError("labels found in the data are classes or numbers; the head takes others");
+}
+
+std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels) {
+  std::vector<int64_t> counts(labels.size());
+  for (const Example& example : examples) {
+    const auto* known = std::get_if<ClassLabel>(&example.label);
+    if (known != nullptr) ++counts[static_cast<size_t>(known->index)];
+  }
+  std::string text;
+  for (size_t i = 0; i < std::min(labels.size(), kMostShown); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(i) + " " + shortened(labels[i]) + " " +
+            std::to_string(counts[i]);
+  }
+  return text + (labels.size() > kMostShown ? ", …" : "");
 }
 
 }  // namespace lait

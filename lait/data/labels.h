@@ -1,4 +1,4 @@
-// Labels of tasks that take them from the data (jsonl): the training data defines the set, and all
+// Labels of tasks that take them from the data (jsonl, table): the training data defines the set, and all
 // splits use it.
 #pragma once
 #include <span>
@@ -13,7 +13,9 @@ namespace lait {
 // The most that a checkpoint can store: lait.yaml is read with a size limit.
 inline constexpr size_t kMaxLabels = 10000, kMaxLabelBytes = 200000;
 
-// The distinct label texts, sorted. Throws UserError if there are more than a checkpoint can store.
+// The distinct label texts, sorted. Throws UserError if there are more than a checkpoint can store,
+// or if two differ only in letter case, blanks around them, or the way a number is written ("0",
+// "0.0").
 std::vector<std::string> label_set(std::span<const Example> examples);
 // Sets label to label_text's index in labels. Throws UserError naming an example whose label is not
 // among them.
@@ -24,5 +26,9 @@ void assign_scores(std::span<Example> examples);
 // Assigns labels of the head's kind: assign_labels for classes, assign_scores for numbers.
 // REQUIRES: the task has open labels.
 void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels);
+
+// "0 entailment 1299, 1 neutral 2536": the classes by index with their counts; the first ones only
+// if there are many.
+std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels);
 
 }  // namespace lait

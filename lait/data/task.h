@@ -1,26 +1,26 @@
 // lait/data/: tasks and their files, the tokenized data set, packing.
 //
-// A task: the names of its segments, its labels, and the reader of its native files. One file per
+// A task: the names of its segments, its labels, and what its native files call their fields.
+// records.h knows the files' formats, example_reader.h turns records into examples. One file per
 // task, lait/data/task_*.cpp; tasks.cpp is the list.
 #pragma once
-#include <filesystem>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "lait/data/example.h"
+#include "lait/config/config.h"
+#include "lait/data/label.h"
+#include "lait/data/records.h"
 
 namespace lait {
 
-struct ReadOptions {
-  int64_t skip_bad_lines = 0;  // malformed lines tolerated in total; one more throws
-  // What sets skip_bad_lines, for the message; "": nothing that the user has.
-  std::string skip_key = "data.skip_bad_lines";
-};
-
-struct ReadCounts {
-  int64_t bad_lines = 0;  // malformed, tolerated by skip_bad_lines
-  // Left out because the native format marks them as without gold label (SNLI's "-").
-  int64_t unlabelled = 0;
+// What a task's files call their fields. Of several names the first that a record has counts.
+struct FieldNames {
+  // One list for each segment; empty: records have "segments", a list of texts.
+  std::vector<std::vector<std::string>> segments{};
+  std::vector<std::string> label{"label"};
+  std::vector<std::string> id{"id", "idx"};
 };
 
 class Task {
@@ -32,9 +32,16 @@ class Task {
   virtual LabelKind label_kind() const { return LabelKind::kClass; }
   // Classes by index; empty: label_kind is not classes, or the classes come from the data (jsonl).
   virtual std::vector<std::string> labels() const = 0;
-  // Whether the training data defines the labels; see labels.h. Only jsonl: classes or numbers, as
-  // the head expects.
+  // Whether the training data defines the labels; see labels.h. Classes or numbers, as the head
+  // expects.
   virtual bool open_labels() const { return false; }
+  // Labels as some files write them, and which label they mean.
+  virtual LabelMap label_aliases() const { return {}; }
+  // What files write instead of a class where an example has none, e.g. SNLI's "-".
+  virtual std::vector<std::string> no_gold_labels() const { return {}; }
+  // Of number labels.
+  virtual double lowest_score() const { return -std::numeric_limits<double>::infinity(); }
+  virtual double highest_score() const { return std::numeric_limits<double>::infinity(); }
   // For labels of that kind: names known to eval/metrics.h, which adds those of every classifier; the
   // first selects the best checkpoint.
   virtual std::vector<std::string> metrics(LabelKind labels) const = 0;
@@ -43,23 +50,16 @@ class Task {
   virtual std::vector<std::string> prompts() const { return {}; }
   // One line for --help and errors: the files that it reads.
   virtual std::string formats() const = 0;
-  // Appends the examples of one file, in the file's order. Throws UserError "file:line: expected …,
-  // got …".
-  virtual void read(const std::filesystem::path& file, const ReadOptions& options,
-                    std::vector<Example>& out, ReadCounts& counts) const = 0;
+  virtual FieldNames fields() const = 0;
+  // Whether data.columns.segments must name the segments.
+  virtual bool needs_columns() const { return false; }
+  // The format that kAuto means; kAuto: found in the file.
+  virtual FileFormat format() const { return FileFormat::kAuto; }
+  // Given a table's first row: the columns, if it is a native file without a header.
+  virtual std::optional<Headerless> headerless(const std::vector<std::string>&) const {
+    return std::nullopt;
+  }
 };
-
-// The examples of one split, and the counts of what was left out.
-struct LabelledData {
-  std::vector<Example> examples{};
-  ReadCounts counts{};
-};
-// Reads the files of a split in order; skip_bad_lines is the total over them. Throws UserError as
-// Task::read does, and if the files have no examples.
-LabelledData read_files(const Task& task, const std::vector<std::string>& files,
-                        const ReadOptions& options);
-// ", 3 bad lines skipped, 5 without gold label left out"; "" if nothing was left out.
-std::string left_out(const ReadCounts& counts);
 
 std::vector<std::string> task_names();
 // The list. find_task throws UserError naming the known tasks and the closest name.

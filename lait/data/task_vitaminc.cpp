@@ -1,6 +1,5 @@
 // VitaminC (Schuster et al. 2021): a claim and a sentence of evidence from Wikipedia's revisions.
 // JSON lines {"claim", "evidence", "label"} and an id, in the authors' and Hugging Face's form.
-#include "lait/data/task_lines.h"
 #include "lait/data/tasks.h"
 
 namespace lait {
@@ -15,21 +14,11 @@ class VitaminC : public Task {
   }
   std::vector<std::string> metrics(LabelKind) const override { return {"accuracy", "macro_f1"}; }
   std::string formats() const override {
-    return "JSON lines with claim, evidence and label (SUPPORTS, REFUTES, NOT ENOUGH INFO)";
+    return "JSON lines, TSV or CSV with claim, evidence and label (SUPPORTS, REFUTES, NOT ENOUGH "
+           "INFO)";
   }
-
-  void read(const std::filesystem::path& file, const ReadOptions& options,
-            std::vector<Example>& out, ReadCounts& counts) const override {
-    LineReader reader(file);
-    for_each_line(reader, file, options, counts, [&](const std::string& line) {
-      const nlohmann::json object = parse_object(line);
-      Example example;
-      example.segments = {text_field(object, "claim"), text_field(object, "evidence")};
-      example.label = label_index(text_field(object, "label"), labels());
-      if (object.contains("unique_id") && object["unique_id"].is_string())
-        example.id = object["unique_id"].get<std::string>();
-      out.push_back(std::move(example));
-    });
+  FieldNames fields() const override {
+    return {.segments = {{"claim"}, {"evidence"}}, .id = {"unique_id", "id", "idx"}};
   }
 };
 

@@ -1,7 +1,5 @@
 // The tasks; lait/data/task_*.cpp defines them, tasks.cpp lists them.
 #pragma once
-#include <string>
-
 #include "lait/data/task.h"
 
 namespace lait {
@@ -15,9 +13,6 @@ const Task& boolq_task();
 const Task& vitaminc_task();
 const Task& stsb_task();
 const Task& jsonl_task();
-
-// Parses one line of the jsonl format without checking its label. Throws std::runtime_error
-// "expected …, got …".
-Example parse_segments(const std::string& line);
+const Task& table_task();
 
 }  // namespace lait

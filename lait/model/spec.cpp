@@ -101,9 +101,25 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.on_overflow = config.data.on_overflow;
   spec.task = task.name();
   spec.labels = task.labels();
+  spec.num_segments = config.data.num_segments.value_or(std::ssize(task.segment_names()));
+  spec.reading = read_options(config.data);
+  check_options(spec.reading, task, head.labels);
   spec.check(hf, "");
   return spec;
 }
+
+namespace {
+
+// The config with the defaults for reading files.
+Config unread(Config config) {
+  const DataConfig defaults;
+  config.data.format = defaults.format;
+  config.data.columns = defaults.columns;
+  config.data.label_map = defaults.label_map;
+  return config;
+}
+
+}  // namespace
 
 std::string write_spec(const ModelSpec& spec) {
   Config config;
@@ -114,14 +130,23 @@ std::string write_spec(const ModelSpec& spec) {
   config.model.pooling = spec.pooling;
   config.data.max_segment_tokens = spec.max_segment_tokens;
   config.data.on_overflow = spec.on_overflow;
+  config.data.num_segments = spec.num_segments;
+  config.data.format = spec.reading.format;
+  config.data.columns = spec.reading.columns;
+  config.data.label_map = spec.reading.label_map;
+  std::vector<std::string> fields{
+      "task",          "model.schedule",    "model.segment_format",    "model.head",
+      "model.pooling", "data.num_segments", "data.max_segment_tokens", "data.on_overflow"};
+  for (const std::string& field : changed_fields(config, unread(config))) fields.push_back(field);
   // Not yaml_text, which is for a config's texts, where ${VAR} expands; labels are read literally.
+  // Quoted, so that no reader of YAML takes `no` or 007 for something else.
   YAML::Emitter labels;
-  labels << YAML::BeginMap << YAML::Key << kLabels << YAML::Value << spec.labels << YAML::EndMap;
+  labels << YAML::BeginMap << YAML::Key << kLabels << YAML::Value << YAML::BeginSeq;
+  for (const std::string& label : spec.labels) labels << YAML::DoubleQuoted << label;
+  labels << YAML::EndSeq << YAML::EndMap;
   return "# How this model reads texts: written by lait-train, read by lait-eval and "
          "lait-predict.\n" +
-         write_fields(config, {"task", "model.schedule", "model.segment_format", "model.head",
-                               "model.pooling", "data.max_segment_tokens", "data.on_overflow"}) +
-         labels.c_str() + "\n";
+         write_fields(config, fields) + labels.c_str() + "\n";
 }
 
 namespace {
@@ -189,6 +214,9 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   spec.format = model.segment_format;
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;
+  // Absent before the key was known: any number.
+  spec.num_segments = config.data.num_segments.value_or(0);
+  spec.reading = read_options(config.data);
   if (spec.schedule.empty() || spec.format == SegmentFormat::kAuto || !model.head ||
       !model.pooling || spec.max_segment_tokens < kFewestTokens) {
     throw UserError(path.string() +
@@ -212,6 +240,11 @@ void check_example(const Example& example, const ModelSpec& spec) {
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
     throw UserError("expected " + std::to_string(names.size()) + " segments (" + list + "), got " +
+                    std::to_string(example.segments.size()));
+  }
+  if (spec.num_segments != 0 && std::ssize(example.segments) != spec.num_segments) {
+    throw UserError("expected " + std::to_string(spec.num_segments) +
+                    " segments as the other examples have, got " +
                     std::to_string(example.segments.size()));
   }
   if (example.segments.empty()) throw UserError("expected at least one segment, got none");

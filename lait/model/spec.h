@@ -9,6 +9,7 @@
 
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
+#include "lait/data/example_reader.h"
 #include "lait/model/hf_config.h"
 #include "lait/text/tokenizer.h"
 
@@ -27,6 +28,10 @@ struct ModelSpec {
   std::string task;
   // Classes by index; empty for a regression.
   std::vector<std::string> labels;
+  // Of every example; 0: any number.
+  int64_t num_segments = 0;
+  // What the training's files call their fields; for the same task's files.
+  ReadOptions reading;
 
   // P: layers before the first of example scope.
   int64_t independent_layers() const { return lait::independent_layers(schedule); }
@@ -51,8 +56,8 @@ ModelSpec read_spec(const std::filesystem::path& dir);
 // The text of lait.yaml.
 std::string write_spec(const ModelSpec& spec);
 
-// Throws UserError "expected …, got …" if a model with that spec cannot take the example: the task
-// has another number of segments, the schedule needs groups, or the head would not see all
+// Throws UserError "expected …, got …" if a model with that spec cannot take the example: it has
+// another number of segments than the task or the training data, the schedule needs groups, or the head would not see all
 // segments.
 void check_example(const Example& example, const ModelSpec& spec);
 // The same for all examples; the message names the example.

@@ -69,6 +69,19 @@ class RandomFields {
     list.resize(draw(4));
     for (T& entry : list) fill(entry, limits);
   }
+  void fill(ColumnNames& names, const Limits&) {
+    names.resize(draw(4));
+    for (std::string& name : names) fill(name, {});
+  }
+  void fill(LabelMap& map, const Limits&) {
+    map.clear();
+    for (uint32_t n = draw(3); n > 0; --n) {
+      auto& [from, to] = map.emplace_back();
+      fill(from, {});
+      fill(to, {});
+      from += std::to_string(n);  // each once
+    }
+  }
   void fill(Stage& stage, const Limits&) {
     stage.num_layers = 1 + draw(256);
     fill(stage.scope, {});

@@ -2,6 +2,7 @@
 // gathers and their inverses agree.
 #include "lait/data/packing.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -226,6 +227,38 @@ TEST(Dataset, PairsAreTruncatedLongestFirstAndCounted) {
   // Both are cut: Hugging Face gives the odd token to the longer one.
   EXPECT_EQ(dataset.first_segment_length(1), 6);
   EXPECT_EQ(dataset.num_truncated(), 2);
+  EXPECT_THAT(dataset.example(0).truncated, testing::ElementsAre(0));
+  EXPECT_THAT(dataset.example(1).truncated, testing::ElementsAre(0, 1));
+  EXPECT_THAT(dataset.example(2).truncated, testing::IsEmpty());
+}
+
+// Three examples are equal after truncation, and two of them have lost text.
+TEST(Dataset, TruncationIsCountedByExample) {
+  const std::vector<Example> examples{
+      {.segments = {"q", "abcde"}}, {.segments = {"q", "abcdefgh"}}, {.segments = {"q", "abcdex"}}};
+  for (const SegmentFormat format : {SegmentFormat::kStandalone, SegmentFormat::kPair}) {
+    const bool pair = format == SegmentFormat::kPair;
+    const Dataset dataset(
+        examples, LettersTokenizer(),
+        {.layout = letters_layout(), .format = format, .max_tokens = pair ? 9 : 7});
+    EXPECT_EQ(dataset.num_sequences(), pair ? 1 : 2);
+    EXPECT_EQ(dataset.num_truncated(), 2);
+    EXPECT_THAT(dataset.example(0).truncated, testing::IsEmpty());
+    EXPECT_THAT(dataset.example(1).truncated, testing::ElementsAre(1));
+    EXPECT_THAT(dataset.example(2).truncated, testing::ElementsAre(1));
+  }
+}
+
+// A pair's second text is the other segments, joined: those behind the cut lost text.
+TEST(Dataset, TheSegmentsOfAPairThatLostTextAreNamed) {
+  const std::vector<Example> examples{{.segments = {"q", "abcd", "efgh", "ijkl"}}};
+  for (const auto& [max_tokens, truncated] :
+       {std::pair{30, std::vector<int32_t>{}}, {13, {3}}, {12, {2, 3}}}) {
+    const Dataset dataset(
+        examples, LettersTokenizer(),
+        {.layout = letters_layout(), .format = SegmentFormat::kPair, .max_tokens = max_tokens});
+    EXPECT_EQ(dataset.example(0).truncated, truncated) << max_tokens;
+  }
 }
 
 TEST(Dataset, TheFewestTokensAreEnoughForBothFormats) {

@@ -6,7 +6,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
-#include "lait/data/task.h"
+#include "lait/data/example_reader.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {
@@ -19,15 +19,15 @@ class Tasks : public testing::Test {
   }
   std::vector<Example> read(const std::string& task, const std::string& file,
                             const ReadOptions& options = {}) {
-    std::vector<Example> out;
-    counts_ = {};
-    find_task(task).read(file, options, out, counts_);
-    return out;
+    LabelledData data = read_files(find_task(task), {file}, options);
+    counts_ = data.counts;
+    return data.examples;
   }
-  void expect_error(const std::string& task, const std::string& text, const std::string& message) {
+  void expect_error(const std::string& task, const std::string& text, const std::string& message,
+                    const ReadOptions& options = {}) {
     const std::string file = write("bad", text);
     try {
-      read(task, file);
+      read(task, file, options);
       ADD_FAILURE() << "expected an error for " << text.substr(0, 80);
     } catch (const UserError& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr(message));

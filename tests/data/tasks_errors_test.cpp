@@ -10,9 +10,10 @@ namespace {
 using TaskErrors = Tasks;
 
 TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
-  expect_error("sick", "", "expected examples, got an empty file");
+  expect_error("sick", "", "expected examples of task sick, got an empty file");
   expect_error("sick", "pair_ID\tsentence_A\n",
-               ":1: expected a tab-separated header with the column sentence_B");
+               ":1: expected a header with the column sentence_B or sentence2, got 'pair_ID "
+               "sentence_A'");
   expect_error(
       "sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n1\ta\tb\tNEUTRAL\n2\ta\tb\n",
       ":3: expected 4 tab-separated columns, got 3; fix the line or set data.skip_bad_lines");
@@ -51,7 +52,7 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": 1e999}\n",
                ":1: expected JSON, got a number that is too large");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": \"\"}\n",
-               ":1: expected the field \"label\", got none or an empty one");
+               ":1: expected a label in the field \"label\", got an empty one");
   expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": [1]}\n",
                ":1: expected text or a number in the field \"label\", got array");
   expect_error("jsonl", "{\"segments\": [\"a\", 2], \"label\": 1}\n",
@@ -67,23 +68,23 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
                ":2: expected UTF-8 text, got a NUL byte at byte 4; fix the line");
   expect_error("sick", std::string("\xFF\xFEp\0a\0", 6),
                ":1: expected UTF-8 text, got other bytes at byte 1; save the file as UTF-8");
-  expect_error("jsonl", "\n\n", ": expected examples, got none");
-  expect_error("mnli", "\n\n", ": expected examples, got an empty file");
+  expect_error("jsonl", "\n\n", ": expected examples of task jsonl, got an empty file");
+  expect_error("mnli", "\n\n", ": expected examples of task mnli, got an empty file");
   expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",
-               ": expected examples, got none");
+               ": expected examples of task sick, got none");
   expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n",
                ":1: expected a tab-separated header with the column sentence_A once");
   expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n",
                ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
   expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n",
-               ":1: expected 2 segments, got 1");
+               ":1: expected 2 segments (evidence, claim), got 1");
   try {
     find_task("snil");
     FAIL();
   } catch (const UserError& error) {
     EXPECT_STREQ(error.what(),
                  "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, "
-                 "jsonl}, got 'snil' (did you mean snli?)");
+                 "jsonl, table}, got 'snil' (did you mean snli?)");
   }
 }
 

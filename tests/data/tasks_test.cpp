@@ -92,7 +92,7 @@ TEST_F(Tasks, BoolQTakesTheAnswerInEveryFormThatIsAbout) {
   EXPECT_EQ(examples[2].label, Label(ClassLabel{1}));
   EXPECT_EQ(examples[3].label, Label(ClassLabel{0}));
   expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"maybe\"}\n",
-               ":1: expected true or false in the field \"answer\", got 'maybe'");
+               ":1: expected a label of {no, yes}, got 'maybe'");
   expect_error("boolq", "{\"question\": \"q\", \"passage\": \"p\"}\n",
                ":1: expected the field \"answer\", got none");
 }
@@ -107,8 +107,8 @@ TEST_F(Tasks, VitaminCReadsClaimAndEvidence) {
   EXPECT_EQ(examples[0].id, "a_1");
   expect_error("vitaminc", "{\"label\": \"SUPPORTS\", \"claim\": \"c\"}\n",
                ":1: expected the field \"evidence\", got none");
-  expect_error("vitaminc", "{\"label\": \"supports\", \"claim\": \"c\", \"evidence\": \"e\"}\n",
-               "expected a label of {SUPPORTS, REFUTES, NOT ENOUGH INFO}, got 'supports'");
+  expect_error("vitaminc", "{\"label\": \"supported\", \"claim\": \"c\", \"evidence\": \"e\"}\n",
+               "expected a label of {SUPPORTS, REFUTES, NOT ENOUGH INFO}, got 'supported'");
 }
 
 TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
@@ -132,7 +132,7 @@ TEST_F(Tasks, StsBReadsGluesTableAndTheFilesWithoutHeader) {
                ":2: expected a score from 0 to 5, got 'nan'");
   expect_error("stsb", "a\tb\tc\td\t1\te\tf\na\tb\n",
                ":2: expected 7 to 9 tab-separated columns, got 2");
-  expect_error("stsb", "a\tb\n", ":1: expected a tab-separated header with the column sentence1");
+  expect_error("stsb", "a\tb\n", ":1: expected a header with the column sentence1, got 'a b'");
 }
 
 TEST_F(Tasks, JsonlTakesAnyNumberOfSegmentsGroupsIdsAndLabels) {
@@ -171,8 +171,9 @@ TEST_F(Tasks, LabelsFoundInTheDataAreFixedByTheTrainingData) {
     assign_labels(other, labels);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(),
-                 "example 1: expected one of the training data's labels {maybe, no}, got 'yes'");
+    EXPECT_EQ(error.what(), (folder_ / "o").string() +
+                                ":1: expected one of the training data's labels {maybe, no}, got "
+                                "'yes'");
   }
   EXPECT_THROW(assign_scores(other), UserError);
   auto scores = read("jsonl", write("s", "{\"segments\": [\"a\"], \"label\": 2.5}\n"));

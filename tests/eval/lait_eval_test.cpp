@@ -28,7 +28,7 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("jsonl, test: 90 examples"));
   EXPECT_THAT(result.out, HasSubstr("independent_layers=3"));
-  EXPECT_THAT(result.out, HasSubstr("distinct segments were truncated"));
+  EXPECT_THAT(result.out, HasSubstr(" of 90 examples were truncated"));
   EXPECT_THAT(result.out + result.err, Not(HasSubstr("\033")));
   const auto json = nlohmann::json::parse(read_file(fs::path(report) / "report.json"));
   ASSERT_EQ(json.size(), 2u);
@@ -54,13 +54,13 @@ TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   // --quiet hides progress, but not results and truncation.
   const Result quiet =
       run("./lait-eval --quiet --precision fp32 --checkpoint '" + path("sweep") + "'");
-  EXPECT_THAT(quiet.out, HasSubstr("distinct segments were truncated"));
+  EXPECT_THAT(quiet.out, HasSubstr(" of 90 examples were truncated"));
   EXPECT_EQ(quiet.err, "");
   const Result quiet_prediction =
       run(predict(path("sweep/model.independent_layers=3"), test, "--quiet"));
   EXPECT_EQ(quiet_prediction.out, predicted.out);
   EXPECT_THAT(quiet_prediction.err,
-              HasSubstr("segments were longer than the checkpoint takes and were truncated"));
+              HasSubstr(" of 90 examples truncated (the checkpoint takes 10 tokens)"));
   // A report would replace a run's own.
   const std::string one = path("sweep/model.independent_layers=3");
   const Result into_run = run("./lait-eval --checkpoint '" + one + "' --report '" + one + "'");

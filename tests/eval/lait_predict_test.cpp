@@ -62,6 +62,72 @@ TEST_F(PredictProgram, PredictKeepsOrderAndIdsAndGivesTheModelsLabels) {
   EXPECT_EQ(small.out, "");
 }
 
+// Three lines are equal once they are truncated; two of them lost words.
+TEST_F(PredictProgram, TruncatedLinesAreMarkedWithTheirSegments) {
+  const std::string checkpoint =
+      write_checkpoint(folder_ / "c", {.independent_layers = 1, .max_tokens = 7}).string();
+  const std::string words = "am bn co dp eq",
+                    input = write("in.jsonl", "{\"segments\": [\"am\", \"" + words +
+                                                  "\"]}\n{\"segments\": [\"am\", \"" + words +
+                                                  " fr gs\"]}\n{\"segments\": [\"" + words +
+                                                  " am\", \"" + words + " am\"]}\n");
+  for (const char* more : {"", "--batch-size 1"}) {
+    const Result result = run(predict(checkpoint, input, more));
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto out = lines_of(result.out);
+    EXPECT_FALSE(nlohmann::json::parse(out[0]).contains("truncated"));
+    EXPECT_EQ(nlohmann::json::parse(out[1]).at("truncated"), nlohmann::json({1}));
+    EXPECT_EQ(nlohmann::json::parse(out[2]).at("truncated"), nlohmann::json({0, 1}));
+    EXPECT_THAT(result.err, HasSubstr("2 of 3 examples truncated"));
+  }
+}
+
+TEST_F(PredictProgram, FilesOfTheTaskArePredictedWithAndWithoutLabels) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c", {.task = "mnli"}).string();
+  const Result lines =
+      run("echo '{\"segments\": [\"am bn\", \"co\"], \"id\": \"\"}' | " + predict(checkpoint, "-"));
+  ASSERT_EQ(lines.code, 0) << lines.err;
+  const auto expected = nlohmann::ordered_json::parse(lines.out);
+  EXPECT_EQ(expected.at("id"), "");
+  for (const std::string& text :
+       {std::string("index\tsentence1\tsentence2\n3\tam bn\tco\n"),
+        std::string("sentence1,sentence2,label,index\n\"am bn\",co,neutral,3\n"),
+        std::string("{\"index\": \"3\", \"premise\": \"am bn\", \"hypothesis\": \"co\", \"label\": "
+                    "-1}\n")}) {
+    const Result result = run(predict(checkpoint, write("in", text)));
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto line = nlohmann::ordered_json::parse(result.out);
+    EXPECT_EQ(line.begin().key(), "index");
+    EXPECT_EQ(line.at("index"), "3");
+    EXPECT_EQ(line.at("scores"), expected.at("scores"));
+    EXPECT_FALSE(line.contains("sentence1"));
+  }
+  const Result again =
+      run("echo '{\"segments\": [\"am\", \"co\"], \"scores\": 1}' | " + predict(checkpoint, "-"));
+  EXPECT_THAT(again.err, HasSubstr("the input's field \"scores\" is replaced"));
+  const Result segments =
+      run("printf 'premise,label\\nam,neutral\\n' | " + predict(checkpoint, "-"));
+  EXPECT_EQ(segments.code, 2);
+  EXPECT_THAT(segments.err, HasSubstr("standard input:1: expected a header with the column "
+                                      "hypothesis or sentence2, got 'premise label'"));
+}
+
+// Another process writes a line, and waits for the answer before it writes the next.
+TEST_F(PredictProgram, ACoProcessGetsItsAnswerAtOnce) {
+  const std::string checkpoint = write_checkpoint(folder_ / "c").string();
+  const std::string script =
+      write("script.bash",
+            "coproc P { " + predict(checkpoint, "-") +
+                "; }\nfor word in am bn co; do\n"
+                "echo '{\"segments\": [\"'$word'\", \"dp\"], \"id\": \"'$word'\"}' >&${P[1]}\n"
+                "read -r -t 60 answer <&${P[0]} || exit 7\necho \"$answer\"\ndone\n");
+  const Result result = run("bash '" + script + "'");
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto out = lines_of(result.out);
+  ASSERT_EQ(out.size(), 3u) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(out[2]).at("id"), "co");
+}
+
 TEST_F(PredictProgram, PredictRegressionGivesScores) {
   const std::string checkpoint =
       write_checkpoint(folder_ / "c", {.head = HeadKind::kRegression}).string();

@@ -49,7 +49,7 @@ std::vector<Evaluation> make_rows() {
   std::vector<Evaluation> rows{make_row("runs/a, \"quoted\"/best", 0, 180),
                                make_row("runs/sick_split3/best", 3, 170),
                                make_row("runs/sick_split5/best", 5, 168)};
-  rows[1].truncated_sequences = 7;
+  rows[1].truncated_examples = 7;
   compare_to_p0(rows);
   return rows;
 }
@@ -86,7 +86,7 @@ TEST_F(ReportFiles, JsonReadBack) {
     EXPECT_EQ(row.at("examples_per_s"), 812.5);
     EXPECT_EQ(row.contains("difference_to_p0"), i > 0);
   }
-  EXPECT_EQ(json[1].at("truncated_sequences"), 7);
+  EXPECT_EQ(json[1].at("truncated_examples"), 7);
   EXPECT_EQ(json[1].at("difference_to_p0").at("checkpoint"), rows[0].names.checkpoint);
   const auto& difference = json[1].at("difference_to_p0").at("metrics").at("accuracy");
   EXPECT_NEAR(difference.at("value"), -0.05, 1e-12);
@@ -124,7 +124,7 @@ TEST_F(ReportFiles, MarkdownNamesDefinitionsAndTruncation) {
   const std::string text = read_file(dir_ / "report.md");
   EXPECT_THAT(text, HasSubstr("## sick, test: 200 examples"));
   EXPECT_THAT(text, HasSubstr("| sick_split3 "));
-  EXPECT_THAT(text, HasSubstr("sick_split3 (P = 3): 7 of 400 distinct segments were truncated"));
+  EXPECT_THAT(text, HasSubstr("sick_split3 (P = 3): 7 of 200 examples were truncated"));
   EXPECT_THAT(text, HasSubstr("a multiply-add is 2"));
   EXPECT_EQ(fs::exists(dir_ / kPlotFile), text.find(kPlotFile) != std::string::npos);
 }

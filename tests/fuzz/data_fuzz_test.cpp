@@ -6,8 +6,8 @@
 #include <map>
 
 #include "lait/base/files.h"
+#include "lait/data/example_reader.h"
 #include "lait/data/labels.h"
-#include "lait/data/task.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
 #include "train/wordnet.h"
@@ -46,7 +46,24 @@ const std::map<std::string, std::vector<std::string>> kFiles{
      {R"({"segments": ["a", "b", "c"], "groups": [0, 0, 1], "label": 1, "id": 5})"
       "\n"
       R"({"segments": ["d"], "label": "2.5"})"
-      "\n"}}};
+      "\n"}},
+    {"table",
+     {"q,a,gold,key\n\"one, \"\"two\"\"\nthree\",b,1,x\nc,d,2.5,\n",
+      "q\ta\tgold\tkey\none \"two\tb\t1\tx\n", "\"q\";\"a\";\"gold\"\na;\"b;\";1\n"}}};
+
+ReadOptions options_for(const Task& task) {
+  ReadOptions options;
+  if (task.needs_columns())
+    options.columns = {.segments = {"q", "a"}, .label = "gold", .id = "key"};
+  return options;
+}
+
+std::vector<Example> read_examples(const Task& task, const std::filesystem::path& file,
+                                   int64_t skip_bad_lines = 0) {
+  ReadOptions options = options_for(task);
+  options.skip_bad_lines = skip_bad_lines;
+  return read_files(task, {file.string()}, options).examples;
+}
 
 // What a task's reader returns must be usable: segments, labels in range.
 void check(const Task& task, std::vector<Example>& examples) {
@@ -84,10 +101,7 @@ TEST_P(TaskFuzz, Files) {
                         {"\"label\": ", "\"segments\": [", "\"groups\": [", "\"id\": ", "\t\t",
                          "\n\n", "{}", "[]", "\"\"", "-", "label", "sentence1", "5.000"});
   fuzz(mutator, [&](const std::string& bytes) {
-    std::vector<Example> examples;
-    ReadCounts counts;
-    task.read(folder.write("data", bytes),
-              {.skip_bad_lines = static_cast<int64_t>(bytes.size() % 3 == 0)}, examples, counts);
+    auto examples = read_examples(task, folder.write("data", bytes), bytes.size() % 3 == 0 ? 1 : 0);
     check(task, examples);
   });
 }
@@ -97,11 +111,8 @@ TEST_P(TaskFuzz, LineEndsByteOrderMarksAndGzipChangeNothing) {
   const Task& task = find_task(GetParam());
   const TemporaryFolder folder;
   auto read = [&](const std::filesystem::path& file) {
-    std::vector<Example> examples;
-    ReadCounts counts;
-    task.read(file, {}, examples, counts);
     std::string text;
-    for (const Example& e : examples) {
+    for (const Example& e : read_examples(task, file)) {
       for (const std::string& segment : e.segments) text += segment + "|";
       text += std::to_string(checksum({&e, 1})) + "|" + e.label_text + "|" + e.id + "\n";
     }
@@ -126,9 +137,7 @@ TEST_P(TaskFuzz, HostileLinesAreNamed) {
   const TemporaryFolder folder;
   auto error_of = [&](const std::string& content) -> std::string {
     try {
-      std::vector<Example> examples;
-      ReadCounts counts;
-      task.read(folder.write("bad", content), {}, examples, counts);
+      read_examples(task, folder.write("bad", content));
     } catch (const UserError& error) {
       EXPECT_EQ(spoilt_message(error.what(), false), "");
       return error.what();

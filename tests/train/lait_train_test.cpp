@@ -199,7 +199,7 @@ TEST_F(LaitTrain, MistakesAreNamedAndNothingIsWritten) {
                  "got 'unheard'");
   write_file(folder_ / "empty.jsonl", "");
   expect_mistake("--set data.train=" + path("empty.jsonl") + " --output " + path("x"),
-                 "empty.jsonl: expected examples, got an empty file");
+                 "empty.jsonl: expected examples of task jsonl, got an empty file");
   std::string weights = read_file(folder_ / "model" / "model.safetensors");
   weights.resize(weights.size() / 2);
   write_file(folder_ / "model" / "model.safetensors", weights);

@@ -11,6 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 class RunFolder : public TinyRun {
  protected:
@@ -119,6 +120,55 @@ TEST_F(RunFolder, TheNextCommandOfARunWithoutLabelledDataLeft) {
   EXPECT_THAT(result.err, HasSubstr("/lait-eval --checkpoint " + path("run") + " --data FILE ("));
 }
 
+// What nobody can see in the data later: which class has which index, and that all was seen before.
+TEST_F(RunFolder, TheRunSaysItsLabelsAndThatValidationIsTrainingData) {
+  const std::string few = to_text(tiny_lines(1, 9));
+  write_file(folder_ / "few.jsonl", few);
+  const ShellResult result =
+      train("--set data.validation=" + path("few.jsonl") +
+            " --set data.test=" + path("validation.jsonl") + " --output " + path("run"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, testing::ContainsRegex(
+                              "labels: 0 entails [0-9]+, 1 neutral [0-9]+, 2 refutes [0-9]+\n"));
+  EXPECT_THAT(result.err, HasSubstr("data.validation: all its examples are in the training data"));
+  EXPECT_THAT(result.err, Not(HasSubstr("data.test: all")));
+  const std::string spec = read_file(folder_ / "run/best/lait.yaml");
+  EXPECT_THAT(spec, HasSubstr("\"entails\""));
+  EXPECT_THAT(spec, HasSubstr("  num_segments: 2\n"));
+}
+
+TEST_F(RunFolder, LabelsThatYamlWouldReadOtherwiseStayText) {
+  std::string text;
+  for (const char* label : {"no", "007", "1.0", "null", "~"}) {
+    text += std::string(R"({"segments": ["am", "bn"], "label": ")") + label + "\"}\n";
+  }
+  write_file(folder_ / "odd.jsonl", text);
+  const std::string file = path("odd.jsonl");
+  const ShellResult result = train("--set data.train=" + file + " --set data.validation=" + file +
+                                   " --output " + path("run"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::string spec = read_file(folder_ / "run/best/lait.yaml");
+  for (const char* label : {"no", "007", "1.0", "null", "~"})
+    EXPECT_THAT(spec, HasSubstr("\"" + std::string(label) + "\"")) << spec;
+  EXPECT_EQ(read_spec(folder_ / "run/best").labels,
+            (std::vector<std::string>{"007", "1.0", "no", "null", "~"}));
+}
+
+TEST_F(RunFolder, LinesWithOtherNumbersOfSegmentsAreRefusedUnlessTheConfigSaysSo) {
+  write_file(folder_ / "three.jsonl", to_text(tiny_lines(1, 3)) +
+                                          R"({"segments": ["a", "b", "c"], "label": "neutral"})"
+                                          "\n");
+  const std::string more = "--set data.train=" + path("three.jsonl") + " --output " + path("run");
+  const ShellResult refused = train(more);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr(path("three.jsonl") +
+                        ":4: expected 2 segments, as the first training example has, got 3; fix "
+                        "the line, or set data.num_segments: 0 if the number may differ"));
+  const ShellResult taken = train(more + " --set data.num_segments=0");
+  EXPECT_EQ(taken.code, 0) << taken.err;
+}
+
 TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
   const auto expect_mistake = [&](const std::string& more, const std::string& message) {
     const ShellResult result = train("--output " + path("x") + " " + more);
@@ -134,13 +184,13 @@ TEST_F(RunFolder, WhatIsWrongWithASplitNamesIt) {
   write_file(folder_ / "odd.jsonl", line + R"({"segments": ["a"], "label": "odd"})"
                                            "\n");
   expect_mistake("--set data.validation=" + path("odd.jsonl"),
-                 "data.validation: example 2: expected one of the training data's labels");
+                 path("odd.jsonl") + ":2: expected one of the training data's labels");
   expect_mistake("--set data.test=" + path("one.jsonl") +
                      " --set 'model.schedule=[{num_layers: 2, scope: segment}, {num_layers: 2, "
                      "scope: group}]'",
-                 "data.train: example '0': expected the field \"groups\"");
+                 path("train.jsonl") + ":1: expected the field \"groups\"");
   expect_mistake("--set data.on_overflow=error --set data.max_segment_tokens=3",
-                 "data.train: example ");
+                 path("train.jsonl") + ":");
   expect_mistake("--set data.train='~/train.jsonl'",
                  "no such file (~ is not expanded here; write ${HOME}); ");
   const ShellResult tilde = train("--set 'output.dir=~/runs'");
