@@ -216,6 +216,8 @@ int main(int argc, char** argv) {
           "--checkpoint: expected a checkpoint, a run directory or a folder of them; see --help");
     options.apply();
     if (!report_dir.empty()) check_report_folder(report_dir);
+    // If nobody reads the progress any more (`2>&1 | head`), the report is still written.
+    const auto at_closed_pipe = std::signal(SIGPIPE, SIG_IGN);
     Jobs jobs(files, split, independent_layers, options.quiet);
     for (const std::string& dir : dirs) {
       const FoundCheckpoints found = find_checkpoints(dir);
@@ -223,8 +225,6 @@ int main(int argc, char** argv) {
         show("lait-eval: " + unfinished.string() + ": left out, it has no best/ yet\n");
       for (const Checkpoint& checkpoint : found.checkpoints) jobs.add(checkpoint);
     }
-    // If nobody reads the progress any more (`2>&1 | head`), the report is still written.
-    const auto at_closed_pipe = std::signal(SIGPIPE, SIG_IGN);
     std::vector<Evaluation> rows;
     Evaluator evaluator(options);
     for (const Job& job : jobs.all()) rows.push_back(evaluator.evaluate(job));

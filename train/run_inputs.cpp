@@ -134,7 +134,6 @@ RunInputs read_inputs(const Config& config) {
   }
   if (!in.config.data.num_segments && spec.num_segments == 0) {
     spec.num_segments = std::ssize(in.train.data.examples.front().segments);
-    in.config.data.num_segments = spec.num_segments;
   }
 
   for (Split* split : {&in.validation, &in.test}) {

@@ -10,7 +10,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
-#include "lait/data/task.h"
+#include "lait/data/example_reader.h"
 #include "tests/base/temporary_folder.h"
 #include "train/wordnet_nouns.h"
 
@@ -102,9 +102,8 @@ TEST_F(Wordnet, OneSeedGivesOneResultAndTheTaskReadsIt) {
   write_wordnet_examples(make_wordnet_examples({.seed = 2}), folder / "c");
   EXPECT_EQ(read_file(folder / "a" / "train.jsonl"), read_file(folder / "b" / "train.jsonl"));
   EXPECT_NE(read_file(folder / "a" / "train.jsonl"), read_file(folder / "c" / "train.jsonl"));
-  std::vector<Example> examples;
-  ReadCounts counts;
-  find_task("wordnet").read(folder / "a" / "test.jsonl", {}, examples, counts);
+  const auto examples =
+      read_files(find_task("wordnet"), {(folder / "a" / "test.jsonl").string()}, {}).examples;
   EXPECT_EQ(examples.size(), 2000u);
 }
 
