@@ -31,7 +31,7 @@ struct ModelSpec {
   // Of every example; 0: any number.
   int64_t num_segments = 0;
   // What the training's files call their fields; for the same task's files.
-  ReadOptions reading;
+  ReadOptions reading{};
 
   // P: layers before the first of example scope.
   int64_t independent_layers() const { return lait::independent_layers(schedule); }

@@ -147,9 +147,9 @@ TEST_F(Reader, ALabelMapSaysWhatTheFilesLabelsMean) {
     }
     return std::string();
   };
-  EXPECT_EQ(problem({.label_map = {{"0", "contradicts"}}}, find_task("mnli"), LabelKind::kClass),
+  EXPECT_EQ(problem({.label_map = {{"0", "contradicton"}}}, find_task("mnli"), LabelKind::kClass),
             "data.label_map: expected labels of {entailment, neutral, contradiction}, got "
-            "'contradicts' (did you mean contradiction?)");
+            "'contradicton' (did you mean contradiction?)");
   EXPECT_THAT(problem(options, find_task("stsb"), LabelKind::kNumber), HasSubstr("data.label_map"));
   EXPECT_EQ(problem({.columns = {.segments = {"a"}}}, find_task("mnli"), LabelKind::kClass),
             "data.columns.segments: expected 2 columns (premise, hypothesis), got 1");
