@@ -12,6 +12,17 @@ namespace lait {
 namespace {
 
 constexpr double kLineSeconds = 10;  // between plain lines in a pipe
+constexpr size_t kMostBar = 30, kLeastBar = 5;
+
+std::string joined(const std::vector<ProgressField>& fields) {
+  std::string line;
+  for (const ProgressField& field : fields) line += (line.empty() ? "" : "  ") + field.text;
+  return line;
+}
+
+double share(int64_t done, int64_t total) {
+  return static_cast<double>(done) / static_cast<double>(std::max<int64_t>(1, total));
+}
 
 }  // namespace
 
@@ -22,38 +33,41 @@ std::string format_duration(double seconds) {
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
+std::string progress_line(std::vector<ProgressField> fields, double done, size_t columns) {
+  while (joined(fields).size() > columns)
+    fields.erase(std::ranges::max_element(fields, {}, &ProgressField::rank));
+  const std::string line = joined(fields);
+  constexpr size_t kFrame = 3;  // "[", "] "
+  const size_t bar = std::min(kMostBar, std::max(columns - line.size(), kFrame) - kFrame);
+  if (line.empty() || bar < kLeastBar) return line;
+  const auto filled = static_cast<size_t>(static_cast<double>(bar) * std::clamp(done, 0.0, 1.0));
+  return fmt::format("[{}{}] {}", std::string(filled, '='), std::string(bar - filled, ' '), line);
+}
+
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(redraws_lines()) {}
 
-void Progress::update(const ProgressState& s) {
+void Progress::draw(const std::vector<ProgressField>& fields, double done, bool last) {
   if (quiet_) return;
-  std::string numbers =
-      fmt::format("step {}/{}  epoch {:.2f}/{:g}  loss {:.4f}  {:.0f} examples/s  {} left", s.step,
-                  s.total_steps, s.epoch, s.total_epochs, s.loss, s.examples_per_s,
-                  format_duration(s.seconds_left));
-  if (!terminal_) {
-    const auto now = std::chrono::steady_clock::now();
-    if (s.step < s.total_steps &&
-        std::chrono::duration<double>(now - last_line_).count() < kLineSeconds)
-      return;
-    last_line_ = now;
-    show(numbers + "\n");
+  if (terminal_) {
+    const size_t width = terminal_width(STDERR_FILENO).value_or(80);
+    // A terminal may begin a new line after its last column.
+    show("\r\033[K" + progress_line(fields, done, width - 1));
+    bar_shown_ = true;
     return;
   }
-  const int width = static_cast<int>(terminal_width(STDERR_FILENO).value_or(80));
-  if (static_cast<int>(numbers.size()) >= width) {
-    numbers = fmt::format("step {}/{}  loss {:.4f}  {} left", s.step, s.total_steps, s.loss,
-                          format_duration(s.seconds_left));
-  }
-  const int room = std::clamp(width - static_cast<int>(numbers.size()) - 4, 0, 30);
-  std::string line = numbers;
-  if (room >= 5) {
-    const auto done = static_cast<size_t>(static_cast<double>(room) * static_cast<double>(s.step) /
-                                          static_cast<double>(std::max<int64_t>(1, s.total_steps)));
-    line = fmt::format("[{}{}] {}", std::string(done, '='),
-                       std::string(static_cast<size_t>(room) - done, ' '), numbers);
-  }
-  show("\r\033[K" + line.substr(0, static_cast<size_t>(std::max(1, width - 1))));
-  bar_shown_ = true;
+  const auto now = std::chrono::steady_clock::now();
+  if (!last && std::chrono::duration<double>(now - last_line_).count() < kLineSeconds) return;
+  last_line_ = now;
+  show(joined(fields) + "\n");
+}
+
+void Progress::update(const ProgressState& s) {
+  draw({{0, fmt::format("step {}/{}", s.step, s.total_steps)},
+        {4, fmt::format("epoch {:.2f}/{:g}", s.epoch, s.total_epochs)},
+        {2, fmt::format("loss {:.4f}", s.loss)},
+        {3, fmt::format("{:.0f} examples/s", s.examples_per_s)},
+        {1, format_duration(s.seconds_left) + " left"}},
+       share(s.step, s.total_steps), s.step == s.total_steps);
 }
 
 void Progress::message(const std::string& text) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace lait {
 
@@ -15,6 +16,15 @@ struct ProgressState {
   double seconds_left = 0;
 };
 
+// A part of a progress line. Of rank 0: the last to be left out.
+struct ProgressField {
+  int rank;
+  std::string text;
+};
+// As many fields as fit into `columns`, each of them whole, and in front of them a bar of which
+// `done` in [0, 1] is filled, if there is room for one.
+std::string progress_line(std::vector<ProgressField> fields, double done, size_t columns);
+
 class Progress {
  public:
   explicit Progress(bool quiet);
@@ -24,6 +34,8 @@ class Progress {
   void finish();                          // keeps the last state of the bar on the screen
 
  private:
+  void draw(const std::vector<ProgressField>& fields, double done, bool last);
+
   bool quiet_, terminal_, bar_shown_ = false;
   std::chrono::steady_clock::time_point last_line_{};
 };
