@@ -11,7 +11,6 @@
 namespace lait {
 namespace {
 
-constexpr double kLineSeconds = 10;  // between plain lines in a pipe
 constexpr size_t kMostBar = 30, kLeastBar = 5;
 
 std::string joined(const std::vector<ProgressField>& fields) {
@@ -44,7 +43,8 @@ std::string progress_line(std::vector<ProgressField> fields, double done, size_t
   return fmt::format("[{}{}] {}", std::string(filled, '='), std::string(bar - filled, ' '), line);
 }
 
-Progress::Progress(bool quiet) : quiet_(quiet), terminal_(redraws_lines()) {}
+Progress::Progress(bool quiet, double line_seconds)
+    : quiet_(quiet), terminal_(redraws_lines()), line_seconds_(line_seconds) {}
 
 void Progress::draw(const std::vector<ProgressField>& fields, double done, bool last) {
   if (quiet_) return;
@@ -56,7 +56,7 @@ void Progress::draw(const std::vector<ProgressField>& fields, double done, bool 
     return;
   }
   const auto now = std::chrono::steady_clock::now();
-  if (!last && std::chrono::duration<double>(now - last_line_).count() < kLineSeconds) return;
+  if (!last && std::chrono::duration<double>(now - last_line_).count() < line_seconds_) return;
   last_line_ = now;
   show(joined(fields) + "\n");
 }
@@ -68,6 +68,10 @@ void Progress::update(const ProgressState& s) {
         {3, fmt::format("{:.0f} examples/s", s.examples_per_s)},
         {1, format_duration(s.seconds_left) + " left"}},
        share(s.step, s.total_steps), s.step == s.total_steps);
+}
+
+void Progress::evaluation(const std::string& name, int64_t done, int64_t total) {
+  draw({{1, name}, {0, fmt::format("{}/{} examples", done, total)}}, share(done, total), false);
 }
 
 void Progress::message(const std::string& text) {

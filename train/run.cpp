@@ -159,14 +159,18 @@ int train(const Config& config, const RunOptions& options) {
       {"truncated", truncated(in)}};
   for (const auto& [name, split] : splits(in)) {
     if (name == "train") continue;
-    const auto outputs =
-        best.outputs(*split->dataset, {.should_stop = [] { return stop_signal() != 0; }});
+    const Dataset& dataset = *split->dataset;
+    const auto outputs = best.outputs(
+        dataset,
+        {.should_stop = [] { return stop_signal() != 0; },
+         .on_progress = [&, title = "best model, " + name](
+                            int64_t done) { progress.evaluation(title, done, dataset.size()); }});
     if (!outputs) {
       progress.message(
           fmt::format("stopped by signal {} while the best model was evaluated", stop_signal()));
       return 128 + stop_signal();
     }
-    report[name] = score(in, name, *split->dataset, *best.model()->head, *outputs);
+    report[name] = score(in, name, dataset, *best.model()->head, *outputs);
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric,
                                    value["value"].get<double>(), value["low"].get<double>(),

@@ -226,8 +226,11 @@ void Trainer::report_loss() {
 bool Trainer::evaluate() {
   report_loss();
   const double began = now();
-  const auto outputs = run_model(model_, *in_.validation, model_->spec.schedule,
-                                 {.should_stop = [] { return stop_signal() != 0; }});
+  const int64_t size = in_.validation->size();
+  const auto outputs = run_model(
+      model_, *in_.validation, model_->spec.schedule,
+      {.should_stop = [] { return stop_signal() != 0; },
+       .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); }});
   if (!outputs) return false;
   const double seconds = now() - began;
   const auto metrics = compute_metrics(
@@ -241,7 +244,7 @@ bool Trainer::evaluate() {
     line[name] = value;
     text += fmt::format("  {} {:.4f}", name, value);
   }
-  line["examples_per_s"] = static_cast<double>(in_.validation->size()) / seconds;
+  line["examples_per_s"] = static_cast<double>(size) / seconds;
   const double value = metrics.at(selected);
   state_.evaluated_step = state_.step;
   if (!state_.best || better(selected, value, *state_.best)) {

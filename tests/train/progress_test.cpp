@@ -1,4 +1,4 @@
-// The lines of progress: whole fields on a narrow terminal.
+// The lines of progress: whole fields on a narrow terminal, news now and then in a pipe.
 #include "train/progress.h"
 
 #include <gmock/gmock.h>
@@ -34,6 +34,21 @@ TEST(ProgressLine, ABarIsFullAtTheEndAndNeverFuller) {
   EXPECT_EQ(progress_line({{0, "x"}}, 1, 10), "[======] x");
   EXPECT_EQ(progress_line({{0, "x"}}, 2, 10), "[======] x");
   EXPECT_EQ(progress_line({{0, "x"}}, 0, 100), "[" + std::string(30, ' ') + "] x");
+}
+
+// Standard error of a test is a file.
+TEST(Progress, AnEvaluationTellsAPipeHowFarItIs) {
+  testing::internal::CaptureStderr();
+  Progress often(/*quiet=*/false, /*line_seconds=*/0);
+  often.evaluation("validation", 64, 200);
+  often.evaluation("validation", 128, 200);
+  Progress seldom(/*quiet=*/false, /*line_seconds=*/1000);
+  for (int i = 1; i <= 3; ++i) seldom.evaluation("best model, test", i, 3);
+  Progress quiet(/*quiet=*/true, /*line_seconds=*/0);
+  quiet.evaluation("validation", 64, 200);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "validation  64/200 examples\nvalidation  128/200 examples\n"
+            "best model, test  1/3 examples\n");
 }
 
 }  // namespace
