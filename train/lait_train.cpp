@@ -75,7 +75,9 @@ int main(int argc, char** argv) {
             .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
                       {"DIR/metrics.jsonl", "loss, metrics, speed; one object per line"},
                       {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
-                      {"DIR/checkpoints/step-N/", "what --resume reads"},
+                      {"DIR/checkpoints/step-N/",
+                       "what --resume reads: the newest that is whole; output.keep of them are "
+                       "kept"},
                       {"DIR/report.json", "the best model's metrics on validation and test data"}},
             .examples = "lait-train --config demo.yaml --output runs/demo\n"
                         "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "

@@ -7,8 +7,11 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+
+#include "lait/base/error.h"
 
 namespace lait {
 
@@ -102,6 +105,24 @@ std::vector<std::pair<std::string, at::Tensor>> Optimizer::state() const {
     }
   }
   return out;
+}
+
+void Optimizer::restore(const SafetensorsFile& file) {
+  at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : state()) {
+    if (!file.has(name)) {
+      throw UserError(
+          fmt::format("{}: expected a tensor '{}', got none; start over with --overwrite",
+                      file.path().string(), name));
+    }
+    const at::Tensor saved = file.tensor(name);
+    if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
+      throw UserError(
+          fmt::format("{}: tensor '{}' does not fit the model; start over with --overwrite",
+                      file.path().string(), name));
+    }
+    tensor.copy_(saved);
+  }
 }
 
 }  // namespace lait

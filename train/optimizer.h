@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lait/checkpoint/safetensors.h"
 #include "lait/config/config.h"
 #include "lait/model/model.h"
 
@@ -27,9 +28,11 @@ class Optimizer {
   double learning_rate(int64_t step) const;  // of the encoder
   // Of the last step, before clipping. A device scalar.
   at::Tensor gradient_norm() const { return gradient_norm_; }
-  // Moments and update counts by parameter name ("exp_avg.NAME", …), for checkpoints. Copy into
-  // them to restore.
+  // Moments and update counts by parameter name ("exp_avg.NAME", …), for checkpoints.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
+  // Takes them from a file with state()'s tensors. Throws UserError if one is missing or has
+  // another shape.
+  void restore(const SafetensorsFile& file);
 
  private:
   struct Group {

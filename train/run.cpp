@@ -105,10 +105,14 @@ int train(const Config& config, const RunOptions& options) {
   model->move_to(device);
   if (options.if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, config.output.dir);
   RunDirectory run(config.output.dir, options.if_exists);
-  const auto checkpoint =
-      options.if_exists == IfExists::kResume ? run.newest_checkpoint() : std::nullopt;
-  if (checkpoint) check_is_the_run(run.path(), in.config);
-  if (!checkpoint) run.write_config(write_config(in.config));
+  std::optional<ResumePoint> resume;
+  if (const auto checkpoints = run.checkpoints(); !checkpoints.empty()) {
+    check_is_the_run(run.path(), in.config);
+    resume = find_resume_point(checkpoints, [&](const auto& text) { progress.warning(text); });
+  } else {
+    run.truncate_metrics(0);  // it stopped before its first checkpoint
+    run.write_config(write_config(in.config));
+  }
 
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe(in.spec.schedule), to_string(in.spec.format),
@@ -133,15 +137,11 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} steps in {} on {}, {} threads, seed {}", trainer.total_steps(),
                                dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(),
                                at::get_num_threads(), config.training.seed));
-  if (options.if_exists == IfExists::kResume) {
-    if (checkpoint) {
-      trainer.resume(*checkpoint);
-      run.write_config(write_config(in.config));
-      progress.message(
-          fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
-    } else {
-      run.truncate_metrics(0);  // it stopped before its first checkpoint
-    }
+  if (resume) {
+    trainer.resume(*resume);
+    run.write_config(write_config(in.config));
+    progress.message(
+        fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
   }
   catch_signals();
   if (const int signal = trainer.run(); signal != 0) {

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <vector>
+#include <functional>
 
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
@@ -36,14 +36,14 @@ std::optional<int64_t> step_of(const std::string& name) {
   return failed == std::errc() && stopped == end ? std::optional(step) : std::nullopt;
 }
 
-// Folders in checkpoints/ with their steps, oldest first.
-std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
+// Folders in checkpoints/ with their steps, newest first.
+std::vector<std::pair<int64_t, fs::path>> find_checkpoints(const fs::path& dir) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(dir / kCheckpoints, error)) {
     if (const auto step = step_of(entry.path().filename())) found.emplace_back(*step, entry.path());
   }
-  std::ranges::sort(found);
+  std::ranges::sort(found, std::greater());
   return found;
 }
 
@@ -52,7 +52,7 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& dir) {
 bool has_run(const fs::path& dir) {
   return fs::exists(dir / kConfigFile) &&
          (fs::exists(dir / kLockName) || fs::exists(dir / kBest / "lait.yaml") ||
-          !checkpoints(dir).empty());
+          !find_checkpoints(dir).empty());
 }
 
 // Creates `target` by calling fill() with a temporary folder beside it and renaming that. The
@@ -150,26 +150,26 @@ void RunDirectory::lock() {
 // Removes unfinished files of a run that was killed. With `everything` also removes the run, its
 // config.yaml last.
 void RunDirectory::clean(bool everything) {
-  // A run that was killed between the two renames of best/.
-  const fs::path previous = best().string() + kPreviousSuffix;
-  if (!fs::exists(best()) && fs::exists(previous)) fs::rename(previous, best());
-  std::vector<fs::path> leftovers;
-  for (const char* name : {kBest, kConfigFile, kMetricsFile, kReportFile}) {
-    for (const char* suffix : {kUnfinishedSuffix, kPreviousSuffix})
-      leftovers.push_back(dir_ / (std::string(name) + suffix));
-  }
+  std::vector<fs::path> targets;
+  for (const char* name : {kBest, kConfigFile, kMetricsFile, kReportFile})
+    targets.push_back(dir_ / name);
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(dir_ / kCheckpoints, none)) {
     const fs::path& path = entry.path();
     if ((path.extension() == kUnfinishedSuffix || path.extension() == kPreviousSuffix) &&
         step_of(path.stem()))
-      leftovers.push_back(path);
+      targets.push_back(path.parent_path() / path.stem());
   }
-  if (everything) {
-    for (const char* name : {kCheckpoints, kBest, kMetricsFile, kReportFile, kConfigFile})
-      leftovers.push_back(dir_ / name);
+  for (const fs::path& target : targets) {
+    const fs::path previous = target.string() + kPreviousSuffix;
+    // Killed between the two renames of write_folder.
+    if (!fs::exists(target) && fs::exists(previous)) fs::rename(previous, target);
+    fs::remove_all(previous);
+    fs::remove_all(target.string() + kUnfinishedSuffix);
   }
-  for (const fs::path& path : leftovers) fs::remove_all(path);
+  if (!everything) return;
+  for (const char* name : {kCheckpoints, kBest, kMetricsFile, kReportFile, kConfigFile})
+    fs::remove_all(dir_ / name);
 }
 
 RunDirectory::~RunDirectory() {
@@ -198,20 +198,24 @@ void RunDirectory::truncate_metrics(int64_t step) {
   write_file(path, kept);
 }
 
-std::optional<fs::path> RunDirectory::newest_checkpoint() const {
-  const auto found = checkpoints(dir_);
-  return found.empty() ? std::nullopt : std::optional(found.back().second);
+std::vector<fs::path> RunDirectory::checkpoints() const {
+  std::vector<fs::path> out;
+  for (auto& [step, path] : find_checkpoints(dir_)) out.push_back(std::move(path));
+  return out;
 }
 
-void RunDirectory::save_checkpoint(int64_t step, int64_t keep,
-                                   const std::function<void(const fs::path&)>& fill) const {
+fs::path RunDirectory::save_checkpoint(int64_t step, int64_t keep,
+                                       const std::function<void(const fs::path&)>& fill) const {
   std::error_code error;
   fs::create_directory(dir_ / kCheckpoints, error);
   if (error) throw_write_error(dir_ / kCheckpoints, "make the folder", error.value());
-  write_folder(dir_ / kCheckpoints / (kStepPrefix + std::to_string(step)), fill);
-  const auto found = checkpoints(dir_);
-  for (size_t i = 0; i + static_cast<size_t>(std::max<int64_t>(1, keep)) < found.size(); ++i)
-    fs::remove_all(found[i].second);
+  const fs::path saved = dir_ / kCheckpoints / (kStepPrefix + std::to_string(step));
+  write_folder(saved, fill);
+  int64_t older = 0;
+  for (const auto& [other, path] : find_checkpoints(dir_)) {
+    if (other > step || (other < step && ++older >= keep)) fs::remove_all(path);
+  }
+  return saved;
 }
 
 void RunDirectory::save_best(const std::function<void(const fs::path&)>& fill) const {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lait {
 
@@ -29,11 +30,14 @@ class RunDirectory {
   void append_metrics(const nlohmann::ordered_json& line);
   // Drops the lines of steps after `step`. A resumed run writes them again.
   void truncate_metrics(int64_t step);
-  // The newest complete checkpoint, or nullopt.
-  std::optional<std::filesystem::path> newest_checkpoint() const;
-  // Calls fill(temporary folder) and renames it to checkpoints/step-N. Keeps the `keep` newest.
-  void save_checkpoint(int64_t step, int64_t keep,
-                       const std::function<void(const std::filesystem::path&)>& fill) const;
+  // All checkpoints, newest first.
+  std::vector<std::filesystem::path> checkpoints() const;
+  // Calls fill(temporary folder), renames it to checkpoints/step-N, and returns that. Keeps the
+  // `keep` newest up to this one. Those of later steps go: the run did not resume from them because
+  // they were damaged.
+  std::filesystem::path save_checkpoint(
+      int64_t step, int64_t keep,
+      const std::function<void(const std::filesystem::path&)>& fill) const;
   // The same for best/. The previous one stays until the new one is complete.
   void save_best(const std::function<void(const std::filesystem::path&)>& fill) const;
 

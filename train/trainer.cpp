@@ -11,8 +11,6 @@
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/shown_text.h"
-#include "lait/base/signals.h"
-#include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
@@ -23,7 +21,6 @@ namespace {
 
 constexpr const char* kModelFolder = "model";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
-constexpr const char* kStateFile = "state.json";
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -45,10 +42,10 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .threads = at::get_num_threads(),
                 .device = model->device().str()} {}
 
-void Trainer::resume(const std::filesystem::path& checkpoint) {
-  at::NoGradGuard no_grad;
-  // Read it before the model is changed.
-  const auto [state, identity] = read_state(checkpoint / kStateFile, identity_);
+void Trainer::resume(const ResumePoint& point) {
+  const auto& [checkpoint, saved] = point;
+  const auto& [state, identity] = saved;
+  check_same_run(checkpoint, identity, identity_);
   const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
                         state.epoch <= state.step && state.batch >= 0;
   if (!possible ||
@@ -56,7 +53,7 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
        state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
     throw UserError(fmt::format(
         "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
-        (checkpoint / kStateFile).string(), state.step, state.epoch, state.batch));
+        checkpoint.string(), state.step, state.epoch, state.batch));
   }
   if (identity.threads != identity_.threads || identity.device != identity_.device) {
     progress_.warning(
@@ -64,24 +61,11 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
                     "another order, so the result is not bit for bit that of an uninterrupted run",
                     identity.device, identity.threads, identity_.device, identity_.threads));
   }
+  load_weights(checkpoint / kModelFolder, model_);
+  step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
   saved_step_ = state_.step;
-  load_weights(checkpoint / kModelFolder, model_);
-  const SafetensorsFile moments(checkpoint / kOptimizerFile);
-  for (auto& [name, tensor] : step_.optimizer().state()) {
-    if (!moments.has(name)) {
-      throw UserError(
-          fmt::format("{}: expected a tensor '{}', got none; start over with --overwrite",
-                      moments.path().string(), name));
-    }
-    const at::Tensor saved = moments.tensor(name);
-    if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
-      throw UserError(
-          fmt::format("{}: tensor '{}' does not fit the model; start over with --overwrite",
-                      moments.path().string(), name));
-    }
-    tensor.copy_(saved);
-  }
+  whole_checkpoint_ = checkpoint;
   run_.truncate_metrics(state_.step);
   if (state_.best && !std::filesystem::exists(run_.best())) {
     progress_.warning(run_.best().string() +
@@ -91,12 +75,14 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
   }
 }
 
-void Trainer::save() const {
-  run_.save_checkpoint(state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
-    save_checkpoint(model_, dir / kModelFolder);
-    write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-    write_state(dir / kStateFile, state_, identity_);
-  });
+void Trainer::save() {
+  whole_checkpoint_ = run_.save_checkpoint(
+      state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
+        save_checkpoint(model_, dir / kModelFolder);
+        write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
+        write_state(dir, {state_, identity_});
+      });
+  saved_step_ = state_.step;
 }
 
 bool Trainer::is_epoch_end() const { return state_.batch == 0; }
@@ -133,23 +119,21 @@ int Trainer::run() {
     return run_steps();
   } catch (const WriteError& error) {
     progress_.finish();
-    const auto whole = run_.newest_checkpoint();
-    if (!whole) throw;
-    throw WriteError(
-        fmt::format("{} ({} is complete: continue with --resume)", error.what(), whole->string()));
+    if (!whole_checkpoint_) throw;
+    throw WriteError(fmt::format("{} ({} is complete: continue with --resume)", error.what(),
+                                 whole_checkpoint_->string()));
   }
 }
 
 int Trainer::run_steps() {
   report_began_ = now();
-  while (stop_signal() == 0) {
+  while (in_.stop() == 0) {
     if (evaluation_due() && !evaluate()) break;
     if (state_.step == length_.steps && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
       // Throws if the model has diverged, so that it does not replace a good checkpoint.
       report_loss();
       save();
-      saved_step_ = state_.step;
       report_began_ = now();
     }
     if (state_.step == length_.steps) {
@@ -161,7 +145,7 @@ int Trainer::run_steps() {
   report_loss();
   if (saved_step_ != state_.step) save();
   progress_.finish();
-  return stop_signal();
+  return in_.stop();
 }
 
 void Trainer::one_step() {
@@ -203,12 +187,12 @@ void Trainer::report_loss() {
                        {"examples_per_s", examples_per_s},
                        {"tokens_per_s", static_cast<double>(reported_tokens_) / seconds}});
   if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) {
-    const auto whole = run_.newest_checkpoint();
     throw UserError(
         fmt::format("step {}: the loss is {}, the gradient norm {}; lower training.learning_rate "
                     "or training.max_grad_norm ({})",
-                    state_.step, shown_number(loss), shown_number(gradient_norm),
-                    whole ? whole->string() + " is complete" : "no checkpoint was saved before"));
+                     state_.step, shown_number(loss), shown_number(gradient_norm),
+                     whole_checkpoint_ ? whole_checkpoint_->string() + " is complete"
+                                       : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
@@ -229,7 +213,7 @@ bool Trainer::evaluate() {
   const int64_t size = in_.validation->size();
   const auto outputs = run_model(
       model_, *in_.validation, model_->spec.schedule,
-      {.should_stop = [] { return stop_signal() != 0; },
+      {.should_stop = [&] { return in_.stop() != 0; },
        .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); }});
   if (!outputs) return false;
   const double seconds = now() - began;

@@ -4,9 +4,11 @@
 // numbers (TrainerState). With the weights and the optimiser's moments they are all that a resumed
 // run needs, since batches and dropout are functions of (seed, epoch, step).
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 
+#include "lait/base/signals.h"
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
@@ -26,15 +28,16 @@ struct TrainerInputs {
   std::shared_ptr<const Tokenizer> tokenizer;
   const Dataset* train = nullptr;
   const Dataset* validation = nullptr;  // null: none; the last model is the best
+  // Asked between steps and between batches of an evaluation: the signal to stop for, or 0.
+  std::function<int()> stop = stop_signal;
 };
 
 class Trainer {
  public:
   Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
-  // Continues from a checkpoint's folder. Throws UserError if it is damaged or belongs to another
-  // run.
-  void resume(const std::filesystem::path& checkpoint);
-  // Trains to the end and returns 0. On a signal, saves a checkpoint and returns the signal's
+  // Continues from a checkpoint. Throws UserError if it belongs to another run.
+  void resume(const ResumePoint& point);
+  // Trains to the end and returns 0. When told to stop, saves a checkpoint and returns the signal's
   // number. On a full disk, throws WriteError that names the checkpoint to continue from.
   int run();
   const TrainerState& state() const { return state_; }
@@ -50,7 +53,7 @@ class Trainer {
   void one_step();
   void report_loss();
   bool evaluate();  // false: interrupted
-  void save() const;
+  void save();
   void save_best() const;
 
   Model model_;
@@ -70,6 +73,7 @@ class Trainer {
   double train_seconds_ = 0;  // steps reported by this process, to estimate the time left
   int64_t trained_steps_ = 0;
   int64_t saved_step_ = -1;
+  std::optional<std::filesystem::path> whole_checkpoint_;  // the newest
 };
 
 }  // namespace lait

@@ -1,48 +1,62 @@
 #include "train/trainer_state.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/base/json.h"
+#include "train/checkpoint_files.h"
 
 namespace lait {
+namespace fs = std::filesystem;
 namespace {
 
-SavedState parse(const std::filesystem::path& file) {
+constexpr const char* kStateFile = "state.json";
+constexpr const char* kFiles = "files";
+constexpr const char* kOwnSum = "crc32";
+
+// Of the values in state.json, however they are ordered and spaced, without the sum itself.
+uint32_t own_sum(nlohmann::json json) {
+  json.erase(kOwnSum);
+  return crc32_of(json.dump());
+}
+
+void check_sums(const fs::path& checkpoint, const nlohmann::json& json) {
+  if (json.at(kOwnSum).get<uint32_t>() != own_sum(json)) {
+    throw UserError(
+        fmt::format("{}: its values do not have its checksum", (checkpoint / kStateFile).string()));
+  }
+  std::vector<FileSum> sums;
+  for (const auto& [name, sum] : json.at(kFiles).items())
+    sums.push_back({name, sum.at("bytes"), sum.at("crc32")});
+  check_files(checkpoint, sums);
+}
+
+SavedState parse(const nlohmann::json& json) {
   SavedState saved;
   auto& [state, identity] = saved;
-  try {
-    const auto json = read_json(file);
-    json.at("step").get_to(state.step);
-    json.at("epoch").get_to(state.epoch);
-    json.at("batch").get_to(state.batch);
-    json.at("evaluated_step").get_to(state.evaluated_step);
-    json.at("best_step").get_to(state.best_step);
-    if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
-    json.at("total_steps").get_to(identity.total_steps);
-    json.at("precision").get_to(identity.precision);
-    json.at("train").get_to(identity.train);
-    json.at("validation").get_to(identity.validation);
-    json.at("threads").get_to(identity.threads);
-    json.at("device").get_to(identity.device);
-  } catch (const UserError& error) {  // not JSON, or no file
-    throw UserError(std::string(error.what()) +
-                    "; the checkpoint is damaged: start over with --overwrite");
-  } catch (const nlohmann::json::exception&) {
-    throw UserError(
-        file.string() +
-        ": expected what lait-train writes, got something else; start over with --overwrite");
-  }
+  json.at("step").get_to(state.step);
+  json.at("epoch").get_to(state.epoch);
+  json.at("batch").get_to(state.batch);
+  json.at("evaluated_step").get_to(state.evaluated_step);
+  json.at("best_step").get_to(state.best_step);
+  if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
+  json.at("total_steps").get_to(identity.total_steps);
+  json.at("precision").get_to(identity.precision);
+  json.at("train").get_to(identity.train);
+  json.at("validation").get_to(identity.validation);
+  json.at("threads").get_to(identity.threads);
+  json.at("device").get_to(identity.device);
   return saved;
 }
 
 }  // namespace
 
-void write_state(const std::filesystem::path& file, const TrainerState& state,
-                 const RunIdentity& identity) {
+void write_state(const fs::path& checkpoint, const SavedState& saved) {
+  const auto& [state, identity] = saved;
   nlohmann::ordered_json json{{"step", state.step},
                               {"total_steps", identity.total_steps},
                               {"epoch", state.epoch},
@@ -55,16 +69,28 @@ void write_state(const std::filesystem::path& file, const TrainerState& state,
                               {"threads", identity.threads},
                               {"device", identity.device}};
   json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
-  write_file(file, json.dump(2) + "\n");
+  for (const FileSum& sum : sum_files(checkpoint))
+    json[kFiles][sum.name] = {{"bytes", sum.bytes}, {"crc32", sum.crc32}};
+  json[kOwnSum] = own_sum(json);
+  write_file(checkpoint / kStateFile, json.dump(2) + "\n");
 }
 
-SavedState read_state(const std::filesystem::path& file, const RunIdentity& now) {
-  SavedState saved = parse(file);
-  const RunIdentity& then = saved.identity;
+SavedState read_state(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / kStateFile;
+  const auto json = read_json(file);
+  try {
+    if (json.contains(kOwnSum) || json.contains(kFiles)) check_sums(checkpoint, json);
+    return parse(json);
+  } catch (const nlohmann::json::exception&) {
+    throw UserError(file.string() + ": expected what lait-train writes, got something else");
+  }
+}
+
+void check_same_run(const fs::path& checkpoint, const RunIdentity& then, const RunIdentity& now) {
   const auto refuse = [&](const std::string& what) {
     throw UserError(fmt::format(
         "{}: {}; resume with what the run was started with, or start over with --overwrite",
-        file.string(), what));
+        (checkpoint / kStateFile).string(), what));
   };
   if (then.precision != now.precision) {
     refuse(fmt::format("the run is in {}, this would resume in {} (training.precision)",
@@ -78,7 +104,25 @@ SavedState read_state(const std::filesystem::path& file, const RunIdentity& now)
     refuse(fmt::format("the run has {} steps, config and data now give {}", then.total_steps,
                        now.total_steps));
   }
-  return saved;
+}
+
+ResumePoint find_resume_point(const std::vector<fs::path>& checkpoints,
+                              const std::function<void(const std::string&)>& warn) {
+  std::vector<std::string> damages;
+  for (const fs::path& checkpoint : checkpoints) {
+    try {
+      ResumePoint point{checkpoint, read_state(checkpoint)};
+      for (const std::string& damage : damages) {
+        warn(fmt::format("{}; the checkpoint is damaged, resuming from {} instead", damage,
+                         checkpoint.filename().string()));
+      }
+      return point;
+    } catch (const UserError& error) {
+      damages.push_back(error.what());
+    }
+  }
+  throw UserError(fmt::format("{}; no whole checkpoint is left: start over with --overwrite",
+                              fmt::join(damages, "; ")));
 }
 
 }  // namespace lait

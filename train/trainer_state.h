@@ -1,9 +1,12 @@
-// The position of a training, and the identity of its run: a checkpoint's state.json.
+// The position of a training, and the identity of its run: a checkpoint's state.json. It also lists
+// the checkpoint's other files with their checksums, and holds its own.
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lait {
 
@@ -26,16 +29,28 @@ struct RunIdentity {
   std::string device;
 };
 
-// Throws WriteError.
-void write_state(const std::filesystem::path& file, const TrainerState& state,
-                 const RunIdentity& identity);
-
 struct SavedState {
   TrainerState state;
   RunIdentity identity;
 };
-// Throws UserError if the file is damaged or belongs to another run than `identity`. Threads and
-// device may differ.
-SavedState read_state(const std::filesystem::path& file, const RunIdentity& identity);
+
+// Writes state.json into a checkpoint's folder, after its other files. Throws WriteError.
+void write_state(const std::filesystem::path& checkpoint, const SavedState& saved);
+// Reads a checkpoint's state.json and checks all of the checkpoint's files. Throws UserError that
+// names the first damaged one. (Checkpoints of versions without checksums are not checked.)
+SavedState read_state(const std::filesystem::path& checkpoint);
+// Throws UserError if the checkpoint was saved by another run than `now`. Threads and device may
+// differ.
+void check_same_run(const std::filesystem::path& checkpoint, const RunIdentity& then,
+                    const RunIdentity& now);
+
+struct ResumePoint {
+  std::filesystem::path checkpoint;
+  SavedState saved;
+};
+// The newest checkpoint that is whole. Calls warn() with one line for each newer one, which says
+// what is wrong with it. Throws UserError if none is whole. REQUIRES: newest first, at least one.
+ResumePoint find_resume_point(const std::vector<std::filesystem::path>& checkpoints,
+                              const std::function<void(const std::string&)>& warn);
 
 }  // namespace lait

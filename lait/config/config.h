@@ -120,8 +120,9 @@ struct TrainingConfig {
 struct OutputConfig {
   // The run directory.
   std::string dir;
-  // The newest checkpoints/step-N that are kept.
-  int64_t keep = 1;
+  // The newest checkpoints/step-N that are kept. If the newest is damaged, the run resumes from the
+  // one before it.
+  int64_t keep = 2;
   bool operator==(const OutputConfig&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/base/small_disk.h"
+#include "tests/train/saved_state.h"
 #include "tests/train/tiny_run.h"
 
 namespace lait {
@@ -88,11 +89,10 @@ TEST_F(Resume, RefusesWhatIsAnotherRunAndChangesNothing) {
 
 TEST_F(Resume, AutomaticPrecisionOfAnotherMachineIsRefused) {
   ASSERT_EQ(shell(train("run", "--set training.precision=auto")).code, 0);
-  const fs::path state = folder_ / "run/checkpoints/step-20/state.json";
-  auto json = nlohmann::json::parse(read_file(state));
+  const fs::path checkpoint = folder_ / "run/checkpoints/step-20";
+  const auto json = nlohmann::json::parse(read_file(checkpoint / "state.json"));
   const std::string here = json.at("precision"), there = here == "fp32" ? "bf16" : "fp32";
-  json["precision"] = there;
-  write_file(state, json.dump());
+  edit_state(checkpoint, {{"precision", there}});
   const ShellResult result = shell(train("run", "--set training.precision=auto --resume"));
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("the run is in " + there + ", this would resume in " + here +

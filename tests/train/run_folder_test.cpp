@@ -43,7 +43,7 @@ TEST_F(RunFolder, ARunRemovesItsOwnUnfinishedFilesOnly) {
                            dir / "checkpoints/mine.writing"};
   const fs::path left[] = {dir / "best.writing/f", dir / "best.previous/f",
                            dir / "metrics.jsonl.writing", dir / "checkpoints/step-9.writing/f",
-                           dir / "checkpoints/step-8.previous/f"};
+                           dir / "checkpoints/step-2.previous/f"};
   for (const auto& path : mine) write_file(path, "mine");
   for (const auto& path : left) write_file(path, "left");
   ASSERT_EQ(train(run + " --resume").code, 0);
@@ -86,7 +86,7 @@ TEST_F(RunFolder, ABestModelThatIsGoneIsChosenAnew) {
   write_file(folder_ / "run/checkpoints/step-2/state.json", "{");
   const ShellResult damaged = train(run + " --resume");
   EXPECT_EQ(damaged.code, 2);
-  EXPECT_THAT(damaged.err, HasSubstr("the checkpoint is damaged: start over with --overwrite"));
+  EXPECT_THAT(damaged.err, HasSubstr("no whole checkpoint is left: start over with --overwrite"));
 }
 
 TEST_F(RunFolder, OtherThreadsAreSaid) {

@@ -38,4 +38,22 @@ class TinyRun : public testing::Test {
   TemporaryFolder folder_;
 };
 
+// Files that are too long to be printed where they differ.
+inline bool same_bytes(const std::filesystem::path& a, const std::filesystem::path& b) {
+  return read_file(a) == read_file(b);
+}
+
+// The lines of a run's metrics.jsonl without what depends on the clock.
+inline std::vector<std::string> metrics_without_times(const std::filesystem::path& run) {
+  std::vector<std::string> lines;
+  LineReader reader(run / "metrics.jsonl");
+  while (const auto line = reader.next()) {
+    auto json = nlohmann::ordered_json::parse(*line);
+    json.erase("examples_per_s");
+    json.erase("tokens_per_s");
+    lines.push_back(json.dump());
+  }
+  return lines;
+}
+
 }  // namespace lait

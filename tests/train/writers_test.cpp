@@ -191,7 +191,7 @@ TEST(RunDirectory, WhatADeadRunLeftUnfinishedGoes) {
   write_file(folder / "run/best.writing/weights", "whole, too, but not named");
   write_file(folder / "run/report.json.writing", "half");
   const RunDirectory run(folder / "run", IfExists::kResume);
-  EXPECT_EQ(run.newest_checkpoint(), folder / "run/checkpoints/step-10");
+  EXPECT_THAT(run.checkpoints(), testing::ElementsAre(folder / "run/checkpoints/step-10"));
   auto files = state_of(folder / "run");
   EXPECT_EQ(files.size(), 3u);
   EXPECT_EQ(files["best/weights"], "whole");

@@ -1,0 +1,72 @@
+// Runs of the Trainer in the test's process, which can stop it at any question whether to stop.
+#pragma once
+#include <ATen/Parallel.h>
+
+#include <csignal>
+#include <functional>
+
+#include "lait/config/read.h"
+#include "lait/data/task.h"
+#include "tests/train/tiny_run.h"
+#include "train/run_inputs.h"
+#include "train/trainer.h"
+
+namespace lait {
+
+class TrainedHere : public TinyRun {
+ protected:
+  // Answers the trainer's question whether to stop, the n-th from 1.
+  using Stop = std::function<int(int64_t n, Model& model)>;
+  static int never(int64_t, Model&) { return 0; }
+
+  struct Result {
+    int code = 0;
+    int64_t asked = 0;
+    TrainerState state;
+    std::vector<std::string> warnings;  // about damaged checkpoints
+  };
+  // Starts the run in `dir`, or resumes it if it is there, as lait-train does.
+  Result run(const std::string& dir, const Stop& stop = never) {
+    const std::filesystem::path path = folder_ / dir;
+    const bool resumes = std::filesystem::exists(path);
+    RunDirectory directory(path, resumes ? IfExists::kResume : IfExists::kRefuse);
+    if (!resumes) directory.write_config("a run");
+    const RunInputs& in = inputs();
+    at::set_num_threads(static_cast<int>(in.config.training.threads));
+    Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat,
+                                  in.config.training.seed);
+    Result result;
+    Progress progress(/*quiet=*/true);
+    Trainer trainer(model,
+                    {.config = in.config,
+                     .metrics = in.metrics,
+                     .tokenizer = in.tokenizer,
+                     .train = &*in.train.dataset,
+                     .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
+                     .stop = [&] { return stop(++result.asked, model); }},
+                    directory, progress);
+    if (const auto found = directory.checkpoints(); !found.empty()) {
+      trainer.resume(find_resume_point(
+          found, [&](const std::string& text) { result.warnings.push_back(text); }));
+    } else {
+      directory.truncate_metrics(0);
+    }
+    result.code = trainer.run();
+    result.state = trainer.state();
+    return result;
+  }
+
+  // Of a.yaml with these overrides; read once.
+  void use(const std::vector<std::string>& overrides) {
+    inputs_ = read_inputs(read_config(folder_ / "a.yaml", overrides, task_names()));
+  }
+  const RunInputs& inputs() {
+    if (!inputs_) use({});
+    return *inputs_;
+  }
+
+ private:
+  std::optional<RunInputs> inputs_;
+};
+
+}  // namespace lait
