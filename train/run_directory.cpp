@@ -182,18 +182,23 @@ void RunDirectory::write_config(const std::string& yaml) const {
 
 void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
   append_text(dir_ / kMetricsFile, line.dump() + "\n");
+  ++metrics_lines_;
 }
 
-void RunDirectory::truncate_metrics(int64_t step) {
+void RunDirectory::truncate_metrics(int64_t step, std::optional<int64_t> lines) {
   const fs::path path = dir_ / kMetricsFile;
+  metrics_lines_ = 0;
   if (!fs::exists(path)) return;
   std::string kept;
   LineReader reader(path);
   while (auto line = reader.next()) {
+    if (lines && metrics_lines_ == *lines) break;
     const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
     if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
-        json["step"].get<int64_t>() <= step)
+        json["step"].get<int64_t>() <= step) {
       kept += *line + "\n";
+      ++metrics_lines_;
+    }
   }
   write_file(path, kept);
 }

@@ -28,8 +28,11 @@ class RunDirectory {
   void write_config(const std::string& yaml) const;
   // Appends one line to metrics.jsonl.
   void append_metrics(const nlohmann::ordered_json& line);
-  // Drops the lines of steps after `step`. A resumed run writes them again.
-  void truncate_metrics(int64_t step);
+  // Keeps at most the first `lines` lines (nullopt: all) of the steps up to `step`. A resumed run
+  // writes the others again.
+  void truncate_metrics(int64_t step, std::optional<int64_t> lines = {});
+  // Written to metrics.jsonl or kept. REQUIRES of a run that resumes: truncate_metrics was called.
+  int64_t metrics_lines() const { return metrics_lines_; }
   // All checkpoints, newest first.
   std::vector<std::filesystem::path> checkpoints() const;
   // Calls fill(temporary folder), renames it to checkpoints/step-N, and returns that. Keeps the
@@ -47,6 +50,7 @@ class RunDirectory {
 
   std::filesystem::path dir_;
   int lock_ = -1;
+  int64_t metrics_lines_ = 0;
 };
 
 }  // namespace lait

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "eval/metrics.h"
@@ -21,10 +20,6 @@ namespace {
 
 constexpr const char* kModelFolder = "model";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 
@@ -44,7 +39,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
 
 void Trainer::resume(const ResumePoint& point) {
   const auto& [checkpoint, saved] = point;
-  const auto& [state, identity] = saved;
+  const auto& [state, identity, window, metrics_lines] = saved;
   check_same_run(checkpoint, identity, identity_);
   const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
                         state.epoch <= state.step && state.batch >= 0;
@@ -64,9 +59,10 @@ void Trainer::resume(const ResumePoint& point) {
   load_weights(checkpoint / kModelFolder, model_);
   step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
-  saved_step_ = state_.step;
+  window_.restore(window, model_->device());
+  saved_ = true;
   whole_checkpoint_ = checkpoint;
-  run_.truncate_metrics(state_.step);
+  run_.truncate_metrics(state_.step, metrics_lines);
   if (state_.best && !std::filesystem::exists(run_.best())) {
     progress_.warning(run_.best().string() +
                       " is missing: the best model is selected again from here on");
@@ -76,13 +72,15 @@ void Trainer::resume(const ResumePoint& point) {
 }
 
 void Trainer::save() {
+  const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines()};
   whole_checkpoint_ = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
         save_checkpoint(model_, dir / kModelFolder);
         write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-        write_state(dir, {state_, identity_});
+        write_state(dir, saved);
       });
-  saved_step_ = state_.step;
+  saved_ = true;
+  window_.resume_clock();
 }
 
 bool Trainer::is_epoch_end() const { return state_.batch == 0; }
@@ -125,16 +123,15 @@ int Trainer::run() {
   }
 }
 
+// Which lines are logged depends on the step alone, not on where a run stopped and resumed.
 int Trainer::run_steps() {
-  report_began_ = now();
+  window_.resume_clock();
   while (in_.stop() == 0) {
     if (evaluation_due() && !evaluate()) break;
     if (state_.step == length_.steps && in_.validation == nullptr) save_best();
-    if (state_.step > 0 && checkpoint_due() && saved_step_ != state_.step) {
-      // Throws if the model has diverged, so that it does not replace a good checkpoint.
-      report_loss();
-      save();
-      report_began_ = now();
+    if (state_.step > 0 && checkpoint_due()) {
+      write_log();
+      if (!saved_) save();
     }
     if (state_.step == length_.steps) {
       progress_.finish();
@@ -142,8 +139,7 @@ int Trainer::run_steps() {
     }
     one_step();
   }
-  report_loss();
-  if (saved_step_ != state_.step) save();
+  if (!saved_) save();
   progress_.finish();
   return in_.stop();
 }
@@ -152,47 +148,47 @@ void Trainer::one_step() {
   const TrainingConfig& config = in_.config.training;
   const auto& batches = this->batches();
   std::vector<DeviceBatch> micro_batches;
+  int64_t examples = 0, tokens = 0;
   for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches);
        ++i, ++state_.batch) {
     micro_batches.push_back(
         model_->to_batch(*in_.train, batches[state_.batch], model_->spec.schedule));
-    reported_examples_ += micro_batches.back().num_examples();
-    for (int64_t e : batches[state_.batch]) reported_tokens_ += in_.train->example_length(e);
+    examples += micro_batches.back().num_examples();
+    for (int64_t e : batches[state_.batch]) tokens += in_.train->example_length(e);
   }
   const at::Tensor loss = step_.run(micro_batches, state_.step);
-  loss_sum_ = loss_sum_.defined() ? loss_sum_ + loss : loss;
+  window_.add(loss, step_.optimizer().gradient_norm(), examples, tokens);
+  saved_ = false;
   ++state_.step;
-  ++reported_steps_;
   if (state_.batch == std::ssize(batches)) {
     ++state_.epoch;
     state_.batch = 0;
   }
-  if (state_.step % config.log_every == 0 || state_.step == length_.steps) report_loss();
+  if (state_.step % config.log_every == 0 || state_.step == length_.steps) write_log();
 }
 
-void Trainer::report_loss() {
-  if (reported_steps_ == 0) return;
-  const double loss = loss_sum_.item<double>() / static_cast<double>(reported_steps_);
-  const double gradient_norm = step_.optimizer().gradient_norm().item<double>();
-  const double seconds = now() - report_began_;
-  train_seconds_ += seconds;
-  trained_steps_ += reported_steps_;
-  const double examples_per_s = static_cast<double>(reported_examples_) / seconds;
+void Trainer::write_log() {
+  if (window_.empty()) return;
+  const LogWindow window = window_.read();
+  const double loss = window.loss_sum / static_cast<double>(window.steps);
+  const double examples_per_s = static_cast<double>(window.examples) / window.seconds;
+  train_seconds_ += window.seconds;
+  trained_steps_ += window.steps;
   run_.append_metrics({{"step", state_.step},
                        {"epoch", epochs_done()},
                        {"split", "train"},
                        {"loss", loss},
-                       {"gradient_norm", gradient_norm},
+                       {"gradient_norm", window.gradient_norm},
                        {"lr", step_.optimizer().learning_rate(state_.step - 1)},
                        {"examples_per_s", examples_per_s},
-                       {"tokens_per_s", static_cast<double>(reported_tokens_) / seconds}});
-  if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) {
-    throw UserError(
-        fmt::format("step {}: the loss is {}, the gradient norm {}; lower training.learning_rate "
-                    "or training.max_grad_norm ({})",
-                     state_.step, shown_number(loss), shown_number(gradient_norm),
-                     whole_checkpoint_ ? whole_checkpoint_->string() + " is complete"
-                                       : "no checkpoint was saved before"));
+                       {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}});
+  if (!std::isfinite(loss) || !std::isfinite(window.gradient_norm)) {
+    throw UserError(fmt::format(
+        "step {}: the loss is {}, the gradient norm {}; lower training.learning_rate or "
+        "training.max_grad_norm ({})",
+        state_.step, shown_number(loss), shown_number(window.gradient_norm),
+        whole_checkpoint_ ? whole_checkpoint_->string() + " is complete"
+                          : "no checkpoint was saved before"));
   }
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
@@ -202,21 +198,20 @@ void Trainer::report_loss() {
                     .examples_per_s = examples_per_s,
                     .seconds_left = train_seconds_ / static_cast<double>(trained_steps_) *
                                     static_cast<double>(length_.steps - state_.step)});
-  loss_sum_ = at::Tensor();
-  reported_steps_ = reported_examples_ = reported_tokens_ = 0;
-  report_began_ = now();
+  window_.clear();
+  saved_ = false;
 }
 
 bool Trainer::evaluate() {
-  report_loss();
-  const double began = now();
+  write_log();
+  const double began = steady_seconds();
   const int64_t size = in_.validation->size();
   const auto outputs = run_model(
       model_, *in_.validation, model_->spec.schedule,
       {.should_stop = [&] { return in_.stop() != 0; },
        .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); }});
   if (!outputs) return false;
-  const double seconds = now() - began;
+  const double seconds = steady_seconds() - began;
   const auto metrics = compute_metrics(
       in_.metrics, make_outcomes(*model_->head, *outputs, *in_.validation, "validation"));
   const std::string selected =
@@ -239,11 +234,12 @@ bool Trainer::evaluate() {
   }
   run_.append_metrics(line);
   progress_.message(text);
-  report_began_ = now();
+  saved_ = false;
+  window_.resume_clock();
   return true;
 }
 
-void Trainer::save_best() const {
+void Trainer::save_best() {
   run_.save_best([&](const std::filesystem::path& dir) {
     save_checkpoint(model_, dir);
     in_.tokenizer->save(dir);

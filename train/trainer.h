@@ -1,8 +1,8 @@
 // train/: optimiser, trainer, run directory; the programs lait-train and lait-data.
 //
-// The training loop: steps, evaluation, checkpoints, and the best model. Its position is six
-// numbers (TrainerState). With the weights and the optimiser's moments they are all that a resumed
-// run needs, since batches and dropout are functions of (seed, epoch, step).
+// The training loop: steps, evaluation, checkpoints, and the best model. Its position is a few
+// numbers (TrainerState, LogWindow). With the weights and the optimiser's moments they are all that
+// a resumed run needs, since batches and dropout are functions of (seed, epoch, step).
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,6 +13,7 @@
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
 #include "lait/model/checkpoint.h"
+#include "train/log_window.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
 #include "train/sampler.h"
@@ -51,10 +52,10 @@ class Trainer {
   double epochs_done();
   const std::vector<std::vector<int64_t>>& batches();  // of state_.epoch
   void one_step();
-  void report_loss();
+  void write_log();
   bool evaluate();  // false: interrupted
   void save();
-  void save_best() const;
+  void save_best();
 
   Model model_;
   TrainerInputs in_;
@@ -66,13 +67,10 @@ class Trainer {
   TrainerState state_;
   std::vector<std::vector<int64_t>> batches_;  // of batches_epoch_
   int64_t batches_epoch_ = -1;
-  // Since the last report.
-  at::Tensor loss_sum_;
-  int64_t reported_steps_ = 0, reported_examples_ = 0, reported_tokens_ = 0;
-  double report_began_ = 0;
-  double train_seconds_ = 0;  // steps reported by this process, to estimate the time left
+  OpenWindow window_;         // since the last line of the log
+  double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
-  int64_t saved_step_ = -1;
+  bool saved_ = false;                                     // the newest checkpoint is of this state
   std::optional<std::filesystem::path> whole_checkpoint_;  // the newest
 };
 

@@ -37,7 +37,7 @@ void check_sums(const fs::path& checkpoint, const nlohmann::json& json) {
 
 SavedState parse(const nlohmann::json& json) {
   SavedState saved;
-  auto& [state, identity] = saved;
+  auto& [state, identity, window, metrics_lines] = saved;
   json.at("step").get_to(state.step);
   json.at("epoch").get_to(state.epoch);
   json.at("batch").get_to(state.batch);
@@ -50,13 +50,22 @@ SavedState parse(const nlohmann::json& json) {
   json.at("validation").get_to(identity.validation);
   json.at("threads").get_to(identity.threads);
   json.at("device").get_to(identity.device);
+  if (!json.contains("log")) return saved;
+  const auto& log = json.at("log");
+  metrics_lines = log.at("lines").get<int64_t>();
+  log.at("steps").get_to(window.steps);
+  log.at("examples").get_to(window.examples);
+  log.at("tokens").get_to(window.tokens);
+  log.at("loss_sum").get_to(window.loss_sum);
+  log.at("gradient_norm").get_to(window.gradient_norm);
+  log.at("seconds").get_to(window.seconds);
   return saved;
 }
 
 }  // namespace
 
 void write_state(const fs::path& checkpoint, const SavedState& saved) {
-  const auto& [state, identity] = saved;
+  const auto& [state, identity, window, metrics_lines] = saved;
   nlohmann::ordered_json json{{"step", state.step},
                               {"total_steps", identity.total_steps},
                               {"epoch", state.epoch},
@@ -69,6 +78,10 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
                               {"threads", identity.threads},
                               {"device", identity.device}};
   json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
+  json["log"] = {{"lines", metrics_lines.value_or(0)}, {"steps", window.steps},
+                 {"examples", window.examples},        {"tokens", window.tokens},
+                 {"loss_sum", window.loss_sum},        {"gradient_norm", window.gradient_norm},
+                 {"seconds", window.seconds}};
   for (const FileSum& sum : sum_files(checkpoint))
     json[kFiles][sum.name] = {{"bytes", sum.bytes}, {"crc32", sum.crc32}};
   json[kOwnSum] = own_sum(json);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "train/log_window.h"
+
 namespace lait {
 
 struct TrainerState {
@@ -32,6 +34,9 @@ struct RunIdentity {
 struct SavedState {
   TrainerState state;
   RunIdentity identity;
+  LogWindow window;
+  // Of metrics.jsonl when the checkpoint was saved. nullopt: saved before this was counted.
+  std::optional<int64_t> metrics_lines;
 };
 
 // Writes state.json into a checkpoint's folder, after its other files. Throws WriteError.

@@ -146,13 +146,13 @@ TEST_F(Damage, ACheckpointThatWasBeingReplacedIsTaken) {
   EXPECT_FALSE(fs::exists(checkpoints / "step-8.writing"));
 }
 
-// Checkpoints of versions without checksums resume too.
+// Checkpoints of versions without checksums and without a log resume too.
 TEST_F(Damage, ACheckpointWithoutChecksumsResumes) {
   ASSERT_EQ(run("whole").code, 0);
   EXPECT_EQ(run("run", [](int64_t n, Model&) { return n < 5 ? 0 : SIGTERM; }).code, SIGTERM);
   const fs::path file = folder_ / "run/checkpoints/step-4/state.json";
   auto state = nlohmann::json::parse(read_file(file));
-  for (const char* key : {"files", "crc32"}) EXPECT_EQ(state.erase(key), 1u);
+  for (const char* key : {"log", "files", "crc32"}) EXPECT_EQ(state.erase(key), 1u);
   write_file(file, state.dump());
   EXPECT_EQ(run("run").code, 0);
   EXPECT_TRUE(

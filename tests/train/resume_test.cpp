@@ -125,6 +125,31 @@ TEST_F(Resume, ALostModelIsNotSaved) {
   EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-2"));
 }
 
+// Signals and kill -9 in turns, each after some more lines of the log. (tests/train/stops_test.cpp
+// stops at every point.)
+TEST_F(Resume, StopsOfAnyKindLeaveTheLogOfTheWholeRun) {
+  const std::string more =
+      "--set training.steps=60 --set training.log_every=20 --set training.evaluate_every=1 --set "
+      "training.checkpoint_every=7 ";
+  ASSERT_EQ(shell(train("whole", more)).code, 0);
+  int lines = 0;
+  const auto stopped_by = [&](const std::string& signal, int further) {
+    lines += further;
+    return shell(train("cut", more + (fs::exists(folder_ / "cut") ? " --resume" : "")) +
+                 " & pid=$!; while [ \"$(cat " + path("cut/metrics.jsonl") +
+                 " 2>/dev/null | wc -l)\" -lt " + std::to_string(lines) +
+                 " ]; do kill -0 $pid || exit 99; sleep 0.002; done; kill -" + signal +
+                 " $pid; wait $pid")
+        .code;
+  };
+  EXPECT_EQ(stopped_by("INT", 5), 130);
+  EXPECT_EQ(stopped_by("TERM", 13), 143);
+  EXPECT_EQ(stopped_by("KILL", 24), 137);
+  EXPECT_EQ(stopped_by("HUP", 9), 129);
+  ASSERT_EQ(shell(train("cut", more + " --resume")).code, 0);
+  EXPECT_EQ(metrics_without_times(folder_ / "cut"), metrics_without_times(folder_ / "whole"));
+}
+
 // `lait-train … 2>&1 | head -1`: the run continues when the reader has gone.
 TEST_F(Resume, NobodyReadingTheProgressStopsNoRun) {
   const ShellResult result =
