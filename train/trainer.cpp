@@ -13,6 +13,7 @@
 #include "lait/checkpoint/safetensors.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
+#include "train/finite.h"
 #include "train/sampler.h"
 
 namespace lait {
@@ -72,6 +73,7 @@ void Trainer::resume(const ResumePoint& point) {
 }
 
 void Trainer::save() {
+  check_finite();
   const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines()};
   whole_checkpoint_ = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
@@ -182,14 +184,8 @@ void Trainer::write_log() {
                        {"lr", step_.optimizer().learning_rate(state_.step - 1)},
                        {"examples_per_s", examples_per_s},
                        {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}});
-  if (!std::isfinite(loss) || !std::isfinite(window.gradient_norm)) {
-    throw UserError(fmt::format(
-        "step {}: the loss is {}, the gradient norm {}; lower training.learning_rate or "
-        "training.max_grad_norm ({})",
-        state_.step, shown_number(loss), shown_number(window.gradient_norm),
-        whole_checkpoint_ ? whole_checkpoint_->string() + " is complete"
-                          : "no checkpoint was saved before"));
-  }
+  if (!std::isfinite(loss)) give_up("the loss is not finite");
+  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
                     .epoch = epochs_done(),
@@ -204,6 +200,7 @@ void Trainer::write_log() {
 
 bool Trainer::evaluate() {
   write_log();
+  check_finite();
   const double began = steady_seconds();
   const int64_t size = in_.validation->size();
   const auto outputs = run_model(
@@ -212,6 +209,8 @@ bool Trainer::evaluate() {
        .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); }});
   if (!outputs) return false;
   const double seconds = steady_seconds() - began;
+  if (!outputs->values.isfinite().all().item<bool>())
+    give_up("the model's outputs for the validation data are not finite");
   const auto metrics = compute_metrics(
       in_.metrics, make_outcomes(*model_->head, *outputs, *in_.validation, "validation"));
   const std::string selected =
@@ -240,10 +239,41 @@ bool Trainer::evaluate() {
 }
 
 void Trainer::save_best() {
+  check_finite();
   run_.save_best([&](const std::filesystem::path& dir) {
     save_checkpoint(model_, dir);
     in_.tokenizer->save(dir);
   });
+}
+
+// The loss says nothing about the weights after the last step, nor about what no batch has read.
+void Trainer::check_finite() {
+  if (finite_step_ == state_.step) return;
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const ModelParameter& parameter : model_->parameter_list())
+    tensors.emplace_back("weight " + parameter.name, parameter.tensor);
+  for (const auto& [name, tensor] : step_.optimizer().state())
+    tensors.emplace_back("AdamW's " + name, tensor);
+  const std::vector<std::string> bad = not_finite(tensors);
+  if (!bad.empty()) {
+    give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
+                        tensors.size(), bad.front()));
+  }
+  const LogWindow window = window_.read();
+  if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
+  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
+  finite_step_ = state_.step;
+}
+
+void Trainer::give_up(const std::string& problem) const {
+  progress_.finish();
+  throw UserError(
+      fmt::format("step {}: {}; start over with a lower training.learning_rate or {} ({})",
+                  state_.step, problem,
+                  in_.config.training.max_grad_norm > 0 ? "training.max_grad_norm"
+                                                        : "with a training.max_grad_norm",
+                  whole_checkpoint_ ? "the last whole checkpoint is " + whole_checkpoint_->string()
+                                    : "no checkpoint was saved before"));
 }
 
 }  // namespace lait

@@ -39,7 +39,8 @@ class Trainer {
   // Continues from a checkpoint. Throws UserError if it belongs to another run.
   void resume(const ResumePoint& point);
   // Trains to the end and returns 0. When told to stop, saves a checkpoint and returns the signal's
-  // number. On a full disk, throws WriteError that names the checkpoint to continue from.
+  // number. Throws UserError before it would save weights or moments that are not finite. On a full
+  // disk, throws WriteError. Both name the last whole checkpoint.
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return length_.steps; }
@@ -56,6 +57,8 @@ class Trainer {
   bool evaluate();  // false: interrupted
   void save();
   void save_best();
+  void check_finite();
+  [[noreturn]] void give_up(const std::string& problem) const;
 
   Model model_;
   TrainerInputs in_;
@@ -70,7 +73,8 @@ class Trainer {
   OpenWindow window_;         // since the last line of the log
   double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
-  bool saved_ = false;                                     // the newest checkpoint is of this state
+  bool saved_ = false;        // the newest checkpoint is of this state
+  int64_t finite_step_ = -1;  // at which weights and moments were found finite
   std::optional<std::filesystem::path> whole_checkpoint_;  // the newest
 };
 

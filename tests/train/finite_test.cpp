@@ -1,0 +1,132 @@
+// Weights and moments that are not finite never replace a checkpoint or the best model.
+#include "train/finite.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/base/small_disk.h"
+#include "tests/train/trained_here.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                kInf = std::numeric_limits<float>::infinity(),
+                kMax = std::numeric_limits<float>::max();
+
+// At every place of a vector and of its rest.
+TEST(Finite, OneValueIsEnough) {
+  EXPECT_THAT(not_finite({}), IsEmpty());
+  for (const int64_t size : {1, 3, 17, 64, 97}) {
+    const at::Tensor fine = at::full({size}, -kMax);
+    EXPECT_THAT(not_finite({{"fine", fine}}), IsEmpty()) << "the largest float is finite";
+    for (int64_t i = 0; i < size; ++i) {
+      for (const float value : {kNan, kInf, -kInf}) {
+        const at::Tensor bad = fine.clone();
+        bad[i].fill_(value);
+        EXPECT_THAT(not_finite({{"fine", fine}, {"bad", bad}, {"too", fine}}), ElementsAre("bad"))
+            << value << " at " << i << " of " << size;
+      }
+    }
+  }
+  const at::Tensor large = at::ones({300, 1000});
+  large[299][998].fill_(-kNan);
+  EXPECT_THAT(not_finite({{"large", large}}), ElementsAre("large"));
+}
+
+class FiniteRun : public TrainedHere {
+ protected:
+  void SetUp() override {
+    write_inputs(64, 20, 0, "steps: 8, checkpoint_every: 2, evaluate_every: 2, log_every: 100");
+  }
+  // The error of a run in which `spoil` changes the model before step 5.
+  std::string error_of(const std::string& dir, const std::function<void(Model&)>& spoil) {
+    try {
+      run(dir, [&](int64_t n, Model& model) {
+        const bool is_there = fs::exists(folder_ / dir / "checkpoints/step-4/state.json");
+        if (is_there && !spoilt_) {
+          spoil(model);
+          spoilt_ = true;
+        }
+        return 0;
+      });
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "";
+  }
+  bool spoilt_ = false;
+};
+
+// A row of the table that no text uses: no loss and no gradient shows it.
+TEST_F(FiniteRun, AWeightThatNoBatchReadsIsFoundBeforeItIsSaved) {
+  const fs::path dir = folder_ / "run";
+  std::map<std::string, std::string> before;
+  const std::string error = error_of("run", [&](Model& model) {
+    before = contents(dir);
+    const at::NoGradGuard no_grad;
+    for (const ModelParameter& parameter : model->parameter_list()) {
+      if (parameter.name.find("word_embeddings") != std::string::npos)
+        parameter.tensor[198][5].fill_(kNan);
+    }
+  });
+  EXPECT_THAT(error, testing::StartsWith("step 6: 1 of "));
+  EXPECT_THAT(error, HasSubstr("weights and moments are not finite (the first: weight "));
+  EXPECT_THAT(error, HasSubstr("word_embeddings"));
+  EXPECT_THAT(error, HasSubstr("start over with a lower training.learning_rate or "
+                               "training.max_grad_norm (the last whole checkpoint is " +
+                               (dir / "checkpoints/step-4").string() + ")"));
+  auto after = contents(dir);
+  for (auto* files : {&before, &after}) files->erase("metrics.jsonl");
+  EXPECT_EQ(after, before) << "best/ and the checkpoints are those of step 4";
+}
+
+// Without validation data too, and when a signal stops the run.
+TEST_F(FiniteRun, AStopSavesNoLostModel) {
+  use({"data.validation=[]", "training.checkpoint_every=100"});
+  try {
+    run("run", [&](int64_t n, Model& model) {
+      if (n < 4) return 0;
+      const at::NoGradGuard no_grad;
+      model->parameter_list().front().tensor.fill_(kInf);
+      return SIGINT;
+    });
+    ADD_FAILURE() << "saved";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("step 3: "));
+    EXPECT_THAT(error.what(), HasSubstr("(no checkpoint was saved before)"));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-3"));
+}
+
+// One step with a finite loss and a finite gradient that leaves infinite weights.
+TEST_F(FiniteRun, TheLastStepIsLookedAtToo) {
+  for (const std::string more : {"", " --set data.validation=[]"}) {
+    const ShellResult result = shell(
+        program("lait-train") + " --config " + path("a.yaml") + " --overwrite --output " +
+        path("run") +
+        " --set training.steps=1 --set training.warmup=0 --set training.learning_rate=1e38 --set "
+        "training.head_learning_rate_factor=100 --set training.max_grad_norm=0" +
+        more);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("step 1: "));
+    EXPECT_THAT(result.err, HasSubstr(" weights and moments are not finite (the first: weight "));
+    EXPECT_THAT(result.err, HasSubstr("or with a training.max_grad_norm (no checkpoint was saved"));
+    EXPECT_FALSE(fs::exists(folder_ / "run/best"));
+    EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-1"));
+    // The loss was finite.
+    EXPECT_THAT(read_file(folder_ / "run/metrics.jsonl"), testing::Not(HasSubstr("null")));
+  }
+}
+
+}  // namespace
+}  // namespace lait
