@@ -31,10 +31,8 @@ bool loses_text(const Split& split) {
 }
 
 // The scores of a split, for report.json: metrics with their intervals, and a classifier's classes.
-nlohmann::ordered_json score(const RunInputs& in, const std::string& split, const Dataset& dataset,
-                             const HeadImpl& head, const Outputs& outputs) {
-  const std::vector<Outcome> outcomes = make_outcomes(head, outputs, dataset, split);
-  nlohmann::ordered_json out{{"examples", dataset.size()}};
+nlohmann::ordered_json score(const RunInputs& in, const std::vector<Outcome>& outcomes) {
+  nlohmann::ordered_json out{{"examples", outcomes.size()}};
   for (const std::string& name : in.metrics) {
     const Interval result = metric_interval(find_metric(name), outcomes);
     out["metrics"][name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
@@ -150,27 +148,35 @@ int train(const Config& config, const RunOptions& options) {
     return 128 + signal;
   }
 
-  // Load the best model as any reader of the run would. The test split is evaluated once, here.
-  Predictor best = Predictor::load(run.best(), config.training.precision, config.training.device);
   nlohmann::ordered_json report{
       {"task", in.task->name()},        {"independent_layers", in.spec.independent_layers()},
       {"seed", config.training.seed},   {"precision", dtype == at::kBFloat16 ? "bf16" : "fp32"},
       {"steps", trainer.total_steps()}, {"best_step", trainer.state().best_step},
       {"truncated", truncated(in)}};
+  // Loaded as any reader of the run would. The test split is evaluated once, here.
+  std::optional<Predictor> best;
   for (const auto& [name, split] : splits(in)) {
     if (name == "train") continue;
     const Dataset& dataset = *split->dataset;
-    const auto outputs = best.outputs(
-        dataset,
-        {.should_stop = [] { return stop_signal() != 0; },
-         .on_progress = [&, title = "best model, " + name](
-                            int64_t done) { progress.evaluation(title, done, dataset.size()); }});
-    if (!outputs) {
+    std::optional<std::vector<Outcome>> outcomes;
+    if (name == "validation" && trainer.best_outcomes() != nullptr) {
+      outcomes = *trainer.best_outcomes();
+    } else {
+      if (!best)
+        best = Predictor::load(run.best(), config.training.precision, config.training.device);
+      const auto outputs = best->outputs(
+          dataset,
+          {.should_stop = [] { return stop_signal() != 0; },
+           .on_progress = [&, title = "best model, " + name](
+                              int64_t done) { progress.evaluation(title, done, dataset.size()); }});
+      if (outputs) outcomes = make_outcomes(*best->model()->head, *outputs, dataset, name);
+    }
+    if (!outcomes) {
       progress.message(
           fmt::format("stopped by signal {} while the best model was evaluated", stop_signal()));
       return 128 + stop_signal();
     }
-    report[name] = score(in, name, dataset, *best.model()->head, *outputs);
+    report[name] = score(in, *outcomes);
     for (const auto& [metric, value] : report[name]["metrics"].items()) {
       progress.message(fmt::format("{} {}: {:.4f} [{:.4f}, {:.4f}]", name, metric,
                                    value["value"].get<double>(), value["low"].get<double>(),

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/metrics.h"
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/shown_text.h"
@@ -211,8 +210,9 @@ bool Trainer::evaluate() {
   const double seconds = steady_seconds() - began;
   if (!outputs->values.isfinite().all().item<bool>())
     give_up("the model's outputs for the validation data are not finite");
-  const auto metrics = compute_metrics(
-      in_.metrics, make_outcomes(*model_->head, *outputs, *in_.validation, "validation"));
+  std::vector<Outcome> outcomes =
+      make_outcomes(*model_->head, *outputs, *in_.validation, "validation");
+  const auto metrics = compute_metrics(in_.metrics, outcomes);
   const std::string selected =
       in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
   nlohmann::ordered_json line{
@@ -229,6 +229,7 @@ bool Trainer::evaluate() {
     state_.best = value;
     state_.best_step = state_.step;
     save_best();
+    best_outcomes_ = std::move(outcomes);
     text += "  (best so far)";
   }
   run_.append_metrics(line);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "eval/metrics.h"
 #include "lait/base/signals.h"
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
@@ -44,6 +45,10 @@ class Trainer {
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return length_.steps; }
+  // Of the best model on the validation data. Null if an earlier process evaluated it, or none.
+  const std::vector<Outcome>* best_outcomes() const {
+    return best_outcomes_ ? &*best_outcomes_ : nullptr;
+  }
 
  private:
   int run_steps();
@@ -73,6 +78,7 @@ class Trainer {
   OpenWindow window_;         // since the last line of the log
   double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
+  std::optional<std::vector<Outcome>> best_outcomes_;
   bool saved_ = false;        // the newest checkpoint is of this state
   int64_t finite_step_ = -1;  // at which weights and moments were found finite
   std::optional<std::filesystem::path> whole_checkpoint_;  // the newest

@@ -23,6 +23,7 @@ class TrainedHere : public TinyRun {
     int code = 0;
     int64_t asked = 0;
     TrainerState state;
+    std::optional<std::vector<Outcome>> best_outcomes;
     std::vector<std::string> warnings;  // about damaged checkpoints
   };
   // Starts the run in `dir`, or resumes it if it is there, as lait-train does.
@@ -53,6 +54,7 @@ class TrainedHere : public TinyRun {
     }
     result.code = trainer.run();
     result.state = trainer.state();
+    if (trainer.best_outcomes() != nullptr) result.best_outcomes = *trainer.best_outcomes();
     return result;
   }
 
