@@ -78,7 +78,8 @@ int main(int argc, char** argv) {
                       {"DIR/checkpoints/step-N/",
                        "what --resume reads: the newest that is whole; output.keep of them are "
                        "kept"},
-                      {"DIR/report.json", "the best model's metrics on validation and test data"}},
+                      {"DIR/report.json",
+                       "the best model's metrics on validation and test data; peak memory"}},
             .examples = "lait-train --config demo.yaml --output runs/demo\n"
                         "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
                         "data.validation=dev.jsonl --output runs/mnli\n"

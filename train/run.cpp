@@ -18,6 +18,7 @@
 #include "lait/data/labels.h"
 #include "lait/model/device.h"
 #include "lait/predict/predictor.h"
+#include "train/peak_rss.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
 #include "train/trainer.h"
@@ -93,6 +94,7 @@ int train(const Config& config, const RunOptions& options) {
   if (config.output.dir.empty())
     throw UserError(
         "output.dir: expected the run directory; set it in the config or pass --output DIR");
+  reset_peak_rss();
   Progress progress(options.quiet);
   if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
   const at::Device device = resolve_device(config.training.device);
@@ -182,6 +184,10 @@ int train(const Config& config, const RunOptions& options) {
                                    value["value"].get<double>(), value["low"].get<double>(),
                                    value["high"].get<double>()));
     }
+  }
+  if (const std::optional<int64_t> peak = peak_rss_bytes()) {
+    report["peak_rss_bytes"] = *peak;
+    progress.message(fmt::format("peak memory: {:.0f} MB", static_cast<double>(*peak) / 1e6));
   }
   write_file(run.path() / "report.json", report.dump(2) + "\n");
   progress.message(fmt::format("best model: {}", run.best().string()));

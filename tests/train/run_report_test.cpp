@@ -1,9 +1,13 @@
-// report.json at the end of a run.
+// report.json at the end of a run: its scores, and the memory that it took.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <regex>
+
 #include "lait/predict/predictor.h"
 #include "tests/train/trained_here.h"
+#include "train/peak_rss.h"
 
 namespace lait {
 namespace {
@@ -35,12 +39,35 @@ TEST_F(RunReport, OfAResumedRunIsTheSame) {
       program("lait-train") + " --config " + path("a.yaml") + " --output " + path("run");
   const ShellResult whole = shell(command);
   ASSERT_EQ(whole.code, 0) << whole.err;
-  const nlohmann::json first = report();
+  nlohmann::json first = report();
   ASSERT_EQ(shell(command + " --resume").code, 0);
-  const nlohmann::json second = report();
+  nlohmann::json second = report();
+  const auto peak = first.at("peak_rss_bytes").get<int64_t>();
+  EXPECT_GT(peak, 20'000'000);
+  EXPECT_LT(peak, 20'000'000'000);
+  EXPECT_THAT(
+      whole.err,
+      testing::HasSubstr("\npeak memory: " +
+                         std::to_string(std::llround(static_cast<double>(peak) / 1e6)) + " MB\n"));
+  for (auto* json : {&first, &second}) EXPECT_EQ(json->erase("peak_rss_bytes"), 1u);
   EXPECT_EQ(first, second);
   EXPECT_EQ(first.at("validation").at("examples"), 70);
   EXPECT_EQ(first.at("test").at("examples"), 30);
+}
+
+TEST(PeakRss, CountsWhatWasInUseAtOnce) {
+  constexpr int64_t kBytes = 64 << 20;
+  const std::optional<int64_t> before = peak_rss_bytes();
+  ASSERT_TRUE(before);
+  {
+    // Fresh pages beyond the peak so far.
+    std::vector<char> pages(static_cast<size_t>(*before + kBytes), 'x');
+    EXPECT_EQ(pages.back(), 'x');
+  }
+  const int64_t peak = *peak_rss_bytes();
+  EXPECT_GE(peak, *before + kBytes);
+  reset_peak_rss();
+  EXPECT_LT(*peak_rss_bytes(), peak);
 }
 
 }  // namespace
