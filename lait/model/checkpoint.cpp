@@ -85,7 +85,8 @@ void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig&
   const int64_t rows = config.vocab_size, tokens = tokenizer.vocab_size();
   // Models often have a few rows more than tokens (up to a round number). With twice as many rows
   // as tokens the model is a different one, or vocab.txt was truncated.
-  if (tokens <= rows && tokens > rows / 2) return;
+  if (tokens <= rows && tokens > rows / 2)
+    return tokenizer.check_layout(config.family->layout(config, tokenizer.special_tokens()));
   throw UserError(dir.string() + ": expected a tokenizer of at most " + std::to_string(rows) +
                   " tokens (vocab_size of config.json)" +
                   (tokens > rows ? "" : " and not below half of them") + ", got " +

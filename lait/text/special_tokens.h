@@ -1,9 +1,10 @@
-// Special and added tokens: reading them from a tokenizer's files, and finding their ids in a
-// vocabulary.
+// Special and added tokens: reading them from a tokenizer's files as transformers does.
+//
+// The ids follow transformers: a token of the vocabulary has the vocabulary's id, others are
+// numbered behind it in the order of the ids that the files claim. A file that claims another id is
+// refused.
 #pragma once
 #include <functional>
-#include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,66 +16,41 @@
 
 namespace lait {
 
-// The text of each special token.
+// The text of each special token; empty: none.
 struct SpecialTokenNames {
   std::string cls, sep, pad, unk, mask;
 };
 
-// The id of a token, or kNoToken.
+// The id of a token of the vocabulary, or kNoToken.
 using FindToken = std::function<int32_t(std::string_view)>;
-
-// Ids from the vocabulary, else from the added tokens. Throws UserError beginning with `where`
-// unless cls, sep and pad have one, and unk where it is needed.
-SpecialTokens find_special_tokens(const SpecialTokenNames& names, bool needs_unk,
-                                  const FindToken& find, const std::vector<AddedToken>& added,
-                                  const std::string& where);
-
-// Adds to `added` the special tokens that have an id and are not among them.
-void add_special_tokens(const SpecialTokenNames& names, const SpecialTokens& ids,
-                        std::vector<AddedToken>& added);
 
 // From "post_processor".
 TrimOffsets read_trim_offsets(const JsonFile& tokenizer_json);
 
-// Collects what the files say. The first file that has a content in its added tokens decides on
-// that token; the last one that names a special token decides on the name.
-class SpecialTokenReader {
- public:
-  // "added_tokens" of tokenizer.json.
-  void read_tokenizer(const JsonFile& file);
-  // tokenizer_config.json: "added_tokens_decoder" and names.
-  void read_config(const JsonFile& file);
-  // special_tokens_map.json: "cls_token": "[CLS]" or {"content": "[CLS]", ...}.
-  void read_names(const JsonFile& file);
-  // added_tokens.json: tokens and their ids.
-  void read_added(const JsonFile& file);
-
-  // Names that no file has become the first of `candidates` that `find` knows, or the first of all.
-  struct Defaults {
-    std::vector<std::string> cls, sep, pad, unk, mask;
-    // Whether mask takes the white space before it, even where no file says so.
-    bool mask_lstrip = false;
-  };
-  // Ends the reading. Special tokens that are found in the vocabulary and that a file describes
-  // ({"lstrip": true}) are added with what it says.
-  void resolve(const Defaults& defaults, const FindToken& find);
-
-  SpecialTokenNames names;
-  std::vector<AddedToken> added;
-
- private:
-  void add(const JsonFile& file, const std::string& key, const JsonFile::Json& token, int32_t id);
-  void add(const JsonFile& file, const std::string& key, AddedToken token);
-
-  // Special tokens as the files describe them, in the order of kTokenKeys in the .cpp; an empty
-  // content: not named.
-  std::vector<AddedToken> named_;
-  // "additional_special_tokens".
-  std::vector<AddedToken> more_;
-  // The contents of `added`.
-  std::set<std::string> contents_;
-  // added_tokens.json.
-  std::map<std::string, int32_t> ids_;
+// What the files are read into, and what holds where they say nothing.
+struct SpecialTokenRules {
+  // A name is the first of these that the vocabulary has, or else the first.
+  std::vector<std::string> cls, sep, pad, unk, mask;
+  // Whether mask takes the white space before it.
+  bool mask_lstrip = false;
+  // tokenizer.json is taken as it stands: only its added tokens and those that files name are
+  // searched for in texts.
+  bool is_generic = false;
+  FindToken find = {};
+  // The number of the vocabulary's tokens.
+  size_t vocabulary_size = 0;
 };
+
+struct SpecialTokenFiles {
+  SpecialTokenNames names;
+  // With their ids.
+  std::vector<AddedToken> added;
+};
+
+// Reads added_tokens of tokenizer.json, tokenizer_config.json, special_tokens_map.json and
+// added_tokens.json. Where tokenizer_config.json has added_tokens_decoder, the last two are not
+// read, as in transformers; otherwise special_tokens_map.json decides on names. Throws UserError
+// for malformed files, and for files that contradict each other or the vocabulary.
+SpecialTokenFiles read_special_tokens(TokenizerFiles& files, const SpecialTokenRules& rules);
 
 }  // namespace lait

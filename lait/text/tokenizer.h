@@ -16,6 +16,8 @@
 
 namespace lait {
 
+struct SegmentLayout;
+
 inline constexpr int32_t kNoToken = -1;
 
 // Ids of the special tokens; kNoToken where the tokenizer has none of that kind. RoBERTa's <s> is
@@ -45,6 +47,9 @@ class Tokenizer {
   virtual SpecialTokens special_tokens() const = 0;
   // The largest id + 1.
   virtual int32_t vocab_size() const = 0;
+  // Throws UserError where its files say that special tokens stand elsewhere around texts than in
+  // the model's layout.
+  virtual void check_layout(const SegmentLayout& layout) const {}
   // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json ...) into
   // dir.
   virtual void save(const std::filesystem::path& dir) const = 0;

@@ -78,11 +78,13 @@ const Json& JsonFile::list(const Json& parent, const char* key) const {
   return value_of(*this, parent, key, /*is_object=*/false, kNone);
 }
 
-void JsonFile::expect_type(const Json& object, const char* key, const char* expected) const {
-  const std::string type = get<std::string>(object, "type", "a string").value_or(expected);
-  if (type != expected)
-    throw UserError(path + ": " + key + ".type: expected " + expected + ", got " + plain(type) +
+const Json& JsonFile::object_of_type(const Json& parent, const char* key, const char* type) const {
+  const Json& found = object(parent, key);
+  const std::string got = get<std::string>(found, "type", "a string").value_or("none");
+  if (got != type)
+    throw UserError(path + ": " + key + ".type: expected " + type + ", got " + plain(got) +
                     "; no other is supported");
+  return found;
 }
 
 const std::string& TokenizerFiles::read(const char* name) {
@@ -94,6 +96,11 @@ std::optional<JsonFile> TokenizerFiles::read_json(const char* name) {
   JsonFile file{path(name), parse_json(read(name), path(name))};
   if (!file.json.is_object()) file.fail("the file", "an object", file.json);
   return file;
+}
+
+const std::optional<JsonFile>& TokenizerFiles::json_once(const char* name) {
+  const auto found = json_.find(name);
+  return found != json_.end() ? found->second : json_.emplace(name, read_json(name)).first->second;
 }
 
 std::string tokenizer_json_type(const std::filesystem::path& model_dir) {

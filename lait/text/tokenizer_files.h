@@ -31,10 +31,10 @@ struct JsonFile {
   std::string path;
   Json json;
 
-  [[noreturn]] void fail(const std::string& key, const std::string& expected,
-                         const Json& got) const {
+  [[noreturn]] void fail(const std::string& key, const std::string& expected, const Json& got,
+                         const std::string& way_out = "") const {
     throw UserError(path + ": " + key + ": expected " + expected + ", got " +
-                    shortened(got.dump()));
+                    shortened(got.dump()) + (way_out.empty() ? "" : "; " + way_out));
   }
 
   // The value of a key of object; nullopt where it is absent or null. T: bool, int32_t (0 or more)
@@ -58,8 +58,8 @@ struct JsonFile {
   // The list of a key; an empty one where it is absent or null.
   const Json& list(const Json& parent, const char* key) const;
 
-  // Throws UserError where object has another "type"; none counts as `expected`.
-  void expect_type(const Json& object, const char* key, const char* expected) const;
+  // Throws UserError where the object of a key is none, or has another "type".
+  const Json& object_of_type(const Json& parent, const char* key, const char* type) const;
   // Reads an object of tokens and their ids: calls add(token, id) for each.
   template <class Add>
   void read_ids(const Json& ids, const std::string& key, const Add& add) const {
@@ -82,11 +82,20 @@ class TokenizerFiles {
   // nullopt where there is no such file. Throws UserError where it is no JSON object.
   std::optional<JsonFile> read_json(const char* name);
 
+  // The JSON files that every kind of tokenizer has; read once.
+  const std::optional<JsonFile>& tokenizer() { return json_once(kTokenizerJson); }
+  const std::optional<JsonFile>& config() { return json_once(kTokenizerConfig); }
+  const std::optional<JsonFile>& special_tokens_map() { return json_once(kSpecialTokensMap); }
+  const std::optional<JsonFile>& added_tokens() { return json_once(kAddedTokens); }
+
   // Name to content.
   std::map<std::string, std::string> contents;
 
  private:
+  const std::optional<JsonFile>& json_once(const char* name);
+
   std::filesystem::path dir_;
+  std::map<std::string, std::optional<JsonFile>> json_;
 };
 
 // "model.type" of the directory's tokenizer.json; where it names none: BPE if the model has merges,

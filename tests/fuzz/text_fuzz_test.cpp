@@ -13,17 +13,20 @@ const char* const kVocab =
 const char* const kTokenizer =
     R"({"version": "1.0", "truncation": {"max_length": 4}, "added_tokens": [)"
     R"({"id": 0, "content": "[PAD]", "special": true}, )"
-    R"({"id": 12, "content": "<E>", "single_word": true, "normalized": true}],)"
+    R"({"id": 7, "content": "<E>", "single_word": true, "normalized": true}],)"
     R"( "normalizer": {"type": "BertNormalizer", "clean_text": true, )"
     R"("handle_chinese_chars": true, "strip_accents": null, "lowercase": true},)"
-    R"( "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", )"
+    R"( "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": {)"
+    R"("type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, )"
+    R"({"Sequence": {"id": "A", "type_id": 0}}], "pair": [], )"
+    R"("special_tokens": {"[CLS]": {"ids": [2]}}}, "model": {"type": "WordPiece", )"
     R"("unk_token": "[UNK]", "continuing_subword_prefix": "##",)"
     R"( "max_input_chars_per_word": 100, "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, )"
     R"("[SEP]": 3, "[MASK]": 4, "hello": 5, "##s": 6}}})";
 const char* const kConfig =
     R"({"do_lower_case": true, "strip_accents": null, "tokenize_chinese_chars": true, )"
     R"("cls_token": "[CLS]", "sep_token": {"content": "[SEP]"}, )"
-    R"("added_tokens_decoder": {"7": {"content": "<F>", "special": true}}})";
+    R"("added_tokens_decoder": {"10": {"content": "<F>", "special": true}}})";
 const char* const kText =
     "Hello hellos, caf\xC3\xA9 \xE4\xB8\xAD\xE4\xB8\xAD [SEP] <E>x e\xCC\x81\xCC\xA3 "
     "\xF0\x9F\x98\x80.  <mask> it's\n\n 12 </s>";

@@ -5,7 +5,6 @@
 
 #include "lait/base/error.h"
 #include "lait/text/byte_bpe/byte_level.h"
-#include "lait/text/tokenizer_files.h"
 #include "lait/text/utf8.h"
 
 namespace lait {
@@ -85,39 +84,29 @@ std::array<int32_t, 256> find_bytes(const ByteBpeSpec& spec) {
 
 }  // namespace
 
-ByteBpe::ByteBpe(ByteBpeSpec spec)
-    : spec_(std::move(spec)),
-      byte_ids_(find_bytes(spec_)),
-      merges_(spec_.merges),
-      words_(spec_.vocabulary.size()) {
-  const auto find = [&](std::string_view token) {
-    const auto found = spec_.vocabulary.find(std::string(token));
-    return found == spec_.vocabulary.end() ? kNoToken : found->second;
-  };
-  special_tokens_ = find_special_tokens(spec_.special_tokens, /*needs_unk=*/false, find,
-                                        spec_.added_tokens, spec_.where);
-  add_special_tokens(spec_.special_tokens, special_tokens_, spec_.added_tokens);
-  for (const auto& [token, id] : spec_.vocabulary) {
-    vocab_size_ = std::max(vocab_size_, id + 1);
+ByteBpe::ByteBpe(const ByteBpeSpec& spec)
+    : FileTokenizer(spec),
+      add_prefix_space_(spec.add_prefix_space),
+      byte_ids_(find_bytes(spec)),
+      merges_(spec.merges),
+      words_(spec.vocabulary.size()) {
+  int32_t size = 0;
+  for (const auto& [token, id] : spec.vocabulary) {
+    size = std::max(size, id + 1);
     const auto bytes = byte_level_bytes(token);
     if (!bytes || bytes->empty()) continue;
-    bool is_word = spec_.ignore_merges;
+    bool is_word = spec.ignore_merges;
     if (!is_word) {
       const std::vector<Merges::Part>& parts = merges_.apply(*bytes, byte_ids_.data());
       is_word = parts.size() == 1 && parts[0].id == id;
     }
     if (is_word) words_.add(*bytes, id);
   }
-  std::vector<AddedToken> plain, normalized;
-  for (AddedToken& token : spec_.added_tokens) {
-    vocab_size_ = std::max(vocab_size_, token.id + 1);
-    (token.normalized ? normalized : plain).push_back(std::move(token));
-  }
-  added_ = AddedTokens(std::move(plain));
-  added_normalized_ = AddedTokens(std::move(normalized));
-  spec_.added_tokens.clear();
-  spec_.vocabulary = {};
-  spec_.merges = {};
+  const auto find = [&](std::string_view token) {
+    const auto found = spec.vocabulary.find(std::string(token));
+    return found == spec.vocabulary.end() ? kNoToken : found->second;
+  };
+  set_words({.find = find, .size = size});
 }
 
 void ByteBpe::encode(std::string_view text, std::vector<int32_t>& out) const {
@@ -138,7 +127,7 @@ void ByteBpe::encode(std::string_view text, std::vector<int32_t>& out,
     replaced = replace_invalid_utf8(text, &origins);
     text = replaced;
   }
-  ByteBpeRanges sink{text, spec_.trim_offsets, out, ranges};
+  ByteBpeRanges sink{text, trim_offsets_, out, ranges};
   encode_text(text, sink);
   if (origins.empty()) return;
   for (size_t i = first; i < ranges.size(); ++i) {
@@ -165,7 +154,7 @@ void ByteBpe::encode_text(std::string_view text, Sink& sink) const {
 template <class Sink>
 void ByteBpe::encode_piece(std::string_view text, size_t begin, size_t end, Sink& sink) const {
   const std::string_view piece = text.substr(begin, end - begin);
-  if (!spec_.add_prefix_space || piece.starts_with(' ')) {
+  if (!add_prefix_space_ || piece.starts_with(' ')) {
     sink.begin_piece(piece, begin, /*has_prefix=*/false);
     return encode_words(piece, sink);
   }
@@ -190,7 +179,5 @@ void ByteBpe::encode_words(std::string_view piece, Sink& sink) const {
     begin = end;
   }
 }
-
-void ByteBpe::save(const std::filesystem::path& dir) const { save_files(spec_.files, dir); }
 
 }  // namespace lait

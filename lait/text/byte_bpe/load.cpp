@@ -1,7 +1,7 @@
 // Loading a byte-level BPE tokenizer from a Hugging Face model directory.
 //
-// The result equals what transformers makes of the same files: tokenizer.json, else vocab.json and
-// merges.txt. Whether a space is put before the text, and the names of special tokens, come from
+// The result equals what transformers makes of the same files (docs/tokenizer-files.md):
+// tokenizer.json, else vocab.json and merges.txt. Whether a space is put before the text comes from
 // tokenizer_config.json, else from tokenizer.json. The truncation and padding of tokenizer.json are
 // ignored: lait/data limits lengths.
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "lait/base/error.h"
 #include "lait/text/byte_bpe/byte_bpe.h"
 #include "lait/text/special_tokens.h"
+#include "lait/text/tokenizer_class.h"
 #include "lait/text/tokenizer_files.h"
 #include "lait/text/tokenizers.h"
 
@@ -27,38 +28,40 @@ class ByteBpeLoader {
   explicit ByteBpeLoader(const std::filesystem::path& dir) : files_(dir) {}
 
   ByteBpeSpec load() {
-    const auto tokenizer = files_.read_json(kTokenizerJson);
-    const auto config = files_.read_json(kTokenizerConfig);
-    // Beside tokenizer.json they are only kept for save.
+    class_ = read_tokenizer_class(files_, {{"RobertaTokenizer", DescribedLayout::roberta},
+                                           {"BartTokenizer", DescribedLayout::roberta},
+                                           {"LongformerTokenizer", DescribedLayout::roberta}});
+    const std::optional<JsonFile>&tokenizer = files_.tokenizer(), &config = files_.config();
     for (const char* name : {kVocabJson, kMergesTxt})
       if (files_.has(name)) files_.read(name);
     if (tokenizer) {
       read_tokenizer(*tokenizer);
+      check_older_files();
     } else {
       spec_.where = files_.path(kVocabJson);
-      read_vocabulary(*files_.read_json(kVocabJson));
+      read_vocabulary();
       read_merges();
     }
-    if (const auto names = files_.read_json(kSpecialTokensMap)) special_tokens_.read_names(*names);
-    if (config) {
-      special_tokens_.read_config(*config);
-      if (const auto prefix = config->get_bool(config->json, "add_prefix_space"))
-        spec_.add_prefix_space = spec_.trim_offsets.add_prefix_space = *prefix;
-      if (const auto trim = config->get_bool(config->json, "trim_offsets"))
-        spec_.trim_offsets.trim = *trim;
-    }
-    if (const auto added = files_.read_json(kAddedTokens)) special_tokens_.read_added(*added);
-    special_tokens_.resolve({.cls = {"<s>", "[CLS]"},
-                             .sep = {"</s>", "[SEP]"},
-                             .pad = {"<pad>", "[PAD]"},
-                             .unk = {"<unk>", "[UNK]"},
-                             .mask = {"<mask>", "[MASK]"}},
-                            [&](std::string_view token) {
-                              const auto found = spec_.vocabulary.find(std::string(token));
-                              return found == spec_.vocabulary.end() ? kNoToken : found->second;
-                            });
-    spec_.special_tokens = special_tokens_.names;
-    spec_.added_tokens = std::move(special_tokens_.added);
+    if (config) read_config(*config);
+    const auto find = [&](std::string_view token) {
+      const auto found = spec_.vocabulary.find(std::string(token));
+      return found == spec_.vocabulary.end() ? kNoToken : found->second;
+    };
+    SpecialTokenFiles read =
+        read_special_tokens(files_, {.cls = {"<s>", "[CLS]"},
+                                     .sep = {"</s>", "[SEP]"},
+                                     .pad = {"<pad>", "[PAD]"},
+                                     .unk = {"<unk>", "[UNK]"},
+                                     .mask = {"<mask>", "[MASK]"},
+                                     .is_generic = class_.is_generic,
+                                     .find = find,
+                                     .vocabulary_size = spec_.vocabulary.size()});
+    spec_.special_tokens = std::move(read.names);
+    spec_.added_tokens = std::move(read.added);
+    spec_.names_are_added = false;
+    describe_layouts(files_, class_, find(spec_.special_tokens.cls), find(spec_.special_tokens.sep),
+                     spec_);
+    keep_prefix_space();
     spec_.files = std::move(files_.contents);
     return std::move(spec_);
   }
@@ -67,21 +70,19 @@ class ByteBpeLoader {
   void read_tokenizer(const JsonFile& file) {
     spec_.where = file.path;
     const Json& model = file.object(file.json, "model");
-    file.expect_type(model, "model", "BPE");
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const auto text = file.get<std::string>(model, key, "a string");
       if (text && !text->empty()) file.fail(std::string("model.") + key, "none", model[key]);
     }
     const auto dropout = model.find("dropout");
     if (dropout != model.end() && !dropout->is_null() && *dropout != 0)
-      file.fail("model.dropout", "none", *dropout);
+      file.fail("model.dropout", "none", *dropout, "it makes ids random; set it to null");
     spec_.ignore_merges = file.get_bool(model, "ignore_merges").value_or(false);
+    expect_of_class(class_, file, "model.ignore_merges", spec_.ignore_merges, false);
     if (!file.object(file.json, "normalizer").empty())
-      file.fail("normalizer", "none", file.json["normalizer"]);
-    const Json& splitter = file.object(file.json, "pre_tokenizer");
-    if (splitter.empty())
-      throw UserError(file.path + ": pre_tokenizer: expected ByteLevel, got none");
-    file.expect_type(splitter, "pre_tokenizer", "ByteLevel");
+      file.fail("normalizer", "none", file.json["normalizer"],
+                "use the tokenizer files of a RoBERTa model");
+    const Json& splitter = file.object_of_type(file.json, "pre_tokenizer", "ByteLevel");
     if (!file.get_bool(splitter, "use_regex").value_or(true))
       file.fail("pre_tokenizer.use_regex", "true", false);
     spec_.add_prefix_space = file.get_bool(splitter, "add_prefix_space").value_or(true);
@@ -101,10 +102,55 @@ class ByteBpeLoader {
         file.fail("model.merges", "a list of pairs of tokens", merge);
       }
     }
-    special_tokens_.read_tokenizer(file);
   }
 
-  void read_vocabulary(const JsonFile& file) { read_ids(file, file.json, "the file"); }
+  // transformers does not read them beside tokenizer.json, so a change of them alone goes unseen.
+  void check_older_files() {
+    if (!files_.has(kVocabJson) && !files_.has(kMergesTxt)) return;
+    ByteBpeSpec own;
+    std::swap(own, spec_);
+    const auto refuse = [&](const char* name, const char* what) {
+      throw UserError(files_.path(name) + ": expected the " + what +
+                      " of tokenizer.json, got others; transformers reads tokenizer.json alone: "
+                      "remove the file that is wrong");
+    };
+    if (files_.has(kVocabJson)) {
+      read_vocabulary();
+      for (const auto& [token, id] : spec_.vocabulary) {
+        const auto found = own.vocabulary.find(token);
+        // <mask> and the like may be added tokens there.
+        if (found != own.vocabulary.end() && found->second != id) refuse(kVocabJson, "tokens");
+      }
+    }
+    if (files_.has(kMergesTxt)) {
+      spec_.vocabulary = own.vocabulary;
+      read_merges();
+      if (spec_.merges != own.merges) refuse(kMergesTxt, "merges");
+    }
+    std::swap(own, spec_);
+  }
+
+  void read_config(const JsonFile& config) {
+    spec_.add_prefix_space =
+        value_of_class(class_, config, "add_prefix_space", spec_.add_prefix_space).value();
+    spec_.trim_offsets.add_prefix_space = spec_.add_prefix_space;
+    if (const auto trim = config.get_bool(config.json, "trim_offsets"))
+      spec_.trim_offsets.trim = *trim;
+  }
+
+  // transformers reads it from this file only, so a saved copy says what tokenizer.json said.
+  void keep_prefix_space() {
+    Json config = files_.config() ? files_.config()->json : Json::object();
+    if (class_.is_generic || !spec_.add_prefix_space || config.contains("add_prefix_space")) return;
+    config.emplace("tokenizer_class", "RobertaTokenizer");
+    config["add_prefix_space"] = true;
+    files_.contents[kTokenizerConfig] = config.dump(2) + "\n";
+  }
+
+  void read_vocabulary() {
+    const JsonFile file = *files_.read_json(kVocabJson);
+    read_ids(file, file.json, "the file");
+  }
 
   void read_ids(const JsonFile& file, const Json& ids, const std::string& key) {
     if (ids.size() > kMaxVocabulary)
@@ -153,7 +199,7 @@ class ByteBpeLoader {
 
   TokenizerFiles files_;
   ByteBpeSpec spec_;
-  SpecialTokenReader special_tokens_;
+  TokenizerClass class_;
 };
 
 bool reads_byte_bpe(const std::filesystem::path& model_dir) {

@@ -11,6 +11,7 @@ namespace lait {
 struct Merge {
   // Ids of the two tokens and of the joined one.
   int32_t left, right, joined;
+  bool operator==(const Merge&) const = default;
 };
 
 class Merges {

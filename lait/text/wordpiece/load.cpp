@@ -1,7 +1,7 @@
 // Loading a WordPiece tokenizer from a Hugging Face model directory.
 //
-// The result equals what transformers makes of the same files. The vocabulary is tokenizer.json's,
-// else vocab.txt's; lower case, accents, Chinese characters and the names of special tokens come
+// The result equals what transformers makes of the same files (docs/tokenizer-files.md). The
+// vocabulary is tokenizer.json's, else vocab.txt's; lower case, accents and Chinese characters come
 // from tokenizer_config.json, else from tokenizer.json. Where neither mentions lower case,
 // transformers would lower-case; here a vocabulary with capital letters is cased, and save writes
 // that down. The truncation and padding of tokenizer.json are ignored: lait/data limits lengths.
@@ -9,12 +9,13 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unordered_map>
 
 #include "lait/base/error.h"
 #include "lait/text/special_tokens.h"
+#include "lait/text/tokenizer_class.h"
 #include "lait/text/tokenizer_files.h"
 #include "lait/text/tokenizers.h"
 #include "lait/text/wordpiece/wordpiece.h"
@@ -25,25 +26,33 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kVocabTxt = "vocab.txt";
+constexpr const char* kUnk = "[UNK]";
 
 class WordPieceLoader {
  public:
   explicit WordPieceLoader(const std::filesystem::path& dir) : files_(dir) {}
 
   WordPieceSpec load() {
-    const auto tokenizer = files_.read_json(kTokenizerJson);
-    const auto config = files_.read_json(kTokenizerConfig);
+    class_ = read_tokenizer_class(files_, {{"BertTokenizer", DescribedLayout::bert},
+                                           {"DistilBertTokenizer", DescribedLayout::bert},
+                                           {"ElectraTokenizer", DescribedLayout::bert},
+                                           {"MPNetTokenizer", DescribedLayout::roberta}});
+    const std::optional<JsonFile>& tokenizer = files_.tokenizer();
     if (files_.has(kVocabTxt)) files_.read(kVocabTxt);
-    if (tokenizer) {
-      read_tokenizer(*tokenizer);
-    } else {
-      read_vocab();
+    if (tokenizer) read_tokenizer(*tokenizer);
+    if (files_.has(kVocabTxt)) {
+      std::vector<Vocabulary::Entry> entries = read_vocab();
+      if (tokenizer) {
+        check_vocab(entries);
+      } else {
+        spec_.entries = std::move(entries);
+        spec_.where = files_.path(kVocabTxt);
+      }
     }
-    if (const auto names = files_.read_json(kSpecialTokensMap)) special_tokens_.read_names(*names);
-    if (config) read_config(*config);
-    if (const auto added = files_.read_json(kAddedTokens)) special_tokens_.read_added(*added);
-    resolve_special_tokens(/*has_tokenizer_json=*/tokenizer.has_value());
-    resolve_case(config ? config->json : Json::object());
+    for (const auto& [token, id] : spec_.entries) ids_[token] = id;
+    if (files_.config()) read_config(*files_.config());
+    resolve_special_tokens();
+    resolve_case();
     spec_.files = std::move(files_.contents);
     return std::move(spec_);
   }
@@ -51,32 +60,48 @@ class WordPieceLoader {
  private:
   // One token a line; a line's number from 0 is its id. White space at the end is not part of the
   // token.
-  void read_vocab() {
-    spec_.where = files_.path(kVocabTxt);
+  std::vector<Vocabulary::Entry> read_vocab() const {
+    const std::string where = files_.path(kVocabTxt);
+    std::vector<Vocabulary::Entry> entries;
     std::string_view rest = files_.contents.at(kVocabTxt);
     if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
     while (!rest.empty()) {
       const size_t end = std::min(rest.find('\n'), rest.size());
       const std::string_view line = rest.substr(0, end);
       rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (spec_.entries.size() == kMaxVocabulary)
-        throw UserError(spec_.where + ": expected at most " + std::to_string(kMaxVocabulary) +
+      if (entries.size() == kMaxVocabulary)
+        throw UserError(where + ": expected at most " + std::to_string(kMaxVocabulary) +
                         " tokens, got more");
-      spec_.entries.emplace_back(trim_end(line, spec_.entries.size() + 1),
-                                 static_cast<int32_t>(spec_.entries.size()));
+      entries.emplace_back(trim_end(where, line, entries.size() + 1),
+                           static_cast<int32_t>(entries.size()));
     }
-    if (spec_.entries.empty())
-      throw UserError(spec_.where + ": expected one token a line, the file is empty");
+    if (entries.empty()) throw UserError(where + ": expected one token a line, the file is empty");
+    return entries;
   }
 
-  std::string trim_end(std::string_view line, size_t number) const {
+  // transformers reads no vocab.txt beside tokenizer.json, so a change of one alone goes unseen.
+  void check_vocab(const std::vector<Vocabulary::Entry>& entries) const {
+    std::unordered_map<int32_t, std::string_view> tokens;
+    for (const auto& [token, id] : spec_.entries) tokens[id] = token;
+    for (const auto& [token, id] : entries) {
+      const auto found = tokens.find(id);
+      if (found == tokens.end() || found->second == token) continue;
+      throw UserError(files_.path(kVocabTxt) + ":" + std::to_string(id + 1) + ": expected '" +
+                      plain(found->second) + "', the token of that id in tokenizer.json, got '" +
+                      plain(token) +
+                      "'; transformers reads tokenizer.json alone: remove the file "
+                      "that is wrong");
+    }
+  }
+
+  static std::string trim_end(const std::string& where, std::string_view line, size_t number) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(line.data());
     size_t length = 0;
     for (size_t i = 0; i < line.size();) {
       UChar32 c;
       U8_NEXT(bytes, i, line.size(), c);
       if (c < 0)
-        throw UserError(spec_.where + ":" + std::to_string(number) +
+        throw UserError(where + ":" + std::to_string(number) +
                         ": expected UTF-8, got an invalid byte");
       if (!u_isUWhiteSpace(c)) length = i;
     }
@@ -86,7 +111,6 @@ class WordPieceLoader {
   void read_tokenizer(const JsonFile& file) {
     spec_.where = file.path;
     const Json& model = file.object(file.json, "model");
-    file.expect_type(model, "model", "WordPiece");
     const Json& vocab = file.object(model, "vocab");
     if (vocab.empty())
       throw UserError(file.path + ": model: expected a WordPiece vocabulary, got none");
@@ -98,53 +122,70 @@ class WordPieceLoader {
                                   .value_or(spec_.continuing_prefix);
     spec_.max_chars_per_word = file.get<int32_t>(model, "max_input_chars_per_word", "a number")
                                    .value_or(spec_.max_chars_per_word);
-
-    const Json& normalizer = file.object(file.json, "normalizer");
-    file.expect_type(normalizer, "normalizer", "BertNormalizer");
-    file.expect_type(file.object(file.json, "pre_tokenizer"), "pre_tokenizer", "BertPreTokenizer");
+    const Json& normalizer = file.object_of_type(file.json, "normalizer", "BertNormalizer");
+    file.object_of_type(file.json, "pre_tokenizer", "BertPreTokenizer");
     spec_.normalizer.clean_text = file.get_bool(normalizer, "clean_text").value_or(true);
-    spec_.normalizer.handle_chinese_chars =
-        file.get_bool(normalizer, "handle_chinese_chars").value_or(true);
+    const WordPieceSpec usual;
+    expect_of_class(class_, file, "model.continuing_subword_prefix", spec_.continuing_prefix,
+                    usual.continuing_prefix);
+    expect_of_class(class_, file, "model.max_input_chars_per_word", spec_.max_chars_per_word,
+                    usual.max_chars_per_word);
+    expect_of_class(class_, file, "normalizer.clean_text", spec_.normalizer.clean_text, true);
+    chinese_ = file.get_bool(normalizer, "handle_chinese_chars");
     lowercase_ = file.get_bool(normalizer, "lowercase");
     strip_accents_ = file.get_bool(normalizer, "strip_accents");
     spec_.trim_offsets = read_trim_offsets(file);
-    special_tokens_.read_tokenizer(file);
   }
 
   void read_config(const JsonFile& file) {
-    special_tokens_.read_config(file);
-    if (const auto value = file.get_bool(file.json, "do_lower_case")) lowercase_ = value;
-    if (file.json.contains("strip_accents"))
+    lowercase_ = value_of_class(class_, file, "do_lower_case", lowercase_);
+    chinese_ = value_of_class(class_, file, "tokenize_chinese_chars", chinese_);
+    if (!class_.is_generic && file.json.contains("strip_accents"))
       strip_accents_ = file.get_bool(file.json, "strip_accents");
-    if (const auto value = file.get_bool(file.json, "tokenize_chinese_chars"))
-      spec_.normalizer.handle_chinese_chars = *value;
+    if (class_.is_generic) value_of_class(class_, file, "strip_accents", strip_accents_);
   }
 
   // MPNet's names where the vocabulary has them (it has BERT's as well), else BERT's.
-  void resolve_special_tokens(bool has_tokenizer_json) {
-    std::map<std::string_view, int32_t> ids;
-    for (const auto& [token, id] : spec_.entries) ids[token] = id;
+  void resolve_special_tokens() {
     const auto find = [&](std::string_view token) {
-      const auto found = ids.find(token);
-      return found == ids.end() ? kNoToken : found->second;
+      const auto found = ids_.find(std::string(token));
+      return found == ids_.end() ? kNoToken : found->second;
     };
-    const bool is_mpnet = find("<s>") != kNoToken && find("</s>") != kNoToken;
+    is_mpnet_ = class_.name.empty() || class_.is_generic
+                    ? find("<s>") != kNoToken && find("</s>") != kNoToken
+                    : class_.name == "MPNetTokenizer";
     const auto names = [&](const char* mpnet, const char* bert) {
-      return is_mpnet ? std::vector<std::string>{mpnet, bert} : std::vector<std::string>{bert};
+      return is_mpnet_ ? std::vector<std::string>{mpnet, bert} : std::vector<std::string>{bert};
     };
-    special_tokens_.resolve({.cls = names("<s>", "[CLS]"),
-                             .sep = names("</s>", "[SEP]"),
-                             .pad = names("<pad>", "[PAD]"),
-                             .unk = {unk_of_model_.value_or("[UNK]")},
-                             .mask = names("<mask>", "[MASK]"),
-                             .mask_lstrip = is_mpnet && !has_tokenizer_json},
-                            find);
-    spec_.special_tokens = special_tokens_.names;
-    spec_.added_tokens = std::move(special_tokens_.added);
-    if (is_mpnet && !has_tokenizer_json) spec_.trim_offsets = {.trim = true};
+    SpecialTokenFiles read = read_special_tokens(
+        files_, {.cls = names("<s>", "[CLS]"),
+                 .sep = names("</s>", "[SEP]"),
+                 .pad = names("<pad>", "[PAD]"),
+                 .unk = {class_.is_generic ? unk_of_model_.value_or(kUnk) : std::string(kUnk)},
+                 .mask = names("<mask>", "[MASK]"),
+                 .mask_lstrip = is_mpnet_ && !class_.is_generic,
+                 .is_generic = class_.is_generic,
+                 .find = find,
+                 .vocabulary_size = ids_.size()});
+    spec_.special_tokens = std::move(read.names);
+    spec_.added_tokens = std::move(read.added);
+    spec_.names_are_added = false;
+    if (unk_of_model_ && *unk_of_model_ != spec_.special_tokens.unk) {
+      files_.tokenizer()->fail(
+          "model.unk_token", '"' + plain(spec_.special_tokens.unk) + "\", the unk_token",
+          *unk_of_model_, "name the right one here and in tokenizer_config.json");
+    }
+    if (is_mpnet_ && !files_.tokenizer()) spec_.trim_offsets = {.trim = true};
+    const auto id = [&](const std::string& name) {
+      for (const AddedToken& token : spec_.added_tokens)
+        if (token.content == name) return token.id;
+      return find(name);
+    };
+    describe_layouts(files_, class_, id(spec_.special_tokens.cls), id(spec_.special_tokens.sep),
+                     spec_);
   }
 
-  void resolve_case(Json config) {
+  void resolve_case() {
     if (!lowercase_) {
       lowercase_ = std::none_of(
           spec_.entries.begin(), spec_.entries.end(), [](const Vocabulary::Entry& entry) {
@@ -156,21 +197,27 @@ class WordPieceLoader {
     }
     spec_.normalizer.lowercase = *lowercase_;
     spec_.normalizer.strip_accents = strip_accents_.value_or(*lowercase_);
-    if (config.contains("do_lower_case")) return;
+    spec_.normalizer.handle_chinese_chars = chinese_.value_or(true);
     // transformers reads these from this file only, so a saved copy says what another file said.
-    const bool is_mpnet = spec_.special_tokens.cls == "<s>";
-    config.emplace("tokenizer_class", is_mpnet ? "MPNetTokenizer" : "BertTokenizer");
-    config["do_lower_case"] = *lowercase_;
-    config["strip_accents"] = strip_accents_ ? Json(*strip_accents_) : Json();
-    config["tokenize_chinese_chars"] = spec_.normalizer.handle_chinese_chars;
+    Json config = files_.config() ? files_.config()->json : Json::object();
+    const bool says_all = config.contains("do_lower_case") &&
+                          (config.contains("strip_accents") || !strip_accents_) &&
+                          (config.contains("tokenize_chinese_chars") || chinese_.value_or(true));
+    if (class_.is_generic || says_all) return;
+    config.emplace("tokenizer_class", is_mpnet_ ? "MPNetTokenizer" : "BertTokenizer");
+    config.emplace("do_lower_case", *lowercase_);
+    config.emplace("strip_accents", strip_accents_ ? Json(*strip_accents_) : Json());
+    config.emplace("tokenize_chinese_chars", spec_.normalizer.handle_chinese_chars);
     files_.contents[kTokenizerConfig] = config.dump(2) + "\n";
   }
 
   TokenizerFiles files_;
   WordPieceSpec spec_;
-  SpecialTokenReader special_tokens_;
+  TokenizerClass class_;
+  std::unordered_map<std::string, int32_t> ids_;
   std::optional<std::string> unk_of_model_;
-  std::optional<bool> lowercase_, strip_accents_;
+  std::optional<bool> lowercase_, strip_accents_, chinese_;
+  bool is_mpnet_ = false;
 };
 
 bool reads_wordpiece(const std::filesystem::path& model_dir) {

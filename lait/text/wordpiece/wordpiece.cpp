@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "lait/text/tokenizer_files.h"
 #include "lait/text/wordpiece/characters.h"
 
 namespace lait {
@@ -85,33 +84,21 @@ struct WordPieceRanges {
 
 }  // namespace
 
-WordPiece::WordPiece(WordPieceSpec spec)
-    : spec_(std::move(spec)), vocabulary_(spec_.entries), normalizer_(spec_.normalizer) {
-  special_tokens_ = find_special_tokens(
-      spec_.special_tokens, /*needs_unk=*/true,
-      [&](std::string_view token) { return vocabulary_.find(token); }, spec_.added_tokens,
-      spec_.where);
-  add_special_tokens(spec_.special_tokens, special_tokens_, spec_.added_tokens);
-  continuing_node_ = vocabulary_.walk(Vocabulary::kRoot, spec_.continuing_prefix);
-  vocab_size_ = vocabulary_.size();
-
-  std::vector<AddedToken> plain, normalized;
-  for (AddedToken& token : spec_.added_tokens) {
-    vocab_size_ = std::max(vocab_size_, token.id + 1);
-    if (token.normalized) {
-      std::string content;
-      normalizer_.normalize(token.content, content);
-      token.content = content;
-      normalized.push_back(std::move(token));
-    } else {
-      plain.push_back(std::move(token));
-    }
-  }
-  added_ = AddedTokens(std::move(plain));
-  added_normalized_ = AddedTokens(std::move(normalized));
-  spec_.added_tokens.clear();
-  spec_.entries.clear();
-  spec_.entries.shrink_to_fit();
+WordPiece::WordPiece(const WordPieceSpec& spec)
+    : FileTokenizer(spec),
+      vocabulary_(spec.entries),
+      normalizer_(spec.normalizer),
+      max_chars_per_word_(static_cast<size_t>(spec.max_chars_per_word)),
+      continuing_node_(vocabulary_.walk(Vocabulary::kRoot, spec.continuing_prefix)) {
+  const auto normalize = [&](const std::string& content) {
+    std::string normalized;
+    normalizer_.normalize(content, normalized);
+    return normalized;
+  };
+  set_words({.find = [&](std::string_view token) { return vocabulary_.find(token); },
+             .size = vocabulary_.size(),
+             .needs_unk = true,
+             .normalize = normalize});
 }
 
 void WordPiece::encode(std::string_view text, std::vector<int32_t>& out) const {
@@ -121,7 +108,7 @@ void WordPiece::encode(std::string_view text, std::vector<int32_t>& out) const {
 
 void WordPiece::encode(std::string_view text, std::vector<int32_t>& out,
                        std::vector<ByteRange>& ranges) const {
-  WordPieceRanges sink{text, spec_.trim_offsets, out, ranges};
+  WordPieceRanges sink{text, trim_offsets_, out, ranges};
   encode_text(text, sink);
 }
 
@@ -178,7 +165,7 @@ template <class Sink>
 void WordPiece::encode_word(std::string_view normalized, size_t begin, size_t end, size_t num_chars,
                             Sink& sink) const {
   const size_t size_before = sink.size();
-  if (num_chars <= static_cast<size_t>(spec_.max_chars_per_word)) {
+  if (num_chars <= max_chars_per_word_) {
     uint32_t node = Vocabulary::kRoot;
     std::string_view rest = normalized.substr(begin, end - begin);
     while (!rest.empty() && node != Vocabulary::kNoNode) {
@@ -194,7 +181,5 @@ void WordPiece::encode_word(std::string_view normalized, size_t begin, size_t en
   sink.shrink(size_before);
   sink.add(special_tokens_.unk, begin, end);
 }
-
-void WordPiece::save(const std::filesystem::path& dir) const { save_files(spec_.files, dir); }
 
 }  // namespace lait

@@ -1,0 +1,72 @@
+// What the tokenizers of every kind share: special and added tokens, the layout that their files
+// describe, and the files themselves.
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lait/text/added_tokens.h"
+#include "lait/text/described_layout.h"
+#include "lait/text/offsets.h"
+#include "lait/text/special_tokens.h"
+#include "lait/text/tokenizer.h"
+
+namespace lait {
+
+struct TokenizerSpec {
+  SpecialTokenNames special_tokens;
+  // In addition to the five above, or what else is known of these.
+  std::vector<AddedToken> added_tokens;
+  // The five above are searched for in texts although added_tokens has them not.
+  bool names_are_added = true;
+  TrimOffsets trim_offsets;
+  std::vector<DescribedLayout> layouts;
+  // Where a file says that the model gets no token types; empty: nowhere.
+  std::string no_types;
+  // Name to content, for save.
+  std::map<std::string, std::string> files;
+  // What error messages begin with.
+  std::string where = "vocabulary";
+};
+
+class FileTokenizer : public Tokenizer {
+ public:
+  SpecialTokens special_tokens() const final { return special_tokens_; }
+  int32_t vocab_size() const final { return vocab_size_; }
+  void check_layout(const SegmentLayout& layout) const final;
+  void save(const std::filesystem::path& dir) const final;
+
+ protected:
+  explicit FileTokenizer(const TokenizerSpec& spec);
+
+  struct Words {
+    FindToken find;
+    // The largest id + 1.
+    int32_t size = 0;
+    // A vocabulary without unk is refused.
+    bool needs_unk = false;
+    // What becomes of a token that is searched for in normalised text. May be null.
+    std::function<std::string(const std::string&)> normalize = {};
+  };
+  // Ends the construction. Throws UserError where the vocabulary lacks cls, sep, pad, or a needed
+  // unk.
+  void set_words(const Words& words);
+
+  // Searched for in the text itself, and in its normalised pieces.
+  AddedTokens added_, added_normalized_;
+  SpecialTokens special_tokens_;
+  TrimOffsets trim_offsets_;
+
+ private:
+  std::string where_;
+  SpecialTokenNames names_;
+  std::vector<AddedToken> tokens_;  // until set_words
+  bool names_are_added_;
+  std::vector<DescribedLayout> layouts_;
+  std::string no_types_;
+  std::map<std::string, std::string> files_;
+  int32_t vocab_size_ = 0;
+};
+
+}  // namespace lait

@@ -1,0 +1,58 @@
+// How transformers reads a tokenizer's directory: with the class that its files name, and by the
+// fields of tokenizer_config.json that all classes have. What would change ids and is not
+// supported is refused. docs/tokenizer-files.md lists all files and fields.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lait/text/file_tokenizer.h"
+#include "lait/text/tokenizer_files.h"
+
+namespace lait {
+
+// A class, by its name without "Fast", and how it dresses texts.
+struct KnownClass {
+  const char* name;
+  DescribedLayout (*layout)(int32_t cls, int32_t sep);
+};
+
+struct TokenizerClass {
+  // Empty: no file names one, so it is the one of the model's type.
+  std::string name;
+  // Null where the name is empty and for the generic class.
+  DescribedLayout (*layout)(int32_t cls, int32_t sep) = nullptr;
+  // "DIR/tokenizer_config.json: tokenizer_class".
+  std::string where;
+  // It takes tokenizer.json as it stands. Other classes take its vocabulary and added tokens, and
+  // make the rest by tokenizer_config.json.
+  bool is_generic = false;
+  // The class adds no token types, as model_input_names says; where it is said.
+  std::string no_types;
+};
+
+// Throws UserError for a class that is neither generic nor `known`, and for fields that are not
+// supported. Reads config.json, too.
+TokenizerClass read_tokenizer_class(TokenizerFiles& files, const std::vector<KnownClass>& known);
+
+// Throws UserError where tokenizer.json has another value than the one that every class but the
+// generic one gives it.
+template <typename T>
+void expect_of_class(const TokenizerClass& tokenizer_class, const JsonFile& file,
+                     const std::string& key, const T& value, const T& of_class) {
+  if (tokenizer_class.is_generic || value == of_class) return;
+  file.fail(key, JsonFile::Json(of_class).dump() + ", which transformers takes in its place", value,
+            R"(if the file is right, write "tokenizer_class": "PreTrainedTokenizerFast" into )"
+            "tokenizer_config.json");
+}
+
+// Tells `spec` the layouts that tokenizer.json and the class describe, given the ids of cls and sep.
+void describe_layouts(TokenizerFiles& files, const TokenizerClass& tokenizer_class, int32_t cls,
+                      int32_t sep, TokenizerSpec& spec);
+
+// The value of tokenizer_config.json, else of tokenizer.json. Throws UserError where the generic
+// class reads tokenizer.json's and they differ.
+std::optional<bool> value_of_class(const TokenizerClass& tokenizer_class, const JsonFile& config,
+                                   const char* key, std::optional<bool> of_tokenizer_json);
+
+}  // namespace lait
