@@ -54,6 +54,14 @@ Outputs reordered(const std::vector<Outputs>& parts, const std::vector<int64_t>&
   return out;
 }
 
+// The checkpoint in a run directory; any other path as it is.
+std::filesystem::path best_of_run(const std::filesystem::path& dir) {
+  const std::filesystem::path best = dir / "best";
+  const bool is_run =
+      !std::filesystem::exists(dir / "lait.yaml") && std::filesystem::exists(best / "lait.yaml");
+  return is_run ? best : dir;
+}
+
 }  // namespace
 
 std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Schedule& schedule,
@@ -80,8 +88,9 @@ void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
     : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
 
-Predictor Predictor::load(const std::filesystem::path& checkpoint, Precision precision,
+Predictor Predictor::load(const std::filesystem::path& checkpoint_or_run, Precision precision,
                           DeviceKind device, std::optional<int64_t> independent_layers) {
+  const std::filesystem::path checkpoint = best_of_run(checkpoint_or_run);
   const at::Device place = resolve_device(device);
   const ModelSpec spec = spec_at(checkpoint, independent_layers);
   auto tokenizer = load_tokenizer(checkpoint);

@@ -3,7 +3,7 @@
 // The one code path from a tokenized data set to logits: evaluation while training, lait-eval,
 // lait-predict, and programs that use the library:
 //
-//   lait::Predictor predictor = lait::Predictor::load("runs/sick/best");
+//   lait::Predictor predictor = lait::Predictor::load("runs/sick");
 //   const lait::Prediction p = predictor.predict({"A man sleeps.", "Somebody is asleep."});
 //   // p.label, p.score
 #pragma once
@@ -44,9 +44,9 @@ void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int
 // A checkpoint that predicts: its model and tokenizer, used as lait.yaml says.
 class Predictor {
  public:
-  // At the checkpoint's P, or another (spec_at). Throws UserError for anything that is wrong with
-  // the checkpoint.
-  static Predictor load(const std::filesystem::path& checkpoint,
+  // From a checkpoint or a run directory (its best/), at the checkpoint's P, or another (spec_at).
+  // Throws UserError for anything that is wrong with the checkpoint.
+  static Predictor load(const std::filesystem::path& checkpoint_or_run,
                         Precision precision = Precision::kAuto,
                         DeviceKind device = DeviceKind::kAuto,
                         std::optional<int64_t> independent_layers = {});

@@ -78,6 +78,20 @@ TEST(Predictor, LoadGivesTheSavedModelsLogits) {
                 predictor.outputs(examples)->values));
 }
 
+TEST(Predictor, LoadTakesARunDirectory) {
+  TemporaryFolder folder;
+  const auto best = write_checkpoint(folder / "run/best", {.independent_layers = 2});
+  Predictor of_best = Predictor::load(best, Precision::kFp32, DeviceKind::kCpu);
+  Predictor of_run = Predictor::load(folder / "run", Precision::kFp32, DeviceKind::kCpu);
+  EXPECT_EQ(of_run.predict({"am bn", "co"}).score, of_best.predict({"am bn", "co"}).score);
+  try {
+    Predictor::load(folder / "none", Precision::kFp32, DeviceKind::kCpu);
+    FAIL() << "loaded a folder that does not exist";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr((folder / "none").string())) << "not none/best";
+  }
+}
+
 TEST(Predictor, AnotherPIsTheCheckpointOfThatSchedule) {
   TemporaryFolder folder;
   const auto at_two = write_checkpoint(folder / "two", {.independent_layers = 2});
