@@ -20,17 +20,17 @@ COPY cmake/setup.sh cmake/requirements-*.txt cmake/
 COPY tests/requirements.txt tests/
 RUN cmake/setup.sh
 COPY . .
-RUN make install PREFIX=/usr/local CMAKE_FLAGS=-DLAIT_TESTS=OFF
+RUN make install PREFIX=/usr/local CUDA=1 CMAKE_FLAGS=-DLAIT_TESTS=OFF
 
-# LibTorch's prefix holds the CUDA libraries that programs load, so the small base image is enough.
-# It keeps its path, which the programs name.
+# The installed folder holds the CUDA libraries that programs load, so the small base image is
+# enough.
 FROM nvidia/cuda:${CUDA}-base-ubuntu24.04
 # hadolint ignore=DL3008
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       libyaml-cpp0.8 libicu74 zlib1g libcsv3 gnuplot-nox wordnet-base && rm -rf /var/lib/apt/lists/*
-COPY --from=build /opt/lait /opt/lait
 COPY --from=build /usr/local/bin/lait-* /usr/local/bin/
 COPY --from=build /usr/local/lib/liblait_*.so /usr/local/lib/
+COPY --from=build /usr/local/lib/lait /usr/local/lib/lait
 COPY --from=build /usr/local/share/lait /usr/local/share/lait
 RUN useradd --create-home --uid 10001 lait
 USER 10001

@@ -2,6 +2,8 @@
 BUILD ?= build
 PREFIX ?= $(HOME)/.local
 BENCH ?= tokenizer
+# `make install CUDA=1` installs LibTorch's CUDA libraries, too.
+CUDA ?= 0
 # An optional CUDA emulator (a libcudart.so that runs kernels on the CPU), used for the CUDA
 # kernels' tests.
 LAIT_GPUEMU ?=
@@ -81,8 +83,13 @@ sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, i
 fresh-machine:  ## try `make demo` and `make test` in a minimal Debian (ROUNDS, COMMANDS; as root)
 	@ROUNDS="$(ROUNDS)" COMMANDS="$(COMMANDS)" cmake/fresh_machine.sh
 
-install: all  ## install programs, operators, headers and configs under PREFIX (default ~/.local)
+# `sudo make install` installs what `make` built: root has no set-up of its own.
+install: $(if $(SUDO_USER),,all)  ## install for all users of PREFIX (~/.local); CUDA=1: for GPUs
+	@$(if $(filter 1,$(CUDA)),test -e $(BUILD)/lib/liblait_cuda.so || \
+	  { echo "make install CUDA=1: this build has no CUDA (-DLAIT_CUDA=OFF)" >&2; exit 1; })
 	@cmake --install $(BUILD) --prefix $(PREFIX)
+	@$(if $(filter 1,$(CUDA)),cmake --install $(BUILD) --prefix $(PREFIX) --component cuda)
+	@echo "installed under $(PREFIX): $(PREFIX)/bin/lait-train --help"
 
 clean:  ## remove the build folder (what is shared by all clones stays, see cmake/setup.sh)
 	rm -rf $(BUILD)

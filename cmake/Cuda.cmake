@@ -34,9 +34,8 @@ foreach(flags
         "-Xptxas=--warn-on-spills,--warning-as-error")  # no register spills, ever
   target_compile_options(lait_cuda_kernels PUBLIC "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${flags}>")
 endforeach()
-# All programs use the CUDA runtime of LibTorch's prefix, whichever toolkit compiled them.
-target_link_options(lait_cuda_kernels INTERFACE
-                    "-Wl,-rpath,${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
+# All programs use the CUDA runtime of LibTorch's prefix (CMAKE_BUILD_RPATH), whichever toolkit
+# compiled them.
 
 # lait/cuda: the operators' CUDA implementations, a plug-in that programs load for device: cuda. It
 # loads LibTorch's CUDA libraries, which register themselves.
@@ -47,7 +46,11 @@ target_link_libraries(lait_cuda PRIVATE lait_cuda_kernels lait_ops
 set_target_properties(lait_cuda PROPERTIES DEFINE_SYMBOL "")
 lait_use_precompiled_headers(lait_cuda)
 add_dependencies(programs lait_cuda)
-install(TARGETS lait_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+# make install CUDA=1
+set_property(TARGET lait_cuda APPEND PROPERTY INSTALL_RPATH
+             "$ORIGIN/../${LAIT_INSTALLED_LIBTORCH}/nvidia/cu13/lib")
+install(TARGETS lait_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        COMPONENT cuda EXCLUDE_FROM_ALL)
 
 file(GLOB cuda_tests CONFIGURE_DEPENDS tests/kernels_cuda/*_test.cpp)
 if(LAIT_TESTS AND cuda_tests)

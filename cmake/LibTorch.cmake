@@ -17,3 +17,9 @@ if(NOT EXISTS "${LAIT_LIBTORCH_PREFIX}/torch/include/torch/csrc/api/include/torc
                       "'${LAIT_LIBTORCH_PREFIX}'; run `make setup` or pass -DLAIT_LIBTORCH=PREFIX")
 endif()
 include(cmake/LibTorchTargets.cmake)
+# What is built finds LibTorch and its CUDA runtime where they are, what is installed beside itself
+# (cmake/Install.cmake).
+set(CMAKE_BUILD_RPATH "${LAIT_LIBTORCH_PREFIX}/nvidia/cu13/lib")
+set(LAIT_INSTALLED_LIBTORCH "${CMAKE_INSTALL_LIBDIR}/lait")
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}"
+    "$ORIGIN/../${LAIT_INSTALLED_LIBTORCH}/torch/lib")

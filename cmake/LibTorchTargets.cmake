@@ -9,9 +9,10 @@ endforeach()
 add_library(lait::torch INTERFACE IMPORTED)
 target_include_directories(lait::torch SYSTEM INTERFACE "${LAIT_LIBTORCH_PREFIX}/torch/include"
                            "${LAIT_LIBTORCH_PREFIX}/torch/include/torch/csrc/api/include")
-# libtorch_cpu.so finds its dependencies by its RPATH; the linker must not look for them.
+# libtorch_cpu.so finds its dependencies by its RPATH; the linker must not look for them. Programs
+# find it by the RPATH that CMake gives what it builds.
 target_link_libraries(lait::torch INTERFACE lait_torch_cpu lait_c10)
-target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${_torch_lib}")
+target_link_options(lait::torch INTERFACE "-Wl,--allow-shlib-undefined")
 # FMT_HEADER_ONLY: the wheel has fmt's headers, not its library. NDEBUG is set in Debug builds too:
 # the library was built with it, and without it LibTorch's classes have other members
 # (at::RecordFunction::inputs_valid_).

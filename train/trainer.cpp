@@ -8,7 +8,6 @@
 
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
-#include "lait/base/shown_text.h"
 #include "lait/checkpoint/safetensors.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"

@@ -22,7 +22,7 @@ std::string load_cuda() {
   const fs::path library = fs::absolute(ops.dli_fname).parent_path() / "liblait_cuda.so";
   if (!fs::exists(library))
     return "this build has no CUDA (" + library.string() +
-           " does not exist; build with -DLAIT_CUDA=ON)";
+           " does not exist; build with -DLAIT_CUDA=ON, install with `make install CUDA=1`)";
   if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
     return std::string("cannot load it: ") + dlerror();
   return c10::Dispatcher::singleton()

@@ -1,12 +1,17 @@
-// make install: the files under the prefix are complete and name neither the source nor the build
-// folder; an external project scores an example with them, Python loads the operators, the programs
-// find their configs and model.
+// make install: the files under the prefix are complete and name no folder outside; an external
+// project scores an example with them, Python loads the operators, the programs find their configs
+// and model, and other users than the one who installed them run them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <regex>
+#include <sstream>
 
 #include "lait/base/files.h"
 #include "lait/predict/predictor.h"
@@ -27,15 +32,24 @@ class Install : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
+    // All but LibTorch, which is large, and each test has a process of its own.
     const Result result =
-        shell("cmake --install '" LAIT_BUILD_DIR "' --prefix '" + prefix().string() + "'");
+        shell("cmake --install '" LAIT_BUILD_DIR "' --component Unspecified --prefix '" +
+              prefix().string() + "'");
     ASSERT_EQ(result.code, 0) << result.out;
+    ASSERT_FALSE(libtorch().empty());
+    fs::create_directory_symlink(libtorch(), prefix() / "lib/lait");
   }
   static void TearDownTestSuite() { delete folder_; }
 
   static fs::path prefix() { return *folder_ / "prefix"; }
   static Result shell(const std::string& command) {
     return lait::shell("{ " + command + "; } 2>&1", folder_->path());
+  }
+  static const std::string& libtorch() {
+    static const std::string folder =
+        shell("bash '" LAIT_SOURCE_DIR "/cmake/setup.sh' where | head -1 | tr -d '\\n'").out;
+    return folder;
   }
   static std::vector<fs::path> files() {
     std::vector<fs::path> out;
@@ -44,6 +58,12 @@ class Install : public testing::Test {
     }
     EXPECT_GT(out.size(), 100u);
     return out;
+  }
+  static bool is_elf(const fs::path& file) {
+    constexpr std::array<char, 4> kMagic = {0x7F, 'E', 'L', 'F'};
+    const MappedFile bytes(file);
+    return bytes.size() > kMagic.size() &&
+           std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
   }
 
   static TemporaryFolder* folder_;
@@ -64,6 +84,91 @@ TEST_F(Install, NothingNamesTheSourceOrBuildFolder) {
       EXPECT_EQ(at, std::string_view::npos) << file << ": " << text.substr(at, 120);
     }
   }
+}
+
+// Programs and libraries find one another by paths from themselves, and text files name no folder
+// of the user who built them.
+TEST_F(Install, NothingNamesLibTorchsFolder) {
+  for (const fs::path& file : files()) {
+    if (is_elf(file)) {
+      const std::string path = shell("readelf -d '" + file.string() + "' | grep PATH").out;
+      EXPECT_THAT(path, testing::Not(testing::ContainsRegex("[:[]/"))) << file;
+    } else if (file.extension() != ".a" && file.extension() != ".safetensors") {
+      const std::string text = read_file(file);
+      EXPECT_EQ(text.find(libtorch()), text.npos) << file;
+      const char* home = std::getenv("HOME");
+      if (home != nullptr && std::strlen(home) > 1) {
+        EXPECT_EQ(text.find(std::string(home) + "/"), text.npos) << file;
+      }
+    }
+  }
+}
+
+TEST_F(Install, ManualPages) {
+  const fs::path man = prefix() / "share/man/man1";
+  for (const char* program : {"lait-train", "lait-eval", "lait-predict", "lait-data",
+                              "lait-data-wordnet", "lait-data-stat", "lait-bench-attention"})
+    EXPECT_TRUE(fs::exists(man / (std::string(program) + ".1"))) << program;
+  const std::string page = read_file(man / "lait-train.1");
+  EXPECT_THAT(page, HasSubstr(".SH NAME\nlait-train \\- fine\\-tunes"));
+  EXPECT_THAT(page, HasSubstr("\\-\\-resume"));
+  if (shell("command -v man groff").code != 0) GTEST_SKIP() << "no man here";
+  const Result shown = shell("MANPATH='" + (prefix() / "share/man").string() +
+                             "' MANWIDTH=80 man -P cat lait-train");
+  EXPECT_EQ(shown.code, 0) << shown.out;
+  EXPECT_THAT(shown.out, HasSubstr("--config FILE|NAME          YAML file"));
+  EXPECT_THAT(shown.out, testing::Not(HasSubstr("cannot")));
+}
+
+// Installed by root with a strict umask, run by a user who has no home and cannot read root's.
+TEST_F(Install, EveryUserCanRunIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can install for others and become another user";
+  if (!oracle::sanitizer().empty()) GTEST_SKIP() << "a sanitizer's runtime is not installed";
+  fs::permissions(folder_->path(), fs::perms::owner_all | fs::perms::group_read |
+                                       fs::perms::group_exec | fs::perms::others_read |
+                                       fs::perms::others_exec);
+  const fs::path everyones = *folder_ / "everyones";
+  const Result installed = shell("umask 077; cmake --install '" LAIT_BUILD_DIR "' --prefix '" +
+                                 everyones.string() + "'");
+  ASSERT_EQ(installed.code, 0) << installed.out;
+  const fs::path checkpoint = write_checkpoint(*folder_ / "checkpoint", {.independent_layers = 2});
+  const std::string line = R"({"segments": ["am bn", "co"], "label": "entails"})";
+  folder_->write("data.jsonl", line + "\n" + R"({"segments": ["co", "am"], "label": "neutral"})");
+  shell("chmod -R a+rX '" + folder_->path().string() + "'");
+
+  // Where the system allows it, in a file system without root's home.
+  const std::string hide = "unshare -m sh -c 'mount -t tmpfs none ~ && exec \"$@\"' - ";
+  const bool hidden = shell(hide + "true").code == 0;
+  const std::string as_nobody =
+      (hidden ? hide : "") +
+      "setpriv --reuid=nobody --regid=nogroup --clear-groups env -i -C / PATH=/usr/bin:/bin "
+      "HOME=/nonexistent ";
+  const std::string bin = (everyones / "bin").string();
+  if (hidden) {
+    ASSERT_NE(shell(as_nobody + "ls ~/.cache").code, 0) << "root's home is seen";
+  }
+  for (const char* program :
+       {"lait-train", "lait-eval", "lait-predict", "lait-data", "lait-bench"}) {
+    const Result libraries = shell(as_nobody + "ldd '" + bin + "/" + program + "'");
+    EXPECT_EQ(libraries.code, 0) << libraries.out;
+    std::istringstream lines(libraries.out);
+    for (std::string library; std::getline(lines, library);) {
+      EXPECT_THAT(library, testing::ContainsRegex("linux-vdso|[ \t](/usr)?/lib|=> " + bin))
+          << program;
+    }
+  }
+  const Result dry = shell(
+      as_nobody + "'" + bin + "/lait-train' --config demo.yaml --dry-run --set task=jsonl " +
+      "--set data.train='" + (*folder_ / "data.jsonl").string() + "' --set data.validation='" +
+      (*folder_ / "data.jsonl").string() + "' --set data.test=[]");
+  EXPECT_EQ(dry.code, 0) << dry.out;
+  EXPECT_THAT(dry.out,
+              HasSubstr("config: " + everyones.string() + "/share/lait/configs/demo.yaml"));
+  const Result predicted =
+      shell("echo '" + line + "' | " + as_nobody + "'" + bin + "/lait-predict' --checkpoint '" +
+            checkpoint.string() + "' --input -");
+  EXPECT_EQ(predicted.code, 0) << predicted.out;
+  EXPECT_THAT(predicted.out, HasSubstr("\"label\":"));
 }
 
 TEST_F(Install, HeadersIncludeNoHeaderThatIsNotInstalled) {
