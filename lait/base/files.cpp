@@ -76,6 +76,8 @@ class Source {
     }
     const bool packed =
         stream_.avail_in >= 2 && stream_.next_in[0] == kGzip[0] && stream_.next_in[1] == kGzip[1];
+    check_no_lfs_pointer(
+        name_, {reinterpret_cast<const char*>(stream_.next_in), size_t{stream_.avail_in}});
     if (says_gzip_ && !packed) {
       throw UserError(name_ +
                       ": expected a whole gzip file, got one without gzip's header; fetch it "
@@ -161,6 +163,11 @@ class Source {
 };
 
 }  // namespace
+
+void check_no_lfs_pointer(const std::string& name, std::string_view begin) {
+  if (begin.starts_with("version https://git-lfs.github.com/spec/"))
+    throw UserError(name + ": expected the file, got a git-lfs pointer to it; run git lfs pull");
+}
 
 struct LineReader::Impl {
   Impl(const std::filesystem::path& path, size_t max)

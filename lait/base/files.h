@@ -61,6 +61,10 @@ struct FileContent {
 // their temporary names.
 void write_files(const std::vector<FileContent>& files);
 
+// Throws UserError if the file's first bytes are those of a git-lfs pointer, which stands where
+// `git lfs pull` puts the file. Reading files and lines checks it.
+void check_no_lfs_pointer(const std::string& name, std::string_view begin);
+
 // A read-only map of a whole file. Throws UserError when the file cannot be opened.
 class MappedFile {
  public:

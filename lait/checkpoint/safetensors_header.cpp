@@ -13,6 +13,10 @@ using nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxDimensions = 64;  // as LibTorch's iterators
+// Those of the format that no model here has: quantised weights above all.
+constexpr const char* kOtherTypes[] = {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
+                                       "F8_E8M0", "F6_E2M3", "F6_E3M2",     "F4",
+                                       "U16",     "U32",     "U64",         "C64"};
 
 std::string bytes(uint64_t count) {
   return std::to_string(count) + (count == 1 ? " byte" : " bytes");
@@ -83,6 +87,12 @@ class EntryReader {
     const auto type = std::ranges::find(kSafetensorsTypes, value.get_ref<const std::string&>(),
                                         &SafetensorsType::name);
     if (type != kSafetensorsTypes.end()) return type->type;
+    if (std::find(std::begin(kOtherTypes), std::end(kOtherTypes), value) != std::end(kOtherTypes)) {
+      throw UserError(path_.string() + ": tensor " + quote(name_) +
+                      ": expected a dtype of F32, BF16, F16 or F64, got " +
+                      value.get<std::string>() +
+                      "; use a checkpoint whose weights are not quantised");
+    }
     std::string known;
     for (const SafetensorsType& t : kSafetensorsTypes)
       known.append(known.empty() ? "" : ", ").append(t.name);
@@ -115,6 +125,7 @@ void throw_damaged(const std::filesystem::path& path, std::string_view name,
 std::vector<TensorInfo> read_safetensors_header(const std::filesystem::path& path,
                                                 std::string_view file) {
   auto fail = [&](const std::string& what) { throw_damaged(path, "", what); };
+  check_no_lfs_pointer(path.string(), file);
   if (file.size() < kLengthBytes)
     fail("expected at least " + bytes(kLengthBytes) + ", got " + bytes(file.size()));
   uint64_t length = 0;

@@ -111,6 +111,16 @@ TEST(LineReader, EndsBytesAndNumbers) {
   EXPECT_EQ(reader.where(), path.string() + ":2");
 }
 
+TEST(LineReader, AGitLfsPointerIsNotTheFile) {
+  TemporaryFolder dir;
+  const auto path =
+      dir.write("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
+  const std::string error =
+      path.string() + ": expected the file, got a git-lfs pointer to it; run git lfs pull";
+  EXPECT_EQ(user_error([&] { read_file(path); }), error);
+  EXPECT_EQ(user_error([&] { LineReader(path).next(); }), error);
+}
+
 TEST(LineReader, EmptyFileAndLastNewline) {
   const TemporaryFolder folder;
   put(folder / "empty", "");

@@ -163,6 +163,28 @@ TEST(SafetensorsErrors, HeadersThatLie) {
   }
 }
 
+TEST(SafetensorsErrors, DtypesOfOtherModelsAreNamed) {
+  TemporaryFolder dir;
+  for (const std::string name : {"F8_E4M3", "F8_E5M2", "U32", "C64"}) {
+    const std::string header = R"({"x":{"dtype":")" + name + R"(","shape":[2],"data_offsets":)";
+    const auto path = dir.write("x.safetensors", safetensors_bytes(header + "[0,2]}}", "ab"));
+    EXPECT_EQ(user_error([&] { read_all(path); }),
+              path.string() + ": tensor 'x': expected a dtype of F32, BF16, F16 or F64, got " +
+                  name + "; use a checkpoint whose weights are not quantised");
+  }
+}
+
+TEST(SafetensorsErrors, AGitLfsPointer) {
+  TemporaryFolder dir;
+  const auto path =
+      dir.write("x.safetensors",
+                "version https://git-lfs.github.com/spec/v1\n"
+                "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+                "size 90868376\n");
+  EXPECT_EQ(user_error([&] { read_all(path); }),
+            path.string() + ": expected the file, got a git-lfs pointer to it; run git lfs pull");
+}
+
 TEST(SafetensorsErrors, BytesBehindANul) {
   TemporaryFolder dir;
   EXPECT_THAT(error_of(dir, safetensors_bytes(std::string("{}\0garbage", 10))),
