@@ -1,8 +1,10 @@
 #include "lait/checkpoint/checkpoint_tensors.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/aminmax.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
@@ -161,8 +163,16 @@ double CheckpointTensors::num_elements() const {
   return sum;
 }
 
+std::string not_finite(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return "";
+  const auto [least, largest] = at::aminmax(tensor.detach());
+  const auto a = least.to(at::kFloat).item<float>(), b = largest.to(at::kFloat).item<float>();
+  if (std::isnan(a) || std::isnan(b)) return "NaN";
+  return std::isinf(a) || std::isinf(b) ? "infinity" : "";
+}
+
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected) {
-  std::vector<std::string> missing, unexpected, misshapen, mistyped;
+  std::vector<std::string> missing, unexpected, misshapen, mistyped, infinite;
   std::set<std::string> known;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
   for (const ExpectedTensor& e : expected) {
@@ -178,6 +188,8 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
       misshapen.push_back(text.str());
     } else if (!at::isFloatingType(source.scalar_type())) {
       mistyped.push_back(e.name + " (" + c10::toString(source.scalar_type()) + ")");
+    } else if (const std::string found = not_finite(source); !found.empty()) {
+      infinite.push_back(e.name + " (" + found + ")");
     } else {
       copies.emplace_back(e.destination, source);
     }
@@ -201,6 +213,12 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
                     ": expected the tensors that config.json describes, got others; use "
                     "both files of one model:" +
                     problems);
+  }
+  if (!infinite.empty()) {
+    throw UserError(tensors.dir().string() + ": expected finite weights, got NaN or infinity in " +
+                    joined(infinite) +
+                    "; the training that wrote them diverged, or the file is damaged; use another "
+                    "checkpoint");
   }
   at::NoGradGuard no_grad;
   for (auto& [destination, source] : copies) destination.copy_(source);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -215,6 +216,31 @@ TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
                        "  unexpected (2): 'bert.surplus', 'position_ids'\n"
                        "  misshapen (1): bert.turned (expected [2, 3], got [3, 2])\n"
                        "  not floating point (1): bert.whole (Long)");
+  EXPECT_TRUE(at::equal(good, at::zeros({2})));
+}
+
+TEST(LoadInto, WeightsThatAreNotFiniteAreNamedAndNothingIsTouched) {
+  TemporaryFolder dir;
+  at::Tensor nan = at::ones({2, 3}), infinite = at::ones({4}).to(at::kHalf),
+             huge = at::full({1}, -1e300, at::kDouble);
+  nan[1][0] = std::nanf("");
+  infinite[3] = INFINITY;
+  write_safetensors(dir / "model.safetensors", {{"bert.good", at::ones({2})},
+                                                {"bert.infinite", infinite},
+                                                {"bert.nan", nan},
+                                                {"bert.huge", huge},
+                                                {"bert.pooler.bias", nan}});
+  at::Tensor good = at::zeros({2});
+  const CheckpointTensors tensors(dir.path(), kNames);
+  EXPECT_THAT(user_error([&] {
+                load_into(tensors, {{"bert.good", good},
+                                    {"bert.nan", at::zeros({2, 3})},
+                                    {"bert.infinite", at::zeros({4})},
+                                    {"bert.huge", at::zeros({1})}});
+              }),
+              HasSubstr(dir.path().string() +
+                        ": expected finite weights, got NaN or infinity in bert.nan (NaN), "
+                        "bert.infinite (infinity), bert.huge (infinity); "));
   EXPECT_TRUE(at::equal(good, at::zeros({2})));
 }
 
