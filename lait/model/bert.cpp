@@ -101,7 +101,9 @@ at::Tensor BertEncoderImpl::embed(const DeviceBatch& batch, const Randomness& ra
 }
 
 void BertFamily::read_config(ConfigFields& fields, HfConfig& config) const {
-  fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
+  // "gelu_python" is the same function, written in Python.
+  if (!fields.is("hidden_act", "gelu_python"))
+    fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
   fields.expect("position_embedding_type", "absolute",
                 "the model has BERT's learnt positions only");
   read_common_fields(fields, config);
@@ -200,16 +202,6 @@ HeadTensors BertFamily::head_tensors(HeadKind, bool on_first_row) const {
   if (on_first_row) {
     out.dense = true;
     out.modules.push_back({.name = "dense", .hf_name = "bert.pooler.dense", .pretrained = true});
-  }
-  return out;
-}
-
-HeadTensors unpooled_head(const std::string& architecture, bool on_first_row) {
-  HeadTensors out{.architecture = architecture,
-                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
-  if (on_first_row) {
-    out.dense = out.dropout_before_dense = true;
-    out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
   }
   return out;
 }

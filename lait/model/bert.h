@@ -57,10 +57,6 @@ class BertEncoderImpl : public EncoderImpl {
   BertEmbeddings embeddings_{nullptr};
 };
 
-// The head of RoBERTa and MPNet: dropout, dense layer, tanh, dropout, output layer; none of it is
-// pretrained.
-HeadTensors unpooled_head(const std::string& architecture, bool on_first_row);
-
 class BertFamily : public Family {
  public:
   std::string model_type() const override { return "bert"; }

@@ -20,6 +20,9 @@ class ConfigFields {
   void throw_problems() const;
 
   bool absent(const char* key) const { return !json_.contains(key) || json_.at(key).is_null(); }
+  bool is(const char* key, const nlohmann::ordered_json& value) const {
+    return json_.contains(key) && json_.at(key) == value;
+  }
   // A whole number in [low, high]; 0 if it is wrong, which adds a problem.
   int64_t count(const char* key, int64_t high, std::optional<int64_t> fallback = std::nullopt,
                 int64_t low = 1);

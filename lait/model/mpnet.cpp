@@ -1,18 +1,17 @@
-// MPNet (all-mpnet-base-v2): BERT's post-norm layers with T5's relative position bias, one table
-// for all layers, and without token types. Its own head is a dense layer, tanh and an output layer
-// on the first row.
+// MPNet (all-mpnet-base-v2): RoBERTa with T5's relative position bias, one table for all layers,
+// and without token types.
 #include <ATen/ops/zeros.h>
 
 #include <nlohmann/json.hpp>
 
-#include "lait/model/bert.h"
+#include "lait/model/roberta.h"
 
 namespace lait {
 namespace {
 
 // As in transformers' modeling_mpnet.py, whatever config.json says: the buckets and the distance of
-// compute_position_bias, and the first position after MPNetEmbeddings' padding_idx.
-constexpr int64_t kBuckets = 32, kMaxDistance = 128, kFirstPosition = 2;
+// compute_position_bias, and MPNetEmbeddings' padding_idx.
+constexpr int64_t kBuckets = 32, kMaxDistance = 128, kUncounted = 1;
 constexpr const char* kBucketsKey = "relative_attention_num_buckets";
 
 class MpnetEncoderImpl final : public BertEncoderImpl {
@@ -33,22 +32,14 @@ bool replace(std::string& text, std::string_view from, std::string_view to) {
   return at != std::string::npos;
 }
 
-class MpnetFamily final : public BertFamily {
+class MpnetFamily final : public RobertaFamily {
  public:
   std::string model_type() const override { return "mpnet"; }
 
   void read_config(ConfigFields& fields, HfConfig& config) const override {
-    fields.expect("hidden_act", "gelu", "the kernels have exact (erf) GELU only");
     fields.expect(kBucketsKey, kBuckets, "transformers computes that many, too");
-    read_common_fields(fields, config);
-    if (fields.absent("pad_token_id")) config.pad_token_id = 1;  // MPNetConfig's default
+    RobertaFamily::read_config(fields, config);
     config.type_vocab_size = 0;
-    config.max_tokens = config.max_position_embeddings - kFirstPosition;
-    if (config.max_position_embeddings > 0 && config.max_tokens < kFewestTokens) {
-      fields.problem("max_position_embeddings: expected at least " +
-                     std::to_string(kFirstPosition + kFewestTokens) + ", got " +
-                     std::to_string(config.max_position_embeddings));
-    }
   }
 
   void write_config(const HfConfig& config, nlohmann::ordered_json& json) const override {
@@ -83,22 +74,9 @@ class MpnetFamily final : public BertFamily {
     return role;
   }
 
-  // MPNetForSequenceClassification has no pooler.
-  std::vector<std::string> carried_tensors() const override { return {}; }
-
-  SegmentLayout layout(const HfConfig&, const SpecialTokens& tokens) const override {
-    return {.prefix = {tokens.cls},
-            .between = {tokens.sep, tokens.sep},
-            .between_of_first = 1,
-            .suffix = {tokens.sep},
-            .first_position = kFirstPosition,
-            .uncounted_token = kFirstPosition - 1};
-  }
-  std::string pair_problem(const HfConfig&) const override { return ""; }
-
-  HeadTensors head_tensors(HeadKind, bool on_first_row) const override {
-    return unpooled_head("MPNetForSequenceClassification", on_first_row);
-  }
+ protected:
+  int64_t uncounted_token(const HfConfig&) const override { return kUncounted; }
+  std::string classifier_class() const override { return "MPNetForSequenceClassification"; }
 };
 
 }  // namespace

@@ -1,48 +1,39 @@
-// RoBERTa: BERT with positions that start after padding_idx, one token type, a pair separated by
-// "</s></s>", and a head of a dense layer, tanh and an output layer on the first row.
-#include "lait/model/bert.h"
+#include "lait/model/roberta.h"
 
 namespace lait {
-namespace {
 
-class RobertaFamily final : public BertFamily {
- public:
-  std::string model_type() const override { return "roberta"; }
-
-  void read_config(ConfigFields& fields, HfConfig& config) const override {
-    BertFamily::read_config(fields, config);
-    if (fields.absent("pad_token_id")) config.pad_token_id = 1;  // RobertaConfig's default
-    config.max_tokens = config.max_position_embeddings - first_position(config);
-    if (config.max_position_embeddings > 0 && config.max_tokens < kFewestTokens) {
-      fields.problem("max_position_embeddings: expected at least " +
-                     std::to_string(first_position(config) + kFewestTokens) + ", got " +
-                     std::to_string(config.max_position_embeddings));
-    }
-  }
-
-  // RobertaForSequenceClassification has no pooler.
-  std::vector<std::string> carried_tensors() const override { return {}; }
-
-  SegmentLayout layout(const HfConfig& config, const SpecialTokens& tokens) const override {
-    return {.prefix = {tokens.cls},
-            .between = {tokens.sep, tokens.sep},
-            .between_of_first = 1,
-            .suffix = {tokens.sep},
-            .first_position = static_cast<int32_t>(first_position(config)),
-            .uncounted_token = static_cast<int32_t>(config.pad_token_id)};
-  }
-  std::string pair_problem(const HfConfig&) const override { return ""; }
-
-  HeadTensors head_tensors(HeadKind, bool on_first_row) const override {
-    return unpooled_head("RobertaForSequenceClassification", on_first_row);
-  }
-
- private:
+void RobertaFamily::read_config(ConfigFields& fields, HfConfig& config) const {
+  BertFamily::read_config(fields, config);
+  if (fields.absent("pad_token_id")) config.pad_token_id = 1;  // RobertaConfig's, MPNetConfig's
   // create_position_ids_from_input_ids counts from padding_idx + 1.
-  static int64_t first_position(const HfConfig& config) { return config.pad_token_id + 1; }
-};
+  const int64_t unused = uncounted_token(config) + 1;
+  config.max_tokens = config.max_position_embeddings - unused;
+  if (config.max_position_embeddings > 0 && config.max_tokens < kFewestTokens) {
+    fields.problem("max_position_embeddings: expected at least " +
+                   std::to_string(unused + kFewestTokens) + ", got " +
+                   std::to_string(config.max_position_embeddings));
+  }
+}
 
-}  // namespace
+SegmentLayout RobertaFamily::layout(const HfConfig& config, const SpecialTokens& tokens) const {
+  const auto uncounted = static_cast<int32_t>(uncounted_token(config));
+  return {.prefix = {tokens.cls},
+          .between = {tokens.sep, tokens.sep},
+          .between_of_first = 1,
+          .suffix = {tokens.sep},
+          .first_position = uncounted + 1,
+          .uncounted_token = uncounted};
+}
+
+HeadTensors RobertaFamily::head_tensors(HeadKind, bool on_first_row) const {
+  HeadTensors out{.architecture = classifier_class(),
+                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
+  if (on_first_row) {
+    out.dense = out.dropout_before_dense = true;
+    out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
+  }
+  return out;
+}
 
 const Family& roberta_family() {
   static const RobertaFamily family;
