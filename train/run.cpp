@@ -72,12 +72,6 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
                   ", which --overwrite would remove; name another folder with --output");
 }
 
-std::string describe_head(HeadOrigin origin) {
-  return origin == HeadOrigin::kCheckpoint ? "the checkpoint's"
-                                           : "new, since the checkpoint's head has other labels "
-                                             "or another shape";
-}
-
 }  // namespace
 
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
@@ -117,8 +111,7 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe(in.spec.schedule), to_string(in.spec.format),
                                to_string(in.spec.pooling)));
-  if (model->head_origin != HeadOrigin::kNew)
-    progress.message("head: " + describe_head(model->head_origin));
+  if (!model->head_origin.empty()) progress.message("head: " + model->head_origin);
   for (const std::string& warning : in.warnings) progress.warning(warning);
   if (!in.spec.labels.empty())
     progress.message("labels: " + counts_of(in.train.data.examples, in.spec.labels));

@@ -1,5 +1,7 @@
 #include "lait/model/checkpoint.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -7,6 +9,7 @@
 #include "lait/base/files.h"
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
+#include "lait/model/stored_head.h"
 
 namespace lait {
 namespace fs = std::filesystem;
@@ -50,32 +53,41 @@ void fill(Model& model, const CheckpointTensors& tensors, HeadWeights head) {
     for (const auto& [name, tensor] : hf_tensors(parameter))
       expected.push_back({name, tensor, !of_head || head == HeadWeights::kRequired});
   }
-  load_into(tensors, expected);
   model->carried.clear();
   for (const std::string& name : model->config.family->carried_tensors()) {
     const bool loaded = std::ranges::find(expected, name, &ExpectedTensor::name) != expected.end();
-    if (!loaded && tensors.has(name))
-      model->carried.emplace_back(name, tensors.tensor(name).to(at::kFloat, false, /*copy=*/true));
+    if (loaded || !tensors.has(name)) continue;
+    model->carried.emplace_back(name, at::empty(tensors.tensor(name).sizes(), at::kFloat));
+    expected.push_back({name, model->carried.back().second});
   }
+  load_into(tensors, expected);
   model->refresh_shadows();
 }
 
-// Whether the checkpoint has a head of these names and shapes: the modules that are not part of the
-// encoder.
-bool has_head(const CheckpointTensors& tensors, const Model& model, bool same_shape) {
+// Tells the checkpoint's head by the modules that are not part of the encoder.
+struct HeadTensorsFound {
+  bool any = false;
+  bool all_fit = true;
+};
+
+HeadTensorsFound find_head_tensors(const CheckpointTensors& tensors, const Model& model) {
+  HeadTensorsFound found;
   for (const ModelParameter& parameter : model->parameter_list()) {
     if (parameter.role.part != ParameterRole::Part::kHead || parameter.pretrained_head) continue;
     const std::string& name = parameter.hf_names.front();
-    if (!tensors.has(name)) return false;
-    if (same_shape && tensors.tensor(name).sizes() != parameter.tensor.sizes()) return false;
+    const bool has = tensors.has(name);
+    found.any = found.any || has;
+    found.all_fit =
+        found.all_fit && has && tensors.tensor(name).sizes() == parameter.tensor.sizes();
   }
-  return true;
+  return found;
 }
 
 }  // namespace
 
 void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
   spec.check(config, (dir / "lait.yaml").string() + " does not belong to config.json");
+  read_fitting_spec(dir, config);
   const auto outputs = static_cast<double>(std::max<size_t>(1, spec.labels.size()));
   check_num_weights(open(dir, config), config.family->num_parameters(config) +
                                            outputs * static_cast<double>(config.hidden_size));
@@ -104,14 +116,22 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
   check_num_weights(tensors, config.family->num_parameters(config));
   Model model(config, spec, compute_dtype);
   model->head->initialise(seed, config.initializer_range);
-  if (has_head(tensors, model, /*same_shape=*/false)) {
-    const std::vector<std::string> names = config.label_names();
-    const bool fits =
-        has_head(tensors, model, /*same_shape=*/true) && (names.empty() || names == spec.labels);
-    model->head_origin = fits ? HeadOrigin::kCheckpoint : HeadOrigin::kReplaced;
+  const StoredHead stored = read_stored_head(dir, config);
+  const HeadTensorsFound found = find_head_tensors(tensors, model);
+  HeadMatch match = match_head(stored, spec);
+  if (match.problem.empty() && !found.all_fit) match.problem = "head has another shape";
+  const bool taken = found.any && match.problem.empty();
+  fill(model, tensors, taken ? HeadWeights::kTaken : HeadWeights::kLeft);
+  if (!found.any) return model;
+  if (!taken) {
+    model->head_origin = "new, since the checkpoint's " + match.problem;
+  } else if (match.order.empty()) {
+    model->head_origin = "the checkpoint's";
+  } else {
+    model->head_origin = "the checkpoint's, its labels reordered by name";
+    model->head->reorder_outputs(match.order);
+    model->refresh_shadows();
   }
-  fill(model, tensors,
-       model->head_origin == HeadOrigin::kCheckpoint ? HeadWeights::kTaken : HeadWeights::kLeft);
   return model;
 }
 
@@ -128,17 +148,24 @@ Model load_checkpoint(const fs::path& dir, const ModelSpec& spec, at::ScalarType
 }
 
 void load_weights(const fs::path& dir, Model& model) {
+  if (read_fitting_spec(dir, read_hf_config(dir)).labels != model->spec.labels)
+    throw UserError(dir.string() + ": expected a checkpoint of the run's labels, got others");
   at::NoGradGuard no_grad;
   fill(model, open(dir, model->config), HeadWeights::kRequired);
 }
 
 void save_checkpoint(const Model& model, const fs::path& dir) {
-  fs::create_directories(dir);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const ModelParameter& parameter : model->parameter_list()) {
     for (auto& named : hf_tensors(parameter)) tensors.push_back(std::move(named));
   }
   tensors.insert(tensors.end(), model->carried.begin(), model->carried.end());
+  for (const auto& [name, tensor] : tensors) {
+    if (const std::string found = not_finite(tensor); !found.empty())
+      throw UserError("the model is not saved: expected finite weights, got " + found + " in " +
+                      name + "; lower training.learning_rate or training.max_grad_norm");
+  }
+  fs::create_directories(dir);
   write_safetensors(dir / kWeights, tensors);
   const ModelSpec& spec = model->spec;
   write_hf_config(dir, model->config, model->head->tensors().architecture, spec.labels);

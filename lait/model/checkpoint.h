@@ -8,16 +8,16 @@
 namespace lait {
 
 // Throws UserError if a checkpoint's files do not belong together: lait.yaml does not fit
-// config.json (ModelSpec::check), or the weights are a much smaller model's (found before memory
-// for the larger one is allocated).
+// config.json (ModelSpec::check, read_fitting_spec), or the weights are a much smaller model's
+// (found before memory for the larger one is allocated).
 void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
 // The same for a tokenizer whose tokens do not fit config.json.
 void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
                 const HfConfig& config);
 
-// A pretrained encoder with a head. The head is the checkpoint's if its shape fits and its labels
-// are the spec's in the same order, or have no names (config.json's id2label); otherwise a new one,
-// initialised from seed.
+// A pretrained encoder with a head: the checkpoint's if match_head (stored_head.h) takes it over,
+// its outputs in the order of the spec's labels; otherwise a new one, initialised from seed.
+// Model::head_origin says which.
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
                       const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
 // A checkpoint written by save_checkpoint. Throws UserError if lait.yaml is missing or does not fit
@@ -26,10 +26,12 @@ Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_d
 // The same weights with another spec, as returned by ModelSpec::at.
 Model load_checkpoint(const std::filesystem::path& dir, const ModelSpec& spec,
                       at::ScalarType compute_dtype);
-// Copies the weights of a directory that save_checkpoint wrote into a model of the same shape.
+// Copies the weights of a directory that save_checkpoint wrote into a model of the same shape and
+// labels.
 void load_weights(const std::filesystem::path& dir, Model& model);
 // Writes config.json, model.safetensors, lait.yaml. The caller writes the tokenizer's files
-// (Tokenizer::save).
+// (Tokenizer::save). Throws UserError naming a tensor with NaN or infinity, before anything is
+// written.
 void save_checkpoint(const Model& model, const std::filesystem::path& dir);
 
 // The checkpoint's spec; with `independent_layers`, at that P. Throws UserError if the checkpoint's

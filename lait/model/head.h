@@ -62,6 +62,8 @@ class HeadImpl : public torch::nn::Module {
   virtual const HeadTensors& tensors() const = 0;
   // Draws new weights from the seed.
   virtual void initialise(uint64_t seed, double range) = 0;
+  // Makes output order[i] the i-th, for each i.
+  virtual void reorder_outputs(const std::vector<int64_t>& order) = 0;
   // The output layer's weight, (outputs, features); its shape tells one head from another.
   virtual at::Tensor output_weight() const = 0;
   // Floats that forward saves for backward, for each example.

@@ -9,6 +9,7 @@
 #include "lait/config/config.h"
 #include "lait/model/config_fields.h"
 #include "lait/model/family.h"
+#include "lait/model/hf_labels.h"
 
 namespace lait {
 namespace {
@@ -31,20 +32,6 @@ void check_size(const HfConfig& config, ConfigFields& fields) {
 }
 
 }  // namespace
-
-std::vector<std::string> HfConfig::label_names() const {
-  std::vector<std::string> names;
-  bool named = false;
-  const auto id2label = raw.is_object() ? raw.find("id2label") : raw.end();
-  if (id2label == raw.end() || !id2label->is_object()) return {};
-  for (size_t i = 0; i < id2label->size(); ++i) {
-    const auto name = id2label->find(std::to_string(i));
-    if (name == id2label->end() || !name->is_string()) return {};
-    names.push_back(name->get<std::string>());
-    named = named || names.back() != "LABEL_" + std::to_string(i);
-  }
-  return named ? names : std::vector<std::string>{};
-}
 
 void read_common_fields(ConfigFields& fields, HfConfig& c) {
   fields.expect("is_decoder", false, "attention is never causal in this family's encoder");
@@ -101,6 +88,7 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
                         : type.dump() + "; use a checkpoint of a family that this build supports"));
     fields.throw_problems();  // another family's other fields mean nothing here
   }
+  config.labels = read_hf_labels(fields, config.raw);
   config.family->read_config(fields, config);
   if (config.hidden_size > 0) check_size(config, fields);
   fields.throw_problems();
@@ -118,19 +106,7 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (json.contains(key)) json[key] = "float32";
   }
-  // id2label defines the number of labels; an older count beside it would override it or cause a
-  // warning.
-  for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
-  const std::vector<std::string> names =
-      labels.empty() ? std::vector<std::string>{"LABEL_0"} : labels;
-  Json id2label = Json::object(), label2id = Json::object();
-  for (size_t i = 0; i < names.size(); ++i) {
-    id2label[std::to_string(i)] = names[i];
-    label2id[names[i]] = i;
-  }
-  json["id2label"] = id2label;
-  json["label2id"] = label2id;
-  json["problem_type"] = labels.empty() ? "regression" : "single_label_classification";
+  write_hf_labels(json, labels);
   // A label that is not UTF-8 must not lose the training run that is being saved.
   write_file(dir / "config.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

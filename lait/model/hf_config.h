@@ -32,20 +32,18 @@ struct HfConfig {
   // nullopt: hidden_dropout_prob.
   std::optional<double> classifier_dropout;
   double initializer_range = 0.02;
+  // id2label's names by index (hf_labels.h); empty if there are none.
+  std::vector<std::string> labels;
   nlohmann::ordered_json raw;  // all of config.json
-
-  // id2label's names by index; empty if there are none, or if they are the "LABEL_0", … of a model
-  // without names.
-  std::vector<std::string> label_names() const;
 };
 
 // Throws UserError naming the file and all problems at once: fields that are missing, of a wrong
-// type or out of range; a family that is not in the list; a value that the family's code does not
-// support; a head dimension without kernels.
+// type or out of range; a family that is not in the list; labels that are not clear
+// (hf_labels.h); a value that the family's code does not support; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
 // config.json for fp32 weights: the original's other keys, the family's, `architecture`, and
-// id2label from `labels` (for a regression, which has none, one label "LABEL_0").
+// id2label from `labels` (hf_labels.h).
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
                      const std::string& architecture, const std::vector<std::string>& labels);
 

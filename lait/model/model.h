@@ -15,13 +15,6 @@
 
 namespace lait {
 
-// Where load_pretrained obtained the head.
-enum class HeadOrigin {
-  kNew,         // initialised: the checkpoint has none
-  kCheckpoint,  // the checkpoint's
-  kReplaced     // initialised: the checkpoint's has other labels or another shape
-};
-
 struct ModelParameter {
   // In checkpoints of the optimizer: as Hugging Face calls it, but for parameters that are several
   // tensors there.
@@ -68,7 +61,9 @@ class ModelImpl : public torch::nn::Module {
   const at::ScalarType compute_dtype;  // kFloat or kBFloat16
   std::shared_ptr<EncoderImpl> encoder;
   std::shared_ptr<HeadImpl> head;
-  HeadOrigin head_origin = HeadOrigin::kNew;
+  // What load_pretrained made of the checkpoint's head, in words: "the checkpoint's", "new, since
+  // the checkpoint's …"; "" if it has none.
+  std::string head_origin;
   // Those of Family::carried_tensors that are not parameters, by name; on the CPU.
   std::vector<std::pair<std::string, at::Tensor>> carried;
 };

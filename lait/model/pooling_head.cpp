@@ -3,6 +3,7 @@
 #include <ATen/ops/abs.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/tensor.h>
 
 #include "lait/base/error.h"
 
@@ -67,6 +68,12 @@ void PoolingHeadImpl::initialise(uint64_t seed, double range) {
   if (!dense_) return;
   fill_normal(dense_->weight, seed + 0x9E3779B97F4A7C15u, range);
   dense_->bias.zero_();
+}
+
+void PoolingHeadImpl::reorder_outputs(const std::vector<int64_t>& order) {
+  at::NoGradGuard no_grad;
+  for (at::Tensor parameter : {output_->weight, output_->bias})
+    parameter.copy_(parameter.index_select(0, at::tensor(order)));
 }
 
 at::Tensor PoolingHeadImpl::dropped(const at::Tensor& x, const DeviceBatch& batch,

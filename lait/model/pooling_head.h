@@ -22,6 +22,7 @@ class PoolingHeadImpl : public HeadImpl {
   Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                   const Randomness& randomness) override;
   void initialise(uint64_t seed, double range) override;
+  void reorder_outputs(const std::vector<int64_t>& order) override;
   const HeadTensors& tensors() const override { return tensors_; }
   at::Tensor output_weight() const override { return output_->weight; }
   int64_t saved_floats() const override;

@@ -188,9 +188,11 @@ YamlNode scalar(const std::string& text) {
 
 }  // namespace
 
+bool has_spec(const std::filesystem::path& dir) { return std::filesystem::exists(dir / kSpecFile); }
+
 ModelSpec read_spec(const std::filesystem::path& dir) {
   const std::filesystem::path path = dir / kSpecFile;
-  if (!std::filesystem::exists(path)) {
+  if (!has_spec(dir)) {
     throw UserError(
         dir.string() +
         ": expected a checkpoint of lait-train with lait.yaml (a run's best/), got none");

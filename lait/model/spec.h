@@ -52,6 +52,8 @@ SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& sched
 // UserError.
 ModelSpec resolve_spec(Config& config, const HfConfig& hf);
 
+// Whether the folder has a lait.yaml, that is, is a checkpoint of lait-train.
+bool has_spec(const std::filesystem::path& dir);
 ModelSpec read_spec(const std::filesystem::path& dir);
 // The text of lait.yaml.
 std::string write_spec(const ModelSpec& spec);

@@ -1,6 +1,8 @@
 // Fuzz targets of lait/model: safetensors, config.json, the index of shards, lait.yaml.
 #include <ATen/ops/ones.h>
 
+#include <set>
+
 #include "lait/base/files.h"
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors_header.h"
@@ -57,15 +59,19 @@ TEST(Fuzz, HfConfig) {
       R"( "num_attention_heads": 2, "intermediate_size": 128, "max_position_embeddings": 256, )"
       R"("type_vocab_size": 2, "layer_norm_eps": 1e-12,)"
       R"( "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, )"
-      R"("classifier_dropout": null, "pad_token_id": 0, "is_decoder": false})";
-  fuzz(Mutator({kConfig}, {"\"hidden_size\": ", "\"model_type\": ", "\"pruned_heads\": ", "{}",
-                           "[]", "65536", "0.5"}),
+      R"("classifier_dropout": null, "pad_token_id": 0, "is_decoder": false, "num_labels": 2, )"
+      R"("id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": 1}})";
+  fuzz(Mutator({kConfig},
+               {"\"hidden_size\": ", "\"model_type\": ", "\"pruned_heads\": ", "{}", "[]", "65536",
+                "0.5", "\"lait\"", "\"base_model_type\": \"bert\", ", "\"LABEL_0\"", "\"1\": "}),
        [&](const std::string& bytes) {
          folder.write("config.json", bytes);
          const HfConfig config = read_hf_config(folder.path());
          if (config.hidden_size % config.num_attention_heads != 0 ||
              config.family->num_parameters(config) > 1e12)
            throw std::logic_error("a model that cannot be");
+         if (std::set(config.labels.begin(), config.labels.end()).size() != config.labels.size())
+           throw std::logic_error("two labels of one name");
        },
        {.message_may_have_lines = true});
 }

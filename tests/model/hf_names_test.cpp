@@ -1,14 +1,17 @@
-// The names in config.json.
+// The names in config.json: of labels and activations.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "lait/base/files.h"
 #include "lait/model/family.h"
 #include "lait/model/hf_config.h"
+#include "lait/model/hf_labels.h"
 #include "tests/model/damaged_files.h"
 
 namespace lait {
 namespace {
 
+using ::testing::EndsWith;
 using Json = nlohmann::ordered_json;
 
 Json base() {
@@ -20,6 +23,56 @@ Json base() {
 HfConfig read(const TemporaryFolder& dir, const Json& json) {
   dir.write("config.json", json.dump());
   return read_hf_config(dir.path());
+}
+
+TEST(HfLabels, AreReadByIndex) {
+  TemporaryFolder dir;
+  Json json = base();
+  const auto labels = [&](const Json& id2label, const Json& label2id) {
+    json["id2label"] = id2label;
+    json["label2id"] = label2id;
+    return read(dir, json).labels;
+  };
+  const Json names = {{"1", "yes"}, {"0", "no"}, {"2", 3}};
+  EXPECT_THAT(labels(nullptr, nullptr), testing::IsEmpty());
+  EXPECT_THAT(labels(names, nullptr), testing::ElementsAre("no", "yes", "3"));
+  EXPECT_THAT(labels(names, {{"yes", 1}, {"3", "2"}, {"no", 0}}),
+              testing::ElementsAre("no", "yes", "3"));
+  // transformers writes its default beside names that were set without it.
+  EXPECT_THAT(labels(names, {{"LABEL_0", 0}, {"LABEL_1", 1}}),
+              testing::ElementsAre("no", "yes", "3"));
+  EXPECT_THAT(user_error([&] {
+                labels(names, {{"no", 1}, {"yes", 0}, {"3", 2}});
+              }),
+              EndsWith("label2id: expected 0 for 'no', as id2label says, got 1"));
+  EXPECT_THAT(user_error([&] {
+                labels(names, {{"no", 0}, {"yes", 1}});
+              }),
+              EndsWith("label2id: expected 2 for '3', as id2label says, got none"));
+  EXPECT_THAT(user_error([&] {
+                labels(names, {{"no", 0}, {"yes", 1}, {"3", 2}, {"x", 3}});
+              }),
+              EndsWith("label2id: expected the 3 labels of id2label, got 4"));
+  json["num_labels"] = 2;
+  EXPECT_THAT(user_error([&] { labels(names, nullptr); }),
+              EndsWith("num_labels: expected 3, the number of labels in id2label, got 2"));
+}
+
+TEST(HfLabels, GapsDoublesAndOtherTypesAreRefused) {
+  const TemporaryFolder dir;
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(["a", "b"])", "expected an object of names by index, got a list"},
+      {R"({"0": "a", "2": "b"})", "expected the keys 0 to 1, got no '1'"},
+      {R"({"0": "a", "one": "b"})", "expected the keys 0 to 1, got no '1'"},
+      {R"({"0": "a", "01": "b"})", "expected the keys 0 to 1, got no '1'"},
+      {R"({"0": "a", "1": null})", "expected a text for each index, got null for 1"},
+      {R"({"0": "a", "1": "b", "2": "a"})", "expected each name once, got 'a' twice"}};
+  for (const auto& [value, error] : cases) {
+    Json json = base();
+    json["id2label"] = Json::parse(value);
+    EXPECT_EQ(user_error([&] { read(dir, json); }),
+              (dir / "config.json").string() + ": id2label: " + error);
+  }
 }
 
 // transformers' "gelu_python" is erf's GELU, written in Python.

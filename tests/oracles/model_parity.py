@@ -70,6 +70,9 @@ def load_tokenizer(model_dir):
 
 def save_head(model, model_dir, directory):
     shutil.rmtree(directory, ignore_errors=True)
+    # A head is taken over by the names of its labels.
+    model.config.id2label = {i: str(i) for i in range(NUM_LABELS)}
+    model.config.label2id = {str(i): i for i in range(NUM_LABELS)}
     model.save_pretrained(directory)
     copy_tokenizer(model_dir, directory)
 

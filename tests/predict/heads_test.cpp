@@ -92,6 +92,7 @@ class RowsHead final : public HeadImpl {
   double label_value(const Label&) const override { return 0; }
   const HeadTensors& tensors() const override { return tensors_; }
   void initialise(uint64_t, double) override {}
+  void reorder_outputs(const std::vector<int64_t>&) override {}
   at::Tensor output_weight() const override { return at::zeros({1}); }
   int64_t saved_floats() const override { return 0; }
 

@@ -1,0 +1,124 @@
+#include "lait/model/hf_labels.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "lait/base/json.h"
+#include "lait/model/config_fields.h"
+
+namespace lait {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string unnamed(size_t index) { return "LABEL_" + std::to_string(index); }
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+// Text as it is; numbers and booleans as the data files' labels, which are texts too.
+bool is_name(const Json& value) {
+  return value.is_string() || value.is_number() || value.is_boolean();
+}
+
+// Whether label2id is transformers' default, which it also writes beside an id2label with names.
+bool is_default(const Json& label2id) {
+  for (const auto& [name, index] : label2id.items()) {
+    if (!index.is_number_unsigned() || name != unnamed(index.get<size_t>())) return false;
+  }
+  return true;
+}
+
+void check_label2id(ConfigFields& fields, const Json& label2id,
+                    const std::vector<std::string>& labels) {
+  if (!label2id.is_object()) {
+    fields.problem(std::string("label2id: expected an object, got ") + label2id.type_name());
+    return;
+  }
+  if (is_default(label2id)) return;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto found = label2id.find(labels[i]);
+    const std::string got = found == label2id.end() ? "none" : text_of(*found);
+    if (got == std::to_string(i)) continue;
+    fields.problem("label2id: expected " + std::to_string(i) + " for " + quote(labels[i]) +
+                   ", as id2label says, got " + got);
+    return;
+  }
+  if (label2id.size() != labels.size()) {
+    fields.problem("label2id: expected the " + std::to_string(labels.size()) +
+                   " labels of id2label, got " + std::to_string(label2id.size()));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> read_hf_labels(ConfigFields& fields, const Json& json) {
+  if (fields.absent("id2label")) return {};
+  const Json& id2label = json.at("id2label");
+  if (!id2label.is_object()) {
+    fields.problem(std::string("id2label: expected an object of names by index, got ") +
+                   (id2label.is_array() ? "a list" : id2label.type_name()));
+    return {};
+  }
+  std::vector<std::string> labels;
+  std::set<std::string> seen;
+  for (size_t i = 0; i < id2label.size(); ++i) {
+    const auto found = id2label.find(std::to_string(i));
+    if (found == id2label.end()) {
+      fields.problem("id2label: expected the keys 0 to " + std::to_string(id2label.size() - 1) +
+                     ", got no " + quote(std::to_string(i)));
+      return {};
+    }
+    if (!is_name(*found)) {
+      fields.problem("id2label: expected a text for each index, got " +
+                     std::string(found->type_name()) + " for " + std::to_string(i));
+      return {};
+    }
+    labels.push_back(text_of(*found));
+    if (!seen.insert(labels.back()).second) {
+      fields.problem("id2label: expected each name once, got " + quote(labels.back()) + " twice");
+      return {};
+    }
+  }
+  if (!fields.absent("label2id")) check_label2id(fields, json.at("label2id"), labels);
+  if (!fields.absent("num_labels") && json.at("num_labels") != labels.size()) {
+    fields.problem("num_labels: expected " + std::to_string(labels.size()) +
+                   ", the number of labels in id2label, got " + json.at("num_labels").dump());
+  }
+  return labels;
+}
+
+bool are_unnamed(const std::vector<std::string>& labels) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] != unnamed(i)) return false;
+  }
+  return true;
+}
+
+std::optional<HeadKind> hf_head_kind(const Json& json, size_t num_labels) {
+  const auto problem = json.is_object() ? json.find("problem_type") : json.end();
+  if (problem == json.end() || problem->is_null())
+    return num_labels == 1 ? HeadKind::kRegression : HeadKind::kClassifier;
+  if (*problem == "regression") return HeadKind::kRegression;
+  if (*problem == "single_label_classification") return HeadKind::kClassifier;
+  return std::nullopt;
+}
+
+void write_hf_labels(Json& json, const std::vector<std::string>& labels) {
+  // id2label defines the number of labels; an older count beside it would override it or cause a
+  // warning.
+  for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
+  const std::vector<std::string> names =
+      labels.empty() ? std::vector<std::string>{unnamed(0)} : labels;
+  Json id2label = Json::object(), label2id = Json::object();
+  for (size_t i = 0; i < names.size(); ++i) {
+    id2label[std::to_string(i)] = names[i];
+    label2id[names[i]] = i;
+  }
+  json["id2label"] = id2label;
+  json["label2id"] = label2id;
+  json["problem_type"] = labels.empty() ? "regression" : "single_label_classification";
+}
+
+}  // namespace lait

@@ -1,0 +1,108 @@
+#include "lait/model/stored_head.h"
+
+#include <unicode/unistr.h>
+
+#include <algorithm>
+#include <map>
+
+#include "lait/base/error.h"
+#include "lait/base/json.h"
+#include "lait/config/enum_names.h"
+#include "lait/model/hf_labels.h"
+
+namespace lait {
+namespace fs = std::filesystem;
+namespace {
+
+std::string without_case(const std::string& text) {
+  std::string folded;
+  icu::UnicodeString::fromUTF8(text).foldCase().toUTF8String(folded);
+  return folded;
+}
+
+// The index in `stored` of each of `wanted`; empty unless they are the same set of distinct names.
+std::vector<int64_t> order_of(const std::vector<std::string>& wanted,
+                              const std::vector<std::string>& stored) {
+  std::map<std::string, int64_t> index;
+  for (const std::string& name : stored) index.emplace(name, std::ssize(index));
+  if (index.size() != stored.size() || wanted.size() != stored.size()) return {};
+  std::vector<int64_t> order;
+  for (const std::string& name : wanted) {
+    const auto found = index.find(name);
+    if (found == index.end()) return {};
+    order.push_back(found->second);
+    index.erase(found);  // so that a name that is wanted twice matches once
+  }
+  return order;
+}
+
+std::vector<std::string> without_case(std::vector<std::string> names) {
+  for (std::string& name : names) name = without_case(name);
+  return names;
+}
+
+// The class whose head the checkpoint has, if config.json names others than `expected` only.
+std::string other_class(const HfConfig& config, const std::string& expected) {
+  const auto named = config.raw.find("architectures");
+  if (named == config.raw.end() || !named->is_array() || named->empty()) return "";
+  if (std::find(named->begin(), named->end(), expected) != named->end()) return "";
+  return named->front().is_string() ? named->front().get<std::string>() : "";
+}
+
+}  // namespace
+
+ModelSpec read_fitting_spec(const fs::path& dir, const HfConfig& config) {
+  const ModelSpec spec = read_spec(dir);
+  const std::string where = (dir / "lait.yaml").string() + " does not belong to config.json";
+  spec.check(config, where);
+  const auto fail = [&](const std::string& what) {
+    throw UserError(where + ": " + what + "; use both files of one model");
+  };
+  const std::vector<std::string>& named = config.labels;
+  if (config.raw.contains("problem_type") && hf_head_kind(config.raw, named.size()) != spec.head) {
+    fail("model.head: expected one for problem_type " + config.raw["problem_type"].dump() +
+         ", got " + to_string(spec.head));
+  }
+  if (named.empty()) return spec;
+  const size_t outputs = std::max<size_t>(1, spec.labels.size());
+  if (named.size() != outputs) {
+    fail("labels: expected " + std::to_string(named.size()) + ", as id2label has, got " +
+         std::to_string(outputs));
+  }
+  for (size_t i = 0; i < spec.labels.size(); ++i) {
+    if (named[i] == spec.labels[i]) continue;
+    fail("labels: expected " + quote(named[i]) + " as label " + std::to_string(i) +
+         ", as id2label says, got " + quote(spec.labels[i]));
+  }
+  return spec;
+}
+
+StoredHead read_stored_head(const fs::path& dir, const HfConfig& config) {
+  if (has_spec(dir)) {
+    const ModelSpec spec = read_fitting_spec(dir, config);
+    return {.kind = spec.head, .pooling = spec.pooling, .labels = spec.labels};
+  }
+  StoredHead head{.kind = hf_head_kind(config.raw, config.labels.size())};
+  if (!are_unnamed(config.labels)) head.labels = config.labels;
+  const HeadKind kind = head.kind.value_or(HeadKind::kClassifier);
+  head.other_class = other_class(config, config.family->head_tensors(kind, true).architecture);
+  return head;
+}
+
+HeadMatch match_head(const StoredHead& stored, const ModelSpec& spec) {
+  if (!stored.other_class.empty()) return {"head is " + stored.other_class + "'s"};
+  if (stored.kind != spec.head) {
+    return {stored.kind ? "head is a " + to_string(*stored.kind)
+                        : std::string("problem_type is another")};
+  }
+  if (stored.pooling != spec.pooling) return {"head has pooling " + to_string(stored.pooling)};
+  if (spec.labels.empty()) return {};
+  if (stored.labels.empty()) return {"labels have no names"};
+  std::vector<int64_t> order = order_of(spec.labels, stored.labels);
+  if (order.empty()) order = order_of(without_case(spec.labels), without_case(stored.labels));
+  if (order.empty()) return {"head has other labels"};
+  if (std::ranges::is_sorted(order)) order.clear();
+  return {"", order};
+}
+
+}  // namespace lait
