@@ -75,8 +75,12 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
 }  // namespace
 
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
-  constexpr std::string_view kFree[] = {"output.dir", "output.keep", "training.log_every",
-                                        "training.checkpoint_every", "training.threads"};
+  constexpr std::string_view kFree[] = {"output.dir",
+                                        "output.keep",
+                                        "output.hf_code",
+                                        "training.log_every",
+                                        "training.checkpoint_every",
+                                        "training.threads"};
   std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
   std::erase_if(changed, [&](const std::string& name) {
     return std::ranges::find(kFree, name) != std::end(kFree);

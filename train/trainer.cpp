@@ -75,7 +75,8 @@ void Trainer::save() {
   const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines()};
   whole_checkpoint_ = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
-        save_checkpoint(model_, dir / kModelFolder);
+        save_checkpoint(model_, dir / kModelFolder,
+                        {.hf_code = in_.config.output.hf_code == Switch::kOn});
         write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
         write_state(dir, saved);
       });
@@ -241,7 +242,7 @@ bool Trainer::evaluate() {
 void Trainer::save_best() {
   check_finite();
   run_.save_best([&](const std::filesystem::path& dir) {
-    save_checkpoint(model_, dir);
+    save_checkpoint(model_, dir, {.hf_code = in_.config.output.hf_code == Switch::kOn});
     in_.tokenizer->save(dir);
   });
 }

@@ -27,6 +27,8 @@ enum class BatchBy { kExamples, kTokens };
 // Of data files. kAuto: found by the first line. kTsv: tab-separated, quotes are text. kCsv: quotes
 // enclose fields.
 enum class FileFormat { kAuto, kJsonLines, kTsv, kCsv };
+// "false" and "true".
+enum class Switch { kOff, kOn };
 
 // Tokens of the shortest sequence that a model must take: one token of text between two special
 // ones.
@@ -123,6 +125,8 @@ struct OutputConfig {
   // The newest checkpoints/step-N that are kept. If the newest is damaged, the run resumes from the
   // one before it.
   int64_t keep = 2;
+  // Also write code with which transformers runs models that it has no class for.
+  Switch hf_code = Switch::kOff;
   bool operator==(const OutputConfig&) const = default;
 };
 

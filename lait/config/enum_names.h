@@ -38,6 +38,7 @@ LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
 LAIT_NAMES(FileFormat, {"auto", FileFormat::kAuto}, {"jsonl", FileFormat::kJsonLines},
            {"tsv", FileFormat::kTsv}, {"csv", FileFormat::kCsv})
+LAIT_NAMES(Switch, {"false", Switch::kOff}, {"true", Switch::kOn})
 #undef LAIT_NAMES
 
 template <class E>

@@ -95,6 +95,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "validation metric that selects the best model; default: the task's first");
   v.field("output.dir", c.output.dir, kAny, "the run directory");
   v.field("output.keep", c.output.keep, kFromOne, "number of newest checkpoints to keep");
+  v.field("output.hf_code", c.output.hf_code, kAny,
+          "writes modeling_lait.py beside models that transformers cannot run without it");
 }
 
 }  // namespace lait

@@ -197,9 +197,9 @@ std::string BertFamily::pair_problem(const HfConfig& config) const {
 }
 
 HeadTensors BertFamily::head_tensors(HeadKind, bool on_first_row) const {
-  HeadTensors out{.architecture = "BertForSequenceClassification",
-                  .modules = {{.name = "output", .hf_name = "classifier"}}};
+  HeadTensors out{.modules = {{.name = "output", .hf_name = "classifier"}}};
   if (on_first_row) {
+    out.architecture = "BertForSequenceClassification";
     out.dense = true;
     out.modules.push_back({.name = "dense", .hf_name = "bert.pooler.dense", .pretrained = true});
   }

@@ -73,6 +73,8 @@ class BertFamily : public Family {
   std::string pair_problem(const HfConfig& config) const override;
   HeadTensors head_tensors(HeadKind kind, bool on_first_row) const override;
   Pooling default_pooling() const override;
+  bool has_hf_code() const override { return true; }
+  std::string tokenizer_class() const override { return "BertTokenizer"; }
   EncoderCosts costs(const HfConfig& config) const override;
 };
 

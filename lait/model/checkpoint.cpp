@@ -9,6 +9,7 @@
 #include "lait/base/files.h"
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
+#include "lait/model/hf_code.h"
 #include "lait/model/stored_head.h"
 
 namespace lait {
@@ -154,7 +155,7 @@ void load_weights(const fs::path& dir, Model& model) {
   fill(model, open(dir, model->config), HeadWeights::kRequired);
 }
 
-void save_checkpoint(const Model& model, const fs::path& dir) {
+void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions& options) {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const ModelParameter& parameter : model->parameter_list()) {
     for (auto& named : hf_tensors(parameter)) tensors.push_back(std::move(named));
@@ -168,7 +169,13 @@ void save_checkpoint(const Model& model, const fs::path& dir) {
   fs::create_directories(dir);
   write_safetensors(dir / kWeights, tensors);
   const ModelSpec& spec = model->spec;
-  write_hf_config(dir, model->config, model->head->tensors().architecture, spec.labels);
+  // Hugging Face's class dresses texts as the pair format.
+  const std::string architecture =
+      spec.format == SegmentFormat::kPair ? model->head->tensors().architecture : "";
+  const bool has_code = options.hf_code && architecture.empty();
+  write_hf_config(dir, model->config, architecture, spec.labels,
+                  has_code ? hf_code_fields(spec) : nlohmann::ordered_json::object());
+  if (has_code) write_file(dir / kHfCodeFile, kHfCode);
   write_file(dir / "lait.yaml", write_spec(spec));
 }
 

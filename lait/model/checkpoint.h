@@ -29,10 +29,16 @@ Model load_checkpoint(const std::filesystem::path& dir, const ModelSpec& spec,
 // Copies the weights of a directory that save_checkpoint wrote into a model of the same shape and
 // labels.
 void load_weights(const std::filesystem::path& dir, Model& model);
+struct SaveOptions {
+  // Also modeling_lait.py, with which transformers runs the model, unless it is a stock model,
+  // which transformers runs anyway.
+  bool hf_code = false;
+};
 // Writes config.json, model.safetensors, lait.yaml. The caller writes the tokenizer's files
 // (Tokenizer::save). Throws UserError naming a tensor with NaN or infinity, before anything is
 // written.
-void save_checkpoint(const Model& model, const std::filesystem::path& dir);
+void save_checkpoint(const Model& model, const std::filesystem::path& dir,
+                     const SaveOptions& options = {});
 
 // The checkpoint's spec; with `independent_layers`, at that P. Throws UserError if the checkpoint's
 // files do not belong together, and as ModelSpec::at does.

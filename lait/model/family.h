@@ -39,8 +39,8 @@ struct HeadModule {
 
 // How the family's checkpoints store a head.
 struct HeadTensors {
-  // config.json's "architectures".
-  std::string architecture;
+  // The Hugging Face class that computes this head, for config.json's "architectures"; "": none.
+  std::string architecture = {};
   std::vector<HeadModule> modules;
   // The family's own head on the first row has a dense layer and tanh before the output layer.
   bool dense = false;
@@ -100,6 +100,10 @@ class Family {
   virtual HeadTensors head_tensors(HeadKind kind, bool on_first_row) const = 0;
   virtual Pooling default_pooling() const = 0;
   virtual bool has_decoder() const { return false; }
+  // Whether modeling_lait.py (hf_code.h) computes it.
+  virtual bool has_hf_code() const { return false; }
+  // transformers' tokenizer class, which it knows by model_type: for checkpoints of type "lait".
+  virtual std::string tokenizer_class() const { return ""; }
 
   virtual EncoderCosts costs(const HfConfig& config) const = 0;
 };

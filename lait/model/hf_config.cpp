@@ -9,6 +9,7 @@
 #include "lait/config/config.h"
 #include "lait/model/config_fields.h"
 #include "lait/model/family.h"
+#include "lait/model/hf_code.h"
 #include "lait/model/hf_labels.h"
 
 namespace lait {
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kMaxHeads = 256, kMaxPositions = 65536, kMaxWidth = 65536,
                   kMaxVocabulary = int64_t{1} << 24;
 constexpr double kMaxParameters = 2e10;
+constexpr const char *kModelType = "model_type", *kTokenizerClass = "tokenizer_class";
 
 void check_size(const HfConfig& config, ConfigFields& fields) {
   const double parameters = config.family->num_parameters(config);
@@ -29,6 +31,24 @@ void check_size(const HfConfig& config, ConfigFields& fields) {
   text << "the sizes: expected a model of at most " << kMaxParameters << " parameters, got "
        << parameters << "; is the file damaged?";
   fields.problem(text.str());
+}
+
+// Throws if there is none: another family's other fields mean nothing here.
+const Family* read_family(ConfigFields& fields, const Json& json) {
+  const bool ours = !fields.absent(kModelType) && json[kModelType] == kLaitModelType;
+  const char* const key = ours ? kBaseModelType : kModelType;
+  const bool none = fields.absent(key);
+  const Family* family =
+      !none && json[key].is_string() ? find_family(json[key].get<std::string>()) : nullptr;
+  if (family != nullptr) return family;
+  fields.problem(std::string(key) + ": expected one of {" + family_names() + "}" +
+                 (ours ? " beside model_type \"lait\"" : "") + ", got " +
+                 (!none
+                      ? json[key].dump() + "; use a checkpoint of a family that this build supports"
+                  : ours ? "nothing; is the file damaged?"
+                         : "nothing; is this a Hugging Face model folder?"));
+  fields.throw_problems();
+  return nullptr;
 }
 
 }  // namespace
@@ -78,16 +98,7 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
   if (!config.raw.is_object())
     throw UserError(path.string() + ": expected a JSON object, got " + config.raw.type_name());
   ConfigFields fields(path, config.raw);
-  const Json type = fields.absent("model_type") ? Json("nothing") : config.raw["model_type"];
-  config.family = type.is_string() ? find_family(type.get<std::string>()) : nullptr;
-  if (config.family == nullptr) {
-    const bool none = fields.absent("model_type");
-    fields.problem("model_type: expected one of {" + family_names() + "}, got " +
-                   (none
-                        ? "nothing; is this a Hugging Face model folder?"
-                        : type.dump() + "; use a checkpoint of a family that this build supports"));
-    fields.throw_problems();  // another family's other fields mean nothing here
-  }
+  config.family = read_family(fields, config.raw);
   config.labels = read_hf_labels(fields, config.raw);
   config.family->read_config(fields, config);
   if (config.hidden_size > 0) check_size(config, fields);
@@ -96,10 +107,18 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
 }
 
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
-                     const std::string& architecture, const std::vector<std::string>& labels) {
+                     const std::string& architecture, const std::vector<std::string>& labels,
+                     const Json& added) {
   Json json = config.raw.is_object() ? config.raw : Json::object();
-  json["architectures"] = {architecture};
-  json["model_type"] = config.family->model_type();
+  // Of the checkpoint that the model was trained from. Its code is not copied.
+  for (const char* key : {kBaseModelType, kHfSettings, "auto_map"}) json.erase(key);
+  json["architectures"] = {architecture.empty() ? kLaitArchitecture : architecture};
+  json[kModelType] = architecture.empty() ? kLaitModelType : config.family->model_type();
+  if (architecture.empty()) {
+    json[kBaseModelType] = config.family->model_type();
+    const std::string tokenizer = config.family->tokenizer_class();
+    if (!json.contains(kTokenizerClass) && !tokenizer.empty()) json[kTokenizerClass] = tokenizer;
+  }
   config.family->write_config(config, json);
   // The weights are written in fp32, whatever the original's dtype; transformers would load them in
   // the dtype named here.
@@ -107,6 +126,7 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
     if (json.contains(key)) json[key] = "float32";
   }
   write_hf_labels(json, labels);
+  json.update(added);
   // A label that is not UTF-8 must not lose the training run that is being saved.
   write_file(dir / "config.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

@@ -13,7 +13,8 @@ namespace lait {
 class Family;
 
 struct HfConfig {
-  // The family of "model_type"; not null once the config was read.
+  // The family of "model_type", or of "base_model_type" of a checkpoint that transformers cannot
+  // run (hf_code.h); not null once the config was read.
   const Family* family = nullptr;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;          // C
@@ -38,14 +39,17 @@ struct HfConfig {
 };
 
 // Throws UserError naming the file and all problems at once: fields that are missing, of a wrong
-// type or out of range; a family that is not in the list; labels that are not clear
-// (hf_labels.h); a value that the family's code does not support; a head dimension without kernels.
+// type or out of range; a family that is not in the list (model_type, or base_model_type beside
+// "lait"); labels that are not clear (hf_labels.h); a value that the family's code does not
+// support; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
-// config.json for fp32 weights: the original's other keys, the family's, `architecture`, and
-// id2label from `labels` (hf_labels.h).
+// config.json for fp32 weights: the original's other keys, the family's, `architecture`, id2label
+// from `labels` (hf_labels.h), and `added`. An empty architecture says that no class of
+// transformers computes the model: model_type is "lait" (hf_code.h).
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
-                     const std::string& architecture, const std::vector<std::string>& labels);
+                     const std::string& architecture, const std::vector<std::string>& labels,
+                     const nlohmann::ordered_json& added = nlohmann::ordered_json::object());
 
 // The fields that BERT and similar families share, with their limits.
 class ConfigFields;

@@ -35,6 +35,7 @@ bool replace(std::string& text, std::string_view from, std::string_view to) {
 class MpnetFamily final : public RobertaFamily {
  public:
   std::string model_type() const override { return "mpnet"; }
+  std::string tokenizer_class() const override { return "MPNetTokenizer"; }
 
   void read_config(ConfigFields& fields, HfConfig& config) const override {
     fields.expect(kBucketsKey, kBuckets, "transformers computes that many, too");

@@ -26,9 +26,9 @@ SegmentLayout RobertaFamily::layout(const HfConfig& config, const SpecialTokens&
 }
 
 HeadTensors RobertaFamily::head_tensors(HeadKind, bool on_first_row) const {
-  HeadTensors out{.architecture = classifier_class(),
-                  .modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
+  HeadTensors out{.modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
   if (on_first_row) {
+    out.architecture = classifier_class();
     out.dense = out.dropout_before_dense = true;
     out.modules.push_back({.name = "dense", .hf_name = "classifier.dense"});
   }

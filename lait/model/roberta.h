@@ -13,6 +13,7 @@ class RobertaFamily : public BertFamily {
   std::vector<std::string> carried_tensors() const override { return {}; }
   SegmentLayout layout(const HfConfig& config, const SpecialTokens& tokens) const override;
   std::string pair_problem(const HfConfig&) const override { return ""; }
+  std::string tokenizer_class() const override { return "RobertaTokenizer"; }
   HeadTensors head_tensors(HeadKind kind, bool on_first_row) const override;
 
  protected:

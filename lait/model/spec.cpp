@@ -91,6 +91,10 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
                     (task.label_kind() == LabelKind::kNumber ? "scores" : "classes") +
                     ", so the head must be " + to_string(head_for(task.label_kind())));
   }
+  if (config.output.hf_code == Switch::kOn && !hf.family->has_hf_code()) {
+    throw UserError("output.hf_code: modeling_lait.py does not compute " + hf.family->model_type() +
+                    " models; leave it out");
+  }
   ModelSpec spec;
   spec.schedule = resolve_schedule(model, hf.num_hidden_layers);
   spec.format = resolve_segment_format(model.segment_format, spec.schedule);

@@ -8,6 +8,7 @@
 #include "lait/base/error.h"
 #include "lait/base/json.h"
 #include "lait/config/enum_names.h"
+#include "lait/model/hf_code.h"
 #include "lait/model/hf_labels.h"
 
 namespace lait {
@@ -63,6 +64,9 @@ ModelSpec read_fitting_spec(const fs::path& dir, const HfConfig& config) {
     fail("model.head: expected one for problem_type " + config.raw["problem_type"].dump() +
          ", got " + to_string(spec.head));
   }
+  if (config.raw.contains(kHfSettings) &&
+      nlohmann::json(config.raw[kHfSettings]) != nlohmann::json(hf_code_fields(spec)[kHfSettings]))
+    fail("expected the settings in config.json's \"lait\", got others");
   if (named.empty()) return spec;
   const size_t outputs = std::max<size_t>(1, spec.labels.size());
   if (named.size() != outputs) {

@@ -23,7 +23,8 @@ struct StoredHead {
   std::string other_class = {};
 };
 
-// lait.yaml. Throws UserError if it and config.json contradict each other: labels, kind of head.
+// lait.yaml. Throws UserError if it and config.json contradict each other: labels, kind of head, or
+// the settings of modeling_lait.py (hf_code.h).
 ModelSpec read_fitting_spec(const std::filesystem::path& dir, const HfConfig& config);
 
 // From lait.yaml if the folder has one, else from config.json: transformers' sequence classifiers

@@ -1,4 +1,4 @@
-// The names in config.json: of labels and activations.
+// The names in config.json: of labels, model types and activations.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,6 +23,34 @@ Json base() {
 HfConfig read(const TemporaryFolder& dir, const Json& json) {
   dir.write("config.json", json.dump());
   return read_hf_config(dir.path());
+}
+
+TEST(HfModelType, AModelThatTransformersLacksNamesItsFamily) {
+  TemporaryFolder dir;
+  const HfConfig c = read(dir, base());
+  write_hf_config(dir.path(), c, /*architecture=*/"", {"a", "b"},
+                  {{"auto_map", {{"AutoConfig", "modeling_lait.LaitConfig"}}}, {"lait", {1}}});
+  Json json = Json::parse(read_file(dir / "config.json"));
+  EXPECT_EQ(json["model_type"], "lait");
+  EXPECT_EQ(json["base_model_type"], "bert");
+  EXPECT_EQ(json["architectures"], Json::array({"LaitForSequenceClassification"}));
+  const HfConfig again = read_hf_config(dir.path());
+  EXPECT_EQ(again.family, find_family("bert"));
+  // A stock model that was trained from it has none of that.
+  write_hf_config(dir.path(), again, "BertForSequenceClassification", {"a", "b"});
+  const Json stock = Json::parse(read_file(dir / "config.json"));
+  EXPECT_EQ(stock["model_type"], "bert");
+  for (const char* key : {"base_model_type", "auto_map", "lait"}) EXPECT_FALSE(stock.contains(key));
+  for (const Json& type : {Json("lait"), Json("xlnet"), Json(3)}) {
+    json["base_model_type"] = type;
+    EXPECT_EQ(user_error([&] { read(dir, json); }),
+              (dir / "config.json").string() + ": base_model_type: expected one of {" +
+                  family_names() + "} beside model_type \"lait\", got " + type.dump() +
+                  "; use a checkpoint of a family that this build supports");
+  }
+  json.erase("base_model_type");
+  EXPECT_THAT(user_error([&] { read(dir, json); }),
+              EndsWith("beside model_type \"lait\", got nothing; is the file damaged?"));
 }
 
 TEST(HfLabels, AreReadByIndex) {
