@@ -1,11 +1,10 @@
 #include "eval/options.h"
 
-#include <ATen/Parallel.h>
-
 #include <CLI/CLI.hpp>
 
 #include "lait/config/enum_names.h"
 #include "lait/model/device.h"
+#include "lait/model/threads.h"
 
 namespace lait {
 namespace {
@@ -34,7 +33,7 @@ void ModelOptions::add_to(CLI::App& app) {
   app.add_option("--device", device_name, "where to run")
       ->check(CLI::IsMember(names<DeviceKind>()))
       ->capture_default_str();
-  app.add_option("--threads", threads, "CPU threads; 0: all cores")
+  app.add_option("--threads", threads, "CPU threads; 0: one for each core that the process may use")
       ->option_text("N")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
@@ -51,7 +50,7 @@ const char* ModelOptions::synopsis() {
 }
 
 void ModelOptions::apply() const {
-  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  set_threads(threads);
   resolve_device(device(), "--device");
 }
 

@@ -14,7 +14,7 @@ inline constexpr int kMaxThreads = 4096;
 
 struct ModelOptions {
   int64_t batch_size = kEvaluationBatch;
-  int64_t threads = 0;  // 0: all cores
+  int64_t threads = 0;  // 0: auto; see lait/model/threads.h
   std::string precision_name = "auto", device_name = "auto";
   bool quiet = false;  // no progress; warnings are still shown
 

@@ -10,6 +10,7 @@
 #include "lait/config/write.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/device.h"
+#include "lait/model/threads.h"
 #include "train/estimate.h"
 #include "train/progress.h"
 #include "train/run.h"
@@ -62,7 +63,7 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
 }  // namespace
 
 RunCost dry_run(const Config& config) {
-  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
+  set_threads(config.training.threads.count);
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   const RunInputs in = read_inputs(config);

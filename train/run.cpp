@@ -17,6 +17,7 @@
 #include "lait/config/read.h"
 #include "lait/data/labels.h"
 #include "lait/model/device.h"
+#include "lait/model/threads.h"
 #include "lait/predict/predictor.h"
 #include "train/peak_rss.h"
 #include "train/progress.h"
@@ -94,7 +95,7 @@ int train(const Config& config, const RunOptions& options) {
         "output.dir: expected the run directory; set it in the config or pass --output DIR");
   reset_peak_rss();
   Progress progress(options.quiet);
-  if (config.training.threads > 0) at::set_num_threads(static_cast<int>(config.training.threads));
+  set_threads(config.training.threads.count);
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   RunInputs in = read_inputs(config);

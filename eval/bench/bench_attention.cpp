@@ -19,6 +19,7 @@
 #include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/model/device.h"
+#include "lait/model/threads.h"
 #include "lait/ops/ops.h"
 
 namespace lait {
@@ -138,7 +139,7 @@ int bench_attention(const AttentionBench& bench) {
   }
   const std::vector<Layout> layouts = read_layouts(bench.lengths, bench.batch);
   const at::Device device = resolve_device(bench.device, "--device");
-  if (bench.threads > 0) at::set_num_threads(static_cast<int>(bench.threads));
+  set_threads(bench.threads);
   const nlohmann::json head = bench_head(at::get_num_threads());
   fmt::print(
       "segment attention, {} heads, batches of {} examples sorted by length; {}, {} threads, {} "

@@ -86,6 +86,12 @@ struct DataConfig {
   bool operator==(const DataConfig&) const = default;
 };
 
+// CPU threads; 0: auto.
+struct ThreadCount {
+  int64_t count = 0;
+  bool operator==(const ThreadCount&) const = default;
+};
+
 struct TrainingConfig {
   // Default 3; excludes steps.
   std::optional<double> epochs;
@@ -107,8 +113,7 @@ struct TrainingConfig {
   double label_smoothing = 0.0;
   Precision precision = Precision::kAuto;
   DeviceKind device = DeviceKind::kAuto;
-  // 0: all cores.
-  int64_t threads = 0;
+  ThreadCount threads;
   uint64_t seed = 1;
   // In steps; 0: every epoch.
   int64_t log_every = 20;

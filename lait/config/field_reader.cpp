@@ -56,6 +56,17 @@ void FieldReader::read(const YamlNode& node, int line, double& target, const Lim
   target = *number;
 }
 
+void FieldReader::read(const YamlNode& node, int line, ThreadCount& target, const Limits& limits) {
+  const auto number = node.plain ? parse_number<int64_t>(node.scalar) : std::nullopt;
+  if (number && within(static_cast<double>(*number), limits)) {
+    target.count = *number;
+  } else if (node.is_scalar() && node.scalar == "auto") {
+    target.count = 0;
+  } else {
+    wrong(node, line, "auto or a whole number" + limits_text(limits), number_hint(node));
+  }
+}
+
 void FieldReader::read(const YamlNode& node, int line, std::string& target, const Limits&) {
   if (!node.is_scalar()) return wrong(node, line, "text");
   target = expand(node.scalar, line);

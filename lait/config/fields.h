@@ -85,7 +85,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.precision", c.training.precision, kAny,
           "auto: bf16 where its matrix multiplication is faster, else fp32");
   v.field("training.device", c.training.device, kAny, "auto, cpu or cuda");
-  v.field("training.threads", c.training.threads, Limits{.min = 0, .max = 4096}, "0: all cores");
+  v.field("training.threads", c.training.threads, Limits{.min = 0, .max = 4096},
+          "auto (or 0): one for each core that the process may use");
   v.field("training.seed", c.training.seed, Limits{.min = 0}, "of everything random");
   v.field("training.log_every", c.training.log_every, kFromOne, "steps");
   v.field("training.evaluate_every", c.training.evaluate_every, kFromZero, "steps; 0: every epoch");

@@ -33,6 +33,9 @@ requires std::is_arithmetic_v<T> std::string value_text(T value) { return number
 template <class E>
 requires std::is_enum_v<E> std::string value_text(E value) { return to_string(value); }
 std::string value_text(const std::string& text) { return yaml_text(text); }
+std::string value_text(const ThreadCount& threads) {
+  return threads.count == 0 ? "auto" : number_text(threads.count);
+}
 std::string value_text(const Stage& stage) {
   return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) +
          "}";
@@ -110,6 +113,7 @@ std::string kind(const ColumnNames*) { return "a name or a list"; }
 std::string kind(const LabelMap*) { return "a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }
+std::string kind(const ThreadCount*) { return "auto or a whole number"; }
 template <std::integral T>
 std::string kind(const T*) {
   return "a whole number";

@@ -1,0 +1,18 @@
+// How many CPUs this process may use.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace lait {
+
+// CPUs of the affinity mask (taskset, cpusets), but no more than the cgroup's quota (containers'
+// `--cpus`), rounded up. At least 1.
+int available_cpus();
+
+// The least quota of the cgroup and of those above it, in CPUs; nullopt: none. `membership`: the
+// text of /proc/self/cgroup; `root`: where cgroups are mounted, in version 2, or version 1's
+// controllers in folders of their names.
+std::optional<double> cgroup_cpus(const std::string& membership, const std::filesystem::path& root);
+
+}  // namespace lait
