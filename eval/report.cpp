@@ -78,10 +78,10 @@ std::string truncation_notes(std::span<const Evaluation> rows, const Style& styl
   std::string notes;
   for (const Evaluation& row : rows) {
     if (row.truncated_examples == 0) continue;
-    notes += wrap(fmt::format("{} (P = {}): {} of {} examples were truncated",
-                              style.text(display_name(row)), row.independent_layers,
-                              row.truncated_examples, row.examples),
-                  style.width);
+    notes += wrap(
+        fmt::format("{} (P = {}): {} of {} examples were truncated", style.text(display_name(row)),
+                    row.independent_layers, row.truncated_examples, row.examples),
+        style.width);
   }
   return notes;
 }

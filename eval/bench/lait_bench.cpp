@@ -69,7 +69,9 @@ int main(int argc, char** argv) {
       ->option_text("cpu|cuda")
       ->check(CLI::IsMember(std::vector<std::string>{"cpu", "cuda"}))
       ->capture_default_str();
-  attend->add_option("--threads", attention.threads, "threads; 0: one for each core that the process may use")
+  attend
+      ->add_option("--threads", attention.threads,
+                   "threads; 0: one for each core that the process may use")
       ->option_text("N")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();

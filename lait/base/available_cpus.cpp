@@ -42,7 +42,8 @@ std::optional<double> quota_v1(const fs::path& folder) {
 // The least quota from `mount`/`path` up to `mount`. In a container `path` may not exist, since the
 // cgroup is the root of what is mounted.
 template <class Quota>
-void walk_up(const fs::path& mount, fs::path path, const Quota& quota, std::optional<double>& least) {
+void walk_up(const fs::path& mount, fs::path path, const Quota& quota,
+             std::optional<double>& least) {
   for (path = path.relative_path();; path = path.parent_path()) {
     const auto cpus = quota(mount / path);
     if (cpus) least = std::min(least.value_or(*cpus), *cpus);

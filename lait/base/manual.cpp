@@ -143,13 +143,14 @@ Entries hub_environment() {
 }
 
 Entries compute_environment() {
-  return {{"OMP_NUM_THREADS", "CPU threads, if no option or config sets them"},
-          {"GOMP_SPINCOUNT",
-           "how long idle threads spin before they sleep (the programs set 10000; libgomp's default "
-           "is 300000, about 5 ms); OMP_WAIT_POLICY is respected too"},
-          {"LAIT_CPU_CAPABILITY",
-           "generic, avx2, avx512 or avx512bf16: kernels of that instruction set instead of the "
-           "best one"}};
+  return {
+      {"OMP_NUM_THREADS", "CPU threads, if no option or config sets them"},
+      {"GOMP_SPINCOUNT",
+       "how long idle threads spin before they sleep (the programs set 10000; libgomp's default "
+       "is 300000, about 5 ms); OMP_WAIT_POLICY is respected too"},
+      {"LAIT_CPU_CAPABILITY",
+       "generic, avx2, avx512 or avx512bf16: kernels of that instruction set instead of the "
+       "best one"}};
 }
 
 void set_manual(CLI::App& app, const Manual& manual) {
