@@ -13,7 +13,9 @@ mkdir -p "$man"
 # columns wide, so that it fits a terminal of 80 beside man's own indentation.
 page() {
   name=$(echo "$*" | tr ' ' '-')
-  COLUMNS=73 "$bin/$@" --help | awk -v name="$name" -v version="$version" '
+  executable=$bin/$1
+  shift
+  COLUMNS=73 "$executable" "$@" --help | awk -v name="$name" -v version="$version" '
     BEGIN { printf ".TH %s 1 \"\" \"lait %s\"\n", toupper(name), version }
     { gsub(/\\/, "\\e"); gsub(/-/, "\\-"); sub(/^  /, "\\\\\\&") }
     /^[A-Z]/ { if (filled == "no") print ".fi"; filled = ""; print ".SH " $0; title = $0; next }

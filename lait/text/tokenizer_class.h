@@ -46,7 +46,7 @@ void expect_of_class(const TokenizerClass& tokenizer_class, const JsonFile& file
             "tokenizer_config.json");
 }
 
-// Tells `spec` the layouts that tokenizer.json and the class describe, given the ids of cls and sep.
+// Tells `spec` the layouts that tokenizer.json and the class describe. cls and sep are ids.
 void describe_layouts(TokenizerFiles& files, const TokenizerClass& tokenizer_class, int32_t cls,
                       int32_t sep, TokenizerSpec& spec);
 
