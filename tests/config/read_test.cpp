@@ -113,7 +113,7 @@ TEST(ReadConfig, UnknownKeys) {
   EXPECT_THAT(override_error("data.batch_sise=1"),
               HasSubstr("unknown key data.batch_sise (did you mean training.batch_size?)"));
   EXPECT_THAT(override_error("output.zzzzzz=1"),
-              HasSubstr("unknown key output.zzzzzz; known in output are dir, keep"));
+              HasSubstr("unknown key output.zzzzzz; known in output are dir, keep, hf_code"));
   EXPECT_THAT(override_error("model.path.x=1"), HasSubstr("unknown key model.path.x"));
   // A section that is right brings no name nearer; a missing dot is a slip.
   EXPECT_THAT(override_error("training.zzz=1"),
@@ -223,7 +223,7 @@ TEST(ReadConfig, Overrides) {
   const Config c = parse_config(
       text, "a.yaml",
       {"training.seed=4", "training.seed=5", "data.train=[a, b]", "training.steps=10",
-       "model.schedule=[{num_layers: 6, scope: segment}]", "output={dir: x, keep: 2}"});
+       "model.schedule=[{num_layers: 6, scope: segment}]", "output={dir: x, keep: 3}"});
   EXPECT_EQ(c.training.seed, 5u);  // the last one
   EXPECT_THAT(c.data.train, ElementsAre("a", "b"));
   EXPECT_FALSE(c.training.epochs);  // steps took its place
@@ -231,7 +231,7 @@ TEST(ReadConfig, Overrides) {
   EXPECT_FALSE(c.model.independent_layers);
   EXPECT_EQ(c.model.schedule.size(), 1u);
   EXPECT_EQ(c.output.dir, "x");
-  EXPECT_EQ(c.output.keep, 2);
+  EXPECT_EQ(c.output.keep, 3);
   EXPECT_THAT(error_of(text, {"training.steps=10", "training.epochs=1"}),
               HasSubstr("--set training.steps=10: training.steps: excludes training.epochs"));
   EXPECT_THAT(override_error("data.train=[a[]"),

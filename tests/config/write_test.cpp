@@ -141,7 +141,7 @@ TEST(WriteConfig, Text) {
   EXPECT_THAT(text, HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, y]\n"));
   EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));
   EXPECT_THAT(text, HasSubstr("  learning_rate: 5e-5\n"));
-  EXPECT_THAT(text, HasSubstr("output:\n  dir: \"\"\n  keep: 1\n"));
+  EXPECT_THAT(text, HasSubstr("output:\n  dir: \"\"\n  keep: 2\n"));
 }
 
 TEST(WriteFields, WritesNoOthers) {
