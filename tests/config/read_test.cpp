@@ -95,7 +95,8 @@ dta: {}
       "a.yaml:11: training.seed: expected a whole number of at least 0, got '7' in quotes, which "
       "make it a text; remove them\n"
       "a.yaml:12: unknown key dta (did you mean data?)\n"
-      "--set training.threads=many: training.threads: expected a whole number of at least 0 "
+      "--set training.threads=many: training.threads: expected auto or a whole number of at least "
+      "0 "
       "and at most 4096, got 'many'\n"
       "--set nonsense: expected key=value, e.g. --set training.seed=2");
 }
@@ -232,6 +233,8 @@ TEST(ReadConfig, Overrides) {
   EXPECT_EQ(c.model.schedule.size(), 1u);
   EXPECT_EQ(c.output.dir, "x");
   EXPECT_EQ(c.output.keep, 3);
+  EXPECT_EQ(parse_config(text, "a.yaml", {"training.threads=2"}).training.threads.count, 2);
+  EXPECT_EQ(parse_config(text, "a.yaml", {"training.threads=auto"}).training.threads.count, 0);
   EXPECT_THAT(error_of(text, {"training.steps=10", "training.epochs=1"}),
               HasSubstr("--set training.steps=10: training.steps: excludes training.epochs"));
   EXPECT_THAT(override_error("data.train=[a[]"),
