@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "lait/base/error.h"
+#include "lait/data/dataset.h"
+#include "lait/model/device_batch.h"
 
 namespace lait {
 namespace {
@@ -179,6 +181,15 @@ std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
     }
   }
   return outcomes;
+}
+
+double mean_loss(const HeadImpl& head, const Outputs& outputs, const Dataset& dataset) {
+  std::vector<Label> labels;
+  for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.example(i).label);
+  DeviceBatch batch;
+  batch.packed.num_examples = dataset.size();
+  batch.labels = head.labels(labels).to(outputs.values.device());
+  return head.loss(outputs, batch, TrainingConfig{.label_smoothing = 0}).item<double>();
 }
 
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,

@@ -47,6 +47,8 @@ bool better(const std::string& metric, double value, double other);
 // data set) if outputs are not finite, or for the first example whose label the head does not know.
 std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
                                    const Dataset& dataset, const std::string& what);
+// The mean over the examples of the head's loss, without label smoothing.
+double mean_loss(const HeadImpl& head, const Outputs& outputs, const Dataset& dataset);
 // Values of the named metrics. Throws UserError for an unknown name.
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
                                               std::span<const Outcome> outcomes);

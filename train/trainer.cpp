@@ -215,8 +215,10 @@ bool Trainer::evaluate() {
   const auto metrics = compute_metrics(in_.metrics, outcomes);
   const std::string selected =
       in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
-  nlohmann::ordered_json line{
-      {"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
+  nlohmann::ordered_json line{{"step", state_.step},
+                              {"epoch", epochs_done()},
+                              {"split", "validation"},
+                              {"loss", mean_loss(*model_->head, *outputs, *in_.validation)}};
   std::string text = fmt::format("step {}: validation", state_.step);
   for (const auto& [name, value] : metrics) {
     line[name] = value;

@@ -163,6 +163,9 @@ double CheckpointTensors::num_elements() const {
   return sum;
 }
 
+namespace {
+
+// "NaN" or "infinity" if the tensor has one, also after conversion to float; else "".
 std::string not_finite(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return "";
   const auto [least, largest] = at::aminmax(tensor.detach());
@@ -170,6 +173,8 @@ std::string not_finite(const at::Tensor& tensor) {
   if (std::isnan(a) || std::isnan(b)) return "NaN";
   return std::isinf(a) || std::isinf(b) ? "infinity" : "";
 }
+
+}  // namespace
 
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected) {
   std::vector<std::string> missing, unexpected, misshapen, mistyped, infinite;

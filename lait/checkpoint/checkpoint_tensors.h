@@ -58,9 +58,6 @@ struct ExpectedTensor {
   bool required = true;
 };
 
-// "NaN" or "infinity" if the tensor has one, also after conversion to float; else "".
-std::string not_finite(const at::Tensor& tensor);
-
 // Fills all destinations. Throws UserError that lists all missing, unexpected and misshapen tensors
 // and those with NaN or infinity at once, before anything is written. Tensors that TensorNames
 // calls ignorable are not unexpected; they are read if they are expected.

@@ -161,11 +161,6 @@ void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions&
     for (auto& named : hf_tensors(parameter)) tensors.push_back(std::move(named));
   }
   tensors.insert(tensors.end(), model->carried.begin(), model->carried.end());
-  for (const auto& [name, tensor] : tensors) {
-    if (const std::string found = not_finite(tensor); !found.empty())
-      throw UserError("the model is not saved: expected finite weights, got " + found + " in " +
-                      name + "; lower training.learning_rate or training.max_grad_norm");
-  }
   fs::create_directories(dir);
   write_safetensors(dir / kWeights, tensors);
   const ModelSpec& spec = model->spec;

@@ -175,17 +175,12 @@ TEST_F(StoredHeadTest, AHeadOfAnotherClassIsNotTaken) {
             "new, since the checkpoint's head is BertForTokenClassification's");
 }
 
-TEST_F(StoredHeadTest, WeightsThatAreNotFiniteAreNeitherSavedNorLoaded) {
+TEST_F(StoredHeadTest, WeightsThatAreNotFiniteAreNotLoaded) {
   Model model = save(spec());
-  const std::string before = read_file(folder_ / "model.safetensors");
   {
     at::NoGradGuard no_grad;
     bias(model)[1] = NAN;
   }
-  EXPECT_EQ(user_error([&] { save_checkpoint(model, folder_ / "new"); }),
-            "the model is not saved: expected finite weights, got NaN in classifier.bias; lower "
-            "training.learning_rate or training.max_grad_norm");
-  EXPECT_FALSE(fs::exists(folder_ / "new"));
   std::vector<std::pair<std::string, at::Tensor>> tensors{{"classifier.bias", bias(model)}};
   const CheckpointTensors saved(folder_.path(), bert_.config().family->tensor_names());
   for (const std::string& name : saved.names()) {

@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <regex>
+#include <sstream>
 
 #include "lait/predict/predictor.h"
 #include "tests/train/trained_here.h"
@@ -31,6 +33,36 @@ TEST_F(RunReport, TheBestOutcomesAreThoseOfTheModelOnTheDisk) {
     EXPECT_EQ((*whole.best_outcomes)[i].label, outcomes[i].label) << i;
   }
   EXPECT_FALSE(run("run").best_outcomes) << "another process evaluated it";
+}
+
+// The validation loss of metrics.jsonl, from the probabilities that lait-predict prints.
+TEST_F(RunReport, ValidationLossIsTheMeanCrossEntropy) {
+  ASSERT_EQ(shell(program("lait-train") + " --config " + path("a.yaml") +
+                  " --quiet --set "
+                  "training.label_smoothing=0.1 --output " +
+                  path("run"))
+                .code,
+            0);
+  const ShellResult predicted = shell(program("lait-predict") + " --quiet --checkpoint " +
+                                      path("run") + " --input " + path("validation.jsonl"));
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  std::istringstream predictions(predicted.out), examples(read_file(folder_ / "validation.jsonl"));
+  double sum = 0;
+  int count = 0;
+  for (std::string line, example; std::getline(predictions, line); ++count) {
+    std::getline(examples, example);
+    const auto label = nlohmann::json::parse(example).at("label").get<std::string>();
+    sum -= std::log(nlohmann::json::parse(line).at("scores").at(label).get<double>());
+  }
+  ASSERT_EQ(count, 70);
+  const int best = report().at("best_step");
+  std::optional<double> loss;
+  for (const std::string& line : metrics_without_times(folder_ / "run")) {
+    const auto json = nlohmann::json::parse(line);
+    if (json.at("split") == "validation" && json.at("step") == best) loss = json.at("loss");
+  }
+  ASSERT_TRUE(loss);
+  EXPECT_NEAR(*loss, sum / count, 1e-5);
 }
 
 // The first report has the validation scores of the training, the second those of best/.

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <functional>
 
+#include "lait/config/override.h"
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "tests/train/tiny_run.h"
@@ -33,7 +34,7 @@ class TrainedHere : public TinyRun {
     RunDirectory directory(path, resumes ? IfExists::kResume : IfExists::kRefuse);
     if (!resumes) directory.write_config("a run");
     const RunInputs& in = inputs();
-    at::set_num_threads(static_cast<int>(in.config.training.threads));
+    at::set_num_threads(static_cast<int>(in.config.training.threads.count));
     Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat,
                                   in.config.training.seed);
     Result result;
@@ -60,7 +61,7 @@ class TrainedHere : public TinyRun {
 
   // Of a.yaml with these overrides; read once.
   void use(const std::vector<std::string>& overrides) {
-    inputs_ = read_inputs(read_config(folder_ / "a.yaml", overrides, task_names()));
+    inputs_ = read_inputs(read_config(folder_ / "a.yaml", to_overrides(overrides), task_names()));
   }
   const RunInputs& inputs() {
     if (!inputs_) use({});
