@@ -26,7 +26,8 @@ struct ClassCounts {
   }
 };
 
-// By class, up to the last one that occurs. The bootstrap counts each resample, so this is not a map.
+// By class, up to the last one that occurs. The bootstrap counts each resample, so this is not a
+// map.
 std::vector<ClassCounts> count_classes(std::span<const Outcome> outcomes) {
   std::vector<ClassCounts> counts(2);
   for (const Outcome& o : outcomes) {

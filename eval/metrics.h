@@ -37,8 +37,8 @@ struct Metric {
 const std::vector<Metric>& all_metrics();
 // Throws UserError that names the known metrics.
 const Metric& find_metric(const std::string& name);
-// The metrics of a head with such labels on the task's data: Task::metrics, and macro_f1 for classes,
-// whatever the task. The first selects the best checkpoint.
+// The metrics of a head with such labels on the task's data: Task::metrics, and macro_f1 for
+// classes, whatever the task. The first selects the best checkpoint.
 std::vector<std::string> metrics_of(const Task& task, LabelKind labels);
 // Whether `value` of the metric is better than `other`. NaN is worse than every number.
 bool better(const std::string& metric, double value, double other);

@@ -17,8 +17,8 @@ using Json = Record::Json;
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
 
-// The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3, not
-// 0.30000001192092896.
+// The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3,
+// not 0.30000001192092896.
 double as_float(double value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof(text), static_cast<float>(value)).ptr;

@@ -22,8 +22,8 @@ struct PredictedLines {
 
 // Reads examples in windows, so that memory does not grow with the input. Calls write() with the
 // predictions of each window, and before it waits for more input: a process that writes a line and
-// reads the answer is not kept waiting. A line has the input's other fields first, e.g. an id; where
-// segments lost tokens it ends with "truncated": their numbers.
+// reads the answer is not kept waiting. A line has the input's other fields first, e.g. an id;
+// where segments lost tokens it ends with "truncated": their numbers.
 //
 // Throws UserError "file:line: …" for an example that cannot be predicted: it is malformed, it is
 // too long and the checkpoint says on_overflow: error, or its prediction is not finite. The

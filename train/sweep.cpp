@@ -46,8 +46,8 @@ std::optional<std::pair<int64_t, int64_t>> whole_range(std::string_view values,
   return std::pair(*first, *last);
 }
 
-// Where the value at `begin` ends: at a comma, or at the end. A value that begins with a bracket is a
-// list or a mapping, and commas up to its closing bracket belong to it.
+// Where the value at `begin` ends: at a comma, or at the end. A value that begins with a bracket is
+// a list or a mapping, and commas up to its closing bracket belong to it.
 size_t end_of_value(std::string_view values, size_t begin) {
   int depth = 0;
   char quote = 0;

@@ -12,8 +12,8 @@ struct Sweep {
   std::string key;
   std::vector<std::string> values;
 };
-// Commas separate values, except within a value in brackets (a list). Throws UserError if there is no
-// "=", no value, an empty or reversed range, or a repeated value.
+// Commas separate values, except within a value in brackets (a list). Throws UserError if there is
+// no "=", no value, an empty or reversed range, or a repeated value.
 Sweep parse_sweep(const std::string& text);
 
 // Checks the config of every value before the first run. Finished runs (those with a report.json)

@@ -1,5 +1,5 @@
-// Untrusted text and numbers for use in a message: one short line. (json.h quotes bytes that may not
-// be text.)
+// Untrusted text and numbers for use in a message: one short line. (json.h quotes bytes that may
+// not be text.)
 #pragma once
 #include <algorithm>
 #include <cmath>

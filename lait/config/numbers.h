@@ -62,8 +62,8 @@ inline bool within(double value, const Limits& limits) {
   return value >= limits.min && value <= limits.max && value > limits.above && value < limits.below;
 }
 
-// Training computes in float: the number must be finite there, above 0 if it is, and within the same
-// limits (0.999999999 is 1).
+// Training computes in float: the number must be finite there, above 0 if it is, and within the
+// same limits (0.999999999 is 1).
 inline bool fits_float(double value, const Limits& limits) {
   const auto rounded = static_cast<float>(value);
   return std::isfinite(rounded) && (rounded != 0 || value == 0) && within(rounded, limits);

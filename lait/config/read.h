@@ -15,9 +15,9 @@
 
 namespace lait {
 
-// Reads a YAML file and applies overrides. If a key is repeated, the last override wins. An override
-// of one of two keys that exclude each other replaces the other; an empty one goes back to the
-// default.
+// Reads a YAML file and applies overrides. If a key is repeated, the last override wins. An
+// override of one of two keys that exclude each other replaces the other; an empty one goes back to
+// the default.
 //
 // Throws one UserError with a line "file:line: …" for every mistake: unknown and repeated keys
 // (with the nearest known one), wrong types, impossible values, keys without a value, undefined
@@ -51,8 +51,8 @@ std::string tilde_hint(const std::string& path);
 
 // Finds the directory with config.json: `name` as a path, a model that set-up or installation
 // brought, or the snapshot in the local Hugging Face cache (HF_HUB_CACHE, HF_HOME/hub,
-// ~/.cache/huggingface/hub). Never uses the network. Throws UserError "GIVEN_WITH: NAME: …" with the
-// command that fetches it.
+// ~/.cache/huggingface/hub). Never uses the network. Throws UserError "GIVEN_WITH: NAME: …" with
+// the command that fetches it.
 std::filesystem::path find_model(const std::string& name,
                                  const std::string& given_with = "model.path");
 

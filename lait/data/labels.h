@@ -1,5 +1,5 @@
-// Labels of tasks that take them from the data (jsonl, table): the training data defines the set, and all
-// splits use it.
+// Labels of tasks that take them from the data (jsonl, table): the training data defines the set,
+// and all splits use it.
 #pragma once
 #include <span>
 #include <string>

@@ -42,8 +42,8 @@ class Task {
   // Of number labels.
   virtual double lowest_score() const { return -std::numeric_limits<double>::infinity(); }
   virtual double highest_score() const { return std::numeric_limits<double>::infinity(); }
-  // For labels of that kind: names known to eval/metrics.h, which adds those of every classifier; the
-  // first selects the best checkpoint.
+  // For labels of that kind: names known to eval/metrics.h, which adds those of every classifier;
+  // the first selects the best checkpoint.
   virtual std::vector<std::string> metrics(LabelKind labels) const = 0;
   // Texts that a family trained with prompts (T5) puts before the segments, by segment; other
   // families ignore them.

@@ -59,8 +59,8 @@ ModelSpec read_spec(const std::filesystem::path& dir);
 std::string write_spec(const ModelSpec& spec);
 
 // Throws UserError "expected …, got …" if a model with that spec cannot take the example: it has
-// another number of segments than the task or the training data, the schedule needs groups, or the head would not see all
-// segments.
+// another number of segments than the task or the training data, the schedule needs groups, or the
+// head would not see all segments.
 void check_example(const Example& example, const ModelSpec& spec);
 // The same for all examples; the message names the example.
 void check_examples(std::span<const Example> examples, const ModelSpec& spec);

@@ -1,5 +1,5 @@
-// Set-up: cmake/setup.sh in a folder with other files, where they stay, and a model is linked only on
-// request; a copied checkout.
+// Set-up: cmake/setup.sh in a folder with other files, where they stay, and a model is linked only
+// on request; a copied checkout.
 #include <gtest/gtest.h>
 
 #include "lait/base/files.h"
