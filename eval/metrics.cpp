@@ -190,7 +190,9 @@ double mean_loss(const HeadImpl& head, const Outputs& outputs, const Dataset& da
   DeviceBatch batch;
   batch.packed.num_examples = dataset.size();
   batch.labels = head.labels(labels).to(outputs.values.device());
-  return head.loss(outputs, batch, TrainingConfig{.label_smoothing = 0}).item<double>();
+  TrainingConfig config;
+  config.label_smoothing = 0;
+  return head.loss(outputs, batch, config).item<double>();
 }
 
 std::map<std::string, double> compute_metrics(const std::vector<std::string>& names,
