@@ -30,6 +30,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait/text", {}},
     {"lait/text/wordpiece", {"lait/text"}},
     {"lait/text/byte_bpe", {"lait/text"}},
+    {"lait/programs", {}},
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "kernels"}},
     {"lait/data", {"lait", "lait/text", "lait/config", "kernels"}},
@@ -50,7 +51,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 
 // Folders that do not include lait/base.
 const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference", "kernels/cpu",
-                                            "kernels/cuda", "lait/ops",          "lait/cuda"};
+                                            "kernels/cuda", "lait/ops",          "lait/cuda",
+                                            "lait/programs"};
 
 // Folders that are built without LibTorch and run where there is none.
 const std::set<std::string> kWithoutLibTorch = {
