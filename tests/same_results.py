@@ -193,6 +193,8 @@ def record_case(case, programs, model, work):
         "training": training,
         "output": {"dir": str(run_dir)},
     }
+    if data == "groups" and "data.num_segments" in run(programs / "lait-train", "--list-keys"):
+        config["data"] = {**splits, "num_segments": 0}
     config_file = work / "case.yaml"
     config_file.write_text(json.dumps(config, indent=2))  # JSON is YAML, too
     run(programs / "lait-train", "--config", config_file, "--overwrite", "--quiet")
@@ -206,11 +208,13 @@ def record_case(case, programs, model, work):
     inputs = {split: sha256(pathlib.Path(file).read_bytes()) for split, file in splits.items()}
     inputs["model"] = sha256((model / "model.safetensors").read_bytes())
     inputs["processor"] = processor()
+    report = json.loads((run_dir / "report.json").read_text())
+    report.pop("peak_rss_bytes", None)
     return {
         "inputs": inputs,
         "tensors": tensors,
         "metrics": metrics_of(run_dir / "metrics.jsonl"),
-        "report": json.loads((run_dir / "report.json").read_text()),
+        "report": report,
         "predictions": predictions.splitlines(),
     }
 
