@@ -1,4 +1,6 @@
-// Linked into each program that computes. OpenMP's idle threads wait for work by spinning, for
+// lait/programs/: linked into each program, and into nothing else.
+//
+// How long idle threads spin. OpenMP's idle threads wait for work by spinning, for
 // milliseconds with libgomp's default, and so take the CPU from whatever else runs. Asleep at once
 // (OMP_WAIT_POLICY=passive) they wake late: a single pair's latency is half as long again. So they
 // are to spin for about as long as the gaps between the parallel parts of one prediction are.

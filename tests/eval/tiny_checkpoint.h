@@ -25,7 +25,7 @@ struct TinyOptions {
   std::string task = "jsonl";
   int64_t max_tokens = 256;
   OnOverflow on_overflow = OnOverflow::kTruncate;
-  double classifier_bias = 0;
+  double classifier_weight = 0;  // of all; 0: drawn
 };
 
 inline std::string tiny_word(uint32_t i) {
@@ -43,9 +43,9 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
   spec.max_segment_tokens = options.max_tokens;
   spec.on_overflow = options.on_overflow;
   const Model model = bert.model(spec, at::kFloat);
-  if (options.classifier_bias != 0) {
+  if (options.classifier_weight != 0) {
     const at::NoGradGuard no_grad;
-    model->head->named_parameters()["output.bias"].fill_(options.classifier_bias);
+    model->head->named_parameters()["output.weight"].fill_(options.classifier_weight);
   }
   save_checkpoint(model, dir);
   std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";

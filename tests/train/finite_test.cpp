@@ -114,8 +114,8 @@ TEST_F(FiniteRun, TheLastStepIsLookedAtToo) {
     const ShellResult result = shell(
         program("lait-train") + " --config " + path("a.yaml") + " --overwrite --output " +
         path("run") +
-        " --set training.steps=1 --set training.warmup=0 --set training.learning_rate=1e38 --set "
-        "training.head_learning_rate_factor=100 --set training.max_grad_norm=0" +
+        " --set training.steps=1 --set training.warmup=0 --set training.learning_rate=3e38 --set "
+        "training.weight_decay=0 --set training.max_grad_norm=0" +
         more);
     EXPECT_EQ(result.code, 2) << result.err;
     EXPECT_THAT(result.err, HasSubstr("step 1: "));

@@ -178,6 +178,8 @@ TEST_F(ToyFamilyTest, CheckpointPredictsAsTheModel) {
   const Model model = this->model();
   // The vocabulary of the tiny checkpoint, overwritten with the files of this model.
   write_checkpoint(folder / "c");
+  // Not a class of tokenizers: its layout is BERT's.
+  write_file(folder / "c/tokenizer_config.json", R"({"do_lower_case": true})");
   save_checkpoint(model, folder / "c");
   Predictor predictor = Predictor::load(folder / "c", Precision::kFp32, DeviceKind::kCpu);
   EXPECT_EQ(predictor.model()->config.family, &toy());

@@ -267,8 +267,9 @@ TEST_F(Trouble, FilesThatDoNotBelongTogether) {
          "together, the model's number, got 3");
   expect("lait.yaml", "max_segment_tokens: 256", "max_segment_tokens: 257",
          "max_segment_tokens: expected at most the model's 256 positions, got 257");
-  expect("lait.yaml", "- refutes", "- refutes\n  - more", "classifier.weight (expected [4,");
-  expect("lait.yaml", "- refutes", "- neutral", "expected each label once");
+  expect("lait.yaml", "- \"refutes\"", "- \"refutes\"\n  - more",
+         "lait.yaml does not belong to config.json: labels: expected 3, as id2label has, got 4");
+  expect("lait.yaml", "- \"refutes\"", "- \"neutral\"", "expected each label once");
   expect("lait.yaml", "labels:", "labels: &a", "an anchor (&name)");
   expect("lait.yaml", "pooling: cls_segments", "pooling: cls", "classifier.weight (expected");
   expect("config.json", "\"intermediate_size\": 128", "\"intermediate_size\": 200000",
