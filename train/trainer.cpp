@@ -183,8 +183,7 @@ void Trainer::write_log() {
                        {"lr", step_.optimizer().learning_rate(state_.step - 1)},
                        {"examples_per_s", examples_per_s},
                        {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}});
-  if (!std::isfinite(loss)) give_up("the loss is not finite");
-  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
+  check_finite(window);
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
                     .epoch = epochs_done(),
@@ -262,10 +261,13 @@ void Trainer::check_finite() {
     give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
                         tensors.size(), bad.front()));
   }
-  const LogWindow window = window_.read();
+  check_finite(window_.read());
+  finite_step_ = state_.step;
+}
+
+void Trainer::check_finite(const LogWindow& window) const {
   if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
   if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
-  finite_step_ = state_.step;
 }
 
 void Trainer::give_up(const std::string& problem) const {

@@ -63,6 +63,7 @@ class Trainer {
   void save();
   void save_best();
   void check_finite();
+  void check_finite(const LogWindow& window) const;
   [[noreturn]] void give_up(const std::string& problem) const;
 
   Model model_;

@@ -90,7 +90,6 @@ void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const 
 
 void FieldReader::read(const YamlNode& node, int line, ColumnNames& target, const Limits&) {
   target.clear();
-  if (node.kind == YamlNode::Kind::kNull) return;
   const std::vector<YamlNode> one{node};
   for (const YamlNode& entry : node.kind == YamlNode::Kind::kList ? node.items : one) {
     if (!entry.is_scalar() || entry.scalar.empty())
@@ -102,7 +101,6 @@ void FieldReader::read(const YamlNode& node, int line, ColumnNames& target, cons
 void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const Limits&) {
   constexpr const char* kForm = "a mapping of labels, {as in the file: label, …}";
   target.clear();
-  if (node.kind == YamlNode::Kind::kNull) return;
   if (node.kind != YamlNode::Kind::kMap) return wrong(node, line, kForm);
   for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
     const YamlNode &from = node.items[i], &to = node.items[i + 1];

@@ -56,7 +56,6 @@ class ExampleReader {
   bool is_empty() const { return records_.is_empty(); }
 
  private:
-  Example parse(const Record& record, Record::Json* others);
   void read_segments(const Record& record, Example& example);
   void check_columns() const;
   std::optional<Headerless> headerless(const std::vector<std::string>& first) const;

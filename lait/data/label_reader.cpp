@@ -1,7 +1,6 @@
 #include "lait/data/label_reader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 

@@ -35,8 +35,7 @@ struct SaveOptions {
   bool hf_code = false;
 };
 // Writes config.json, model.safetensors, lait.yaml. The caller writes the tokenizer's files
-// (Tokenizer::save). Throws UserError naming a tensor with NaN or infinity, before anything is
-// written.
+// (Tokenizer::save), and has checked that the weights are finite (training does).
 void save_checkpoint(const Model& model, const std::filesystem::path& dir,
                      const SaveOptions& options = {});
 
