@@ -104,10 +104,16 @@ void DescribedLayout::check(const SegmentLayout& layout,
   }
 }
 
-std::optional<DescribedLayout> read_post_processor(const JsonFile& file) {
-  std::optional<DescribedLayout> found;
+PostProcessor read_post_processor(const JsonFile& file) {
+  PostProcessor found;
+  bool trims = false;
   const auto read = [&](const Json& processor) {
     const auto type = file.get<std::string>(processor, "type", "a string").value_or("");
+    if (!trims && (type == "RobertaProcessing" || type == "ByteLevel")) {
+      trims = true;
+      found.trim_offsets = {file.get_bool(processor, "trim_offsets").value_or(true),
+                            file.get_bool(processor, "add_prefix_space").value_or(true)};
+    }
     if (type == "ByteLevel" || processor.empty()) return;
     DescribedLayout layout;
     if (type == "BertProcessing" || type == "RobertaProcessing") {
@@ -123,10 +129,10 @@ std::optional<DescribedLayout> read_post_processor(const JsonFile& file) {
                       "RobertaProcessing, ByteLevel or a Sequence with one of them, got " +
                       plain(type));
     }
-    if (found) file.fail("post_processor", "one that adds special tokens", processor);
+    if (found.layout) file.fail("post_processor", "one that adds special tokens", processor);
     layout.where = file.path + ": post_processor";
     layout.way_out = "use the tokenizer files of the model";
-    found = std::move(layout);
+    found.layout = std::move(layout);
   };
   const Json& processor = file.object(file.json, "post_processor");
   if (file.get<std::string>(processor, "type", "a string") != "Sequence") {

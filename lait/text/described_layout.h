@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lait/text/offsets.h"
 #include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer_files.h"
 
@@ -34,8 +35,13 @@ struct DescribedLayout {
   void check(const SegmentLayout& layout, const std::function<std::string(int32_t)>& name) const;
 };
 
-// From "post_processor"; nullopt where it is none or adds no special tokens. Throws UserError for
-// types of post-processors that are not known.
-std::optional<DescribedLayout> read_post_processor(const JsonFile& tokenizer_json);
+// What tokenizer.json's "post_processor" says.
+struct PostProcessor {
+  TrimOffsets trim_offsets;
+  // nullopt where it adds no special tokens.
+  std::optional<DescribedLayout> layout;
+};
+// Throws UserError for types of post-processors that are not known.
+PostProcessor read_post_processor(const JsonFile& tokenizer_json);
 
 }  // namespace lait

@@ -19,10 +19,7 @@ FileTokenizer::FileTokenizer(const TokenizerSpec& spec)
 
 void FileTokenizer::set_words(const Words& words) {
   const auto find = [&](const std::string& name, const char* key, bool is_needed) {
-    int32_t id = name.empty() ? kNoToken : words.find(name);
-    for (const AddedToken& token : tokens_) {
-      if (id == kNoToken && token.content == name) id = token.id;
-    }
+    const int32_t id = token_id(name, words.find, tokens_);
     if (id == kNoToken && is_needed) {
       throw UserError(where_ + ": expected the token " + plain(name) + " (" + key +
                       "), but it is not in the vocabulary; name the vocabulary's own token in "
@@ -52,11 +49,6 @@ void FileTokenizer::set_words(const Words& words) {
 }
 
 void FileTokenizer::check_layout(const SegmentLayout& layout) const {
-  if (!no_types_.empty() && layout.second_type != layout.first_type) {
-    throw UserError(no_types_ +
-                    ": expected token_type_ids among them, as the model gets them for pairs, got "
-                    "none; add it");
-  }
   const auto name = [&](int32_t id) {
     for (const auto& [token, name] : {std::pair(special_tokens_.cls, &names_.cls),
                                       {special_tokens_.sep, &names_.sep},
@@ -68,6 +60,7 @@ void FileTokenizer::check_layout(const SegmentLayout& layout) const {
     return std::to_string(id);
   };
   for (const DescribedLayout& described : layouts_) described.check(layout, name);
+  if (!no_types_.empty() && layout.second_type != layout.first_type) throw UserError(no_types_);
 }
 
 void FileTokenizer::save(const std::filesystem::path& dir) const { save_files(files_, dir); }

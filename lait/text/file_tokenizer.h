@@ -22,7 +22,7 @@ struct TokenizerSpec {
   bool names_are_added = true;
   TrimOffsets trim_offsets;
   std::vector<DescribedLayout> layouts;
-  // Where a file says that the model gets no token types; empty: nowhere.
+  // What is wrong with the files for a model with token types; empty: nothing.
   std::string no_types;
   // Name to content, for save.
   std::map<std::string, std::string> files;

@@ -258,20 +258,13 @@ class Reader {
 
 }  // namespace
 
-TrimOffsets read_trim_offsets(const JsonFile& tokenizer_json) {
-  const auto read = [&](const Json& processor) -> std::optional<TrimOffsets> {
-    const auto type = tokenizer_json.get<std::string>(processor, "type", "a string");
-    if (type != "RobertaProcessing" && type != "ByteLevel") return std::nullopt;
-    return TrimOffsets{tokenizer_json.get_bool(processor, "trim_offsets").value_or(true),
-                       tokenizer_json.get_bool(processor, "add_prefix_space").value_or(true)};
-  };
-  const Json& processor = tokenizer_json.object(tokenizer_json.json, "post_processor");
-  if (const auto trim = read(processor)) return *trim;
-  for (const Json& part : tokenizer_json.list(processor, "processors")) {
-    if (!part.is_object()) tokenizer_json.fail("post_processor", "a list of objects", part);
-    if (const auto trim = read(part)) return *trim;
-  }
-  return {};
+int32_t token_id(const std::string& name, const FindToken& find,
+                 const std::vector<AddedToken>& added) {
+  if (name.empty()) return kNoToken;
+  const int32_t id = find(name);
+  if (id != kNoToken) return id;
+  const auto token = std::ranges::find(added, name, &AddedToken::content);
+  return token == added.end() ? kNoToken : token->id;
 }
 
 SpecialTokenFiles read_special_tokens(TokenizerFiles& files, const SpecialTokenRules& rules) {

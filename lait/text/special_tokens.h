@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "lait/text/added_tokens.h"
-#include "lait/text/offsets.h"
 #include "lait/text/tokenizer.h"
 #include "lait/text/tokenizer_files.h"
 
@@ -24,8 +23,9 @@ struct SpecialTokenNames {
 // The id of a token of the vocabulary, or kNoToken.
 using FindToken = std::function<int32_t(std::string_view)>;
 
-// From "post_processor".
-TrimOffsets read_trim_offsets(const JsonFile& tokenizer_json);
+// The id of a special token, which may be an added token alone; kNoToken where it is neither.
+int32_t token_id(const std::string& name, const FindToken& find,
+                 const std::vector<AddedToken>& added);
 
 // What the files are read into, and what holds where they say nothing.
 struct SpecialTokenRules {

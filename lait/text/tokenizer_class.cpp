@@ -67,46 +67,66 @@ TokenizerClass read_tokenizer_class(TokenizerFiles& files, const std::vector<Kno
     read_name(files.read_json(kModelConfig));
     files.contents.erase(kModelConfig);
   }
-  if (config) {
-    refuse_unsupported(*config);
-    const Json& inputs = config->list(config->json, "model_input_names");
-    if (!inputs.empty() && std::ranges::find(inputs, "token_type_ids") == inputs.end())
-      out.no_types = config->path + ": model_input_names";
-  }
+  if (config) refuse_unsupported(*config);
   refuse_left_truncation(config, files.tokenizer());
+  bool says_inputs = false;
+  if (config) {
+    const Json& inputs = config->list(config->json, "model_input_names");
+    says_inputs = !inputs.empty();
+    if (says_inputs && std::ranges::find(inputs, "token_type_ids") == inputs.end()) {
+      out.no_types = config->path +
+                     ": model_input_names: expected token_type_ids among them, as the model gets "
+                     "them for pairs, got none; add it";
+    }
+  }
   if (out.name.empty()) return out;
   out.is_generic = out.name == "PreTrainedTokenizerFast" || out.name == "TokenizersBackend";
   if (out.is_generic && !files.tokenizer())
     throw UserError(out.where + ": " + out.name + ": expected tokenizer.json beside it, got none");
   const std::string full_name = out.name;
   if (out.name.ends_with("Fast")) out.name.resize(out.name.size() - 4);
-  if (out.is_generic) return out;
   std::string names;
+  bool gives_types = false;
   for (const KnownClass& candidate : known) {
-    if (out.name == candidate.name) out.layout = candidate.layout;
+    if (out.name == candidate.name) {
+      out.layout = candidate.layout;
+      gives_types = candidate.gives_types;
+    }
     names.append(candidate.name).append(", ");
   }
-  if (out.layout != nullptr) return out;
+  if (out.no_types.empty() && !says_inputs && !gives_types) {
+    out.no_types =
+        out.where + ": " + plain(full_name) +
+        ": expected a class that gives token_type_ids, as the model gets them for pairs, got one "
+        "that gives none; name the class of the model's family, or write \"model_input_names\": "
+        "[\"input_ids\", \"token_type_ids\", \"attention_mask\"] into tokenizer_config.json";
+  }
+  if (out.is_generic || out.layout != nullptr) return out;
   throw UserError(out.where + ": expected " + names + "or PreTrainedTokenizerFast, got " +
                   plain(full_name) + "; if one of these gives the same ids, write its name there");
 }
 
-void describe_layouts(TokenizerFiles& files, const TokenizerClass& tokenizer_class, int32_t cls,
-                      int32_t sep, TokenizerSpec& spec) {
-  spec.no_types = tokenizer_class.no_types;
-  if (const std::optional<JsonFile>& tokenizer = files.tokenizer()) {
-    std::optional<DescribedLayout> read = read_post_processor(*tokenizer);
-    if (!read && tokenizer_class.is_generic) {
-      read = DescribedLayout{
-          .where = tokenizer->path + ": post_processor",
-          .way_out = "use the tokenizer files of the model",
-          .single = {{DescribedLayout::kFirstText, 0}},
-          .pair = {{DescribedLayout::kFirstText, 0}, {DescribedLayout::kSecondText, 1}}};
-    }
-    if (read) spec.layouts.push_back(std::move(*read));
+void describe_post_processor(const TokenizerClass& tokenizer_class, const JsonFile& tokenizer_json,
+                             TokenizerSpec& spec) {
+  PostProcessor read = read_post_processor(tokenizer_json);
+  spec.trim_offsets = read.trim_offsets;
+  if (!read.layout && tokenizer_class.is_generic) {
+    read.layout = DescribedLayout{
+        .where = tokenizer_json.path + ": post_processor",
+        .way_out = "use the tokenizer files of the model",
+        .single = {{DescribedLayout::kFirstText, 0}},
+        .pair = {{DescribedLayout::kFirstText, 0}, {DescribedLayout::kSecondText, 1}}};
   }
+  if (read.layout) spec.layouts.push_back(std::move(*read.layout));
+}
+
+void describe_class(const TokenizerClass& tokenizer_class, const FindToken& find,
+                    TokenizerSpec& spec) {
+  spec.no_types = tokenizer_class.no_types;
   if (tokenizer_class.layout == nullptr) return;
-  DescribedLayout layout = tokenizer_class.layout(cls, sep);
+  DescribedLayout layout =
+      tokenizer_class.layout(token_id(spec.special_tokens.cls, find, spec.added_tokens),
+                             token_id(spec.special_tokens.sep, find, spec.added_tokens));
   layout.where = tokenizer_class.where + ": " + tokenizer_class.name;
   layout.way_out = "name the class of the model's family, or use the tokenizer files of the model";
   spec.layouts.push_back(std::move(layout));

@@ -15,6 +15,8 @@ namespace lait {
 struct KnownClass {
   const char* name;
   DescribedLayout (*layout)(int32_t cls, int32_t sep);
+  // Where model_input_names does not say it.
+  bool gives_types = false;
 };
 
 struct TokenizerClass {
@@ -27,7 +29,7 @@ struct TokenizerClass {
   // It takes tokenizer.json as it stands. Other classes take its vocabulary and added tokens, and
   // make the rest by tokenizer_config.json.
   bool is_generic = false;
-  // The class adds no token types, as model_input_names says; where it is said.
+  // What is wrong with it for models with token types; empty: it gives them.
   std::string no_types;
 };
 
@@ -46,9 +48,13 @@ void expect_of_class(const TokenizerClass& tokenizer_class, const JsonFile& file
             "tokenizer_config.json");
 }
 
-// Tells `spec` the layouts that tokenizer.json and the class describe. cls and sep are ids.
-void describe_layouts(TokenizerFiles& files, const TokenizerClass& tokenizer_class, int32_t cls,
-                      int32_t sep, TokenizerSpec& spec);
+// Tells `spec` what tokenizer.json's post_processor says: a layout, and how ranges are trimmed.
+void describe_post_processor(const TokenizerClass& tokenizer_class, const JsonFile& tokenizer_json,
+                             TokenizerSpec& spec);
+// Tells `spec` the layout of the class. REQUIRES: its special and added tokens were read. `find`:
+// among the tokens of the vocabulary.
+void describe_class(const TokenizerClass& tokenizer_class, const FindToken& find,
+                    TokenizerSpec& spec);
 
 // The value of tokenizer_config.json, else of tokenizer.json. Throws UserError where the generic
 // class reads tokenizer.json's and they differ.

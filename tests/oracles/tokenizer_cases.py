@@ -3,9 +3,10 @@
     tokenizer_cases.py OUTPUT_DIR
 
 OUTPUT_DIR/CASE/              config.json and the tokenizer's files
-OUTPUT_DIR/CASE/expected.json {"ids": [[...]], "pair": [...]}: of each of TEXTS without special
-                              tokens, and of the pair ("hello", "hello") with them; {} where
-                              transformers refuses the directory
+OUTPUT_DIR/CASE/expected.json {"ids": [[...]], "pair": [...], "types": [...]}: of each of TEXTS
+                              without special tokens, and of the pair ("hello", "hello") with them
+                              (types: null where it gets none); {} where transformers refuses the
+                              directory
 OUTPUT_DIR/texts.json         TEXTS
 
 Each case changes one thing of a stock directory; tests/text/transformers_files_test.cpp says of
@@ -92,7 +93,9 @@ def generic(**fields):
     return {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast",
                                       "cls_token": "[CLS]", "sep_token": "[SEP]",
                                       "pad_token": "[PAD]", "unk_token": "[UNK]",
-                                      "mask_token": "[MASK]", **fields}}
+                                      "mask_token": "[MASK]", "model_input_names": [
+                                          "input_ids", "token_type_ids", "attention_mask"],
+                                      **fields}}
 
 
 def case(name, *parts):
@@ -147,6 +150,11 @@ case("txt_no_types", BERT, TXT, config(model_input_names=["input_ids", "attentio
 case("txt_fast_class", BERT, TXT, config(tokenizer_class="BertTokenizerFast"))
 case("txt_electra_class", BERT, TXT, config(tokenizer_class="ElectraTokenizer"))
 case("txt_distilbert_class", BERT, TXT, config(tokenizer_class="DistilBertTokenizer"))
+case("txt_distilbert_types", BERT, TXT, config(
+    tokenizer_class="DistilBertTokenizer",
+    model_input_names=["input_ids", "token_type_ids", "attention_mask"]))
+case("txt_electra_no_types", BERT, TXT, config(
+    tokenizer_class="ElectraTokenizer", model_input_names=["input_ids"]))
 case("txt_japanese_class", BERT, TXT, config(tokenizer_class="BertJapaneseTokenizer"))
 case("txt_class_of_config", TXT, LOWER, {"config.json": {
     "model_type": "bert", "tokenizer_class": "BertJapaneseTokenizer"}})
@@ -161,10 +169,15 @@ case("json", BERT, tokenizer_json(), LOWER)
 case("json_and_txt", BERT, tokenizer_json(), LOWER, TXT)
 case("json_other_txt", BERT, tokenizer_json(), LOWER,
      {"vocab.txt": TXT["vocab.txt"].replace("\nx\n", "\ny\n")})
+case("json_longer_txt", BERT, tokenizer_json(), LOWER,
+     {"vocab.txt": TXT["vocab.txt"] + "more\n"})
+case("json_longer_txt_added", BERT, tokenizer_json(added_tokens=SPECIAL + [flags("<E>", NEXT)]),
+     LOWER, {"vocab.txt": TXT["vocab.txt"] + "<E>\n"})
 case("json_cased_config", BERT, tokenizer_json(), config(
     do_lower_case=False, strip_accents=False, tokenize_chinese_chars=False))
 case("json_cased", BERT, tokenizer_json(normalizer__lowercase=False))
 case("json_generic", BERT, tokenizer_json(normalizer__lowercase=False), generic())
+case("json_generic_no_types", BERT, tokenizer_json(), generic(model_input_names=None))
 case("json_generic_lower", BERT, tokenizer_json(normalizer__lowercase=False),
      generic(do_lower_case=True))
 case("json_clean_text", BERT, tokenizer_json(normalizer__clean_text=False), LOWER)
@@ -277,6 +290,8 @@ case("bpe_json_other_files", ROBERTA, bpe_json(), {
     "vocab.json": BYTES, "merges.txt": "#version: 0.2\nh e\n"})
 case("bpe_json_other_vocab", ROBERTA, bpe_json(), FILES, {
     "vocab.json": {**BYTES, "!": BYTES["#"], "#": BYTES["!"]}})
+case("bpe_json_more_vocab", ROBERTA, bpe_json(), FILES, {
+    "vocab.json": {**BYTES, "more": END}})
 case("bpe_json_add_bos", ROBERTA, bpe_json(), bpe_config(add_bos_token=True))
 case("bpe_json_prefix_space", ROBERTA, bpe_json(), bpe_config(add_prefix_space=True))
 case("bpe_json_own_prefix_space", ROBERTA, bpe_json(pre_tokenizer__add_prefix_space=True))
@@ -311,7 +326,8 @@ def expected(directory):
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in TEXTS]
-        return {"ids": ids, "pair": tokenizer("hello", "hello")["input_ids"]}
+        pair = tokenizer("hello", "hello")
+        return {"ids": ids, "pair": pair["input_ids"], "types": pair.get("token_type_ids")}
     except Exception as error:  # pylint: disable=broad-except
         return {"refused": f"{type(error).__name__}: {error}"}
 

@@ -5,6 +5,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
+#include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/text/byte_bpe_files.h"
@@ -83,6 +84,36 @@ TEST_F(LoadByteBpe, ConfigDecides) {
   EXPECT_THAT(encode("hell"), ElementsAre(' ', 263));
   EXPECT_EQ(ranges("a  <mask>").back(), (ByteRange{1, 9}));
   EXPECT_EQ(load_tokenizer(folder_.path())->special_tokens().cls, 264);
+}
+
+// <s> and </s> may be added tokens alone: the class dresses texts with them all the same, in a
+// saved copy too.
+TEST_F(LoadByteBpe, TheClassDressesTextsWithAddedTokens) {
+  Json json = byte_bpe_files::tokenizer_json();
+  Json& vocabulary = json["model"]["vocab"];
+  for (const char* token : {"<s>", "</s>", "<mask>"}) vocabulary.erase(token);
+  int id = 0;
+  for (auto& [token, of_token] : vocabulary.items()) of_token = id++;
+  json["added_tokens"] = Json::array();
+  for (const char* token : {"<s>", "</s>"})
+    json["added_tokens"].push_back({{"id", id++}, {"content", token}, {"special", true}});
+  json["post_processor"]["cls"][1] = id - 2;
+  json["post_processor"]["sep"][1] = id - 1;
+  folder_.write("tokenizer.json", json.dump());
+  folder_.write("tokenizer_config.json",
+                R"({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true})");
+  load_tokenizer(folder_.path())->save(folder_.path() / "copy");
+  for (const auto& dir : {folder_.path(), folder_.path() / "copy"}) {
+    const auto tokenizer = load_tokenizer(dir);
+    const auto [cls, sep, pad, unk, mask] = tokenizer->special_tokens();
+    EXPECT_EQ(cls, id - 2);
+    EXPECT_EQ(sep, id - 1);
+    SegmentLayout layout{
+        .prefix = {cls}, .between = {sep, sep}, .between_of_first = 1, .suffix = {sep}};
+    EXPECT_NO_THROW(tokenizer->check_layout(layout));
+    layout.between.pop_back();
+    EXPECT_THROW(tokenizer->check_layout(layout), UserError);
+  }
 }
 
 TEST_F(LoadByteBpe, SaveGivesTheSameTokenizer) {

@@ -83,6 +83,11 @@ TEST_P(HonouredFiles, GiveTheIdsOfTransformers) {
   append(encode(*tokenizer, "hello"));
   append(layout.suffix);
   EXPECT_EQ(pair, expected["pair"].get<std::vector<int32_t>>());
+  if (layout.second_type == layout.first_type) return;
+  const size_t of_first = layout.prefix.size() + 1 + layout.between.size();
+  std::vector<int32_t> types(pair.size(), layout.second_type);
+  std::fill_n(types.begin(), of_first, layout.first_type);
+  EXPECT_EQ(json(types), expected["types"]);
 }
 
 constexpr const char* kHonoured[] = {"txt",
@@ -109,9 +114,10 @@ constexpr const char* kHonoured[] = {"txt",
                                      "txt_add_bos_false",
                                      "txt_fast_class",
                                      "txt_electra_class",
-                                     "txt_distilbert_class",
+                                     "txt_distilbert_types",
                                      "json",
                                      "json_and_txt",
+                                     "json_longer_txt_added",
                                      "json_cased_config",
                                      "json_generic",
                                      "json_generic_clean_text",
@@ -178,6 +184,15 @@ constexpr Refused kRefused[] = {
     {"txt_left", "tokenizer_config.json: truncation_side: expected \"right\", got \"left\"",
      "LAIT cuts too long texts at their end"},
     {"txt_no_types", "tokenizer_config.json: model_input_names: expected token_type_ids", "add it"},
+    {"txt_distilbert_class",
+     "tokenizer_config.json: tokenizer_class: DistilBertTokenizer: expected a class that gives "
+     "token_type_ids, as the model gets them for pairs, got one that gives none",
+     "name the class of the model's family, or write \"model_input_names\": [\"input_ids\", "
+     "\"token_type_ids\", \"attention_mask\"] into tokenizer_config.json"},
+    {"txt_electra_no_types", "tokenizer_config.json: model_input_names: expected token_type_ids"},
+    {"json_generic_no_types",
+     "tokenizer_config.json: tokenizer_class: PreTrainedTokenizerFast: expected a class that gives "
+     "token_type_ids"},
     {"txt_japanese_class",
      "tokenizer_config.json: tokenizer_class: expected BertTokenizer, DistilBertTokenizer, "
      "ElectraTokenizer, MPNetTokenizer, or PreTrainedTokenizerFast, got BertJapaneseTokenizer",
@@ -192,6 +207,9 @@ constexpr Refused kRefused[] = {
     {"txt_init_inputs", "tokenizer_config.json: init_inputs: expected an empty list"},
     {"json_other_txt",
      "vocab.txt:12: expected 'x', the token of that id in tokenizer.json, got 'y'",
+     "transformers reads tokenizer.json alone: remove the file that is wrong"},
+    {"json_longer_txt",
+     "vocab.txt:25: expected the tokens of tokenizer.json alone, got one more: 'more'",
      "transformers reads tokenizer.json alone: remove the file that is wrong"},
     {"json_generic_lower",
      "tokenizer_config.json: do_lower_case: expected false as in tokenizer.json"},
@@ -234,6 +252,7 @@ constexpr Refused kRefused[] = {
     {"bpe_bertweet_class", "tokenizer_config.json: tokenizer_class: expected RobertaTokenizer"},
     {"bpe_json_other_files", "merges.txt: expected the merges of tokenizer.json"},
     {"bpe_json_other_vocab", "vocab.json: expected the tokens of tokenizer.json"},
+    {"bpe_json_more_vocab", "vocab.json: expected the tokens of tokenizer.json"},
     {"bpe_generic_prefix_space",
      "tokenizer_config.json: add_prefix_space: expected true as in tokenizer.json"},
     {"bpe_ignore_merges", "tokenizer.json: model.ignore_merges: expected false"},

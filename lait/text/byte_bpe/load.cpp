@@ -36,7 +36,6 @@ class ByteBpeLoader {
       if (files_.has(name)) files_.read(name);
     if (tokenizer) {
       read_tokenizer(*tokenizer);
-      check_older_files();
     } else {
       spec_.where = files_.path(kVocabJson);
       read_vocabulary();
@@ -59,8 +58,8 @@ class ByteBpeLoader {
     spec_.special_tokens = std::move(read.names);
     spec_.added_tokens = std::move(read.added);
     spec_.names_are_added = false;
-    describe_layouts(files_, class_, find(spec_.special_tokens.cls), find(spec_.special_tokens.sep),
-                     spec_);
+    describe_class(class_, find, spec_);
+    if (tokenizer) check_older_files();
     keep_prefix_space();
     spec_.files = std::move(files_.contents);
     return std::move(spec_);
@@ -86,7 +85,7 @@ class ByteBpeLoader {
     if (!file.get_bool(splitter, "use_regex").value_or(true))
       file.fail("pre_tokenizer.use_regex", "true", false);
     spec_.add_prefix_space = file.get_bool(splitter, "add_prefix_space").value_or(true);
-    spec_.trim_offsets = read_trim_offsets(file);
+    describe_post_processor(class_, file, spec_);
 
     const Json& vocabulary = file.object(model, "vocab");
     read_ids(file, vocabulary, "model.vocab");
@@ -117,9 +116,12 @@ class ByteBpeLoader {
     if (files_.has(kVocabJson)) {
       read_vocabulary();
       for (const auto& [token, id] : spec_.vocabulary) {
-        const auto found = own.vocabulary.find(token);
+        const auto find = [&](std::string_view wanted) {
+          const auto found = own.vocabulary.find(std::string(wanted));
+          return found == own.vocabulary.end() ? kNoToken : found->second;
+        };
         // <mask> and the like may be added tokens there.
-        if (found != own.vocabulary.end() && found->second != id) refuse(kVocabJson, "tokens");
+        if (token_id(token, find, own.added_tokens) != id) refuse(kVocabJson, "tokens");
       }
     }
     if (files_.has(kMergesTxt)) {

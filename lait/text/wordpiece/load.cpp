@@ -33,25 +33,23 @@ class WordPieceLoader {
   explicit WordPieceLoader(const std::filesystem::path& dir) : files_(dir) {}
 
   WordPieceSpec load() {
-    class_ = read_tokenizer_class(files_, {{"BertTokenizer", DescribedLayout::bert},
+    class_ = read_tokenizer_class(files_, {{"BertTokenizer", DescribedLayout::bert, true},
                                            {"DistilBertTokenizer", DescribedLayout::bert},
-                                           {"ElectraTokenizer", DescribedLayout::bert},
+                                           {"ElectraTokenizer", DescribedLayout::bert, true},
                                            {"MPNetTokenizer", DescribedLayout::roberta}});
     const std::optional<JsonFile>& tokenizer = files_.tokenizer();
     if (files_.has(kVocabTxt)) files_.read(kVocabTxt);
     if (tokenizer) read_tokenizer(*tokenizer);
-    if (files_.has(kVocabTxt)) {
-      std::vector<Vocabulary::Entry> entries = read_vocab();
-      if (tokenizer) {
-        check_vocab(entries);
-      } else {
-        spec_.entries = std::move(entries);
-        spec_.where = files_.path(kVocabTxt);
-      }
+    std::vector<Vocabulary::Entry> of_txt;
+    if (files_.has(kVocabTxt)) of_txt = read_vocab();
+    if (!tokenizer) {
+      spec_.entries = std::move(of_txt);
+      spec_.where = files_.path(kVocabTxt);
     }
     for (const auto& [token, id] : spec_.entries) ids_[token] = id;
     if (files_.config()) read_config(*files_.config());
     resolve_special_tokens();
+    if (tokenizer) check_vocab(of_txt);
     resolve_case();
     spec_.files = std::move(files_.contents);
     return std::move(spec_);
@@ -82,15 +80,22 @@ class WordPieceLoader {
   // transformers reads no vocab.txt beside tokenizer.json, so a change of one alone goes unseen.
   void check_vocab(const std::vector<Vocabulary::Entry>& entries) const {
     std::unordered_map<int32_t, std::string_view> tokens;
+    for (const AddedToken& token : spec_.added_tokens) tokens[token.id] = token.content;
     for (const auto& [token, id] : spec_.entries) tokens[id] = token;
+    std::unordered_map<std::string_view, int32_t> last;
+    for (const auto& [token, id] : entries) last[token] = id;
     for (const auto& [token, id] : entries) {
       const auto found = tokens.find(id);
-      if (found == tokens.end() || found->second == token) continue;
-      throw UserError(files_.path(kVocabTxt) + ":" + std::to_string(id + 1) + ": expected '" +
-                      plain(found->second) + "', the token of that id in tokenizer.json, got '" +
-                      plain(token) +
-                      "'; transformers reads tokenizer.json alone: remove the file "
-                      "that is wrong");
+      const bool is_known = found != tokens.end();
+      if (is_known && found->second == token) continue;
+      // Of a token's lines the last counts; empty ones stand at the end of files.
+      if (!is_known && (token.empty() || last.at(token) != id)) continue;
+      const std::string shown = "'" + plain(token) + "'";
+      throw UserError(
+          files_.path(kVocabTxt) + ":" + std::to_string(id + 1) + ": expected " +
+          (is_known ? "'" + plain(found->second) + "', the token of that id in tokenizer.json, got "
+                    : "the tokens of tokenizer.json alone, got one more: ") +
+          shown + "; transformers reads tokenizer.json alone: remove the file that is wrong");
     }
   }
 
@@ -134,7 +139,7 @@ class WordPieceLoader {
     chinese_ = file.get_bool(normalizer, "handle_chinese_chars");
     lowercase_ = file.get_bool(normalizer, "lowercase");
     strip_accents_ = file.get_bool(normalizer, "strip_accents");
-    spec_.trim_offsets = read_trim_offsets(file);
+    describe_post_processor(class_, file, spec_);
   }
 
   void read_config(const JsonFile& file) {
@@ -176,13 +181,7 @@ class WordPieceLoader {
           *unk_of_model_, "name the right one here and in tokenizer_config.json");
     }
     if (is_mpnet_ && !files_.tokenizer()) spec_.trim_offsets = {.trim = true};
-    const auto id = [&](const std::string& name) {
-      for (const AddedToken& token : spec_.added_tokens)
-        if (token.content == name) return token.id;
-      return find(name);
-    };
-    describe_layouts(files_, class_, id(spec_.special_tokens.cls), id(spec_.special_tokens.sep),
-                     spec_);
+    describe_class(class_, find, spec_);
   }
 
   void resolve_case() {
