@@ -87,6 +87,7 @@ fresh-machine:  ## try `make demo` and `make test` in a minimal Debian (ROUNDS, 
 install: $(if $(SUDO_USER),,all)  ## install for all users of PREFIX (~/.local); CUDA=1: for GPUs
 	@$(if $(filter 1,$(CUDA)),test -e $(BUILD)/lib/liblait_cuda.so || \
 	  { echo "make install CUDA=1: this build has no CUDA (-DLAIT_CUDA=OFF)" >&2; exit 1; })
+	@$(if $(filter 1,$(CUDA)),cmake --install $(BUILD) --prefix $(PREFIX) --component cuda_check)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 	@$(if $(filter 1,$(CUDA)),cmake --install $(BUILD) --prefix $(PREFIX) --component cuda)
 	@echo "installed under $(PREFIX): $(PREFIX)/bin/lait-train --help"

@@ -12,6 +12,26 @@ set(CMAKE_INSTALL_MESSAGE NEVER)  # LibTorch has 9000 headers
 # Whatever the installing user's umask is.
 set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ
     GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+
+# What libtorch_cpu.so links and the system lacks; LibTorch for GPUs links the CUDA runtime and its
+# profiler, too. Before anything is copied, what is missing is said.
+set(torch_cpu_libraries torch/lib/libtorch_cpu.so torch/lib/libc10.so torch/lib/libgomp.so.1)
+set(cuda_runtime_libraries nvidia/cu13/lib/libcudart.so.13 nvidia/cu13/lib/libcupti.so.13)
+function(check_libtorch_has files)
+  install(CODE "foreach(file ${files})
+  if(NOT EXISTS \"${LAIT_LIBTORCH_PREFIX}/\${file}\")
+    message(FATAL_ERROR \"install: LibTorch: expected ${LAIT_LIBTORCH_PREFIX}/\${file}, got none; \"
+            \"nothing was installed. Configure with -DLAIT_LIBTORCH=PREFIX of one that has it\")
+  endif()
+endforeach()" ${ARGN})
+endfunction()
+check_libtorch_has("torch/include;${torch_cpu_libraries}" ALL_COMPONENTS)
+check_libtorch_has("nvidia;torch/lib/libtorch_cuda.so" COMPONENT cuda_check EXCLUDE_FROM_ALL)
+
+# Of an older install with CUDA; programs would load it beside the new libraries.
+install(CODE "file(REMOVE
+  \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/liblait_cuda.so\")")
+
 set(installed_libraries lait_kernels lait_ops lait_text lait lait_wordnet lait_eval lait_bench
     lait_train)
 foreach(library ${installed_libraries})
@@ -25,13 +45,10 @@ install(DIRECTORY kernels lait eval train DESTINATION "include/lait" FILES_MATCH
 install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/lait/configs" FILES_MATCHING
         PATTERN "*.yaml" PATTERN "bench_lengths.txt")
 
-# What libtorch_cpu.so links and the system lacks; it links the CUDA runtime and its profiler, too.
-set(torch_cpu_libraries torch/lib/libtorch_cpu.so torch/lib/libc10.so torch/lib/libgomp.so.1
-    nvidia/cu13/lib/libcudart.so.13 nvidia/cu13/lib/libcupti.so.13)
-foreach(library ${torch_cpu_libraries})
+foreach(library ${torch_cpu_libraries} ${cuda_runtime_libraries})
   get_filename_component(folder "${library}" DIRECTORY)
   install(PROGRAMS "${LAIT_LIBTORCH_PREFIX}/${library}"
-          DESTINATION "${LAIT_INSTALLED_LIBTORCH}/${folder}" COMPONENT libtorch)
+          DESTINATION "${LAIT_INSTALLED_LIBTORCH}/${folder}" COMPONENT libtorch OPTIONAL)
 endforeach()
 install(DIRECTORY "${LAIT_LIBTORCH_PREFIX}/torch/include"
         DESTINATION "${LAIT_INSTALLED_LIBTORCH}/torch" COMPONENT libtorch)

@@ -32,6 +32,7 @@ class Install : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
+    write_file(prefix() / "lib/liblait_cuda.so", "of an older install with CUDA=1");
     // All but LibTorch, which is large, and each test has a process of its own.
     const Result result =
         shell("cmake --install '" LAIT_BUILD_DIR "' --component Unspecified --prefix '" +
@@ -169,6 +170,45 @@ TEST_F(Install, EveryUserCanRunIt) {
             checkpoint.string() + "' --input -");
   EXPECT_EQ(predicted.code, 0) << predicted.out;
   EXPECT_THAT(predicted.out, HasSubstr("\"label\":"));
+}
+
+TEST_F(Install, AnOldCudaLibraryIsRemoved) {
+  EXPECT_FALSE(fs::exists(prefix() / "lib/liblait_cuda.so"));
+}
+
+// The install script with another folder as LibTorch's: one without nvidia/ is copied as it is; one
+// that lacks a library is refused before anything is copied.
+TEST_F(Install, OfALibTorchWithoutSomeFiles) {
+  const fs::path fake = *folder_ / "libtorch", there = *folder_ / "there";
+  std::string script = read_file(LAIT_BUILD_DIR "/cmake_install.cmake");
+  for (size_t at = 0; (at = script.find(libtorch(), at)) != script.npos; at += fake.string().size())
+    script.replace(at, libtorch().size(), fake.string());
+  folder_->write("install.cmake", script);
+  for (const char* file : {"torch/include/torch/a.h", "torch/lib/libtorch_cpu.so",
+                           "torch/lib/libc10.so", "torch/lib/libgomp.so.1"})
+    write_file(fake / file, file);
+  const auto install = [&](const std::string& component) {
+    return shell("cmake -DCMAKE_INSTALL_PREFIX='" + there.string() + "' " +
+                 (component.empty() ? "" : "-DCMAKE_INSTALL_COMPONENT=" + component) + " -P '" +
+                 (*folder_ / "install.cmake").string() + "'");
+  };
+  const Result whole = install("libtorch");
+  EXPECT_EQ(whole.code, 0) << whole.out;
+  EXPECT_EQ(read_file(there / "lib/lait/torch/lib/libgomp.so.1"), "torch/lib/libgomp.so.1");
+  EXPECT_TRUE(fs::exists(there / "lib/lait/torch/include/torch/a.h"));
+  fs::remove_all(there);
+  const auto expect_refusal = [&](const std::string& component, const std::string& file) {
+    const Result result = install(component);
+    EXPECT_NE(result.code, 0) << result.out;
+    std::string text = std::regex_replace(result.out, std::regex("\\s+"), " ");
+    EXPECT_THAT(text, HasSubstr("install: LibTorch: expected " + (fake / file).string() +
+                                ", got none; nothing was installed."));
+    EXPECT_FALSE(fs::exists(there));
+  };
+  expect_refusal("cuda_check", "nvidia");
+  fs::remove(fake / "torch/lib/libgomp.so.1");
+  for (const char* component : {"", "Unspecified", "libtorch"})
+    expect_refusal(component, "torch/lib/libgomp.so.1");
 }
 
 TEST_F(Install, HeadersIncludeNoHeaderThatIsNotInstalled) {
