@@ -8,10 +8,10 @@
 
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
+#include "lait/checkpoint/finite.h"
 #include "lait/checkpoint/safetensors.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
-#include "train/finite.h"
 #include "train/sampler.h"
 
 namespace lait {
@@ -256,10 +256,10 @@ void Trainer::check_finite() {
     tensors.emplace_back("weight " + parameter.name, parameter.tensor);
   for (const auto& [name, tensor] : step_.optimizer().state())
     tensors.emplace_back("AdamW's " + name, tensor);
-  const std::vector<std::string> bad = not_finite(tensors);
+  const std::vector<NotFinite> bad = not_finite(tensors);
   if (!bad.empty()) {
     give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
-                        tensors.size(), bad.front()));
+                        tensors.size(), bad.front().name));
   }
   check_finite(window_.read());
   finite_step_ = state_.step;

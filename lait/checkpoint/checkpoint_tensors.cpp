@@ -1,15 +1,14 @@
 #include "lait/checkpoint/checkpoint_tensors.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/aminmax.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <sstream>
 
 #include "lait/base/error.h"
 #include "lait/base/json.h"
+#include "lait/checkpoint/finite.h"
 
 namespace lait {
 namespace fs = std::filesystem;
@@ -163,21 +162,9 @@ double CheckpointTensors::num_elements() const {
   return sum;
 }
 
-namespace {
-
-// "NaN" or "infinity" if the tensor has one, also after conversion to float; else "".
-std::string not_finite(const at::Tensor& tensor) {
-  if (tensor.numel() == 0) return "";
-  const auto [least, largest] = at::aminmax(tensor.detach());
-  const auto a = least.to(at::kFloat).item<float>(), b = largest.to(at::kFloat).item<float>();
-  if (std::isnan(a) || std::isnan(b)) return "NaN";
-  return std::isinf(a) || std::isinf(b) ? "infinity" : "";
-}
-
-}  // namespace
-
 void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTensor>& expected) {
   std::vector<std::string> missing, unexpected, misshapen, mistyped, infinite;
+  std::vector<std::pair<std::string, at::Tensor>> sources;
   std::set<std::string> known;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
   for (const ExpectedTensor& e : expected) {
@@ -193,9 +180,8 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
       misshapen.push_back(text.str());
     } else if (!at::isFloatingType(source.scalar_type())) {
       mistyped.push_back(e.name + " (" + c10::toString(source.scalar_type()) + ")");
-    } else if (const std::string found = not_finite(source); !found.empty()) {
-      infinite.push_back(e.name + " (" + found + ")");
     } else {
+      sources.emplace_back(e.name, source);
       copies.emplace_back(e.destination, source);
     }
   }
@@ -219,6 +205,8 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
                     "both files of one model:" +
                     problems);
   }
+  for (const NotFinite& found : not_finite(sources))
+    infinite.push_back(found.name + (found.is_nan ? " (NaN)" : " (infinity)"));
   if (!infinite.empty()) {
     throw UserError(tensors.dir().string() + ": expected finite weights, got NaN or infinity in " +
                     joined(infinite) +

@@ -1,5 +1,5 @@
 // Weights and moments that are not finite never replace a checkpoint or the best model.
-#include "train/finite.h"
+#include "lait/checkpoint/finite.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -25,22 +25,29 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
 
 // At every place of a vector and of its rest.
 TEST(Finite, OneValueIsEnough) {
-  EXPECT_THAT(not_finite({}), IsEmpty());
+  const auto names = [](const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+    std::vector<std::string> found;
+    for (const NotFinite& tensor : not_finite(tensors))
+      found.push_back(tensor.name + (tensor.is_nan ? " NaN" : " infinity"));
+    return found;
+  };
+  EXPECT_THAT(names({}), IsEmpty());
   for (const int64_t size : {1, 3, 17, 64, 97}) {
     const at::Tensor fine = at::full({size}, -kMax);
-    EXPECT_THAT(not_finite({{"fine", fine}}), IsEmpty()) << "the largest float is finite";
+    EXPECT_THAT(names({{"fine", fine}}), IsEmpty()) << "the largest float is finite";
     for (int64_t i = 0; i < size; ++i) {
       for (const float value : {kNan, kInf, -kInf}) {
         const at::Tensor bad = fine.clone();
         bad[i].fill_(value);
-        EXPECT_THAT(not_finite({{"fine", fine}, {"bad", bad}, {"too", fine}}), ElementsAre("bad"))
+        EXPECT_THAT(names({{"fine", fine}, {"bad", bad}, {"too", fine}}),
+                    ElementsAre(std::isnan(value) ? "bad NaN" : "bad infinity"))
             << value << " at " << i << " of " << size;
       }
     }
   }
   const at::Tensor large = at::ones({300, 1000});
   large[299][998].fill_(-kNan);
-  EXPECT_THAT(not_finite({{"large", large}}), ElementsAre("large"));
+  EXPECT_THAT(names({{"large", large}}), ElementsAre("large NaN"));
 }
 
 class FiniteRun : public TrainedHere {
