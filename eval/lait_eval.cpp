@@ -209,7 +209,7 @@ int main(int argc, char** argv) {
                    "lait-eval --checkpoint runs/p0 --checkpoint runs/p3 --data "
                    "SICK_test_annotated.txt --report reports/sick"});
   return run_program(app, argc, argv, [&] {
-    initialize();
+    initialize_numerics();
     exit_on_signals();
     if (dirs.empty())
       throw UserError(

@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
            "echo '{\"segments\": [\"A man sleeps.\", \"Somebody is asleep.\"]}' | lait-predict "
            "--checkpoint runs/sick --input -"});
   return run_program(app, argc, argv, [&] {
-    initialize();
+    initialize_numerics();
     exit_on_signals();
     if (dir.empty())
       throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");

@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
                         "lait-train --config sick_split3.yaml --sweep "
                         "model.independent_layers=0,3,5 --output runs/sick"});
   return run_program(app, argc, argv, [&] {
-    initialize();
+    initialize_numerics();
     if (list) {
       for (const ShippedConfig& shipped : list_configs())
         fmt::print("{:<24} {}\n", shipped.name, shipped.summary);

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
        .environment = compute_environment(),
        .examples = "lait-bench attention --dtype fp32"});
   return run_program(app, argc, argv, [&] {
-    initialize();
+    initialize_numerics();
     if (tokenizer->parsed()) return bench_tokenizer(find_model(model, "--model"), text, json);
     attention.lengths =
         lengths == kShippedLengths ? find_config(lengths, "--lengths").string() : lengths;

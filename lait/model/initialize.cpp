@@ -7,14 +7,8 @@
 #include <mutex>
 
 #include "kernels/cpu/dispatch.h"
-#include "lait/base/signals.h"
 
 namespace lait {
-
-void initialize() {
-  initialize_numerics();
-  exit_at_closed_pipe();
-}
 
 void initialize_numerics() {
   static std::once_flag once;

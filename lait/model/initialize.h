@@ -4,13 +4,9 @@
 
 namespace lait {
 
-// For programs, before they use models: calls initialize_numerics, and makes the program exit
-// quietly when its output pipe is closed (`| head`). Programs that use the library may leave it
-// out.
-void initialize();
-
-// The numeric part, which every model's constructor calls; only the first call has an effect. For
-// the row law (lait/ops/linear.cpp) it must run before LibTorch's first product in the process:
+// Every model's constructor calls it, and programs do before they use models; only the first call
+// has an effect. For the row law (lait/ops/linear.cpp) it must run before LibTorch's first product
+// in the process:
 //   * On Intel's CPUs, with few rows, MKL splits the depth of a product among threads, so a row
 //     is summed in another order than in a large batch. Its strict mode does not, and is as fast.
 //     AMD's CPUs lack this mode and do not need it. MKL reads the environment variable MKL_CBWR,
