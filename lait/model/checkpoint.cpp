@@ -84,15 +84,33 @@ HeadTensorsFound find_head_tensors(const CheckpointTensors& tensors, const Model
   return found;
 }
 
-}  // namespace
-
-void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
-  spec.check(config, (dir / "lait.yaml").string() + " does not belong to config.json");
-  read_fitting_spec(dir, config);
-  const auto outputs = static_cast<double>(std::max<size_t>(1, spec.labels.size()));
-  check_num_weights(open(dir, config), config.family->num_parameters(config) +
-                                           outputs * static_cast<double>(config.hidden_size));
+// lait.yaml and config.json, each read once, which belong together.
+std::pair<ModelSpec, HfConfig> read_files(const fs::path& dir) {
+  ModelSpec spec = read_spec(dir);
+  HfConfig config = read_hf_config(dir);
+  check_fits(dir, spec, config);
+  return {std::move(spec), std::move(config)};
 }
+
+// With the spec's head.
+CheckpointTensors open_with_head(const fs::path& dir, const ModelSpec& spec,
+                                 const HfConfig& config) {
+  CheckpointTensors tensors = open(dir, config);
+  const auto outputs = static_cast<double>(std::max<size_t>(1, spec.labels.size()));
+  check_num_weights(tensors, config.family->num_parameters(config) +
+                                 outputs * static_cast<double>(config.hidden_size));
+  return tensors;
+}
+
+Model load_model(const fs::path& dir, const ModelSpec& spec, const HfConfig& config,
+                 at::ScalarType compute_dtype) {
+  const CheckpointTensors tensors = open_with_head(dir, spec, config);
+  Model model(config, spec, compute_dtype);
+  fill(model, tensors, HeadWeights::kRequired);
+  return model;
+}
+
+}  // namespace
 
 void check_fits(const fs::path& dir, const Tokenizer& tokenizer, const HfConfig& config) {
   const int64_t rows = config.vocab_size, tokens = tokenizer.vocab_size();
@@ -137,19 +155,18 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
 }
 
 Model load_checkpoint(const fs::path& dir, at::ScalarType compute_dtype) {
-  return load_checkpoint(dir, read_spec(dir), compute_dtype);
+  const auto [spec, config] = read_files(dir);
+  return load_model(dir, spec, config, compute_dtype);
 }
 
 Model load_checkpoint(const fs::path& dir, const ModelSpec& spec, at::ScalarType compute_dtype) {
   const HfConfig config = read_hf_config(dir);
-  check_fits(dir, spec, config);
-  Model model(config, spec, compute_dtype);
-  fill(model, open(dir, config), HeadWeights::kRequired);
-  return model;
+  spec.check(config, (dir / "lait.yaml").string() + " does not belong to config.json");
+  return load_model(dir, spec, config, compute_dtype);
 }
 
 void load_weights(const fs::path& dir, Model& model) {
-  if (read_fitting_spec(dir, read_hf_config(dir)).labels != model->spec.labels)
+  if (read_files(dir).first.labels != model->spec.labels)
     throw UserError(dir.string() + ": expected a checkpoint of the run's labels, got others");
   at::NoGradGuard no_grad;
   fill(model, open(dir, model->config), HeadWeights::kRequired);
@@ -175,11 +192,12 @@ void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions&
 }
 
 ModelSpec spec_at(const fs::path& checkpoint, std::optional<int64_t> independent_layers) {
-  const ModelSpec spec = read_spec(checkpoint);
-  const HfConfig config = read_hf_config(checkpoint);
-  check_fits(checkpoint, spec, config);
+  const auto [spec, config] = read_files(checkpoint);
+  open_with_head(checkpoint, spec, config);
   if (!independent_layers) return spec;
-  return with_context(checkpoint.string(), [&] { return spec.at(*independent_layers, config); });
+  return with_context(checkpoint.string(), [&, &spec = spec, &config = config] {
+    return spec.at(*independent_layers, config);
+  });
 }
 
 }  // namespace lait

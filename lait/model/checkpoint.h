@@ -7,11 +7,7 @@
 
 namespace lait {
 
-// Throws UserError if a checkpoint's files do not belong together: lait.yaml does not fit
-// config.json (ModelSpec::check, read_fitting_spec), or the weights are a much smaller model's
-// (found before memory for the larger one is allocated).
-void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
-// The same for a tokenizer whose tokens do not fit config.json.
+// Throws UserError for a tokenizer whose tokens do not fit config.json.
 void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
                 const HfConfig& config);
 
@@ -20,10 +16,11 @@ void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
 // Model::head_origin says which.
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
                       const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
-// A checkpoint written by save_checkpoint. Throws UserError if lait.yaml is missing or does not fit
-// the weights.
+// A checkpoint written by save_checkpoint. Throws UserError if lait.yaml is missing, or its
+// files do not belong together: lait.yaml does not fit config.json (stored_head.h), or the weights
+// are a much smaller model's (found before memory for the larger one is allocated).
 Model load_checkpoint(const std::filesystem::path& dir, at::ScalarType compute_dtype);
-// The same weights with another spec, as returned by ModelSpec::at.
+// The same weights with a spec that spec_at or ModelSpec::at returned; lait.yaml is not read.
 Model load_checkpoint(const std::filesystem::path& dir, const ModelSpec& spec,
                       at::ScalarType compute_dtype);
 // Copies the weights of a directory that save_checkpoint wrote into a model of the same shape and

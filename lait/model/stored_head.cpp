@@ -52,8 +52,7 @@ std::string other_class(const HfConfig& config, const std::string& expected) {
 
 }  // namespace
 
-ModelSpec read_fitting_spec(const fs::path& dir, const HfConfig& config) {
-  const ModelSpec spec = read_spec(dir);
+void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& config) {
   const std::string where = (dir / "lait.yaml").string() + " does not belong to config.json";
   spec.check(config, where);
   const auto fail = [&](const std::string& what) {
@@ -67,7 +66,7 @@ ModelSpec read_fitting_spec(const fs::path& dir, const HfConfig& config) {
   if (config.raw.contains(kHfSettings) &&
       nlohmann::json(config.raw[kHfSettings]) != nlohmann::json(hf_code_fields(spec)[kHfSettings]))
     fail("expected the settings in config.json's \"lait\", got others");
-  if (named.empty()) return spec;
+  if (named.empty()) return;
   const size_t outputs = std::max<size_t>(1, spec.labels.size());
   if (named.size() != outputs) {
     fail("labels: expected " + std::to_string(named.size()) + ", as id2label has, got " +
@@ -78,12 +77,12 @@ ModelSpec read_fitting_spec(const fs::path& dir, const HfConfig& config) {
     fail("labels: expected " + quote(named[i]) + " as label " + std::to_string(i) +
          ", as id2label says, got " + quote(spec.labels[i]));
   }
-  return spec;
 }
 
 StoredHead read_stored_head(const fs::path& dir, const HfConfig& config) {
   if (has_spec(dir)) {
-    const ModelSpec spec = read_fitting_spec(dir, config);
+    const ModelSpec spec = read_spec(dir);
+    check_fits(dir, spec, config);
     return {.kind = spec.head, .pooling = spec.pooling, .labels = spec.labels};
   }
   StoredHead head{.kind = hf_head_kind(config.raw, config.labels.size())};

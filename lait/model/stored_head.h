@@ -23,12 +23,12 @@ struct StoredHead {
   std::string other_class = {};
 };
 
-// lait.yaml. Throws UserError if it and config.json contradict each other: labels, kind of head, or
-// the settings of modeling_lait.py (hf_code.h).
-ModelSpec read_fitting_spec(const std::filesystem::path& dir, const HfConfig& config);
+// Throws UserError if a folder's lait.yaml, the spec, and its config.json contradict each other: as
+// ModelSpec::check, and in labels, kind of head, or the settings of modeling_lait.py (hf_code.h).
+void check_fits(const std::filesystem::path& dir, const ModelSpec& spec, const HfConfig& config);
 
 // From lait.yaml if the folder has one, else from config.json: transformers' sequence classifiers
-// read the first row. Throws UserError as read_fitting_spec does.
+// read the first row. Throws UserError as check_fits does.
 StoredHead read_stored_head(const std::filesystem::path& dir, const HfConfig& config);
 
 struct HeadMatch {
