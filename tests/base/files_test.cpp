@@ -13,7 +13,7 @@
 #include <random>
 #include <vector>
 
-#include "lait/base/error.h"
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 
 namespace lait {
@@ -46,17 +46,6 @@ std::vector<std::string> lines(const fs::path& path) {
   return out;
 }
 
-// The message of the UserError that `action` throws; "" where it throws none.
-template <typename Action>
-std::string user_error(Action&& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
   const TemporaryFolder folder;
   put_gzip(folder / "a.gz", "one\ntwo\n");
@@ -69,7 +58,7 @@ TEST(LineReader, GzipFilesOneBehindTheOtherAndWhatIsNone) {
   for (const std::string& behind :
        {std::string("three\n"), std::string("\0x", 2), b.substr(0, 12), std::string("\x1f")}) {
     put(folder / "more.gz", a + behind);
-    EXPECT_THAT(user_error([&] { lines(folder / "more.gz"); }),
+    EXPECT_THAT(error_of([&] { lines(folder / "more.gz"); }),
                 HasSubstr("more.gz: expected a whole gzip file, got a truncated or damaged one ("));
   }
 }
@@ -86,14 +75,14 @@ TEST(LineReader, ADescriptorIsReadFromWhereItStands) {
   EXPECT_EQ(reader.next(), "left");
   EXPECT_EQ(reader.where(), "standard input:1");
   EXPECT_EQ(reader.next(), std::nullopt);
-  EXPECT_THAT(user_error([] { LineReader(-1, "standard input"); }),
+  EXPECT_THAT(error_of([] { LineReader(-1, "standard input"); }),
               HasSubstr("standard input: cannot read: Bad file descriptor"));
 }
 
 TEST(MappedFile, APipeIsRefusedAndNotWaitedFor) {
   const TemporaryFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_THAT(user_error([&] { MappedFile(folder / "pipe"); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { MappedFile(folder / "pipe"); }), HasSubstr("not a regular file"));
 }
 
 TEST(LineReader, EndsBytesAndNumbers) {
@@ -117,8 +106,8 @@ TEST(LineReader, AGitLfsPointerIsNotTheFile) {
       dir.write("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
   const std::string error =
       path.string() + ": expected the file, got a git-lfs pointer to it; run git lfs pull";
-  EXPECT_EQ(user_error([&] { read_file(path); }), error);
-  EXPECT_EQ(user_error([&] { LineReader(path).next(); }), error);
+  EXPECT_EQ(error_of([&] { read_file(path); }), error);
+  EXPECT_EQ(error_of([&] { LineReader(path).next(); }), error);
 }
 
 TEST(LineReader, EmptyFileAndLastNewline) {
@@ -159,13 +148,13 @@ TEST(LineReader, ReturnsWhatWasWrittenAtEveryLength) {
 TEST(LineReader, ErrorsNameTheFileAndTheReason) {
   const TemporaryFolder folder;
   const std::string missing = (folder / "missing").string();
-  EXPECT_EQ(user_error([&] { LineReader reader(missing); }),
+  EXPECT_EQ(error_of([&] { LineReader reader(missing); }),
             missing + ": cannot read: No such file or directory; check the path");
   const fs::path inner = folder / "inner";
   fs::create_directory(inner);
-  EXPECT_THAT(user_error([&] { read_file(inner); }), HasSubstr("it is a folder"));
+  EXPECT_THAT(error_of([&] { read_file(inner); }), HasSubstr("it is a folder"));
   put(folder / "long", "ok\n" + std::string(100, 'x') + "\n");
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 LineReader reader(folder / "long", /*max_line_bytes=*/99);
                 while (reader.next()) continue;
               }),
@@ -182,14 +171,14 @@ TEST(LineReader, DamagedGzipIsAnErrorAtEveryCut) {
   for (const size_t cut :
        {packed.size() / 2, packed.size() - 9, packed.size() - 8, packed.size() - 1}) {
     put(folder / "cut.gz", packed.substr(0, cut));
-    EXPECT_THAT(user_error([&] { read_file(folder / "cut.gz"); }),
+    EXPECT_THAT(error_of([&] { read_file(folder / "cut.gz"); }),
                 HasSubstr("cut.gz: expected a whole gzip file"))
         << "cut at " << cut;
   }
   std::string flipped = packed;
   flipped[packed.size() / 2] = static_cast<char>(flipped[packed.size() / 2] ^ 0x55);
   put(folder / "flipped.gz", flipped);
-  EXPECT_THAT(user_error([&] { lines(folder / "flipped.gz"); }),
+  EXPECT_THAT(error_of([&] { lines(folder / "flipped.gz"); }),
               HasSubstr("flipped.gz: expected a whole gzip file"));
 }
 
@@ -197,7 +186,7 @@ TEST(LineReader, TextCalledGzipIsAnError) {
   const TemporaryFolder folder;
   for (const char* content : {"no gzip at all\n", ""}) {
     put(folder / "text.gz", content);
-    EXPECT_THAT(user_error([&] { lines(folder / "text.gz"); }),
+    EXPECT_THAT(error_of([&] { lines(folder / "text.gz"); }),
                 HasSubstr("text.gz: expected a whole gzip file"));
   }
 }
@@ -223,18 +212,18 @@ TEST(ReadFile, BombsAndLongFilesAreRefused) {
   gzFile file = gzopen((folder / "bomb.gz").c_str(), "wb9");
   for (int i = 0; i < 100; ++i) gzwrite(file, block.data(), static_cast<unsigned>(block.size()));
   gzclose(file);
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 for (LineReader reader(folder / "bomb.gz"); reader.next();) continue;
               }),
               HasSubstr("bomb.gz: expected text, got a gzip file that grows more than 200 times"));
-  EXPECT_THAT(user_error([&] { read_file(folder / "bomb.gz"); }),
+  EXPECT_THAT(error_of([&] { read_file(folder / "bomb.gz"); }),
               HasSubstr("grows more than 200 times"));
   EXPECT_EQ(
-      user_error([&] { read_file(folder / "bomb.gz", 1000); }),
+      error_of([&] { read_file(folder / "bomb.gz", 1000); }),
       (folder / "bomb.gz").string() + ": expected a file of at most 1000 bytes, got a longer one");
   put(folder / "short", "12345");
   EXPECT_EQ(read_file(folder / "short", 5), "12345");
-  EXPECT_THAT(user_error([&] { read_file(folder / "short", 4); }),
+  EXPECT_THAT(error_of([&] { read_file(folder / "short", 4); }),
               HasSubstr("expected a file of at most 4 bytes"));
 }
 
@@ -242,7 +231,7 @@ TEST(ReadFile, BombsAndLongFilesAreRefused) {
 TEST(LineReader, AHugeLineIsRefusedEarly) {
   const TemporaryFolder folder;
   fs::resize_file(folder.write("huge", "a"), 100'000'000);
-  EXPECT_THAT(user_error([&] { lines(folder / "huge"); }),
+  EXPECT_THAT(error_of([&] { lines(folder / "huge"); }),
               HasSubstr("huge:1: expected lines of at most 16777216 bytes, got a longer one"));
 }
 
@@ -258,11 +247,11 @@ TEST(MappedFile, ShowsTheBytes) {
 
 TEST(MappedFile, ErrorsNameTheFile) {
   const TemporaryFolder folder;
-  EXPECT_THAT(user_error([&] { MappedFile map(folder / "no"); }),
+  EXPECT_THAT(error_of([&] { MappedFile map(folder / "no"); }),
               HasSubstr("no: cannot read: No such file or directory"));
   const fs::path inner = folder / "inner";
   fs::create_directory(inner);
-  EXPECT_THAT(user_error([&] { MappedFile map(inner); }), HasSubstr("inner: cannot read:"));
+  EXPECT_THAT(error_of([&] { MappedFile map(inner); }), HasSubstr("inner: cannot read:"));
 }
 
 }  // namespace

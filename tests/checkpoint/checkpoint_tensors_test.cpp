@@ -45,7 +45,7 @@ TEST(CheckpointTensors, OneFile) {
   EXPECT_TRUE(tensors.has(kQuery));
   EXPECT_FALSE(tensors.has("classifier.weight"));
   EXPECT_TRUE(at::equal(tensors.tensor(kQuery), at::ones({2, 2})));
-  EXPECT_THAT(user_error([&] { tensors.tensor("nothing"); }),
+  EXPECT_THAT(error_of([&] { tensors.tensor("nothing"); }),
               HasSubstr("expected a tensor 'nothing', got none of that name"));
 }
 
@@ -85,19 +85,19 @@ TEST(CheckpointTensors, ShardsThatAreNotWhole) {
       kIndex,
       index_of({{"a", "one.safetensors"}, {"b", "two.safetensors"}, {"c", "three.safetensors"}}));
   write_safetensors(dir / "two.safetensors", {{"z", at::ones({1})}});
-  EXPECT_EQ(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_EQ(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
             (dir / kIndex).string() +
                 ": expected these files beside it, got none: 'one.safetensors', "
                 "'three.safetensors'; fetch them");
   write_safetensors(dir / "one.safetensors", {{"a", at::ones({1})}});
   write_safetensors(dir / "three.safetensors", {{"c", at::ones({1})}});
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
               AllOf(HasSubstr("two.safetensors: expected the tensors that "
                               "model.safetensors.index.json lists, got none of 'b'"),
                     HasSubstr("fetch")));
   write_safetensors(dir / "two.safetensors", {{"b", at::ones({1})}, {"a", at::ones({1})}});
   EXPECT_THAT(
-      user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+      error_of([&] { CheckpointTensors(dir.path(), kNames); }),
       HasSubstr(
           "two.safetensors: tensor 'a': expected it once, got it also as 'a' in one.safetensors"));
 }
@@ -106,7 +106,7 @@ TEST(CheckpointTensors, OneTensorUnderTwoNames) {
   TemporaryFolder dir;
   write_safetensors(dir / "model.safetensors",
                     {{"encoder.x", at::ones({1})}, {"bert.encoder.x", at::ones({1})}});
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("tensor 'encoder.x': expected it once"));
 }
 
@@ -129,26 +129,26 @@ TEST(CheckpointTensors, IndexesThatLie) {
   for (const auto& [index, error] : cases) {
     SCOPED_TRACE(index);
     dir.write(kIndex, index);
-    EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }), HasSubstr(error));
+    EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }), HasSubstr(error));
   }
   dir.write(kIndex, std::string(1'000'000, '['));
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("expected JSON of at most 64 levels, got more"));
 }
 
 TEST(CheckpointTensors, FoldersWithoutWeights) {
   TemporaryFolder dir;
-  EXPECT_EQ(user_error([&] { CheckpointTensors(dir / "none", kNames); }),
+  EXPECT_EQ(error_of([&] { CheckpointTensors(dir / "none", kNames); }),
             (dir / "none").string() +
                 ": expected a Hugging Face model folder, got nothing there; check the path");
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
               HasSubstr("expected model.safetensors or model.safetensors.index.json, got neither"));
   dir.write("pytorch_model.bin.index.json", "{}");
   EXPECT_THAT(
-      user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+      error_of([&] { CheckpointTensors(dir.path(), kNames); }),
       AllOf(HasSubstr("got pytorch_model.bin.index.json"), HasSubstr("safe_serialization=True")));
   dir.write("pytorch_model.bin", "pickle");
-  EXPECT_THAT(user_error([&] { CheckpointTensors(dir.path(), kNames); }),
+  EXPECT_THAT(error_of([&] { CheckpointTensors(dir.path(), kNames); }),
               AllOf(HasSubstr("expected model.safetensors, got pytorch_model.bin"),
                     HasSubstr("python -c \"import torch"), HasSubstr(dir.path().string())));
   write_safetensors(dir / "model.safetensors", {});
@@ -201,7 +201,7 @@ TEST(LoadInto, SaysAllThatDoesNotFitAndTouchesNothing) {
                                                 {"position_ids", at::ones({2})}});
   at::Tensor good = at::zeros({2}), turned = at::zeros({2, 3}), other = at::zeros({2});
   const CheckpointTensors tensors(dir.path(), kNames);
-  const std::string error = user_error([&] {
+  const std::string error = error_of([&] {
     load_into(tensors, {{"bert.good", good},
                         {"bert.turned", turned},
                         {"bert.whole", other},
@@ -232,7 +232,7 @@ TEST(LoadInto, WeightsThatAreNotFiniteAreNamedAndNothingIsTouched) {
                                                 {"bert.pooler.bias", nan}});
   at::Tensor good = at::zeros({2});
   const CheckpointTensors tensors(dir.path(), kNames);
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 load_into(tensors, {{"bert.good", good},
                                     {"bert.nan", at::zeros({2, 3})},
                                     {"bert.infinite", at::zeros({4})},
@@ -250,7 +250,7 @@ TEST(LoadInto, LongListsEndInACount) {
   std::vector<ExpectedTensor> expected;
   for (int i = 0; i < 199; ++i) expected.push_back({"bert.t" + std::to_string(i), at::zeros({1})});
   const CheckpointTensors tensors(dir.path(), kNames);
-  EXPECT_THAT(user_error([&] { load_into(tensors, expected); }),
+  EXPECT_THAT(error_of([&] { load_into(tensors, expected); }),
               AllOf(HasSubstr("missing (199): bert.t0, "), HasSubstr("bert.t19 and 179 more\n"),
                     Not(HasSubstr("bert.t20")), HasSubstr("unexpected (1): 'zzz'")));
 }

@@ -31,7 +31,7 @@ void read_all(const std::filesystem::path& path) {
 
 std::string error_of(const TemporaryFolder& dir, const std::string& bytes) {
   const auto path = dir.write("x.safetensors", bytes);
-  const std::string error = user_error([&] { read_all(path); });
+  const std::string error = lait::error_of([&] { read_all(path); });
   EXPECT_THAT(error,
               AllOf(::testing::StartsWith(path.string() + ": "), HasSubstr("expected "),
                     HasSubstr(", got "),
@@ -168,7 +168,7 @@ TEST(SafetensorsErrors, DtypesOfOtherModelsAreNamed) {
   for (const std::string name : {"F8_E4M3", "F8_E5M2", "U32", "C64"}) {
     const std::string header = R"({"x":{"dtype":")" + name + R"(","shape":[2],"data_offsets":)";
     const auto path = dir.write("x.safetensors", safetensors_bytes(header + "[0,2]}}", "ab"));
-    EXPECT_EQ(user_error([&] { read_all(path); }),
+    EXPECT_EQ(lait::error_of([&] { read_all(path); }),
               path.string() + ": tensor 'x': expected a dtype of F32, BF16, F16 or F64, got " +
                   name + "; use a checkpoint whose weights are not quantised");
   }
@@ -181,7 +181,7 @@ TEST(SafetensorsErrors, AGitLfsPointer) {
                 "version https://git-lfs.github.com/spec/v1\n"
                 "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
                 "size 90868376\n");
-  EXPECT_EQ(user_error([&] { read_all(path); }),
+  EXPECT_EQ(lait::error_of([&] { read_all(path); }),
             path.string() + ": expected the file, got a git-lfs pointer to it; run git lfs pull");
 }
 
@@ -209,11 +209,11 @@ TEST(SafetensorsErrors, DeepAndLongHeaders) {
 
 TEST(SafetensorsErrors, PathsThatAreNoFiles) {
   TemporaryFolder dir;
-  EXPECT_THAT(user_error([&] { SafetensorsFile(dir / "none"); }),
+  EXPECT_THAT(lait::error_of([&] { SafetensorsFile(dir / "none"); }),
               HasSubstr((dir / "none").string()));
-  EXPECT_THAT(user_error([&] { SafetensorsFile(dir.path()); }), HasSubstr(dir.path().string()));
+  EXPECT_THAT(lait::error_of([&] { SafetensorsFile(dir.path()); }), HasSubstr(dir.path().string()));
   write_safetensors(dir / "a", {{"x", at::ones({1})}});
-  EXPECT_EQ(user_error([&] { SafetensorsFile(dir / "a").tensor("y"); }),
+  EXPECT_EQ(lait::error_of([&] { SafetensorsFile(dir / "a").tensor("y"); }),
             (dir / "a").string() + ": expected a tensor 'y', got none of that name");
 }
 

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/config/read.h"
+#include "tests/base/error_of.h"
 
 namespace lait {
 namespace {
@@ -40,15 +40,6 @@ class FindTest : public testing::Test {
     write_file(snapshot / "config.json", "{}");
     if (with_ref) write_file(model / "refs" / "main", revision + "\n");
     return snapshot;
-  }
-  template <class F>
-  static std::string error_of(F&& call) {
-    try {
-      call();
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "";
   }
   static std::string model_error(const std::string& name) {
     return error_of([&] { find_model(name); });

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "lait/base/error.h"
 #include "lait/config/read.h"
+#include "tests/base/error_of.h"
 
 namespace lait {
 namespace {
@@ -22,15 +22,6 @@ ModelConfig scheduled(std::vector<Stage> stages) {
   ModelConfig model;
   model.schedule = std::move(stages);
   return model;
-}
-template <class F>
-std::string error_of(F&& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
 }
 std::string schedule_error(const ModelConfig& model) {
   return error_of([&] { resolve_schedule(model, kLayers); });

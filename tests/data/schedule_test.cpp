@@ -4,9 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
-#include "lait/base/error.h"
+#include "tests/base/error_of.h"
 
 namespace lait {
 namespace {
@@ -14,15 +12,6 @@ namespace {
 using enum Scope;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // "layer:level" for each step, with j if it joins and ! if it is the last.
 std::vector<std::string> text_of(const std::vector<Step>& steps) {

@@ -173,7 +173,7 @@ TEST(HfCodeFile, SettingsThatContradictLaitYamlAreRefused) {
   json config = oracle::read_json(folder / "config.json");
   config["lait"]["schedule"][0]["num_layers"] = 1;
   folder.write("config.json", config.dump());
-  EXPECT_THAT(user_error([&] { spec_at(folder.path()); }),
+  EXPECT_THAT(error_of([&] { spec_at(folder.path()); }),
               testing::HasSubstr((folder / "lait.yaml").string() +
                                  " does not belong to config.json: expected the settings in "
                                  "config.json's \"lait\", got others"));

@@ -141,7 +141,7 @@ TEST(HfConfig, RefusesWhatTheModelCannotBe) {
     json.erase(c.key);
     if (*c.value) json[c.key] = Json::parse(c.value);
     SCOPED_TRACE(json.dump());
-    const std::string error = user_error([&] { read(dir, json.dump()); });
+    const std::string error = error_of([&] { read(dir, json.dump()); });
     EXPECT_THAT(error, AllOf(StartsWith((dir / "config.json").string() + ": " + c.error),
                              Not(HasSubstr("\n"))));
   }
@@ -154,7 +154,7 @@ TEST(HfConfig, SaysAllMistakesAtOnce) {
   json["hidden_dropout_prob"] = 2;
   json.erase("vocab_size");
   EXPECT_EQ(
-      user_error([&] { read(dir, json.dump()); }),
+      error_of([&] { read(dir, json.dump()); }),
       (dir / "config.json").string() +
           ":\n"
           "  hidden_act: expected \"gelu\", got 'relu'; the kernels have exact (erf) GELU only\n"
@@ -168,30 +168,30 @@ TEST(HfConfig, RefusesSizesThatOnlyADamagedFileHas) {
   json["hidden_size"] = 32768;
   json["num_attention_heads"] = 256;
   json["num_hidden_layers"] = 256;
-  EXPECT_THAT(user_error([&] { read(dir, json.dump()); }),
+  EXPECT_THAT(error_of([&] { read(dir, json.dump()); }),
               HasSubstr("the sizes: expected a model of at most 2e+10 parameters, got "));
 }
 
 TEST(HfConfig, FilesThatAreNoConfig) {
   TemporaryFolder dir;
-  EXPECT_THAT(user_error([&] { read_hf_config(dir.path()); }),
+  EXPECT_THAT(error_of([&] { read_hf_config(dir.path()); }),
               StartsWith((dir / "config.json").string() + ": "));
-  EXPECT_THAT(user_error([&] { read(dir, ""); }),
+  EXPECT_THAT(error_of([&] { read(dir, ""); }),
               HasSubstr("expected JSON, got something else at byte 1"));
-  EXPECT_THAT(user_error([&] { read(dir, "[1]"); }), EndsWith("expected a JSON object, got array"));
-  EXPECT_THAT(user_error([&] { read(dir, base().dump() + std::string("\0x", 2)); }),
+  EXPECT_THAT(error_of([&] { read(dir, "[1]"); }), EndsWith("expected a JSON object, got array"));
+  EXPECT_THAT(error_of([&] { read(dir, base().dump() + std::string("\0x", 2)); }),
               HasSubstr("got a NUL byte"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"model_type": "bert", "model_type": "bert"})"); }),
+  EXPECT_THAT(error_of([&] { read(dir, R"({"model_type": "bert", "model_type": "bert"})"); }),
               HasSubstr("expected each key once, got 'model_type' twice"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"a": {"b": 1, "b": 2}})"); }),
+  EXPECT_THAT(error_of([&] { read(dir, R"({"a": {"b": 1, "b": 2}})"); }),
               HasSubstr("got 'b' twice"));
-  EXPECT_THAT(user_error([&] { read(dir, R"({"layer_norm_eps": 1e999})"); }),
+  EXPECT_THAT(error_of([&] { read(dir, R"({"layer_norm_eps": 1e999})"); }),
               HasSubstr("got a number that is too large"));
-  EXPECT_THAT(user_error([&] { read(dir, std::string(1'000'000, '[')); }),
+  EXPECT_THAT(error_of([&] { read(dir, std::string(1'000'000, '[')); }),
               HasSubstr("expected JSON of at most 64 levels, got more"));
   std::string objects;
   for (int i = 0; i < 1'000'000; ++i) objects += "{\"a\":";
-  EXPECT_THAT(user_error([&] { read(dir, objects); }),
+  EXPECT_THAT(error_of([&] { read(dir, objects); }),
               HasSubstr("expected JSON of at most 64 levels, got more"));
 }
 

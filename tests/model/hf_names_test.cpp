@@ -43,13 +43,13 @@ TEST(HfModelType, AModelThatTransformersLacksNamesItsFamily) {
   for (const char* key : {"base_model_type", "auto_map", "lait"}) EXPECT_FALSE(stock.contains(key));
   for (const Json& type : {Json("lait"), Json("xlnet"), Json(3)}) {
     json["base_model_type"] = type;
-    EXPECT_EQ(user_error([&] { read(dir, json); }),
+    EXPECT_EQ(error_of([&] { read(dir, json); }),
               (dir / "config.json").string() + ": base_model_type: expected one of {" +
                   family_names() + "} beside model_type \"lait\", got " + type.dump() +
                   "; use a checkpoint of a family that this build supports");
   }
   json.erase("base_model_type");
-  EXPECT_THAT(user_error([&] { read(dir, json); }),
+  EXPECT_THAT(error_of([&] { read(dir, json); }),
               EndsWith("beside model_type \"lait\", got nothing; is the file damaged?"));
 }
 
@@ -69,20 +69,20 @@ TEST(HfLabels, AreReadByIndex) {
   // transformers writes its default beside names that were set without it.
   EXPECT_THAT(labels(names, {{"LABEL_0", 0}, {"LABEL_1", 1}}),
               testing::ElementsAre("no", "yes", "3"));
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 labels(names, {{"no", 1}, {"yes", 0}, {"3", 2}});
               }),
               EndsWith("label2id: expected 0 for 'no', as id2label says, got 1"));
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 labels(names, {{"no", 0}, {"yes", 1}});
               }),
               EndsWith("label2id: expected 2 for '3', as id2label says, got none"));
-  EXPECT_THAT(user_error([&] {
+  EXPECT_THAT(error_of([&] {
                 labels(names, {{"no", 0}, {"yes", 1}, {"3", 2}, {"x", 3}});
               }),
               EndsWith("label2id: expected the 3 labels of id2label, got 4"));
   json["num_labels"] = 2;
-  EXPECT_THAT(user_error([&] { labels(names, nullptr); }),
+  EXPECT_THAT(error_of([&] { labels(names, nullptr); }),
               EndsWith("num_labels: expected 3, the number of labels in id2label, got 2"));
 }
 
@@ -98,7 +98,7 @@ TEST(HfLabels, GapsDoublesAndOtherTypesAreRefused) {
   for (const auto& [value, error] : cases) {
     Json json = base();
     json["id2label"] = Json::parse(value);
-    EXPECT_EQ(user_error([&] { read(dir, json); }),
+    EXPECT_EQ(error_of([&] { read(dir, json); }),
               (dir / "config.json").string() + ": id2label: " + error);
   }
 }

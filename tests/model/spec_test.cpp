@@ -6,23 +6,14 @@
 
 #include <functional>
 
-#include "lait/base/error.h"
 #include "lait/model/head.h"
+#include "tests/base/error_of.h"
 #include "tests/model/small_bert.h"
 
 namespace lait {
 namespace {
 
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(ResolveSegmentFormat, PairIsForTheStockLayoutOnly) {
   const Schedule stock{{6, Scope::kExample}}, split{{4, Scope::kSegment}, {2, Scope::kExample}},

@@ -187,7 +187,7 @@ TEST_F(StoredHeadTest, WeightsThatAreNotFiniteAreNotLoaded) {
     if (name != "classifier.bias") tensors.emplace_back(name, saved.tensor(name));
   }
   write_safetensors(folder_ / "model.safetensors", tensors);
-  EXPECT_THAT(user_error([&] { load_checkpoint(folder_.path(), at::kFloat); }),
+  EXPECT_THAT(error_of([&] { load_checkpoint(folder_.path(), at::kFloat); }),
               HasSubstr(folder_.path().string() +
                         ": expected finite weights, got NaN or infinity in classifier.bias (NaN)"));
 }
@@ -214,10 +214,10 @@ TEST_F(StoredHeadTest, FilesThatContradictEachOtherAreRefused) {
     change_config(c.changes);
     const std::string expected =
         (folder_ / "lait.yaml").string() + " does not belong to config.json: " + c.error;
-    EXPECT_THAT(user_error([&] { load(spec()); }), HasSubstr(expected));
-    EXPECT_THAT(user_error([&] { load_checkpoint(folder_.path(), at::kFloat); }),
+    EXPECT_THAT(error_of([&] { load(spec()); }), HasSubstr(expected));
+    EXPECT_THAT(error_of([&] { load_checkpoint(folder_.path(), at::kFloat); }),
                 HasSubstr(expected));
-    EXPECT_THAT(user_error([&] { spec_at(folder_.path()); }), HasSubstr(expected));
+    EXPECT_THAT(error_of([&] { spec_at(folder_.path()); }), HasSubstr(expected));
   }
 }
 

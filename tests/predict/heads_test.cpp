@@ -6,21 +6,12 @@
 #include <cmath>
 
 #include "eval/metrics.h"
-#include "lait/base/error.h"
 #include "lait/predict/predictor.h"
+#include "tests/base/error_of.h"
 #include "tests/model/small_bert.h"
 
 namespace lait {
 namespace {
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class HeadsTest : public testing::Test {
  protected:

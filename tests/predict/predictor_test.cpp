@@ -10,6 +10,7 @@
 #include "eval/evaluation.h"
 #include "eval/flops.h"
 #include "lait/base/error.h"
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/eval/tiny_checkpoint.h"
 #include "tests/predict/executed.h"
@@ -18,15 +19,6 @@ namespace lait {
 namespace {
 
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(RunModel, RowsAreTheDataSetsWhateverTheBatch) {
   constexpr uint32_t kSeed = 5;

@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
-#include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/text/tokenizer.h"
+#include "tests/base/error_of.h"
 
 namespace lait {
 namespace {
@@ -52,12 +52,7 @@ class LoadTokenizer : public testing::Test {
     return ids;
   }
   std::string error() {
-    try {
-      load_tokenizer(dir_);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "(no UserError)";
+    return error_of([&] { load_tokenizer(dir_); });
   }
   std::string path(const char* name) const { return (dir_ / name).string(); }
 

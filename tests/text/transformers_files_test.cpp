@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "lait/base/error.h"
 #include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer.h"
+#include "tests/base/error_of.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/oracles/python.h"
 
@@ -162,13 +162,9 @@ class RefusedFiles : public testing::TestWithParam<Refused> {};
 TEST_P(RefusedFiles, SayWhichFieldAndWhatToDo) {
   LAIT_SKIP_WITHOUT_ORACLE();
   const std::string dir = (cases_folder() / "cases" / GetParam().name).string() + "/";
-  try {
-    load(GetParam().name);
-    FAIL() << "not refused";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr(dir + GetParam().problem),
-                                    HasSubstr(std::string("; ") + GetParam().way_out)));
-  }
+  EXPECT_THAT(error_of([] { load(GetParam().name); }),
+              AllOf(HasSubstr(dir + GetParam().problem),
+                    HasSubstr(std::string("; ") + GetParam().way_out)));
 }
 
 constexpr Refused kRefused[] = {

@@ -8,7 +8,7 @@
 #include <random>
 #include <thread>
 
-#include "lait/base/error.h"
+#include "tests/base/error_of.h"
 
 namespace lait {
 namespace {
@@ -204,12 +204,8 @@ TEST(WordPiece, RequiresSpecialTokens) {
     WordPieceSpec spec = spec_with({"a"});
     std::erase_if(spec.entries, [&](const auto& entry) { return entry.first == missing; });
     spec.where = "models/x/vocab.txt";
-    try {
-      const WordPiece tokenizer(spec);
-      FAIL() << missing;
-    } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("models/x/vocab.txt: expected the token " + missing));
-    }
+    EXPECT_THAT(error_of([&] { const WordPiece tokenizer(spec); }),
+                HasSubstr("models/x/vocab.txt: expected the token " + missing));
   }
 }
 
