@@ -4,6 +4,7 @@
 #include <set>
 
 #include "lait/base/json.h"
+#include "lait/data/labels.h"
 #include "lait/model/config_fields.h"
 
 namespace lait {
@@ -36,16 +37,17 @@ void check_label2id(ConfigFields& fields, const Json& label2id,
     fields.problem(std::string("label2id: expected an object, got ") + label2id.type_name());
     return;
   }
-  if (is_default(label2id)) return;
+  // The default says nothing of other names.
+  const bool names_all = !is_default(label2id);
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto found = label2id.find(labels[i]);
     const std::string got = found == label2id.end() ? "none" : text_of(*found);
-    if (got == std::to_string(i)) continue;
+    if (got == std::to_string(i) || (found == label2id.end() && !names_all)) continue;
     fields.problem("label2id: expected " + std::to_string(i) + " for " + quote(labels[i]) +
                    ", as id2label says, got " + got);
     return;
   }
-  if (label2id.size() != labels.size()) {
+  if (names_all && label2id.size() != labels.size()) {
     fields.problem("label2id: expected the " + std::to_string(labels.size()) +
                    " labels of id2label, got " + std::to_string(label2id.size()));
   }
@@ -54,7 +56,13 @@ void check_label2id(ConfigFields& fields, const Json& label2id,
 }  // namespace
 
 std::vector<std::string> read_hf_labels(ConfigFields& fields, const Json& json) {
-  if (fields.absent("id2label")) return {};
+  if (fields.absent("id2label")) {
+    if (fields.absent("num_labels")) return {};
+    const int64_t count = fields.count("num_labels", int64_t{kMaxLabels});
+    std::vector<std::string> labels;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) labels.push_back(unnamed(i));
+    return labels;
+  }
   const Json& id2label = json.at("id2label");
   if (!id2label.is_object()) {
     fields.problem(std::string("id2label: expected an object of names by index, got ") +

@@ -12,9 +12,10 @@ namespace lait {
 
 class ConfigFields;
 
-// id2label's names by index; empty if there are none. Problems go to `fields`: keys that are not 0
-// to N - 1, a name that is no text or occurs twice, label2id or num_labels that contradict it.
-// (The label2id {"LABEL_0": 0, …}, transformers' default, contradicts nothing.)
+// id2label's names by index; without it num_labels' "LABEL_0", …, as transformers names them; empty
+// if there are neither. Problems go to `fields`: keys that are not 0 to N - 1, a name that is no
+// text or occurs twice, label2id or num_labels that contradict it. (The label2id {"LABEL_0": 0, …},
+// transformers' default, contradicts no other names.)
 std::vector<std::string> read_hf_labels(ConfigFields& fields, const nlohmann::ordered_json& json);
 
 // Whether they are the "LABEL_0", … that transformers gives a model whose labels have no names.

@@ -59,7 +59,10 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
     throw UserError(where + ": " + what + "; use both files of one model");
   };
   const std::vector<std::string>& named = config.labels;
-  if (config.raw.contains("problem_type") && hf_head_kind(config.raw, named.size()) != spec.head) {
+  const auto says = [&](const char* key) {
+    return config.raw.contains(key) && !config.raw[key].is_null();
+  };
+  if (says("problem_type") && hf_head_kind(config.raw, named.size()) != spec.head) {
     fail("model.head: expected one for problem_type " + config.raw["problem_type"].dump() +
          ", got " + to_string(spec.head));
   }
@@ -68,10 +71,13 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
     fail("expected the settings in config.json's \"lait\", got others");
   if (named.empty()) return;
   const size_t outputs = std::max<size_t>(1, spec.labels.size());
+  const bool has_names = says("id2label");
   if (named.size() != outputs) {
-    fail("labels: expected " + std::to_string(named.size()) + ", as id2label has, got " +
+    fail("labels: expected " + std::to_string(named.size()) +
+         (has_names ? ", as id2label has" : ", as num_labels says") + ", got " +
          std::to_string(outputs));
   }
+  if (!has_names) return;
   for (size_t i = 0; i < spec.labels.size(); ++i) {
     if (named[i] == spec.labels[i]) continue;
     fail("labels: expected " + quote(named[i]) + " as label " + std::to_string(i) +

@@ -70,6 +70,10 @@ TEST(HfLabels, AreReadByIndex) {
   EXPECT_THAT(labels(names, {{"LABEL_0", 0}, {"LABEL_1", 1}}),
               testing::ElementsAre("no", "yes", "3"));
   EXPECT_THAT(error_of([&] {
+                labels({{"0", "LABEL_1"}, {"1", "LABEL_0"}}, {{"LABEL_0", 0}, {"LABEL_1", 1}});
+              }),
+              EndsWith("label2id: expected 0 for 'LABEL_1', as id2label says, got 1"));
+  EXPECT_THAT(error_of([&] {
                 labels(names, {{"no", 1}, {"yes", 0}, {"3", 2}});
               }),
               EndsWith("label2id: expected 0 for 'no', as id2label says, got 1"));
@@ -84,6 +88,9 @@ TEST(HfLabels, AreReadByIndex) {
   json["num_labels"] = 2;
   EXPECT_THAT(error_of([&] { labels(names, nullptr); }),
               EndsWith("num_labels: expected 3, the number of labels in id2label, got 2"));
+  EXPECT_THAT(labels(nullptr, nullptr), testing::ElementsAre("LABEL_0", "LABEL_1"));
+  json["num_labels"] = "2";
+  EXPECT_THAT(error_of([&] { labels(nullptr, nullptr); }), testing::HasSubstr("num_labels: "));
 }
 
 TEST(HfLabels, GapsDoublesAndOtherTypesAreRefused) {

@@ -163,6 +163,10 @@ TEST_F(StoredHeadTest, RegressionsAreTakenByRegressionsOnly) {
     EXPECT_TRUE(at::equal(model->head->output_weight(), saved->head->output_weight()));
     EXPECT_EQ(load(spec())->head_origin, "new, since the checkpoint's head is a regression");
   }
+  make_stock(
+      {{"problem_type", nullptr}, {"id2label", nullptr}, {"label2id", nullptr}, {"num_labels", 1}});
+  EXPECT_EQ(load(spec())->head_origin, "new, since the checkpoint's head is a regression");
+  EXPECT_EQ(load(spec(Pooling::kCls, {}))->head_origin, "the checkpoint's");
   make_stock({{"problem_type", "multi_label_classification"}});
   EXPECT_EQ(load(spec(Pooling::kCls, {}))->head_origin,
             "new, since the checkpoint's problem_type is another");
@@ -207,6 +211,10 @@ TEST_F(StoredHeadTest, FilesThatContradictEachOtherAreRefused) {
        "labels: expected 'entailment' as label 0, as id2label says, got 'contradiction'"},
       {{{"id2label", {{"0", "contradiction"}, {"1", "entailment"}}}, {"label2id", nullptr}},
        "labels: expected 2, as id2label has, got 3"},
+      {{{"id2label", nullptr}, {"label2id", nullptr}, {"num_labels", 2}},
+       "labels: expected 2, as num_labels says, got 3"},
+      {{{"id2label", nullptr}, {"label2id", nullptr}, {"problem_type", nullptr}, {"num_labels", 1}},
+       "labels: expected 1, as num_labels says, got 3"},
       {{{"problem_type", "regression"}},
        "model.head: expected one for problem_type \"regression\", got classifier"}};
   for (const Case& c : cases) {
@@ -219,6 +227,9 @@ TEST_F(StoredHeadTest, FilesThatContradictEachOtherAreRefused) {
                 HasSubstr(expected));
     EXPECT_THAT(error_of([&] { spec_at(folder_.path()); }), HasSubstr(expected));
   }
+  folder_.write("config.json", original.dump());
+  change_config({{"id2label", nullptr}, {"label2id", nullptr}, {"num_labels", 3}});
+  EXPECT_EQ(load(spec())->head_origin, "the checkpoint's") << "lait.yaml has the names";
 }
 
 }  // namespace
