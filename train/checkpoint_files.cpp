@@ -21,23 +21,35 @@ uLong add(uLong crc, const void* data, size_t bytes) {
   return crc32_z(crc, static_cast<const Bytef*>(data), bytes);
 }
 
-// A disk that fails gives an error here; through a memory map it would end the program.
-FileSum sum_file(const fs::path& folder, const std::string& name) {
-  const fs::path path = folder / name;
+// Calls block(bytes) for all of a file, in order. A disk that fails gives an error here; through a
+// memory map it would end the program.
+template <class Block>
+void read_blocks(const fs::path& path, const Block& block_read) {
   const auto fail = [&] {
-    throw UserError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
+    const int error = errno;
+    const std::string text =
+        fmt::format("{}: cannot read: {}", path.string(), std::strerror(error));
+    if (error == ENOENT || error == ENOTDIR || error == EISDIR) throw UserError(text);
+    throw UnreadableFile(text +
+                         "; it may be whole: give yourself the permission to read it, or check the "
+                         "disk, and try again");
   };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              &std::fclose);
   if (!file) fail();
-  FileSum sum{.name = name};
   std::vector<char> block(kBlock);
-  uLong crc = add(0, nullptr, 0);
-  while (const size_t got = std::fread(block.data(), 1, block.size(), file.get())) {
-    crc = add(crc, block.data(), got);
-    sum.bytes += got;
-  }
+  while (const size_t got = std::fread(block.data(), 1, block.size(), file.get()))
+    block_read(std::string_view(block.data(), got));
   if (std::ferror(file.get()) != 0) fail();
+}
+
+FileSum sum_file(const fs::path& folder, const std::string& name) {
+  FileSum sum{.name = name};
+  uLong crc = add(0, nullptr, 0);
+  read_blocks(folder / name, [&](std::string_view block) {
+    crc = add(crc, block.data(), block.size());
+    sum.bytes += block.size();
+  });
   sum.crc32 = static_cast<uint32_t>(crc);
   return sum;
 }
@@ -46,6 +58,12 @@ FileSum sum_file(const fs::path& folder, const std::string& name) {
 
 uint32_t crc32_of(std::string_view text) {
   return static_cast<uint32_t>(add(add(0, nullptr, 0), text.data(), text.size()));
+}
+
+std::string read_bytes(const fs::path& file) {
+  std::string bytes;
+  read_blocks(file, [&](std::string_view block) { bytes += block; });
+  return bytes;
 }
 
 std::vector<FileSum> sum_files(const fs::path& folder) {
@@ -58,19 +76,25 @@ std::vector<FileSum> sum_files(const fs::path& folder) {
   return sums;
 }
 
-void check_files(const fs::path& folder, const std::vector<FileSum>& sums) {
+std::string find_damage(const fs::path& folder, const std::vector<FileSum>& sums) {
   for (const FileSum& expected : sums) {
-    const FileSum got = sum_file(folder, expected.name);
-    const std::string path = (folder / expected.name).string();
-    if (got.bytes != expected.bytes) {
-      throw UserError(
-          fmt::format("{}: expected {} bytes, got {}", path, expected.bytes, got.bytes));
+    FileSum got;
+    try {
+      got = sum_file(folder, expected.name);
+    } catch (const UnreadableFile&) {
+      throw;
+    } catch (const UserError& missing) {
+      return missing.what();
     }
+    const std::string path = (folder / expected.name).string();
+    if (got.bytes != expected.bytes)
+      return fmt::format("{}: expected {} bytes, got {}", path, expected.bytes, got.bytes);
     if (got.crc32 != expected.crc32) {
-      throw UserError(fmt::format("{}: expected the checksum {:08x}, got {:08x}", path,
-                                  expected.crc32, got.crc32));
+      return fmt::format("{}: expected the checksum {:08x}, got {:08x}", path, expected.crc32,
+                         got.crc32);
     }
   }
+  return "";
 }
 
 }  // namespace lait

@@ -7,7 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "lait/base/error.h"
+
 namespace lait {
+
+// A file that is there and cannot be read. Its bytes may be whole, so this is no damage.
+struct UnreadableFile : UserError {
+  using UserError::UserError;
+};
 
 struct FileSum {
   std::string name;  // its path in the folder
@@ -16,11 +23,12 @@ struct FileSum {
 };
 
 uint32_t crc32_of(std::string_view text);
-// Of all files in the folder and below it, sorted by name. Reads them. Throws UserError if one
-// cannot be read.
+// The bytes of a file. Throws UnreadableFile, or UserError where there is no such file.
+std::string read_bytes(const std::filesystem::path& file);
+// Of all files in the folder and below it, sorted by name. Reads them. Throws as read_bytes.
 std::vector<FileSum> sum_files(const std::filesystem::path& folder);
-// Throws UserError that names the first file that is missing, unreadable, or not the one that was
-// summed up. Other files may be there.
-void check_files(const std::filesystem::path& folder, const std::vector<FileSum>& sums);
+// What is wrong with the first file that is missing or not the one that was summed up, with its
+// path; empty: nothing. Other files may be there. Throws UnreadableFile.
+std::string find_damage(const std::filesystem::path& folder, const std::vector<FileSum>& sums);
 
 }  // namespace lait

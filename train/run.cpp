@@ -63,6 +63,16 @@ void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
       dir.string(), fmt::join(changed, ", ")));
 }
 
+// A run without checkpoints stopped before its first one, or lost them. A finished run is kept.
+void begin_anew(const std::filesystem::path& dir, Progress& progress) {
+  if (std::filesystem::exists(dir / "report.json")) {
+    throw UserError(dir.string() +
+                    ": the run is finished, and its checkpoints are gone, so there is nothing to "
+                    "resume; replace it with --overwrite");
+  }
+  progress.warning(dir.string() + ": there is no checkpoint, so the run begins anew");
+}
+
 // --overwrite removes the run in `dir`, which must not contain the model that the new run starts
 // from.
 void check_keeps_model(const std::filesystem::path& model, const std::filesystem::path& dir) {
@@ -105,11 +115,12 @@ int train(const Config& config, const RunOptions& options) {
   if (options.if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, config.output.dir);
   RunDirectory run(config.output.dir, options.if_exists);
   std::optional<ResumePoint> resume;
+  if (options.if_exists == IfExists::kResume) check_is_the_run(run.path(), in.config);
   if (const auto checkpoints = run.checkpoints(); !checkpoints.empty()) {
-    check_is_the_run(run.path(), in.config);
     resume = find_resume_point(checkpoints, [&](const auto& text) { progress.warning(text); });
   } else {
-    run.truncate_metrics(0);  // it stopped before its first checkpoint
+    if (options.if_exists == IfExists::kResume) begin_anew(run.path(), progress);
+    run.truncate_metrics(0);
     run.write_config(write_config(in.config));
   }
 

@@ -40,7 +40,12 @@ std::optional<int64_t> step_of(const std::string& name) {
 std::vector<std::pair<int64_t, fs::path>> find_checkpoints(const fs::path& dir) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir / kCheckpoints, error)) {
+  const fs::directory_iterator entries(dir / kCheckpoints, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw UserError((dir / kCheckpoints).string() + ": cannot list: " + error.message() +
+                    "; make it a folder that you may read");
+  }
+  for (const auto& entry : entries) {
     if (const auto step = step_of(entry.path().filename())) found.emplace_back(*step, entry.path());
   }
   std::ranges::sort(found, std::greater());
@@ -80,6 +85,15 @@ void write_folder(const fs::path& target, const std::function<void(const fs::pat
       throw_write_error(target, "write", failed->code().value());
     throw;
   }
+}
+
+// What was appended to it is on the disk then.
+void sync_file(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) throw_write_error(file);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (error != 0) throw_write_error(file, "write", error);
 }
 
 // "pid 1234 on host", for the message of a second process.
@@ -191,8 +205,9 @@ void RunDirectory::truncate_metrics(int64_t step, std::optional<int64_t> lines) 
   if (!fs::exists(path)) return;
   std::string kept;
   LineReader reader(path);
-  while (auto line = reader.next()) {
-    if (lines && metrics_lines_ == *lines) break;
+  for (int64_t read = 0; !lines || read < *lines; ++read) {
+    const auto line = reader.next();
+    if (!line) break;
     const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
     if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
         json["step"].get<int64_t>() <= step) {
@@ -214,6 +229,7 @@ fs::path RunDirectory::save_checkpoint(int64_t step, int64_t keep,
   std::error_code error;
   fs::create_directory(dir_ / kCheckpoints, error);
   if (error) throw_write_error(dir_ / kCheckpoints, "make the folder", error.value());
+  if (fs::exists(dir_ / kMetricsFile)) sync_file(dir_ / kMetricsFile);
   const fs::path saved = dir_ / kCheckpoints / (kStepPrefix + std::to_string(step));
   write_folder(saved, fill);
   int64_t older = 0;

@@ -28,16 +28,16 @@ class RunDirectory {
   void write_config(const std::string& yaml) const;
   // Appends one line to metrics.jsonl.
   void append_metrics(const nlohmann::ordered_json& line);
-  // Keeps at most the first `lines` lines (nullopt: all) of the steps up to `step`. A resumed run
+  // Of the first `lines` lines (nullopt: all) keeps those of the steps up to `step`. A resumed run
   // writes the others again.
   void truncate_metrics(int64_t step, std::optional<int64_t> lines = {});
   // Written to metrics.jsonl or kept. REQUIRES of a run that resumes: truncate_metrics was called.
   int64_t metrics_lines() const { return metrics_lines_; }
-  // All checkpoints, newest first.
+  // All checkpoints, newest first. Throws UserError where their folder cannot be listed.
   std::vector<std::filesystem::path> checkpoints() const;
   // Calls fill(temporary folder), renames it to checkpoints/step-N, and returns that. Keeps the
   // `keep` newest up to this one. Those of later steps go: the run did not resume from them because
-  // they were damaged.
+  // they were damaged. metrics.jsonl is on the disk before, so that a checkpoint finds its lines.
   std::filesystem::path save_checkpoint(
       int64_t step, int64_t keep,
       const std::function<void(const std::filesystem::path&)>& fill) const;

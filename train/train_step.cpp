@@ -20,4 +20,12 @@ at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t st
   return total;
 }
 
+std::vector<std::pair<std::string, at::Tensor>> TrainStep::tensors() const {
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  for (const ModelParameter& parameter : model_->parameter_list())
+    out.emplace_back("weight " + parameter.name, parameter.tensor);
+  for (const auto& [name, tensor] : optimizer_.state()) out.emplace_back("AdamW's " + name, tensor);
+  return out;
+}
+
 }  // namespace lait

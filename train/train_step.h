@@ -4,6 +4,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "lait/model/model.h"
 #include "train/optimizer.h"
@@ -17,6 +20,8 @@ class TrainStep {
   // Returns the mean loss over all examples of the micro-batches, a device scalar. `step` counts
   // from 0; it is part of the dropout key and sets the learning rate.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
+  // Weights and moments, by names for messages.
+  std::vector<std::pair<std::string, at::Tensor>> tensors() const;
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
 

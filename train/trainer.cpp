@@ -38,23 +38,17 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
 
 void Trainer::resume(const ResumePoint& point) {
   const auto& [checkpoint, saved] = point;
-  const auto& [state, identity, window, metrics_lines] = saved;
+  const auto& [state, identity, window, metrics_lines, best_files] = saved;
   check_same_run(checkpoint, identity, identity_);
-  const bool possible = state.step >= 0 && state.step <= length_.steps && state.epoch >= 0 &&
-                        state.epoch <= state.step && state.batch >= 0;
-  if (!possible ||
+  if (!is_possible(state, length_.steps) ||
       (state.batch > 0 &&
        state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
     throw UserError(fmt::format(
         "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
         checkpoint.string(), state.step, state.epoch, state.batch));
   }
-  if (identity.threads != identity_.threads || identity.device != identity_.device) {
-    progress_.warning(
-        fmt::format("the run was started on {} with {} threads, resuming on {} with {}: sums have "
-                    "another order, so the result is not bit for bit that of an uninterrupted run",
-                    identity.device, identity.threads, identity_.device, identity_.threads));
-  }
+  const std::string other_order = other_order_of_sums(identity, identity_);
+  if (!other_order.empty()) progress_.warning(other_order);
   load_weights(checkpoint / kModelFolder, model_);
   step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
@@ -62,17 +56,37 @@ void Trainer::resume(const ResumePoint& point) {
   saved_ = true;
   whole_checkpoint_ = checkpoint;
   run_.truncate_metrics(state_.step, metrics_lines);
-  if (state_.best && !std::filesystem::exists(run_.best())) {
-    progress_.warning(run_.best().string() +
-                      " is missing: the best model is selected again from here on");
-    state_.best.reset();
-    state_.best_step = state_.evaluated_step = -1;
+  if (run_.metrics_lines() < metrics_lines.value_or(0)) {
+    progress_.warning(
+        fmt::format("{}: expected the {} lines that {} was saved with, got {}; the others are not "
+                    "written again",
+                    (run_.path() / "metrics.jsonl").string(), *metrics_lines,
+                    checkpoint.filename().string(), run_.metrics_lines()));
   }
+  check_best(best_files);
+}
+
+void Trainer::check_best(const std::vector<FileSum>& expected) {
+  if (!state_.best) return;
+  const std::string problem = std::filesystem::exists(run_.best())
+                                  ? find_damage(run_.best(), expected)
+                                  : run_.best().string() + " is missing";
+  best_files_ = expected;
+  if (problem.empty()) return;
+  rewrites_best_ = state_.best_step == state_.step;
+  if (rewrites_best_)
+    return progress_.warning(problem + "; the best model is that of the checkpoint, written again");
+  progress_.warning(fmt::format(
+      "{}; it is lost or of a later step: the best model is selected again from step {} on",
+      problem, state_.step));
+  state_.best.reset();
+  state_.best_step = -1;
+  best_files_.clear();
 }
 
 void Trainer::save() {
   check_finite();
-  const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines()};
+  const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines(), best_files_};
   whole_checkpoint_ = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
         save_checkpoint(model_, dir / kModelFolder,
@@ -95,8 +109,9 @@ const std::vector<std::vector<int64_t>>& Trainer::batches() {
 }
 
 bool Trainer::evaluation_due() const {
-  if (in_.validation == nullptr || state_.step == 0 || state_.evaluated_step == state_.step)
-    return false;
+  if (in_.validation == nullptr || state_.step == 0) return false;
+  // Once more where the best model is lost.
+  if (state_.evaluated_step == state_.step) return !state_.best;
   const int64_t every = in_.config.training.evaluate_every;
   return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
@@ -127,6 +142,7 @@ int Trainer::run() {
 // Which lines are logged depends on the step alone, not on where a run stopped and resumed.
 int Trainer::run_steps() {
   window_.resume_clock();
+  if (rewrites_best_) save_best();
   while (in_.stop() == 0) {
     if (evaluation_due() && !evaluate()) break;
     if (state_.step == length_.steps && in_.validation == nullptr) save_best();
@@ -225,6 +241,7 @@ bool Trainer::evaluate() {
   }
   line["examples_per_s"] = static_cast<double>(size) / seconds;
   const double value = metrics.at(selected);
+  const bool is_logged = state_.evaluated_step == state_.step;
   state_.evaluated_step = state_.step;
   if (!state_.best || better(selected, value, *state_.best)) {
     state_.best = value;
@@ -233,7 +250,7 @@ bool Trainer::evaluate() {
     best_outcomes_ = std::move(outcomes);
     text += "  (best so far)";
   }
-  run_.append_metrics(line);
+  if (!is_logged) run_.append_metrics(line);
   progress_.message(text);
   saved_ = false;
   window_.resume_clock();
@@ -246,16 +263,14 @@ void Trainer::save_best() {
     save_checkpoint(model_, dir, {.hf_code = in_.config.output.hf_code == Switch::kOn});
     in_.tokenizer->save(dir);
   });
+  best_files_ = sum_files(run_.best());
+  rewrites_best_ = false;
 }
 
 // The loss says nothing about the weights after the last step, nor about what no batch has read.
 void Trainer::check_finite() {
   if (finite_step_ == state_.step) return;
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const ModelParameter& parameter : model_->parameter_list())
-    tensors.emplace_back("weight " + parameter.name, parameter.tensor);
-  for (const auto& [name, tensor] : step_.optimizer().state())
-    tensors.emplace_back("AdamW's " + name, tensor);
+  const auto tensors = step_.tensors();
   const std::vector<NotFinite> bad = not_finite(tensors);
   if (!bad.empty()) {
     give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),

@@ -37,7 +37,8 @@ struct TrainerInputs {
 class Trainer {
  public:
   Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress);
-  // Continues from a checkpoint. Throws UserError if it belongs to another run.
+  // Continues from a checkpoint. Throws UserError if it belongs to another run. If best/ is not the
+  // one that the checkpoint knows, it is written or selected again, and a warning says so.
   void resume(const ResumePoint& point);
   // Trains to the end and returns 0. When told to stop, saves a checkpoint and returns the signal's
   // number. Throws UserError before it would save weights or moments that are not finite. On a full
@@ -62,6 +63,7 @@ class Trainer {
   bool evaluate();  // false: interrupted
   void save();
   void save_best();
+  void check_best(const std::vector<FileSum>& expected);
   void check_finite();
   void check_finite(const LogWindow& window) const;
   [[noreturn]] void give_up(const std::string& problem) const;
@@ -80,8 +82,10 @@ class Trainer {
   double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
   std::optional<std::vector<Outcome>> best_outcomes_;
-  bool saved_ = false;        // the newest checkpoint is of this state
-  int64_t finite_step_ = -1;  // at which weights and moments were found finite
+  std::vector<FileSum> best_files_;  // of best/
+  bool rewrites_best_ = false;       // best/ is lost, and this is its step
+  bool saved_ = false;               // the newest checkpoint is of this state
+  int64_t finite_step_ = -1;         // at which weights and moments were found finite
   std::optional<std::filesystem::path> whole_checkpoint_;  // the newest
 };
 

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kStateFile = "state.json";
-constexpr const char* kFiles = "files";
+constexpr const char *kFiles = "files", *kBestFiles = "best_files";
 constexpr const char* kOwnSum = "crc32";
 
 // Of the values in state.json, however they are ordered and spaced, without the sum itself.
@@ -24,20 +24,31 @@ uint32_t own_sum(nlohmann::json json) {
   return crc32_of(json.dump());
 }
 
+nlohmann::ordered_json to_json(const std::vector<FileSum>& sums) {
+  nlohmann::ordered_json json;
+  for (const FileSum& sum : sums) json[sum.name] = {{"bytes", sum.bytes}, {"crc32", sum.crc32}};
+  return json;
+}
+
+std::vector<FileSum> parse_sums(const nlohmann::json& json) {
+  std::vector<FileSum> sums;
+  for (const auto& [name, sum] : json.items())
+    sums.push_back({name, sum.at("bytes"), sum.at("crc32")});
+  return sums;
+}
+
 void check_sums(const fs::path& checkpoint, const nlohmann::json& json) {
   if (json.at(kOwnSum).get<uint32_t>() != own_sum(json)) {
     throw UserError(
         fmt::format("{}: its values do not have its checksum", (checkpoint / kStateFile).string()));
   }
-  std::vector<FileSum> sums;
-  for (const auto& [name, sum] : json.at(kFiles).items())
-    sums.push_back({name, sum.at("bytes"), sum.at("crc32")});
-  check_files(checkpoint, sums);
+  const std::string damage = find_damage(checkpoint, parse_sums(json.at(kFiles)));
+  if (!damage.empty()) throw UserError(damage);
 }
 
 SavedState parse(const nlohmann::json& json) {
   SavedState saved;
-  auto& [state, identity, window, metrics_lines] = saved;
+  auto& [state, identity, window, metrics_lines, best_files] = saved;
   json.at("step").get_to(state.step);
   json.at("epoch").get_to(state.epoch);
   json.at("batch").get_to(state.batch);
@@ -50,6 +61,7 @@ SavedState parse(const nlohmann::json& json) {
   json.at("validation").get_to(identity.validation);
   json.at("threads").get_to(identity.threads);
   json.at("device").get_to(identity.device);
+  if (json.contains(kBestFiles)) best_files = parse_sums(json.at(kBestFiles));
   if (!json.contains("log")) return saved;
   const auto& log = json.at("log");
   metrics_lines = log.at("lines").get<int64_t>();
@@ -65,7 +77,7 @@ SavedState parse(const nlohmann::json& json) {
 }  // namespace
 
 void write_state(const fs::path& checkpoint, const SavedState& saved) {
-  const auto& [state, identity, window, metrics_lines] = saved;
+  const auto& [state, identity, window, metrics_lines, best_files] = saved;
   nlohmann::ordered_json json{{"step", state.step},
                               {"total_steps", identity.total_steps},
                               {"epoch", state.epoch},
@@ -82,15 +94,15 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
                  {"examples", window.examples},        {"tokens", window.tokens},
                  {"loss_sum", window.loss_sum},        {"gradient_norm", window.gradient_norm},
                  {"seconds", window.seconds}};
-  for (const FileSum& sum : sum_files(checkpoint))
-    json[kFiles][sum.name] = {{"bytes", sum.bytes}, {"crc32", sum.crc32}};
+  json[kBestFiles] = to_json(best_files);
+  json[kFiles] = to_json(sum_files(checkpoint));
   json[kOwnSum] = own_sum(json);
   write_file(checkpoint / kStateFile, json.dump(2) + "\n");
 }
 
 SavedState read_state(const fs::path& checkpoint) {
   const fs::path file = checkpoint / kStateFile;
-  const auto json = read_json(file);
+  const auto json = parse_json(read_bytes(file), file.string());
   try {
     if (json.contains(kOwnSum) || json.contains(kFiles)) check_sums(checkpoint, json);
     return parse(json);
@@ -119,6 +131,19 @@ void check_same_run(const fs::path& checkpoint, const RunIdentity& then, const R
   }
 }
 
+bool is_possible(const TrainerState& state, int64_t total_steps) {
+  return state.step >= 0 && state.step <= total_steps && state.epoch >= 0 &&
+         state.epoch <= state.step && state.batch >= 0;
+}
+
+std::string other_order_of_sums(const RunIdentity& then, const RunIdentity& now) {
+  if (then.threads == now.threads && then.device == now.device) return "";
+  return fmt::format(
+      "the run was started on {} with {} threads, resuming on {} with {}: sums have another order, "
+      "so the result is not bit for bit that of an uninterrupted run",
+      then.device, then.threads, now.device, now.threads);
+}
+
 ResumePoint find_resume_point(const std::vector<fs::path>& checkpoints,
                               const std::function<void(const std::string&)>& warn) {
   std::vector<std::string> damages;
@@ -130,6 +155,8 @@ ResumePoint find_resume_point(const std::vector<fs::path>& checkpoints,
                          checkpoint.filename().string()));
       }
       return point;
+    } catch (const UnreadableFile&) {
+      throw;
     } catch (const UserError& error) {
       damages.push_back(error.what());
     }

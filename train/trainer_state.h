@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "train/checkpoint_files.h"
 #include "train/log_window.h"
 
 namespace lait {
@@ -37,24 +38,33 @@ struct SavedState {
   LogWindow window;
   // Of metrics.jsonl when the checkpoint was saved. nullopt: saved before this was counted.
   std::optional<int64_t> metrics_lines;
+  // Of best/ when the checkpoint was saved; empty: there was none, or it was not summed up then.
+  std::vector<FileSum> best_files;
 };
 
 // Writes state.json into a checkpoint's folder, after its other files. Throws WriteError.
 void write_state(const std::filesystem::path& checkpoint, const SavedState& saved);
 // Reads a checkpoint's state.json and checks all of the checkpoint's files. Throws UserError that
-// names the first damaged one. (Checkpoints of versions without checksums are not checked.)
+// names the first damaged one, or UnreadableFile. (Checkpoints of versions without checksums are
+// not checked.)
 SavedState read_state(const std::filesystem::path& checkpoint);
 // Throws UserError if the checkpoint was saved by another run than `now`. Threads and device may
 // differ.
 void check_same_run(const std::filesystem::path& checkpoint, const RunIdentity& then,
                     const RunIdentity& now);
 
+// Whether a training of so many steps can be there.
+bool is_possible(const TrainerState& state, int64_t total_steps);
+// A warning that sums have another order than those of the run; "": they have not.
+std::string other_order_of_sums(const RunIdentity& then, const RunIdentity& now);
+
 struct ResumePoint {
   std::filesystem::path checkpoint;
   SavedState saved;
 };
 // The newest checkpoint that is whole. Calls warn() with one line for each newer one, which says
-// what is wrong with it. Throws UserError if none is whole. REQUIRES: newest first, at least one.
+// what is wrong with it. Throws UserError if none is whole, and UnreadableFile where it cannot be
+// told. REQUIRES: newest first, at least one.
 ResumePoint find_resume_point(const std::vector<std::filesystem::path>& checkpoints,
                               const std::function<void(const std::string&)>& warn);
 

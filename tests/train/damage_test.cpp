@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/base/small_disk.h"
 #include "tests/train/saved_state.h"
 #include "tests/train/trained_here.h"
@@ -21,6 +23,8 @@ class Damage : public TrainedHere {
     return shell(program("lait-train") + " --config " + path("a.yaml") + " --output " +
                  path("run") + " " + more);
   }
+  std::string path_of_config() { return path("a.yaml"); }
+  std::string saved_;
   void remove_from(const std::string& checkpoint, const std::string& file) {
     fs::remove(folder_ / "run/checkpoints" / checkpoint / file);
   }
@@ -93,13 +97,119 @@ TEST_F(Damage, OfTheNewestIsNamedAndTheOneBeforeItIsUsed) {
   const auto size = fs::file_size(folder_ / "whole/checkpoints/step-8/optimizer.safetensors");
   const ShellResult result = train("--quiet --resume");
   EXPECT_EQ(result.code, 0);
-  EXPECT_EQ(result.err, path("run/checkpoints/step-8/optimizer.safetensors") + ": expected " +
-                            std::to_string(size) +
-                            " bytes, got 1000; the checkpoint is damaged, resuming from step-6 "
-                            "instead\n");
+  EXPECT_THAT(
+      result.err,
+      testing::AllOf(
+          testing::StartsWith(path("run/checkpoints/step-8/optimizer.safetensors") + ": expected " +
+                              std::to_string(size) +
+                              " bytes, got 1000; the checkpoint is damaged, resuming from step-6 "
+                              "instead\n"),
+          testing::EndsWith("; it is lost or of a later step: the best model is selected again "
+                            "from step 6 on\n")));
   EXPECT_EQ(metrics_without_times(folder_ / "run"), metrics_without_times(folder_ / "whole"));
   for (const char* file : {"checkpoints/step-8/optimizer.safetensors", "best/model.safetensors"})
     EXPECT_TRUE(same_bytes(folder_ / "run" / file, folder_ / "whole" / file)) << file;
+}
+
+// best/ is checked at the beginning, not where it is evaluated at the end.
+TEST_F(Damage, OfTheBestModelIsNamedAndItIsWrittenAgain) {
+  ASSERT_EQ(train("--set training.evaluate_every=8").code, 0);
+  const fs::path best = folder_ / "run/best", newest = folder_ / "run/checkpoints/step-8";
+  const auto before = contents(best);
+  const auto log = read_file(folder_ / "run/metrics.jsonl");
+  for (const auto& [name, whole] : before) {
+    std::string changed = whole;
+    changed[changed.size() / 2] ^= 1;
+    write_file(best / name, changed);
+    const ShellResult result = train("--set training.evaluate_every=8 --resume --quiet");
+    EXPECT_EQ(result.code, 0);
+    EXPECT_THAT(result.err,
+                testing::AllOf(HasSubstr((best / name).string() + ": expected the checksum "),
+                               HasSubstr("; the best model is that of the checkpoint, written "
+                                         "again\n")));
+    EXPECT_EQ(contents(best), before) << name;
+    EXPECT_EQ(read_file(folder_ / "run/metrics.jsonl"), log);
+  }
+}
+
+// best/ may also be that of a later step, which a run with other threads need not find the best.
+TEST_F(Damage, OfAnEarlierBestModelMakesTheRunSelectAgain) {
+  ASSERT_EQ(train("--set training.evaluate_every=8").code, 0);
+  const fs::path best = folder_ / "run/best", newest = folder_ / "run/checkpoints/step-8";
+  const auto log = read_file(folder_ / "run/metrics.jsonl");
+  for (const bool missing : {false, true}) {
+    // As if step 4 were better than any.
+    edit_state(newest, {{"best", 2}, {"best_step", 4}});
+    const std::string other = read_file(folder_ / "run/checkpoints/step-6/model/model.safetensors");
+    missing ? static_cast<void>(fs::remove_all(best))
+            : write_file(best / "model.safetensors", other);
+    const ShellResult result = train("--set training.evaluate_every=8 --resume --quiet");
+    EXPECT_EQ(result.code, 0);
+    EXPECT_THAT(result.err, HasSubstr(missing ? best.string() + " is missing; "
+                                              : (best / "model.safetensors: ").string()));
+    EXPECT_THAT(result.err, HasSubstr("; it is lost or of a later step: the best model is selected "
+                                      "again from step 8 on\n"));
+    EXPECT_TRUE(same_bytes(best / "model.safetensors", newest / "model/model.safetensors"));
+    const auto state = nlohmann::json::parse(read_file(newest / "state.json"));
+    EXPECT_EQ(state.at("best_step"), 8);
+    EXPECT_LE(state.at("best").get<double>(), 1);
+    EXPECT_EQ(read_file(folder_ / "run/metrics.jsonl"), log) << "no line is written twice";
+    EXPECT_EQ(train("--set training.evaluate_every=8 --resume --quiet").err, "");
+  }
+}
+
+// A lost permission or a disk that fails is no damage: the checkpoint is kept.
+TEST_F(Damage, AFileThatCannotBeReadIsNotDamaged) {
+  ASSERT_EQ(train("").code, 0);
+  const auto before = contents(folder_ / "run");
+  const auto expect_refusal = [&](const std::string& name, const std::string& message) {
+    const fs::path path = folder_ / "run" / name;
+    const fs::perms perms = fs::status(path).permissions();
+    fs::permissions(path, fs::perms::none);
+    const ShellResult result =
+        shell(NoPowers::command() + program("lait-train") + " --config " + path_of_config() +
+              " --output " + this->path("run") + " --resume");
+    fs::permissions(path, perms);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.err, HasSubstr(path.string() + message)) << result.err;
+    auto after = contents(folder_ / "run");
+    after[".lock"] = before.at(".lock");
+    EXPECT_EQ(after, before) << name;
+  };
+  for (const std::string& file : kFiles) {
+    expect_refusal("checkpoints/step-8/" + file,
+                   ": cannot read: Permission denied; it may be whole: give yourself the "
+                   "permission to read it, or check the disk, and try again");
+  }
+  expect_refusal("best/model.safetensors", ": cannot read: Permission denied; it may be whole");
+  expect_refusal("checkpoints/step-8", "/state.json: cannot read: Permission denied");
+  expect_refusal("checkpoints", ": cannot list: Permission denied");
+}
+
+TEST_F(Damage, OfTheLogIsNamed) {
+  ASSERT_EQ(train("").code, 0);
+  const fs::path log = folder_ / "run/metrics.jsonl";
+  const std::string whole = read_file(log);
+  const auto lines = std::ranges::count(whole, '\n');
+  ASSERT_GE(lines, 3);
+  const auto expect_named = [&](const std::string& text, int64_t kept) {
+    write_file(log, text);
+    const ShellResult result = train("--resume --quiet");
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.err, log.string() + ": expected the " + std::to_string(lines) +
+                              " lines that step-8 was saved with, got " + std::to_string(kept) +
+                              "; the others are not written again\n");
+    EXPECT_EQ(std::ranges::count(read_file(log), '\n'), kept);
+    // That is how many there are now.
+    edit_state(folder_ / "run/checkpoints/step-8",
+               {{"log", nlohmann::json::parse(saved_).at("log")}});
+  };
+  saved_ = read_file(folder_ / "run/checkpoints/step-8/state.json");
+  expect_named(whole.substr(whole.find('\n') + 1), lines - 1);
+  std::string torn = whole;
+  torn[0] = '?';
+  expect_named(torn, lines - 1);
+  expect_named("", 0);
 }
 
 TEST_F(Damage, OfAllCheckpointsIsAReasonToStartOver) {

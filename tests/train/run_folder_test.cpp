@@ -80,12 +80,38 @@ TEST_F(RunFolder, ABestModelThatIsGoneIsChosenAnew) {
   fs::rename(folder_ / "run/best", folder_ / "deployed");
   const ShellResult result = train(run + " --resume");
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("run/best is missing: the best model is selected again"));
-  EXPECT_TRUE(fs::exists(folder_ / "run/best/lait.yaml"));
+  EXPECT_THAT(result.err, HasSubstr("run/best is missing; the best model is that of the "
+                                    "checkpoint, written again"));
+  EXPECT_EQ(contents(folder_ / "run/best"), contents(folder_ / "deployed"));
   write_file(folder_ / "run/checkpoints/step-2/state.json", "{");
   const ShellResult damaged = train(run + " --resume");
   EXPECT_EQ(damaged.code, 2);
   EXPECT_THAT(damaged.err, HasSubstr("no whole checkpoint is left: start over with --overwrite"));
+}
+
+TEST_F(RunFolder, AFinishedRunWithoutCheckpointsIsNotBegunAnew) {
+  const std::string run = "--output " + path("run");
+  ASSERT_EQ(train(run).code, 0);
+  fs::remove_all(folder_ / "run/checkpoints");
+  const auto before = contents(folder_ / "run");
+  const auto expect_refusal = [&](const std::string& more, const std::string& message) {
+    const ShellResult result = train(run + " --resume " + more);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(message));
+    auto after = contents(folder_ / "run");
+    after[".lock"] = before.at(".lock");
+    EXPECT_EQ(after, before);
+  };
+  expect_refusal("", path("run") + ": the run is finished, and its checkpoints are gone");
+  expect_refusal("--set training.seed=2", "started with other values of training.seed");
+  // Before its first checkpoint an unfinished run is in the same state.
+  fs::remove(folder_ / "run/report.json");
+  EXPECT_EQ(train(run + " --resume --quiet --set training.seed=2").code, 2);
+  const ShellResult anew = train(run + " --resume --quiet");
+  EXPECT_EQ(anew.code, 0);
+  EXPECT_EQ(anew.err, path("run") + ": there is no checkpoint, so the run begins anew\n");
+  for (const auto& [name, bytes] : contents(folder_ / "run/best"))
+    EXPECT_EQ(bytes, before.at("best/" + name)) << name;
 }
 
 TEST_F(RunFolder, OtherThreadsAreSaid) {

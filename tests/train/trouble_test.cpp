@@ -206,13 +206,13 @@ TEST_F(Trouble, AResumeAfterKill9EndsAsIfNothingHadBeen) {
 
 TEST_F(Trouble, KilledBeforeItsFirstCheckpointItBeginsAnew) {
   const std::string run = path("run");
+  const std::string more = "--set training.steps=600 --set training.checkpoint_every=1000 ";
   const Result killed = shell(
-      train(run, "--set training.steps=4000 --set training.checkpoint_every=100000") +
-      " & pid=$!; while ! [ -s " + run +
+      train(run, more) + " & pid=$!; while ! [ -s " + run +
       "/metrics.jsonl ]; do kill -0 $pid || exit 99; sleep 0.02; done; kill -9 $pid; wait $pid");
   ASSERT_EQ(killed.code, 137) << killed.text;
-  ASSERT_EQ(shell(train(run, "--resume")).code, 0);
-  ASSERT_EQ(shell(train(folder_ / "whole")).code, 0);
+  ASSERT_EQ(shell(train(run, more + "--resume")).code, 0);
+  ASSERT_EQ(shell(train(folder_ / "whole", more)).code, 0);
   auto lines = [&](const char* name) {
     int64_t count = 0;
     for (LineReader reader(folder_ / name / "metrics.jsonl"); reader.next();) ++count;
