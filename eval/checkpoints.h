@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "lait/config/config.h"
-#include "lait/data/task.h"
+#include "lait/data/example_reader.h"
 #include "lait/model/head.h"
 #include "lait/model/spec.h"
 

@@ -77,9 +77,10 @@ int main(int argc, char** argv) {
            "were, with labels (which are not read) or without. Each example gives one output "
            "line, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or "
            "{\"score\": …} for a regression. Other fields of the input, such as an id, are "
-           "copied before them. Where the text was too long, \"truncated\" lists the segments "
-           "(from 0) that lost tokens. Each time that no more input is waiting, all predictions "
-           "so far are written: another process can write a line to a pipe and read the answer.",
+           "copied before them, one with a prediction's name as input_NAME. Where the text was "
+           "too long, \"truncated\" lists the segments (from 0) that lost tokens. Each time that "
+           "no more input is waiting, all predictions so far are written: another process can "
+           "write a line to a pipe and read the answer.",
        .environment = compute_environment(),
        .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
        .examples =
@@ -112,7 +113,7 @@ int main(int argc, char** argv) {
                       {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
                       [&](std::string_view text) { out.write(text); });
     if (counts.lines == 0 && !from_stdin)
-      throw UserError(input + ": expected lines to predict, got an empty file");
+      throw UserError(input + ": expected lines to predict, got " + counts.found_instead);
     out.finish();
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
@@ -122,9 +123,9 @@ int main(int argc, char** argv) {
           "lait-predict: {} of {} examples truncated (the checkpoint takes {} tokens)\n",
           counts.truncated, counts.lines, predictor.spec().max_segment_tokens));
     }
-    for (const std::string& field : counts.replaced) {
-      show("lait-predict: the input's field \"" + field +
-           "\" is replaced by the prediction's of that name\n");
+    for (const std::string& field : counts.renamed) {
+      show(fmt::format("lait-predict: the input's field \"{0}\" is carried as \"input_{0}\"\n",
+                       field));
     }
     return kExitOk;
   });

@@ -1,5 +1,6 @@
 #include "eval/predict_lines.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -13,6 +14,9 @@ namespace lait {
 namespace {
 
 using Json = Record::Json;
+
+// The fields of an output line that are the prediction's, whichever a model has.
+constexpr std::string_view kPredictionFields[] = {"label", "scores", "score", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
@@ -34,10 +38,10 @@ class LinePredictor {
       : predictor_(predictor), options_(options), write_(write) {}
 
   bool is_full() const { return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size; }
-  void add(Example example, Json others) {
+  void add(Example example, const Json& others) {
     check_example(std::span(&example, 1));
+    others_.push_back(carried(others, example));
     examples_.push_back(std::move(example));
-    others_.push_back(std::move(others));
   }
   // Predicts and writes what was added. Throws UserError if an example cannot be predicted, once
   // those before it are written.
@@ -59,6 +63,24 @@ class LinePredictor {
  private:
   void check_example(std::span<const Example> example) const {
     check_examples(example, predictor_.spec());
+  }
+
+  // A reader of the output must not take the input's fields for the prediction's.
+  Json carried(const Json& others, const Example& example) {
+    Json out = Json::object();
+    for (const auto& [name, value] : others.items()) {
+      const bool taken = std::ranges::find(kPredictionFields, name) != std::end(kPredictionFields);
+      const std::string carried_name = taken ? "input_" + name : name;
+      if (taken && others.contains(carried_name)) {
+        const std::string place = example_name(std::span(&example, 1), 0);
+        throw UserError(place + ": expected at most one of the fields \"" + name +
+                        "\", which is carried as \"" + carried_name + "\", and \"" + carried_name +
+                        "\", got both; rename one");
+      }
+      if (taken) counts_.renamed.insert(name);
+      out[carried_name] = value;
+    }
+    return out;
   }
 
   // The data set of the examples; up to the first that is too long, which `problem` then names.
@@ -84,24 +106,19 @@ class LinePredictor {
                         "another checkpoint");
       }
       Json line = others[i];
-      const auto set = [&](const char* field, Json value) {
-        if (line.contains(field)) counts_.replaced.insert(field);
-        line.erase(field);
-        line[field] = std::move(value);
-      };
       if (prediction.probabilities.empty()) {
-        set("score", as_float(prediction.score));
+        line["score"] = as_float(prediction.score);
       } else {
         const auto& labels = predictor_.spec().labels;
         Json scores = Json::object();
         for (size_t k = 0; k < labels.size(); ++k)
           scores[labels[k]] = as_float(prediction.probabilities[k]);
-        set("label", prediction.label);
-        set("scores", std::move(scores));
+        line["label"] = prediction.label;
+        line["scores"] = std::move(scores);
       }
       const auto& truncated = dataset.example(static_cast<int64_t>(i)).truncated;
       if (!truncated.empty()) {
-        set("truncated", truncated);
+        line["truncated"] = truncated;
         ++counts_.truncated;
       }
       ++counts_.lines;
@@ -126,13 +143,14 @@ PredictedLines predict_lines(Predictor& predictor, LineReader input, const Predi
   input.on_wait([&] { window.flush(); });
   const ModelSpec& spec = predictor.spec();
   ReadOptions reading = spec.reading;
-  reading.for_prediction = true;
+  reading.purpose = ReadFor::kPrediction;
+  reading.skip_bad_lines = 0;
   ExampleReader reader(find_task(spec.task), std::move(input), reading);
   std::exception_ptr problem;
   try {
     Json others;
     while (auto example = reader.next(&others)) {
-      window.add(std::move(*example), std::move(others));
+      window.add(std::move(*example), others);
       if (window.is_full()) window.flush();
     }
   } catch (const UserError&) {
@@ -141,6 +159,7 @@ PredictedLines predict_lines(Predictor& predictor, LineReader input, const Predi
   window.flush();
   if (problem) std::rethrow_exception(problem);
   window.counts().blank_lines = reader.blank_lines();
+  if (window.counts().lines == 0) window.counts().found_instead = reader.found_instead();
   return window.counts();
 }
 

@@ -16,14 +16,17 @@ struct PredictedLines {
   int64_t lines = 0;
   int64_t blank_lines = 0;  // these have no prediction
   int64_t truncated = 0;    // of which a segment lost tokens
-  // The input's fields that a prediction's field replaced.
-  std::set<std::string> replaced;
+  // The input's fields that have a prediction's name ("score"): they are carried as "input_score".
+  std::set<std::string> renamed;
+  // What an input without examples has instead, for a message.
+  std::string found_instead;
 };
 
 // Reads examples in windows, so that memory does not grow with the input. Calls write() with the
 // predictions of each window, and before it waits for more input: a process that writes a line and
 // reads the answer is not kept waiting. A line has the input's other fields first, e.g. an id;
-// where segments lost tokens it ends with "truncated": their numbers.
+// where segments lost tokens it ends with "truncated": their numbers. Each line of the input gives
+// one, whatever the training's data.skip_bad_lines was.
 //
 // Throws UserError "file:line: …" for an example that cannot be predicted: it is malformed, it is
 // too long and the checkpoint says on_overflow: error, or its prediction is not finite. The

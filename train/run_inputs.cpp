@@ -47,22 +47,12 @@ void check_files(const Task& task, const std::string& key, const DataFiles& file
   }
 }
 
-void check_num_segments(std::span<const Example> examples, const ModelSpec& spec) {
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const int64_t got = std::ssize(examples[i].segments);
-    if (spec.num_segments == 0 || got == spec.num_segments) continue;
-    throw UserError(fmt::format(
-        "{}: expected {} segments, as the first training example has, got {}; fix the line, or set "
-        "data.num_segments: 0 if the number may differ",
-        example_name(examples, i), spec.num_segments, got));
-  }
-}
-
 // Whether each example's texts are among the training data's.
 bool is_training_data(std::span<const Example> examples, std::span<const Example> train) {
-  std::set<std::vector<std::string>> seen;
-  for (const Example& example : train) seen.insert(example.segments);
-  return std::ranges::all_of(examples, [&](const Example& e) { return seen.contains(e.segments); });
+  const auto less = [](const Example* a, const Example* b) { return a->segments < b->segments; };
+  std::set<const Example*, decltype(less)> seen(less);
+  for (const Example& example : train) seen.insert(&example);
+  return std::ranges::all_of(examples, [&](const Example& e) { return seen.contains(&e); });
 }
 
 }  // namespace
@@ -150,7 +140,6 @@ RunInputs read_inputs(const Config& config) {
   for (Split* split : splits) {
     const std::vector<Example>& examples = split->data.examples;
     if (examples.empty()) continue;
-    check_num_segments(examples, spec);
     check_examples(examples, spec);
     split->dataset.emplace(examples, *in.tokenizer,
                            spec.tokenize_options(in.hf_config, *in.tokenizer));

@@ -3,9 +3,7 @@
 #include <new>
 #include <utility>
 
-#include "lait/base/files.h"
 #include "lait/base/shown_text.h"
-#include "lait/data/records.h"
 
 namespace lait {
 namespace {
@@ -35,7 +33,7 @@ void CsvRows::reset() {
   csv_set_space_func(&parser_, is_never);
   csv_set_term_func(&parser_, is_newline);
   complete_ = false;
-  bytes_ = 0;
+  num_lines_ = open_line_ = 0;
   cells_.clear();
 }
 
@@ -43,22 +41,22 @@ void CsvRows::feed(std::string_view text, std::string_view line) {
   if (csv_parse(&parser_, text.data(), text.size(), add_cell, end_row, this) == text.size()) return;
   if (csv_error(&parser_) != CSV_EPARSE) throw std::bad_alloc();
   reset();
-  throw BadLine("expected CSV, whose quotes enclose a whole field and are doubled inside it, got " +
-                shown(line));
+  throw BadQuote(
+      "expected CSV, whose quotes enclose a whole field and are doubled inside it, got " +
+      shown(line));
 }
 
 std::optional<std::vector<std::string>> CsvRows::add(std::string_view line) {
-  bytes_ += line.size() + 1;
-  if (bytes_ > LineReader::kMaxLineBytes) {
-    reset();
-    throw BadLine("expected rows of at most " + std::to_string(LineReader::kMaxLineBytes) +
-                  " bytes, got a longer one: is a quote not closed?");
-  }
+  const size_t cells_before = cells_.size();
   feed(line, line);
   feed("\n", line);
-  if (!complete_) return std::nullopt;
+  if (!complete_) {
+    if (cells_.size() > cells_before) open_line_ = num_lines_;
+    ++num_lines_;
+    return std::nullopt;
+  }
   complete_ = false;
-  bytes_ = 0;
+  num_lines_ = open_line_ = 0;
   return std::exchange(cells_, {});
 }
 

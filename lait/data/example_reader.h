@@ -8,31 +8,12 @@
 
 #include "lait/base/files.h"
 #include "lait/data/example.h"
+#include "lait/data/label_reader.h"
+#include "lait/data/read_options.h"
 #include "lait/data/records.h"
 #include "lait/data/task.h"
 
 namespace lait {
-
-// How a file is to be read, beside what its task says.
-struct ReadOptions {
-  FileFormat format = FileFormat::kAuto;
-  // Names instead of the task's; the number of a column (from 1) where a table has no header.
-  DataColumns columns{};
-  // Labels as the file writes them, and which label they mean.
-  LabelMap label_map{};
-  // The classes by index, if not in the task's order.
-  std::vector<std::string> labels{};
-  // Malformed records tolerated in total; one more throws.
-  int64_t skip_bad_lines = 0;
-  // What sets skip_bad_lines, for the message; "": nothing that the user has.
-  std::string skip_key = "data.skip_bad_lines";
-  // Prediction: labels are neither needed nor read.
-  bool for_prediction = false;
-};
-// Of a config, or of a checkpoint's lait.yaml.
-ReadOptions read_options(const DataConfig& data);
-// Throws UserError "data.KEY: …" if the options' columns and labels are not those of the task.
-void check_options(const ReadOptions& options, const Task& task, LabelKind labels);
 
 struct ReadCounts {
   int64_t bad_lines = 0;   // malformed, tolerated by skip_bad_lines
@@ -52,24 +33,25 @@ class ExampleReader {
   std::optional<Example> next(Record::Json* others = nullptr);
   const ReadCounts& counts() const { return counts_; }
   int64_t blank_lines() const { return records_.blank_lines(); }
-  // Whether the file has no line that is not blank.
-  bool is_empty() const { return records_.is_empty(); }
+  // What a file without examples has instead: "an empty file", "a header without rows".
+  std::string found_instead() const;
 
  private:
+  bool for_prediction() const { return options_.purpose == ReadFor::kPrediction; }
   void read_segments(const Record& record, Example& example);
-  void check_columns() const;
-  std::optional<Headerless> headerless(const std::vector<std::string>& first) const;
+  // "file:line" of the record read last.
+  std::string where() const;
 
   const Task& task_;
   LineReader lines_;
   ReadOptions options_;
   FieldNames names_;
-  std::vector<std::string> labels_;
+  LabelReader labels_;
   RecordReader records_;
   std::shared_ptr<const std::string> file_;
   std::set<std::string> consumed_;
-  ReadCounts counts_;
-  bool columns_are_checked_ = false;
+  ReadCounts before_, counts_;
+  bool header_is_checked_ = false;
 };
 
 // The examples of one split, and the counts of what was left out.

@@ -27,55 +27,11 @@ std::string lower(std::string text) {
   return text;
 }
 
-// The value of "2", "2.0" or "02".
+// The value of "2" or "2.0"; "02" is no number, but a text.
 std::optional<int64_t> whole_number(const std::string& text) {
   const auto value = parse_number<double>(text);
   if (!value || *value != std::floor(*value) || std::abs(*value) > 1e15) return std::nullopt;
   return static_cast<int64_t>(*value);
-}
-
-// What `map` says of a text: the same text, else the same whole number.
-const std::string* mapped(const LabelMap& map, const std::string& text) {
-  for (const auto& [from, to] : map) {
-    if (from == text) return &to;
-  }
-  const auto number = whole_number(text);
-  for (const auto& [from, to] : map) {
-    if (number && whole_number(from) == number) return &to;
-  }
-  return nullptr;
-}
-
-// The class of that name in any letter case; nullopt: none, or several and none exactly.
-std::optional<int64_t> named(const std::string& text, const std::vector<std::string>& classes) {
-  const auto exact = std::ranges::find(classes, text);
-  if (exact != classes.end()) return exact - classes.begin();
-  const auto same = [&](const std::string& name) { return lower(name) == lower(text); };
-  if (std::ranges::count_if(classes, same) != 1) return std::nullopt;
-  return std::ranges::find_if(classes, same) - classes.begin();
-}
-
-// A class, or nullopt for no gold label.
-std::optional<ClassLabel> class_of(const std::string& text, const Task& task,
-                                   const std::vector<std::string>& classes) {
-  if (const auto index = named(text, classes)) return ClassLabel{*index};
-  for (const auto& [alias, name] : task.label_aliases()) {
-    if (lower(alias) == lower(text)) return ClassLabel{*named(name, classes)};
-  }
-  const auto count = std::ssize(classes);
-  if (const auto index = whole_number(text)) {
-    if (*index == -1) return std::nullopt;
-    // The task's order, whatever the order of `classes` is.
-    const auto order = task.labels();
-    if (*index >= 0 && *index < count)
-      return ClassLabel{order.empty() ? *index
-                                      : *named(order[static_cast<size_t>(*index)], classes)};
-    throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " +
-                  std::to_string(*index));
-  }
-  std::string list;
-  for (const std::string& name : classes) list += (list.empty() ? "" : ", ") + name;
-  throw BadLine("expected a label of {" + list + "}, got " + shown(text));
 }
 
 double score_of(const std::string& text, const Task& task) {
@@ -87,19 +43,78 @@ double score_of(const std::string& text, const Task& task) {
 
 }  // namespace
 
-bool read_label(const Json& value, const std::string& field, const Task& task,
-                const std::vector<std::string>& classes, const LabelMap& label_map,
-                Example& example) {
-  const bool numbers = task.label_kind() == LabelKind::kNumber;
+LabelReader::LabelReader(const Task& task, const std::vector<std::string>& classes,
+                         const LabelMap& label_map)
+    : task_(task), classes_(classes), no_gold_(task.no_gold_labels()) {
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    by_name_.emplace(classes[i], index);
+    const auto [same, is_new] = by_lower_name_.emplace(lower(classes[i]), index);
+    if (!is_new) same->second = -1;
+  }
+  // The first of several counts.
+  for (const auto& [from, to] : label_map) {
+    map_.emplace(from, to);
+    if (const auto number = whole_number(from)) map_of_numbers_.emplace(*number, to);
+  }
+}
+
+// What the map says of a text: the same text, else the same whole number.
+const std::string* LabelReader::mapped(const std::string& text) const {
+  if (map_.empty()) return nullptr;
+  if (const auto same = map_.find(text); same != map_.end()) return &same->second;
+  const auto number = whole_number(text);
+  const auto found = number ? map_of_numbers_.find(*number) : map_of_numbers_.end();
+  return found == map_of_numbers_.end() ? nullptr : &found->second;
+}
+
+// The class of that name in any letter case; nullopt: none, or several and none exactly.
+std::optional<int64_t> LabelReader::named(const std::string& text) const {
+  if (const auto exact = by_name_.find(text); exact != by_name_.end()) return exact->second;
+  const auto found = by_lower_name_.find(lower(text));
+  if (found == by_lower_name_.end() || found->second < 0) return std::nullopt;
+  return found->second;
+}
+
+// A class, or nullopt for no gold label.
+std::optional<ClassLabel> LabelReader::class_of(const std::string& text) const {
+  if (const auto index = named(text)) return ClassLabel{*index};
+  for (const auto& [alias, name] : task_.label_aliases()) {
+    if (lower(alias) == lower(text)) return ClassLabel{*named(name)};
+  }
+  const auto count = std::ssize(classes_);
+  if (const auto index = whole_number(text)) {
+    if (*index == -1) return std::nullopt;
+    // The task's order, whatever the order of the classes is.
+    const auto order = task_.labels();
+    if (*index >= 0 && *index < count)
+      return ClassLabel{order.empty() ? *index : *named(order[static_cast<size_t>(*index)])};
+    throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " +
+                  std::to_string(*index));
+  }
+  std::string list;
+  for (const std::string& name : classes_) list += (list.empty() ? "" : ", ") + name;
+  throw BadLine("expected a label of {" + list + "}, got " + shown(text));
+}
+
+bool LabelReader::read(const Record::Json& value, const std::string& field,
+                       Example& example) const {
+  const bool numbers = task_.label_kind() == LabelKind::kNumber;
   if (value.is_null() && !numbers) return false;
   std::string text = as_text(value, field);
-  if (const std::string* name = mapped(label_map, text)) text = *name;
+  const std::string* name = mapped(text);
+  if (name != nullptr) text = *name;
   if (numbers) {
-    example.label = NumberLabel{score_of(text, task)};
+    example.label = NumberLabel{score_of(text, task_)};
     return true;
   }
-  if (std::ranges::count(task.no_gold_labels(), text) > 0) return false;
-  if (classes.empty()) {
+  if (std::ranges::count(no_gold_, text) > 0) return false;
+  const auto number = name == nullptr ? whole_number(text) : std::nullopt;
+  const bool no_gold = !classes_.empty() && number == -1;
+  if (number && !no_gold && !map_of_numbers_.empty() && !by_name_.contains(text))
+    throw BadLine("expected a number that data.label_map has, got " + shown(text) +
+                  "; say there what it means");
+  if (classes_.empty()) {
     // lait.yaml could not hold every one, and a label that ends with the "\r" of a table's line is
     // a mistake.
     if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
@@ -110,7 +125,7 @@ bool read_label(const Json& value, const std::string& field, const Task& task,
     example.label_text = text;
     return true;
   }
-  const auto label = class_of(text, task, classes);
+  const auto label = class_of(text);
   if (label) example.label = *label;
   return label.has_value();
 }

@@ -3,18 +3,22 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <charconv>
+#include <set>
 #include <utility>
 
 #include "lait/base/error.h"
 #include "lait/base/json.h"
 #include "lait/base/shown_text.h"
 #include "lait/data/csv_rows.h"
+#include "lait/data/table_format.h"
 
 namespace lait {
 namespace {
 
 using Json = Record::Json;
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == line.npos; }
 
 // The first byte that is NUL or invalid UTF-8; npos: there is none.
@@ -37,39 +41,28 @@ void check_text(const std::string& line) {
                 std::to_string(at + 1));
 }
 
-bool is_quoted(std::string_view cell) {
-  return cell.size() >= 2 && cell.front() == '"' && cell.back() == '"';
-}
-
-// Whether the cell's quotes can only be CSV's: around it, and doubled inside it.
-bool has_csv_quotes(std::string_view cell) {
-  if (!is_quoted(cell)) return false;
-  cell = cell.substr(1, cell.size() - 2);
-  bool doubled = false;
-  for (size_t i = 0; (i = cell.find('"', i)) != cell.npos; i += 2) {
-    if (i + 1 == cell.size() || cell[i + 1] != '"') return false;
-    doubled = true;
-  }
-  return doubled;
-}
-
-std::vector<std::string> split(const std::string& line, char separator) {
-  std::vector<std::string> out;
-  for (size_t begin = 0;;) {
-    const size_t end = line.find(separator, begin);
-    out.push_back(line.substr(begin, end == line.npos ? end : end - begin));
-    if (end == line.npos) return out;
-    begin = end + 1;
+// The parser would round such a number, and it is to be carried through.
+void check_numbers(std::string_view json) {
+  bool inside = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '"') inside = !inside;
+    if (inside && json[i] == '\\') ++i;
+    if (inside || !is_digit(json[i])) continue;
+    const size_t begin = i;
+    i = std::min(json.find_first_not_of("0123456789.eE+-", i), json.size()) - 1;
+    const std::string_view number = json.substr(begin, i + 1 - begin);
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    const bool negative = begin > 0 && json[begin - 1] == '-',
+               whole = end == number.data() + number.size();
+    if (!whole || (error == std::errc() && (!negative || value <= uint64_t{1} << 63))) continue;
+    throw BadLine("expected whole numbers of at most 64 bits, got " + shown(number) +
+                  ", which would be rounded; put quotes around it");
   }
 }
 
-const char* separated(char separator) {
-  return separator == '\t'  ? "tab-separated"
-         : separator == ';' ? "semicolon-separated"
-                            : "comma-separated";
-}
-
-Json parse_object(const std::string& line) {
+// `is_table`: the file begins as a table does.
+Json parse_object(const std::string& line, bool is_table) {
   Json object;
   try {
     object = parse_json_text<Json>(line);
@@ -77,7 +70,8 @@ Json parse_object(const std::string& line) {
     if (error.byte == 0) throw BadLine(error.what());
     throw BadLine("expected a JSON object, got " +
                   (error.invalid_utf8 ? "invalid UTF-8" : shown(line)) + ", wrong at byte " +
-                  std::to_string(error.byte));
+                  std::to_string(error.byte) +
+                  (is_table ? " (a table is read with task: table and data.columns)" : ""));
   }
   if (object.is_object()) return object;
   throw BadLine("expected a JSON object, got " + shown(line) +
@@ -116,10 +110,9 @@ void Record::for_each(const std::function<void(const std::string&, const Json&)>
   }
 }
 
-RecordReader::RecordReader(
-    LineReader& lines, FileFormat format,
-    std::function<std::optional<Headerless>(const std::vector<std::string>&)> headerless)
-    : lines_(lines), format_(format), headerless_(std::move(headerless)) {}
+RecordReader::RecordReader(LineReader& lines, FileFormat format, ReadFor purpose,
+                           FindHeaderless headerless)
+    : lines_(lines), format_(format), purpose_(purpose), headerless_(std::move(headerless)) {}
 RecordReader::~RecordReader() = default;
 
 std::string RecordReader::where() const {
@@ -144,8 +137,12 @@ std::vector<std::string> RecordReader::tab_cells(const std::string& line) const 
   const auto quoted = std::ranges::find_if(cells, has_csv_quotes);
   if (quoted == cells.end()) return cells;
   throw UserError(where() + ": expected quotes that are part of the text, got " + shown(*quoted) +
-                  ", which looks like CSV's; set data.format: csv if quotes enclose fields, tsv if "
-                  "they are text");
+                  ", which looks like CSV's; " +
+                  (purpose_ == ReadFor::kTraining
+                       ? "set data.format: csv if quotes enclose fields, tsv if they are text"
+                       : "give the examples as {\"segments\": [\"…\", \"…\"]} lines, or set "
+                         "data.format in the checkpoint's lait.yaml: csv if quotes enclose fields, "
+                         "tsv if they are text"));
 }
 
 // The cells of the next row; nullopt at the end of the file.
@@ -153,46 +150,63 @@ std::optional<std::vector<std::string>> RecordReader::next_row() {
   if (held_row_) return std::exchange(held_row_, std::nullopt);
   auto line = next_line();
   if (!line) return std::nullopt;
-  if (!csv_) return tab_cells(*line);
-  while (line) {
-    try {
-      check_text(*line);
-    } catch (const BadLine&) {
-      csv_->reset();
-      throw;
+  return csv_ ? next_csv_row(std::move(*line)) : tab_cells(*line);
+}
+
+// A row that is malformed over several lines may be many rows behind a quote that is not closed. So
+// that none is lost unseen, it is no BadLine.
+std::vector<std::string> RecordReader::next_csv_row(std::string line) {
+  std::string bad_text;
+  size_t bytes = 0;
+  const auto at_line = [&](int64_t of_row) {
+    return lines_.name() + ":" + std::to_string(line_number_ + of_row);
+  };
+  for (std::optional<std::string> next = std::move(line); next; next = lines_.next()) {
+    const int64_t open_line = csv_->open_line();
+    const bool continues = csv_->is_open();
+    bytes += next->size() + 1;
+    if (bytes > LineReader::kMaxLineBytes) {
+      throw UserError(at_line(open_line) + ": expected a closing quote within " +
+                      std::to_string(LineReader::kMaxLineBytes) + " bytes, got none");
     }
-    if (auto cells = csv_->add(*line)) return cells;
-    line = lines_.next();  // a blank line belongs to the field
+    try {
+      check_text(*next);
+    } catch (const BadLine& error) {
+      // The row is read to its end first: its other lines are no rows.
+      if (bad_text.empty())
+        bad_text = error.what() +
+                   (continues ? " of line " + std::to_string(lines_.line_number()) : std::string());
+    }
+    try {
+      if (auto cells = csv_->add(*next)) {
+        if (bad_text.empty()) return *cells;
+        if (names_) check_num_cells(*cells);
+        throw BadLine(bad_text);
+      }
+    } catch (const BadQuote&) {
+      if (!continues) throw;
+      throw UserError(at_line(open_line) + ": expected a closing quote before line " +
+                      std::to_string(lines_.line_number()) +
+                      ", which has another quote in its text (" + shown(*next) +
+                      "); close the quote, or double those inside the field");
+    }
   }
-  throw UserError(where() + ": expected a closing quote, got the end of the file");
+  throw UserError(at_line(csv_->open_line()) +
+                  ": expected a closing quote, got the end of the file");
 }
 
 // Finds out what the file is, from its first line.
 void RecordReader::begin(const std::string& first) {
   begun_ = true;
   header_line_ = line_number_;
-  const char start = first[first.find_first_not_of(" \t")];
-  const bool tabs = first.find('\t') != first.npos;
+  const TableFormat found = find_format(first, format_, purpose_);
   quotes_are_checked_ = format_ == FileFormat::kAuto;
-  if (format_ == FileFormat::kAuto) {
-    const auto cells = split(first, '\t');
-    if (start == '{' || start == '[') {
-      format_ = FileFormat::kJsonLines;
-    } else if (tabs ? std::ranges::all_of(cells, is_quoted)
-                    : first.find_first_of(",;") != first.npos) {
-      format_ = FileFormat::kCsv;
-    } else {
-      format_ = FileFormat::kTsv;
-    }
-  }
+  format_ = found.format;
+  separator_ = found.separator;
+  is_table_ = found.is_table && purpose_ == ReadFor::kTraining;
   held_line_ = first;
   if (format_ == FileFormat::kJsonLines) return;
-  if (format_ == FileFormat::kCsv) {
-    separator_ = tabs                                                              ? '\t'
-                 : std::ranges::count(first, ';') > std::ranges::count(first, ',') ? ';'
-                                                                                   : ',';
-    csv_ = std::make_unique<CsvRows>(separator_);
-  }
+  if (format_ == FileFormat::kCsv) csv_ = std::make_unique<CsvRows>(separator_);
   std::vector<std::string> row;
   try {
     row = *next_row();
@@ -207,8 +221,16 @@ void RecordReader::begin(const std::string& first) {
     held_row_ = std::move(row);
     return;
   }
+  if (found.is_mixed) {
+    throw UserError(where() +
+                    ": expected a header with commas or semicolons between its columns, got both; "
+                    "put quotes around a name that has one");
+  }
+  std::set<std::string> names;
   for (size_t i = 0; i < row.size(); ++i) {
-    if (std::ranges::count(row, row[i]) == 1 || row[i].empty()) continue;
+    // So that each can be carried: a column without a name is called by its number.
+    if (row[i].empty()) row[i] = std::to_string(i + 1);
+    if (names.insert(row[i]).second) continue;
     throw UserError(where() + ": expected a " + separated(separator_) + " header with the column " +
                     row[i] + " once, got it twice");
   }
@@ -216,17 +238,24 @@ void RecordReader::begin(const std::string& first) {
   names_ = std::make_shared<const std::vector<std::string>>(std::move(row));
 }
 
-Record RecordReader::row(std::vector<std::string> cells) const {
+void RecordReader::check_num_cells(const std::vector<std::string>& cells) const {
   const size_t most = names_->size();
-  if (cells.size() >= fewest_cells_ && cells.size() <= most) return {names_, std::move(cells)};
+  if (cells.size() >= fewest_cells_ && cells.size() <= most) return;
   const bool quotes = !csv_ && std::ranges::any_of(cells, [](const std::string& cell) {
     return cell.starts_with('"') && !is_quoted(cell);
   });
-  throw BadLine(
-      "expected " + (fewest_cells_ < most ? std::to_string(fewest_cells_) + " to " : "") +
-      std::to_string(most) + " " + separated(separator_) + " columns, got " +
-      std::to_string(cells.size()) +
-      (quotes ? " (if quotes enclose fields with line breaks, set data.format: csv)" : ""));
+  const std::string problem = "expected " +
+                              (fewest_cells_ < most ? std::to_string(fewest_cells_) + " to " : "") +
+                              std::to_string(most) + " " + separated(separator_) +
+                              " columns, got " + std::to_string(cells.size());
+  if (csv_ && lines_.line_number() > line_number_) {
+    throw UserError(where() + ": " + problem + " in the row up to line " +
+                    std::to_string(lines_.line_number()) + "; is a quote not closed?");
+  }
+  throw BadLine(problem +
+                (quotes && purpose_ == ReadFor::kTraining
+                     ? " (if quotes enclose fields with line breaks, set data.format: csv)"
+                     : ""));
 }
 
 std::optional<Record> RecordReader::next() {
@@ -238,11 +267,13 @@ std::optional<Record> RecordReader::next() {
   if (format_ == FileFormat::kJsonLines) {
     const auto line = next_line();
     if (!line) return std::nullopt;
-    return Record(parse_object(*line));
+    if (purpose_ == ReadFor::kPrediction) check_numbers(*line);
+    return Record(parse_object(*line, is_table_));
   }
   auto cells = next_row();
   if (!cells) return std::nullopt;
-  return row(std::move(*cells));
+  check_num_cells(*cells);
+  return Record(names_, std::move(*cells));
 }
 
 }  // namespace lait

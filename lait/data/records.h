@@ -46,6 +46,9 @@ class Record {
   std::vector<Json> cells_;
 };
 
+// Prediction takes {"segments"} lines beside the training's files, and needs no labels.
+enum class ReadFor { kTraining, kPrediction };
+
 // Names for the columns of a table that has no header.
 struct Headerless {
   std::vector<std::string> names;
@@ -55,16 +58,18 @@ struct Headerless {
 
 class RecordReader {
  public:
-  // `headerless`: given a table's first row, its columns if that row is no header; may be null.
-  // `lines` must outlive the reader.
-  RecordReader(
-      LineReader& lines, FileFormat format,
-      std::function<std::optional<Headerless>(const std::vector<std::string>&)> headerless);
+  using FindHeaderless = std::function<std::optional<Headerless>(const std::vector<std::string>&)>;
+
+  // `headerless`: given a table's first row, its columns if that row is no header; may be null. For
+  // prediction, a file that begins with "{" is JSON lines, whatever `format` is. `lines` must
+  // outlive the reader.
+  RecordReader(LineReader& lines, FileFormat format, ReadFor purpose, FindHeaderless headerless);
   ~RecordReader();
 
   // The next record, or nullopt at the end. Throws BadLine (the next call continues behind the
   // record), and UserError "file:line: …": the file cannot be read, a header is malformed, quotes
-  // of a table may be text or CSV's.
+  // of a table may be text or CSV's, or a quote may not be closed, so that nobody knows how many
+  // rows it takes.
   std::optional<Record> next();
   // Whether the file has no line that is not blank.
   bool is_empty() const { return !begun_; }
@@ -81,17 +86,21 @@ class RecordReader {
  private:
   std::optional<std::string> next_line();
   std::optional<std::vector<std::string>> next_row();
+  std::vector<std::string> next_csv_row(std::string line);
   void begin(const std::string& first);
   std::vector<std::string> tab_cells(const std::string& line) const;
-  Record row(std::vector<std::string> cells) const;
+  void check_num_cells(const std::vector<std::string>& cells) const;
   std::string where() const;
 
   LineReader& lines_;
   FileFormat format_;
-  std::function<std::optional<Headerless>(const std::vector<std::string>&)> headerless_;
+  ReadFor purpose_;
+  FindHeaderless headerless_;
   std::unique_ptr<CsvRows> csv_;
   char separator_ = '\t';
   bool begun_ = false, has_header_ = false, quotes_are_checked_ = false;
+  // Begins as a table does, and is to be JSON lines.
+  bool is_table_ = false;
   Record::Names names_;
   size_t fewest_cells_ = 0;
   std::optional<std::string> held_line_;

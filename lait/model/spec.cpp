@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <set>
 
 #include "lait/base/error.h"
 #include "lait/base/files.h"
@@ -105,7 +106,8 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.on_overflow = config.data.on_overflow;
   spec.task = task.name();
   spec.labels = task.labels();
-  spec.num_segments = config.data.num_segments.value_or(std::ssize(task.segment_names()));
+  config.data.max_segment_tokens = spec.max_segment_tokens;
+  spec.num_segments = resolve_num_segments(config.data, task);
   spec.reading = read_options(config.data);
   check_options(spec.reading, task, head.labels);
   spec.check(hf, "");
@@ -166,8 +168,9 @@ std::vector<std::string> take_labels(YamlNode& root, const Origin& origin) {
     if (!texts && list.kind != YamlNode::Kind::kNull)
       throw UserError(origin.at(root.items[i].line) + ": labels: expected a list of texts, got " +
                       list.describe());
+    std::set<std::string> seen;
     for (const YamlNode& label : list.items) {
-      if (std::ranges::find(labels, label.scalar) != labels.end()) {
+      if (!seen.insert(label.scalar).second) {
         throw UserError(origin.at(label.line) + ": labels: expected each label once, got " +
                         label.describe() + " twice");
       }
@@ -242,16 +245,15 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
 
 void check_example(const Example& example, const ModelSpec& spec) {
   const std::vector<std::string> names = find_task(spec.task).segment_names();
-  if (!names.empty() && example.segments.size() != names.size()) {
+  const int64_t expected = names.empty() ? spec.num_segments : std::ssize(names);
+  if (expected != 0 && std::ssize(example.segments) != expected) {
     std::string list;
-    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-    throw UserError("expected " + std::to_string(names.size()) + " segments (" + list + "), got " +
-                    std::to_string(example.segments.size()));
-  }
-  if (spec.num_segments != 0 && std::ssize(example.segments) != spec.num_segments) {
-    throw UserError("expected " + std::to_string(spec.num_segments) +
-                    " segments as the other examples have, got " +
-                    std::to_string(example.segments.size()));
+    for (const std::string& name : names) list += (list.empty() ? " (" : ", ") + name;
+    throw UserError(
+        "expected " + std::to_string(expected) + " segments" +
+        (names.empty() ? " in every example" : list + ")") + ", got " +
+        std::to_string(example.segments.size()) +
+        (names.empty() ? "; train with data.num_segments: 0 if the number may differ" : ""));
   }
   if (example.segments.empty()) throw UserError("expected at least one segment, got none");
   if (example.groups.empty() && has_scope(spec.schedule, Scope::kGroup)) {

@@ -9,7 +9,7 @@
 
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
-#include "lait/data/example_reader.h"
+#include "lait/data/read_options.h"
 #include "lait/model/hf_config.h"
 #include "lait/text/tokenizer.h"
 

@@ -16,7 +16,8 @@ using testing::HasSubstr;
 
 using Reader = Tasks;
 
-const DataColumns kQuestions{.segments = {"question", "answer"}, .label = "gold", .id = "key"};
+const DataColumns kQuestions{.segments = {"question", "answer"}, .label = "gold"};
+const DataColumns kKeyed{.segments = {"question", "answer"}, .label = "gold", .id = "key"};
 
 TEST_F(Reader, CsvHasQuotesSeparatorsAndLineBreaksInItsFields) {
   for (const char separator : {',', ';', '\t'}) {
@@ -26,7 +27,7 @@ TEST_F(Reader, CsvHasQuotesSeparatorsAndLineBreaksInItsFields) {
         "\n"
         "2,e,,no";
     for (char& c : text) c = c == ',' ? separator : c;
-    const auto examples = read("table", write("t", text), {.columns = kQuestions});
+    const auto examples = read("table", write("t", text), {.columns = kKeyed});
     ASSERT_EQ(examples.size(), 2u) << separator;
     EXPECT_THAT(examples[0].segments, ElementsAre("a \"b\"\n\n c", " d "));
     EXPECT_EQ(examples[0].label_text, "yes");
@@ -72,7 +73,7 @@ TEST_F(Reader, QuotesOfATabSeparatedTableAreTextOrCsvButNeverBoth) {
 
 TEST_F(Reader, ColumnsAreNamesOrNumbersAndAnyTaskTakesThem) {
   const std::string table = "key\tgold\tanswer\tquestion\n1\t2\tb\ta\n";
-  const auto mnli = read("mnli", write("t", table), {.columns = kQuestions});
+  const auto mnli = read("mnli", write("t", table), {.columns = kKeyed});
   EXPECT_THAT(mnli[0].segments, ElementsAre("a", "b"));
   EXPECT_EQ(mnli[0].label, Label(ClassLabel{2}));
   EXPECT_EQ(mnli[0].id, "1");
@@ -94,6 +95,60 @@ TEST_F(Reader, ColumnsAreNamesOrNumbersAndAnyTaskTakesThem) {
                "name the columns in data.columns, e.g. {segments: [question, answer], label: "
                "gold}, or their numbers if the file has no header");
   expect_error("jsonl", "segments,label\na,b\n", ":1: expected a JSON object");
+}
+
+// What the options name is in the file, and means one thing.
+TEST_F(Reader, ColumnsAreThereOnceAndUsed) {
+  DataColumns columns = kQuestions;
+  columns.id = "nosuch";
+  const std::string table = "question,answer,gold\na,b,yes\n",
+                    line = "{\"question\": \"a\", \"answer\": \"b\", \"gold\": \"yes\"}\n";
+  expect_error("table", table,
+               ":1: expected a header with the column nosuch, got 'question answer gold'",
+               {.columns = columns});
+  expect_error("table", line, ":1: expected the field \"nosuch\" (data.columns.id), got none",
+               {.columns = columns});
+  const DataColumns numbers{.segments = {"1", "2"}, .label = "3"};
+  expect_error("table", table,
+               ":1: expected a table without a header, whose columns data.columns gives by number, "
+               "got the header 'question answer gold'; give its names in data.columns, or remove "
+               "that line",
+               {.columns = numbers});
+  EXPECT_EQ(
+      read("table", write("n", "An answer.,label,yes\nb,c,no\n"), {.columns = numbers}).size(), 2u);
+  const auto problem = [](const DataColumns& wrong, const std::string& task) {
+    try {
+      check_options({.columns = wrong}, find_task(task), LabelKind::kClass);
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(problem({.segments = {"a", "b"}, .label = "b"}, "table"),
+            "data.columns: expected each column once, got 'b' twice");
+  EXPECT_EQ(problem({.segments = {"a", "a"}}, "table"),
+            "data.columns: expected each column once, got 'a' twice");
+  EXPECT_EQ(problem({.segments = {"a"}, .label = "b", .id = "b"}, "table"),
+            "data.columns: expected each column once, got 'b' twice");
+  EXPECT_EQ(problem({.segments = {"question", "answer"}}, "boolq"),
+            "data.columns: expected each column once, got 'answer' twice: it is a name of the "
+            "label; name the label's column in data.columns.label");
+  EXPECT_EQ(problem({.label = "sentence1"}, "mnli"),
+            "data.columns: expected each column once, got 'sentence1' twice");
+  EXPECT_EQ(problem(kQuestions, "boolq"), "");
+  for (const Task* task : all_tasks()) {
+    if (!task->needs_columns()) {
+      EXPECT_EQ(problem({}, task->name()), "");
+    }
+  }
+}
+
+TEST_F(Reader, LinesOfOnesOwnMayHaveGroups) {
+  const std::string line = "{\"question\": \"a\", \"answer\": \"b\", \"gold\": 1, \"groups\": ";
+  const auto examples = read("table", write("j", line + "[0, 1]}\n"), {.columns = kQuestions});
+  EXPECT_THAT(examples[0].groups, ElementsAre(0, 1));
+  expect_error("table", line + "[1, 1]}\n", ":1: expected \"groups\": a whole number",
+               {.columns = kQuestions});
 }
 
 TEST_F(Reader, LabelsInOtherWordsAreThoseOfTheTask) {
@@ -137,6 +192,19 @@ TEST_F(Reader, ALabelMapSaysWhatTheFilesLabelsMean) {
   EXPECT_EQ(examples[0].label, Label(ClassLabel{2}));
   EXPECT_EQ(examples[1].label, Label(ClassLabel{0}));
   EXPECT_EQ(examples[2].label, Label(ClassLabel{1}));
+  // Of a file whose numbers the map explains, another number is no index in the task's order.
+  for (const char* label : {"1", "\"2\"", "2.0"}) {
+    expect_error(
+        "mnli",
+        "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": " + std::string(label) + "}\n",
+        ":1: expected a number that data.label_map has, got '", options);
+    expect_error("jsonl", "{\"segments\": [\"a\"], \"label\": " + std::string(label) + "}\n",
+                 "; say there what it means", options);
+  }
+  EXPECT_EQ(read("mnli", write("n", "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 2}\n"),
+                 {.label_map = {{"ja", "entailment"}}})[0]
+                .label,
+            Label(ClassLabel{2}));
   const auto own = read("jsonl", write("j", "{\"segments\": [\"a\"], \"label\": 0}\n"), options);
   EXPECT_EQ(own[0].label_text, "contradiction");
   const auto problem = [](const ReadOptions& wrong, const Task& task, LabelKind kind) {
@@ -181,27 +249,6 @@ TEST_F(Reader, LabelsThatLookAlikeAreRefusedWithTheirLines) {
     EXPECT_THAT(refused(a, b), HasSubstr("differ clearly")) << a << b;
   EXPECT_EQ(refused("1", "\"1\""), "accepted");
   EXPECT_EQ(refused("\"x\"", "\"y\""), "accepted");
-}
-
-TEST_F(Reader, PredictionNeedsNoLabelsAndCarriesOtherFields) {
-  ReadOptions options;
-  options.for_prediction = true;
-  const auto carried = [&](const std::string& task, const std::string& text) {
-    ExampleReader reader(find_task(task), LineReader(std::filesystem::path(write("p", text))),
-                         options);
-    std::string out;
-    Record::Json others;
-    while (const auto example = reader.next(&others))
-      out += testing::PrintToString(example->segments) + others.dump() + "\n";
-    return out;
-  };
-  EXPECT_EQ(carried("mnli", "index\tsentence1\tsentence2\n0\tp\th\n"),
-            "{ \"p\", \"h\" }{\"index\":\"0\"}\n");
-  EXPECT_EQ(carried("mnli",
-                    "{\"note\": [1], \"segments\": [\"p\", \"h\"], \"id\": \"\", \"label\": 7}\n"),
-            "{ \"p\", \"h\" }{\"note\":[1],\"id\":\"\"}\n");
-  EXPECT_EQ(carried("boolq", "{\"question\": \"q\", \"title\": \"t\", \"passage\": \"p\"}\n"),
-            "{ \"q\", \"p\" }{\"title\":\"t\"}\n");
 }
 
 TEST_F(Reader, RealTablesHaveTheirCounts) {

@@ -36,6 +36,10 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
                ":2: expected the fields segments, label, groups and id, got 'lable'");
   expect_error("jsonl", "{\"segments\": [\"a\", \"b\"], \"groups\": [0, 2], \"label\": 1}\n",
                "each the one before or one more");
+  expect_error(
+      "jsonl", "text,label\na,b\n",
+      ":1: expected a JSON object, got 'text,label', wrong at byte 2 (a table is read with "
+      "task: table and data.columns); fix");
   expect_error("jsonl", "[1]\n", ":1: expected a JSON object, got '[1]'");
   expect_error("jsonl", "{\"a\": " + std::string(1000000, '[') + "\n",
                "expected JSON of at most 64 levels, got more");
@@ -71,13 +75,18 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "\n\n", ": expected examples of task jsonl, got an empty file");
   expect_error("mnli", "\n\n", ": expected examples of task mnli, got an empty file");
   expect_error("sick", "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",
-               ": expected examples of task sick, got none");
+               ": expected examples of task sick, got a header without rows");
+  expect_error("mnli",
+               "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": -1}\n"
+               "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": null}\n",
+               ": expected examples of task mnli, got none with a gold label (2 without: null, -1 "
+               "or another mark)");
+  expect_error("jsonl", "1\n2\n", ": expected examples of task jsonl, got 2 bad lines only",
+               {.skip_bad_lines = 2});
   expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n",
                ":1: expected a tab-separated header with the column sentence_A once");
   expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n",
                ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
-  expect_error("wordnet", "{\"segments\": [\"a\"], \"label\": \"supported\"}\n",
-               ":1: expected 2 segments (evidence, claim), got 1");
   try {
     find_task("snil");
     FAIL();

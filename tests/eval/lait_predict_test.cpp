@@ -102,9 +102,6 @@ TEST_F(PredictProgram, FilesOfTheTaskArePredictedWithAndWithoutLabels) {
     EXPECT_EQ(line.at("scores"), expected.at("scores"));
     EXPECT_FALSE(line.contains("sentence1"));
   }
-  const Result again =
-      run("echo '{\"segments\": [\"am\", \"co\"], \"scores\": 1}' | " + predict(checkpoint, "-"));
-  EXPECT_THAT(again.err, HasSubstr("the input's field \"scores\" is replaced"));
   const Result segments =
       run("printf 'premise,label\\nam,neutral\\n' | " + predict(checkpoint, "-"));
   EXPECT_EQ(segments.code, 2);

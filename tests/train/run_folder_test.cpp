@@ -186,10 +186,9 @@ TEST_F(RunFolder, LinesWithOtherNumbersOfSegmentsAreRefusedUnlessTheConfigSaysSo
   const std::string more = "--set data.train=" + path("three.jsonl") + " --output " + path("run");
   const ShellResult refused = train(more);
   EXPECT_EQ(refused.code, 2);
-  EXPECT_THAT(refused.err,
-              HasSubstr(path("three.jsonl") +
-                        ":4: expected 2 segments, as the first training example has, got 3; fix "
-                        "the line, or set data.num_segments: 0 if the number may differ"));
+  EXPECT_THAT(refused.err, HasSubstr(path("three.jsonl") +
+                                     ":4: expected 2 segments in every example, got 3; train with "
+                                     "data.num_segments: 0 if the number may differ"));
   const ShellResult taken = train(more + " --set data.num_segments=0");
   EXPECT_EQ(taken.code, 0) << taken.err;
 }
