@@ -116,8 +116,11 @@ class Jobs {
       show(fmt::format("lait-eval: {}: {} examples{}\n", fmt::join(data.files, ", "),
                        read.examples.size(), missing));
     }
-    if (!quiet_ && !spec.labels.empty())
-      show("labels: " + counts_of(read.examples, spec.labels) + "\n");
+    if (!quiet_ && !spec.labels.empty()) {
+      const std::vector<std::string> order = find_task(spec.task).labels();
+      show("labels: " + counts_of(read.examples, spec.labels, order.empty() ? spec.labels : order) +
+           "\n");
+    }
     return read;
   }
 

@@ -8,6 +8,7 @@
 
 #include "eval/flops.h"
 #include "lait/config/write.h"
+#include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
@@ -75,6 +76,8 @@ RunCost dry_run(const Config& config) {
   fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n",
              in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
              static_cast<double>(parameters) / 1e6, describe(in.spec.schedule));
+  if (!in.spec.labels.empty())
+    fmt::print("# labels: {}\n", counts_of(in.train.data.examples, in.spec.labels, in.spec.labels));
   const PackPlan plan = model->pack_plan(in.spec.schedule);
   for (const auto& [name, split] : splits(in)) {
     const Dataset& data = *split->dataset;

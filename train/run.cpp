@@ -130,7 +130,8 @@ int train(const Config& config, const RunOptions& options) {
   if (!model->head_origin.empty()) progress.message("head: " + model->head_origin);
   for (const std::string& warning : in.warnings) progress.warning(warning);
   if (!in.spec.labels.empty())
-    progress.message("labels: " + counts_of(in.train.data.examples, in.spec.labels));
+    progress.message("labels: " +
+                     counts_of(in.train.data.examples, in.spec.labels, in.spec.labels));
   for (const auto& [name, split] : splits(in)) {
     loses_text(*split) ? progress.warning(describe(name, *split))
                        : progress.message(describe(name, *split));

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
@@ -66,14 +68,16 @@ std::vector<std::string> label_set(std::span<const Example> examples) {
 }
 
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels) {
+  std::unordered_map<std::string_view, int64_t> indexes;
+  for (size_t k = 0; k < labels.size(); ++k) indexes.emplace(labels[k], k);
   for (size_t i = 0; i < examples.size(); ++i) {
     if (examples[i].label_text.empty()) continue;
-    const auto found = std::ranges::find(labels, examples[i].label_text);
-    if (found == labels.end()) {
+    const auto found = indexes.find(examples[i].label_text);
+    if (found == indexes.end()) {
       throw UserError(example_name(examples, i) + ": expected one of the training data's labels {" +
                       listed(labels) + "}, got " + shown(examples[i].label_text));
     }
-    examples[i].label = ClassLabel{found - labels.begin()};
+    examples[i].label = ClassLabel{found->second};
   }
 }
 
@@ -108,18 +112,20 @@ void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::
   throw UserError("labels found in the data are classes or numbers; the head takes others");
 }
 
-std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels) {
+std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels,
+                      const std::vector<std::string>& order) {
   std::vector<int64_t> counts(labels.size());
   for (const Example& example : examples) {
     const auto* known = std::get_if<ClassLabel>(&example.label);
     if (known != nullptr) ++counts[static_cast<size_t>(known->index)];
   }
   std::string text;
-  for (size_t i = 0; i < std::min(labels.size(), kMostShown); ++i) {
-    text += (i > 0 ? ", " : "") + std::to_string(i) + " " + shortened(labels[i]) + " " +
-            std::to_string(counts[i]);
+  for (size_t i = 0; i < std::min(order.size(), kMostShown); ++i) {
+    const auto index = std::ranges::find(labels, order[i]) - labels.begin();
+    text += (i > 0 ? ", " : "") + std::to_string(i) + " " + shortened(order[i]) + " " +
+            std::to_string(counts.at(static_cast<size_t>(index)));
   }
-  return text + (labels.size() > kMostShown ? ", …" : "");
+  return text + (order.size() > kMostShown ? ", …" : "");
 }
 
 }  // namespace lait

@@ -27,8 +27,10 @@ void assign_scores(std::span<Example> examples);
 // REQUIRES: the task has open labels.
 void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels);
 
-// "0 entailment 1299, 1 neutral 2536": the classes by index with their counts; the first ones only
-// if there are many.
-std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels);
+// "0 entailment 1299, 1 neutral 2536": the classes in `order`, in which the files number them, with
+// their counts; the first ones only if there are many. `labels`: in the order of the examples'
+// indexes. REQUIRES: both have the same names.
+std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels,
+                      const std::vector<std::string>& order);
 
 }  // namespace lait
