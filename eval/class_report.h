@@ -21,15 +21,16 @@ struct ClassScores {
   std::optional<double> f1() const;
 };
 
+// Matrices of more classes are left out of report.json and report.md.
+inline constexpr size_t kMostClassesInJson = 100, kMostClassesInMarkdown = 20;
+
 struct ClassReport {
-  std::vector<ClassScores> classes;             // in the order of the labels
-  std::vector<std::vector<int64_t>> confusion;  // [label][predicted]: examples
+  std::vector<ClassScores> classes;  // in the order of the labels
+  // [label][predicted]: examples; empty if there are more than kMostClassesInJson classes.
+  std::vector<std::vector<int64_t>> confusion;
 };
 // REQUIRES: the outcomes are of a classifier with these labels.
 ClassReport class_report(const std::vector<std::string>& labels, std::span<const Outcome> outcomes);
-
-// Matrices of more classes are left out of report.json and report.md.
-inline constexpr size_t kMostClassesInJson = 100, kMostClassesInMarkdown = 20;
 
 // Adds "classes", a list of objects, and "confusion_matrix", a list of rows: one for each label in
 // the order of "classes", with the number of its examples predicted as each class.
