@@ -1,7 +1,7 @@
 #include "lait/config/field_reader.h"
 
-#include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "lait/base/shown_text.h"
 
@@ -102,13 +102,12 @@ void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const L
   constexpr const char* kForm = "a mapping of labels, {as in the file: label, …}";
   target.clear();
   if (node.kind != YamlNode::Kind::kMap) return wrong(node, line, kForm);
+  std::set<std::string> seen;
   for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
     const YamlNode &from = node.items[i], &to = node.items[i + 1];
     if (!from.is_scalar()) return wrong(from, from.line, kForm);
     if (!to.is_scalar() || to.scalar.empty()) return wrong(to, from.line, kForm);
-    const bool twice =
-        std::ranges::any_of(target, [&](const auto& entry) { return entry.first == from.scalar; });
-    if (twice) {
+    if (!seen.insert(from.scalar).second) {
       problems_.add(value_->origin, from.line,
                     name_ + ": the label " + shown(from.scalar) + " appears twice; remove one");
     }

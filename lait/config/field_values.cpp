@@ -1,6 +1,7 @@
 #include "lait/config/field_values.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "lait/base/error.h"
@@ -17,7 +18,8 @@ struct NameVisitor {
   template <class T>
   void field(const char* name, T&, const Limits&, const char*) {
     names.emplace_back(name);
-    if constexpr (std::is_same_v<T, std::string>) texts.emplace_back(name);
+    if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::optional<std::string>>)
+      texts.emplace_back(name);
   }
 };
 
@@ -170,7 +172,7 @@ void FieldCollector::reset_section(const std::string& section, const FieldValue&
                                    FieldValues& out) const {
   if (value.origin.override_number == 0) return;
   for (const std::string& name : names_) {
-    if (section_of(name) == section) out.insert_or_assign(name, value);
+    if (name.starts_with(section + ".")) out.insert_or_assign(name, value);
   }
 }
 

@@ -20,12 +20,17 @@ namespace {
 
 // Whether YAML, and people, take the text for text without quotes.
 bool is_plain(const std::string& text) {
-  static const std::set<std::string> kOtherMeaning = {"...",   "null", "Null", "NULL", "true",
-                                                      "false", "yes",  "no",   "on",   "off"};
+  // In YAML 1.1 or 1.2, in lower case.
+  static const std::set<std::string> kOtherMeaning = {
+      "...", "null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf"};
+  std::string lower = text;
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
   const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/.";
   return text.find_first_of(letters) == 0 &&
          text.find_first_not_of(letters + "0123456789_-+") == text.npos &&
-         !kOtherMeaning.contains(text) && !parse_number<double>(text);  // ".5"
+         !kOtherMeaning.contains(lower) && !parse_number<double>(text);  // ".5"
 }
 
 template <class T>

@@ -44,6 +44,27 @@ TEST(Override, BracketsMakeListsAndMaps) {
   EXPECT_EQ(parse_config(kBase, "a.yaml", {"data.train=[]"}).data.train.size(), 0u);
 }
 
+// A name in brackets is a name where only one can be given.
+TEST(Override, AColumnsNameMayHaveBrackets) {
+  const DataColumns columns = parse_config(kBase, "a.yaml",
+                                           {"data.columns.label=[gold]", "data.columns.id={key}",
+                                            "data.columns.segments=[a, b]"})
+                                  .data.columns;
+  EXPECT_EQ(columns.label, "[gold]");
+  EXPECT_EQ(columns.id, "{key}");
+  EXPECT_THAT(columns.segments, ElementsAre("a", "b"));
+}
+
+TEST(Override, AnEmptySectionTakesItsInnerOnesAlong) {
+  const std::string text = std::string(kBase) +
+                           "data: {train: a, columns: {segments: [a], label: b, id: c}}\n"
+                           "output: {dir: x}\n";
+  EXPECT_EQ(parse_config(text, "a.yaml", {"data="}).data, DataConfig());
+  const Config c = parse_config(text, "a.yaml", {"data.columns="});
+  EXPECT_EQ(c.data.columns, DataColumns());
+  EXPECT_THAT(c.data.train, ElementsAre("a"));
+}
+
 TEST(Override, AnEmptyValueGoesBackToTheDefault) {
   const std::string text = std::string(kBase) +
                            "  independent_layers: 2\n  pooling: cls\ndata: {train: a}\n"

@@ -139,10 +139,20 @@ TEST(WriteConfig, Text) {
   const std::string text = write_config(c);
   EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  independent_layers: "
                               "3\n  segment_format: auto\n"));
-  EXPECT_THAT(text, HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, y]\n"));
+  EXPECT_THAT(text,
+              HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, \"y\"]\n"));
   EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));
   EXPECT_THAT(text, HasSubstr("  learning_rate: 5e-5\n"));
   EXPECT_THAT(text, HasSubstr("output:\n  dir: \"\"\n  keep: 2\n"));
+}
+
+// Texts that a reader of YAML 1.1 or 1.2 takes for something else.
+TEST(WriteConfig, WhatYamlReadsAsOtherThanTextIsQuoted) {
+  for (const std::string text :
+       {"True", "Yes", "NO", "Off", "y", "N", "NULL", ".nan", ".NaN", ".inf", ".INF", "TRUE", "oN"})
+    EXPECT_EQ(yaml_text(text), '"' + text + '"');
+  for (const std::string text : {"yesterday", "nothing", "./nan", "NaN", "a.inf"})
+    EXPECT_EQ(yaml_text(text), text);
 }
 
 TEST(WriteFields, WritesNoOthers) {
