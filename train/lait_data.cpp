@@ -38,8 +38,8 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
 }
 
 // Lengths and repeats of the segments of a split, to judge what sharing and caching would save.
-void print_statistics(const std::string& name, const LabelledData& data,
-                      const Tokenizer& tokenizer) {
+void print_statistics(const std::string& name, const LabelledData& data, const Tokenizer& tokenizer,
+                      int64_t max_tokens) {
   // The standalone layout of BERT, MPNet and RoBERTa: one special token before the text, one behind
   // it.
   const SpecialTokens special = tokenizer.special_tokens();
@@ -72,6 +72,17 @@ void print_statistics(const std::string& name, const LabelledData& data,
               static_cast<long long>(lengths[lengths.size() / 2]),
               static_cast<long long>(lengths[lengths.size() * 95 / 100]),
               static_cast<long long>(lengths.back()));
+  if (max_tokens > 0) {
+    const auto is_long = [&](const TokenizedExample& example) {
+      return std::ranges::any_of(example.sequences, [&](const int32_t sequence) {
+        return dataset.length(sequence) > max_tokens;
+      });
+    };
+    std::printf(
+        "  %lld of %lld examples have a segment longer than data.max_segment_tokens, %lld\n",
+        static_cast<long long>(std::ranges::count_if(dataset.examples(), is_long)),
+        static_cast<long long>(dataset.size()), static_cast<long long>(max_tokens));
+  }
   std::printf("  would caching help? %.1f %% of the tokens in independent layers are repeats\n",
               100 - share(distinct_tokens, tokens));
 }
@@ -79,14 +90,21 @@ void print_statistics(const std::string& name, const LabelledData& data,
 int print_config_statistics(const std::string& name, const std::vector<Override>& overrides) {
   const Config config = read_config(find_config(name), overrides, task_names());
   const Task& task = find_task(config.task);
+  // The head's, which is chosen by the task if the config has none.
+  const LabelKind labels = !config.model.head                            ? task.label_kind()
+                           : *config.model.head == HeadKind::kRegression ? LabelKind::kNumber
+                                                                         : LabelKind::kClass;
+  const ReadOptions reading = read_options(config.data);
+  check_options(reading, task, labels);
+  resolve_num_segments(config.data, task);
   const auto tokenizer = load_tokenizer(find_model(config.model.path));
   bool any = false;
   for (const auto& [split, files] : {std::pair{"train", &config.data.train},
                                      {"validation", &config.data.validation},
                                      {"test", &config.data.test}}) {
-    const LabelledData data = read_files(task, *files, read_options(config.data));
+    const LabelledData data = read_files(task, *files, reading);
     if (data.examples.empty()) continue;
-    print_statistics(split, data, *tokenizer);
+    print_statistics(split, data, *tokenizer, config.data.max_segment_tokens);
     any = true;
   }
   if (!any)

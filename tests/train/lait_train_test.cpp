@@ -279,6 +279,19 @@ TEST_F(LaitTrain, DataStatCountsSpecialTokens) {
             "' --set data.train='" + path("few.jsonl") + "'");
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("tokens of a distinct segment: median 5, 95 % 5, longest 5\n"));
+  const ShellResult short_limit =
+      shell(LAIT_BUILD_DIR "/bin/lait-data stat --config '" + path("a.yaml") +
+            "' --set data.max_segment_tokens=4 --set data.train='" + path("few.jsonl") + "'");
+  EXPECT_THAT(short_limit.out,
+              HasSubstr("1 of 1 examples have a segment longer than data.max_segment_tokens, 4\n"));
+}
+
+// What lait-train refuses.
+TEST_F(LaitTrain, DataStatChecksTheColumns) {
+  const ShellResult result = shell(LAIT_BUILD_DIR "/bin/lait-data stat --config '" +
+                                   path("a.yaml") + "' --set data.columns.segments=[a,a]");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("data.columns: expected each column once, got 'a' twice"));
 }
 
 }  // namespace
