@@ -76,8 +76,20 @@ std::string describe(const std::string& name, const Split& split) {
   return text;
 }
 
+namespace {
+
+// What the pretrained model's config.json says where the config does not.
+void resolve_dropout(ModelConfig& model, const HfConfig& hf) {
+  if (!model.hidden_dropout) model.hidden_dropout = hf.hidden_dropout_prob;
+  if (!model.attention_dropout) model.attention_dropout = hf.attention_probs_dropout_prob;
+  if (!model.classifier_dropout)
+    model.classifier_dropout = hf.classifier_dropout.value_or(*model.hidden_dropout);
+}
+
+}  // namespace
+
 RunInputs resolve_inputs(const Config& config) {
-  if (config.output.dir.starts_with("~/"))
+  if (config.output.dir.starts_with('~'))
     throw UserError("output.dir: " + config.output.dir + ": expected a folder" +
                     tilde_hint(config.output.dir));
   RunInputs in;
@@ -87,6 +99,7 @@ RunInputs resolve_inputs(const Config& config) {
   in.hf_config = read_hf_config(in.model_dir);
 
   in.spec = resolve_spec(in.config, in.hf_config);
+  resolve_dropout(in.config.model, in.hf_config);
   const LabelKind labels = find_head(in.spec.head).labels;
   in.metrics = metrics_of(*in.task, labels);
   const std::string& select_by = config.training.select_by;
@@ -125,6 +138,8 @@ RunInputs read_inputs(const Config& config) {
   if (!in.config.data.num_segments && spec.num_segments == 0) {
     spec.num_segments = std::ssize(in.train.data.examples.front().segments);
   }
+
+  in.config.data.num_segments = spec.num_segments;
 
   for (Split* split : {&in.validation, &in.test}) {
     const std::vector<Example>& examples = split->data.examples;

@@ -93,7 +93,9 @@ void print_costs(const std::vector<NamedCost>& runs, size_t all_runs) {
 // A report is kept only if it belongs to this config, with what that leaves to the task and the
 // model resolved.
 void check_is_finished(const std::filesystem::path& dir, const Config& config) {
-  const std::vector<std::string> changed = changed_since(dir, resolve_inputs(config).config);
+  std::vector<std::string> changed = changed_since(dir, resolve_inputs(config).config);
+  // The run took it from its data.
+  if (!config.data.num_segments) std::erase(changed, "data.num_segments");
   if (changed.empty()) return;
   throw UserError(
       fmt::format("{}: already finished, but with other values of {} (config.yaml); replace it "
@@ -143,6 +145,14 @@ int run_sweep(const std::string& config_file, const std::vector<Override>& overr
     std::string folder = sweep.key + "=" + value;
     std::ranges::replace(folder, '/', '_');
     config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
+    const auto same = std::ranges::find(runs, config.output.dir,
+                                        [](const Run& run) { return run.config.output.dir; });
+    if (same != runs.end()) {
+      throw UserError(fmt::format(
+          "--sweep: expected values with folders of their own, got {} and {}, both for {}; write a "
+          "path in another way, e.g. ./{}",
+          same->name, sweep.key + "=" + value, config.output.dir, value));
+    }
     runs.push_back({sweep.key + "=" + value, std::move(config)});
   }
   // Find impossible values before the first run.
