@@ -26,8 +26,8 @@ class CsvRows {
   CsvRows& operator=(const CsvRows&) = delete;
 
   // Adds a line without its end. Returns the row that ends with it, or nullopt if a quoted field
-  // goes on in the next line. Throws BadQuote if quotes stand where CSV has none; the next line then
-  // begins a new row.
+  // goes on in the next line. Throws BadQuote if quotes stand where CSV has none; the next line
+  // then begins a new row.
   std::optional<std::vector<std::string>> add(std::string_view line);
   // Whether a row has begun and not ended.
   bool is_open() const { return num_lines_ > 0; }

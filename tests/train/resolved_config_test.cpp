@@ -1,5 +1,5 @@
-// What a run's config.yaml says was used, and what is said before a run: nothing is left to defaults
-// that could change.
+// What a run's config.yaml says was used, and what is said before a run: nothing is left to
+// defaults that could change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
