@@ -13,6 +13,7 @@
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
 #include "train/estimate.h"
+#include "train/peak_rss.h"
 #include "train/progress.h"
 #include "train/run.h"
 #include "train/run_inputs.h"
@@ -35,35 +36,46 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
   const std::optional<int64_t> available = device.is_cpu() ? available_bytes() : std::nullopt;
   model->move_to(device);
   const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
-  RunCost cost{.memory = memory.total(), .seconds = std::nullopt};
-  fmt::print(
-      "# memory: {:.0f} MB besides program and data: weights {:.0f}, AdamW {:.0f}, backward {:.0f} "
-      "(gradients {:.0f}, activations {:.0f} of the largest batch, {} rows)\n",
-      mega(memory.total()), mega(memory.weights), mega(memory.moments), mega(memory.backward),
-      mega(memory.gradients), mega(memory.activations), memory.largest_batch_rows);
+  const std::string parts = fmt::format(
+      "weights {:.0f}, AdamW {:.0f}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of the "
+      "largest batch, {} rows)",
+      mega(memory.weights), mega(memory.moments), mega(memory.backward), mega(memory.gradients),
+      mega(memory.activations), memory.largest_batch_rows);
   // The weights are already loaded.
   if (available && *available + memory.weights < memory.total()) {
     fmt::print(
+        "# memory: {:.0f} MB besides program and data: {}\n"
         "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
         "training.accumulation); the time is not measured\n",
-        mega(*available));
-    return cost;
+        mega(memory.total()), parts, mega(*available));
+    return {.memory = memory.total(), .seconds = std::nullopt};
   }
   std::fflush(stdout);  // the time takes a few steps to measure
   const TimeEstimate time = measure_time(model, in);
-  cost.seconds = time.total();
+  // A run loads its best model beside the last one, to evaluate the test data.
+  if (in.test.dataset) {
+    load_pretrained(in.model_dir, in.spec, in.config.model, model->compute_dtype,
+                    in.config.training.seed);
+  }
+  const std::optional<int64_t> peak = device.is_cpu() ? peak_rss_bytes() : std::nullopt;
+  fmt::print("# memory: {:.0f} MB {}: {}\n", mega(peak.value_or(memory.total())),
+             peak              ? "at the peak, measured; tensors"
+             : device.is_cpu() ? "besides program and data"
+                               : "of the device",
+             parts);
   fmt::print(
       "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} "
       "threads\n",
       format_duration(time.total()), format_duration(time.training_seconds), time.steps,
       format_duration(time.evaluation_seconds), time.measured_steps, time.seconds_per_step,
       at::get_num_threads());
-  return cost;
+  return {.memory = peak.value_or(memory.total()), .seconds = time.total()};
 }
 
 }  // namespace
 
 RunCost dry_run(const Config& config) {
+  reset_peak_rss();
   set_threads(config.training.threads.count);
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);

@@ -169,16 +169,17 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   TrainStep step(model, config, out.steps);
   auto batches = epoch_batches(train, config, /*epoch=*/0);
   std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
-  const auto run = [&](size_t tenth) {
+  const auto run_batch = [&](const std::vector<int64_t>& examples) {
     std::vector<DeviceBatch> micro_batches;
     for (int64_t i = 0; i < config.accumulation; ++i)
-      micro_batches.push_back(to_batch(train, batches[tenth * batches.size() / 10]));
+      micro_batches.push_back(to_batch(train, examples));
     step.run(micro_batches, /*step=*/0).item<float>();  // waits for the device
   };
-  run(kTenths[0]);  // warm up: pages of the moments, LibTorch's caches
+  // Warms up (pages of the moments, LibTorch's caches), and takes as much memory as a run's steps.
+  run_batch(batches.back());
   double seconds = 0;
   for (const size_t tenth : kTenths) {
-    seconds += seconds_of([&] { run(tenth); });
+    seconds += seconds_of([&] { run_batch(batches[tenth * batches.size() / 10]); });
     ++out.measured_steps;
     if (seconds > kEnoughSeconds && out.measured_steps % 2 == 1) break;
   }
@@ -193,14 +194,15 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
     const auto split_batches =
         batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
     const auto& middle = split_batches[split_batches.size() / 2];
-    const auto forward = [&] {
-      model->forward(to_batch(*split.dataset, middle), Randomness{}).values.sum().item<float>();
+    const auto forward = [&](const std::vector<int64_t>& batch) {
+      model->forward(to_batch(*split.dataset, batch), Randomness{}).values.sum().item<float>();
     };
-    forward();
+    forward(split_batches.front());  // the longest: warms up, and takes the memory of a pass
     double tokens = 0;
     for (const auto& batch : split_batches)
       tokens += static_cast<double>(tokens_of(*split.dataset, batch));
-    return seconds_of(forward) * tokens / static_cast<double>(tokens_of(*split.dataset, middle));
+    return seconds_of([&] { forward(middle); }) * tokens /
+           static_cast<double>(tokens_of(*split.dataset, middle));
   };
   // As in Trainer::evaluation_due: every `every` steps and after the last step, or at the end of
   // each epoch.
@@ -208,9 +210,8 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   if (inputs.validation.dataset)
     out.evaluations =
         every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
-  out.evaluation_seconds =
-      pass_seconds(inputs.validation) * static_cast<double>(out.evaluations + 1) +
-      pass_seconds(inputs.test);
+  out.evaluation_seconds = pass_seconds(inputs.validation) * static_cast<double>(out.evaluations) +
+                           pass_seconds(inputs.test);
   return out;
 }
 

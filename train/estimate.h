@@ -9,9 +9,9 @@
 
 namespace lait {
 
-// Bytes of the tensors that training needs besides the program and its data. Not counted:
-// LibTorch's own buffers, what the heap keeps between tensors, and evaluation, which keeps nothing
-// for backward.
+// Bytes of the tensors that training needs besides the program and its data, to know before any
+// step whether they fit. Not counted: LibTorch's own buffers, what the heap keeps between tensors,
+// and evaluation, which keeps nothing for backward.
 struct MemoryEstimate {
   int64_t weights = 0;      // float leaves, and the encoder's compute-dtype copies
   int64_t moments = 0;      // AdamW's two moments
@@ -32,12 +32,13 @@ struct TimeEstimate {
   // In the whole run. Evaluations are those on the validation data during training.
   int64_t steps = 0, evaluations = 0;
   double training_seconds = 0;    // all steps
-  double evaluation_seconds = 0;  // evaluations, and the final one on validation and test data
+  double evaluation_seconds = 0;  // evaluations, and the final one on the test data
   double total() const { return training_seconds + evaluation_seconds; }
 };
-// Runs real steps on short, middle and long batches of the first epoch, which changes the model's
-// weights. Takes up to six steps, fewer if steps are slow. Loading and checkpoints are not in the
-// estimate. REQUIRES: enough memory.
+// Runs real steps on the largest batch of the first epoch, then on short, middle and long ones,
+// which changes the model's weights, and the longest batch of each evaluation: so the process's
+// peak memory is then a run's. Takes up to six steps, fewer if steps are slow. Loading and
+// checkpoints are not in the estimate. REQUIRES: enough memory.
 TimeEstimate measure_time(Model model, const RunInputs& inputs);
 
 }  // namespace lait

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
       ->excludes(resume_flag);
   app.add_flag("--dry-run", dry,
                "print the resolved config, the model's size, the data's lengths and FLOPs; "
-               "estimate memory, and time from a few steps; write nothing");
+               "measure memory and time with a few steps; write nothing");
   app.add_option("--sweep", sweep,
                  "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
                  "finished runs are kept")

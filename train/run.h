@@ -28,12 +28,13 @@ int train(const Config& config, const RunOptions& options);
 
 // The estimated cost of a training (train/estimate.h).
 struct RunCost {
-  int64_t memory = 0;             // bytes, besides program and data
+  // Bytes: the process's measured peak; not measured, or on a GPU: of the tensors.
+  int64_t memory = 0;
   std::optional<double> seconds;  // nullopt: too little memory to measure it
 };
 // Prints the resolved config, the size of the model, the lengths of the data, the FLOPs of the
-// schedule, and the memory and time that training would take. To measure the time it runs a few
-// steps and discards them. Writes nothing.
+// schedule, and the memory and time that training would take. To measure both it runs a few steps
+// and discards them. Writes nothing.
 RunCost dry_run(const Config& config);
 
 }  // namespace lait

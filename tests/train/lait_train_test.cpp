@@ -244,8 +244,9 @@ TEST_F(LaitTrain, DryRunWritesNothing) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 × segment, 2 × example"));
   EXPECT_THAT(result.out, HasSubstr("# train: 200 examples"));
-  EXPECT_THAT(result.out, ContainsRegex("# memory: [0-9]+ MB besides program and data: weights "
-                                        "[0-9]+, AdamW [0-9]+, backward [0-9]+ \\("));
+  EXPECT_THAT(result.out,
+              ContainsRegex("# memory: [0-9]+ MB at the peak, measured; tensors: weights "
+                            "[0-9]+, AdamW [0-9]+, backward [0-9]+ \\("));
   EXPECT_THAT(result.out, ContainsRegex("# time: [0-9:]+ = [0-9:]+ for 26 steps \\+ [0-9:]+ for "
                                         "evaluation; measured on 5 steps, "));
   EXPECT_FALSE(fs::exists(folder_ / "x"));

@@ -87,6 +87,18 @@ TEST_F(RunReport, OfAResumedRunIsTheSame) {
   EXPECT_EQ(first.at("test").at("examples"), 30);
 }
 
+TEST_F(RunReport, TheDryRunMeasuresThePeakWithinAQuarter) {
+  const std::string command =
+      program("lait-train") + " --config " + path("a.yaml") + " --output " + path("run");
+  const ShellResult dry = shell(command + " --dry-run");
+  ASSERT_EQ(dry.code, 0) << dry.err;
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(dry.out, match, std::regex("# memory: ([0-9]+) MB at the peak")));
+  ASSERT_EQ(shell(command).code, 0);
+  const auto peak = report().at("peak_rss_bytes").get<double>();
+  EXPECT_NEAR(std::stod(match[1]) * 1e6 / peak, 1, 0.25) << "peak " << peak;
+}
+
 TEST(PeakRss, CountsWhatWasInUseAtOnce) {
   constexpr int64_t kBytes = 64 << 20;
   const std::optional<int64_t> before = peak_rss_bytes();
