@@ -1,7 +1,6 @@
 #include "lait/base/program.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -43,14 +42,6 @@ std::string sibling_program(const std::string& argv0, const std::string& name) {
 }
 
 namespace {
-
-// Keeps freed memory in the process. Each step allocates the same large tensors; if they went back
-// to the system, their pages would be cleared again each time (up to a third of the time of
-// attention in a benchmark, 2 or 3 % of a training step).
-void keep_freed_memory() {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);  // off
-}
 
 // If a standard stream is closed (`2>&-`), the first file opened would take its number. Opens
 // /dev/null instead, so that writing to it fails, as it should, and reading gives nothing.
@@ -98,7 +89,6 @@ void check_environment() {
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   fill_closed_streams();
-  keep_freed_memory();
   app.set_version_flag("--version", version_string());
   app.get_option("--version")->description("print the version and the commit");
   const std::string name = app.get_name();
