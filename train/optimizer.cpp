@@ -12,16 +12,9 @@
 #include <algorithm>
 
 #include "lait/base/error.h"
+#include "train/learning_rate.h"
 
 namespace lait {
-
-double learning_rate_factor(int64_t step, int64_t total_steps, double warmup) {
-  const auto warmup_steps = static_cast<int64_t>(warmup * static_cast<double>(total_steps));
-  if (step < warmup_steps)
-    return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup_steps));
-  return std::max(0.0, static_cast<double>(total_steps - step) /
-                           static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));
-}
 
 Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps)
     : model_(model), config_(config), total_steps_(total_steps) {
@@ -48,7 +41,7 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
 }
 
 double Optimizer::learning_rate(int64_t step) const {
-  return config_.learning_rate * learning_rate_factor(step, total_steps_, config_.warmup);
+  return config_.learning_rate * learning_rate_factor(config_, step, total_steps_);
 }
 
 void Optimizer::step(int64_t step) {
@@ -79,7 +72,7 @@ void Optimizer::step(int64_t step) {
   std::optional<at::Tensor> divisor;
   if (config_.max_grad_norm > 0)
     divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
-  const double factor = learning_rate_factor(step, total_steps_, config_.warmup);
+  const double factor = learning_rate_factor(config_, step, total_steps_);
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (lists[g].parameters.empty()) continue;
     at::_foreach_add_(lists[g].updates, 1);

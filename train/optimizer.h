@@ -1,6 +1,5 @@
-// AdamW with two learning rates (encoder, head), no weight decay on biases and norms, linear
-// warm-up and decay, and clipping by the global norm inside the update: nothing is read back from
-// the device.
+// AdamW with two learning rates (encoder, head), no weight decay on biases and norms, and clipping
+// by the global norm inside the update: nothing is read back from the device.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -13,11 +12,6 @@
 #include "lait/model/model.h"
 
 namespace lait {
-
-// Factor of the learning rate at `step` (from 0) of total_steps. It rises linearly over the first
-// warmup * total_steps steps and then falls linearly to 0, like Hugging Face's
-// get_linear_schedule_with_warmup.
-double learning_rate_factor(int64_t step, int64_t total_steps, double warmup);
 
 class Optimizer {
  public:

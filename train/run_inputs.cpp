@@ -78,12 +78,16 @@ std::string describe(const std::string& name, const Split& split) {
 
 namespace {
 
-// What the pretrained model's config.json says where the config does not.
-void resolve_dropout(ModelConfig& model, const HfConfig& hf) {
+// The values of keys that the config leaves out: the pretrained model's, and ours.
+void resolve_defaults(Config& config, const HfConfig& hf) {
+  ModelConfig& model = config.model;
   if (!model.hidden_dropout) model.hidden_dropout = hf.hidden_dropout_prob;
   if (!model.attention_dropout) model.attention_dropout = hf.attention_probs_dropout_prob;
   if (!model.classifier_dropout)
     model.classifier_dropout = hf.classifier_dropout.value_or(*model.hidden_dropout);
+  TrainingConfig& training = config.training;
+  if (!training.epochs && !training.steps) training.epochs = kDefaultEpochs;
+  if (!training.warmup && !training.warmup_steps) training.warmup = kDefaultWarmup;
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ RunInputs resolve_inputs(const Config& config) {
   in.hf_config = read_hf_config(in.model_dir);
 
   in.spec = resolve_spec(in.config, in.hf_config);
-  resolve_dropout(in.config.model, in.hf_config);
+  resolve_defaults(in.config, in.hf_config);
   const LabelKind labels = find_head(in.spec.head).labels;
   in.metrics = metrics_of(*in.task, labels);
   const std::string& select_by = config.training.select_by;

@@ -20,7 +20,6 @@ struct TrainingLength {
   int64_t steps = 0;
   double epochs = 0;
 };
-inline constexpr double kDefaultEpochs = 3;
 TrainingLength training_length(const Dataset& dataset, const TrainingConfig& config);
 
 }  // namespace lait

@@ -24,6 +24,8 @@ enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
+// Of the learning rate, after the warm-up.
+enum class LearningRateSchedule { kLinear, kConstant, kCosine, kInverseSqrt };
 // Of data files. kAuto: found by the first line. kTsv: tab-separated, quotes are text. kCsv: quotes
 // enclose fields.
 enum class FileFormat { kAuto, kJsonLines, kTsv, kCsv };
@@ -33,6 +35,8 @@ enum class Switch { kOff, kOn };
 // Tokens of the shortest sequence that a model must take: one token of text between two special
 // ones.
 inline constexpr int64_t kFewestTokens = 3;
+// Of training.epochs and training.warmup.
+inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
 
 struct ModelConfig {
   // A Hugging Face directory, or a name looked up in the local Hugging Face cache.
@@ -93,7 +97,7 @@ struct ThreadCount {
 };
 
 struct TrainingConfig {
-  // Default 3; excludes steps.
+  // Default kDefaultEpochs; excludes steps.
   std::optional<double> epochs;
   std::optional<int64_t> steps;
   int64_t batch_size = 32;
@@ -106,8 +110,11 @@ struct TrainingConfig {
   // Not on biases and norms.
   double weight_decay = 0.01;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  // Share of all steps, linear from 0; then linear decay to 0.
-  double warmup = 0.06;
+  // How the learning rate goes on after the warm-up.
+  LearningRateSchedule schedule = LearningRateSchedule::kLinear;
+  // The warm-up, linear from 0, as a share of all steps (default kDefaultWarmup), or in steps.
+  std::optional<double> warmup;
+  std::optional<int64_t> warmup_steps;
   // 0: no clipping.
   double max_grad_norm = 1.0;
   double label_smoothing = 0.0;

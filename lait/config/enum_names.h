@@ -36,6 +36,9 @@ LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16},
 LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
            {"cuda", DeviceKind::kCuda})
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
+LAIT_NAMES(LearningRateSchedule, {"linear", LearningRateSchedule::kLinear},
+           {"constant", LearningRateSchedule::kConstant}, {"cosine", LearningRateSchedule::kCosine},
+           {"inverse_sqrt", LearningRateSchedule::kInverseSqrt})
 LAIT_NAMES(FileFormat, {"auto", FileFormat::kAuto}, {"jsonl", FileFormat::kJsonLines},
            {"tsv", FileFormat::kTsv}, {"csv", FileFormat::kCsv})
 LAIT_NAMES(Switch, {"false", Switch::kOff}, {"true", Switch::kOn})

@@ -76,8 +76,11 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW");
   v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW");
   v.field("training.epsilon", c.training.epsilon, kPositive, "AdamW");
+  v.field("training.schedule", c.training.schedule, kAny,
+          "of the learning rate after the warm-up: linear, constant, cosine, inverse_sqrt");
   v.field("training.warmup", c.training.warmup, kShare,
-          "share of the steps in which the learning rate rises");
+          "share of the steps in which the learning rate rises (default 0.06)");
+  v.field("training.warmup_steps", c.training.warmup_steps, kFromZero, "instead: steps");
   v.field("training.max_grad_norm", c.training.max_grad_norm, kRate,
           "limit of the gradient's global norm; 0: none");
   v.field("training.label_smoothing", c.training.label_smoothing, kBelowOne,

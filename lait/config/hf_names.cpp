@@ -5,8 +5,7 @@
 namespace lait {
 namespace {
 
-constexpr const char* kFixedSchedule =
-    "the learning rate rises over training.warmup, then falls linearly to 0";
+constexpr const char* kSchedule = "linear, constant, cosine or inverse_sqrt";
 constexpr const char* kPacked = "batches are packed, without padding";
 constexpr const char* kOneProcess = "training runs in one process, on one device";
 constexpr const char* kOneThread = "examples are read into memory once; no workers are needed";
@@ -75,8 +74,8 @@ constexpr HfName kNames[] = {
     {"logging_steps", "training.log_every", "in steps"},
     {"logging_strategy", "training.log_every", "in steps"},
     {"lr", "training.learning_rate", ""},
-    {"lr_scheduler_kwargs", "", kFixedSchedule},
-    {"lr_scheduler_type", "", kFixedSchedule},
+    {"lr_scheduler_kwargs", "", "a schedule is its name and the warm-up"},
+    {"lr_scheduler_type", "training.schedule", kSchedule},
     {"max_eval_samples", "", kNoLimit},
     {"max_length", "data.max_segment_tokens", kOfSequence},
     {"max_predict_samples", "", kNoLimit},
@@ -130,7 +129,7 @@ constexpr HfName kNames[] = {
     {"validation_file", "data.validation", ""},
     {"wandb", "", kLog},
     {"warmup_ratio", "training.warmup", "a share of all steps"},
-    {"warmup_steps", "training.warmup", "a share of all steps, not their number"},
+    {"warmup_steps", "training.warmup_steps", ""},
 };
 
 }  // namespace

@@ -15,7 +15,9 @@ namespace {
 
 // Pairs of keys that exclude each other.
 constexpr std::pair<const char*, const char*> kExclusive[] = {
-    {"model.schedule", "model.independent_layers"}, {"training.steps", "training.epochs"}};
+    {"model.schedule", "model.independent_layers"},
+    {"training.steps", "training.epochs"},
+    {"training.warmup_steps", "training.warmup"}};
 
 bool given(const FieldValues& values, const char* name) {
   const auto found = values.find(name);

@@ -1,4 +1,4 @@
-// The order of training and the learning rate.
+// The order of training.
 #include "train/sampler.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "tests/data/letters_tokenizer.h"
-#include "train/optimizer.h"
 
 namespace lait {
 namespace {
@@ -60,15 +59,6 @@ TEST(Sampler, BatchesHoldSimilarLengths) {
     spread += static_cast<double>(dataset.example_length(high) - dataset.example_length(low));
   }
   EXPECT_LT(spread / static_cast<double>(batches.size()), 5);  // of 50
-}
-
-TEST(Schedule, RisesLinearlyThenFallsToZero) {
-  EXPECT_EQ(learning_rate_factor(0, 100, 0.1), 0);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(5, 100, 0.1), 0.5);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(10, 100, 0.1), 1);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(55, 100, 0.1), 0.5);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(100, 100, 0.1), 0);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(0, 100, 0), 1);
 }
 
 }  // namespace

@@ -1,0 +1,45 @@
+#include "train/learning_rate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace lait {
+namespace {
+
+// Of inverse_sqrt without a warm-up; else the warm-up's steps are its time scale.
+constexpr int64_t kInverseSqrtSteps = 10000;
+
+}  // namespace
+
+int64_t warmup_steps(const TrainingConfig& config, int64_t total_steps) {
+  if (config.warmup_steps) return *config.warmup_steps;
+  return static_cast<int64_t>(config.warmup.value_or(kDefaultWarmup) *
+                              static_cast<double>(total_steps));
+}
+
+double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t total_steps) {
+  const int64_t warmup = warmup_steps(config, total_steps);
+  const auto at = static_cast<double>(step);
+  if (step < warmup) return at / static_cast<double>(warmup);
+  // From 0 at the end of the warm-up to 1 after the last step.
+  const double done =
+      std::min(1.0, (at - static_cast<double>(warmup)) /
+                        static_cast<double>(std::max<int64_t>(1, total_steps - warmup)));
+  switch (config.schedule) {
+    case LearningRateSchedule::kLinear:
+      return static_cast<double>(std::max<int64_t>(0, total_steps - step)) /
+             static_cast<double>(std::max<int64_t>(1, total_steps - warmup));
+    case LearningRateSchedule::kCosine:
+      return 0.5 * (1 + std::cos(std::numbers::pi * done));
+    case LearningRateSchedule::kInverseSqrt: {
+      const int64_t scale = warmup > 0 ? warmup : kInverseSqrtSteps;
+      return 1 / std::sqrt(static_cast<double>(step + scale - warmup) / static_cast<double>(scale));
+    }
+    case LearningRateSchedule::kConstant:
+      break;
+  }
+  return 1;
+}
+
+}  // namespace lait
