@@ -129,7 +129,6 @@ constexpr HfName kNames[] = {
     {"validation_file", "data.validation", ""},
     {"wandb", "", kLog},
     {"warmup_ratio", "training.warmup", "a share of all steps"},
-    {"warmup_steps", "training.warmup_steps", ""},
 };
 
 }  // namespace

@@ -109,6 +109,7 @@ Config random_config(uint32_t seed) {
     for (Stage& stage : model.schedule) stage.scope = Scope::kExample;
   }
   if (config.training.steps) config.training.epochs.reset();
+  if (config.training.warmup_steps) config.training.warmup.reset();
   if (config.data.max_segment_tokens < 3) config.data.max_segment_tokens = 0;
   return config;
 }
