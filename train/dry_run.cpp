@@ -80,14 +80,21 @@ RunCost dry_run(const Config& config) {
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   const RunInputs in = read_inputs(config);
-  const Model model =
+  Model model =
       load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
-  int64_t parameters = 0;
-  for (const at::Tensor& parameter : model->parameters()) parameters += parameter.numel();
+  model->freeze(in.frozen);
+  int64_t parameters = 0, trained = 0;
+  for (const at::Tensor& parameter : model->parameters()) {
+    parameters += parameter.numel();
+    if (parameter.requires_grad()) trained += parameter.numel();
+  }
   fmt::print("{}\n", write_config(in.config));
-  fmt::print("# model: {} layers, width {}, {:.1f} M parameters; {}\n",
+  const std::string of_them = trained < parameters ? fmt::format(", {:.1f} M of them trained",
+                                                                 static_cast<double>(trained) / 1e6)
+                                                   : "";
+  fmt::print("# model: {} layers, width {}, {:.1f} M parameters{}; {}\n",
              in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
-             static_cast<double>(parameters) / 1e6, describe(in.spec.schedule));
+             static_cast<double>(parameters) / 1e6, of_them, describe(in.spec.schedule));
   if (!in.spec.labels.empty())
     fmt::print("# labels: {}\n", counts_of(in.train.data.examples, in.spec.labels, in.spec.labels));
   const PackPlan plan = model->pack_plan(in.spec.schedule);

@@ -56,17 +56,17 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   const LayerCosts& layer = costs.layer;
   const int64_t width = model->config.hidden_size;
   const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-  // The embeddings, and the input of the first layer.
-  Parts parts{batch.levels[0].num_rows * (kReal * costs.embedding_floats + width * element)};
+  Parts parts{batch.levels[0].num_rows * kReal * costs.embedding_floats};
+  int64_t input_rows = batch.levels[0].num_rows;
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
     const int64_t keys = rows.level->num_rows, made = rows.made_rows();
-    int64_t bytes = keys * layer.saved_key_value * element +
+    int64_t bytes = input_rows * width * element + keys * layer.saved_key_value * element +
                     made * (layer.saved_made * element + layer.saved_floats * kReal);
-    // The gathered rows, if queries are made of few rows only, and the input of the next layer.
+    // The gathered rows, if queries are made of few rows only.
     if (rows.read != nullptr) bytes += made * width * element;
-    if (!step.last) bytes += made * width * element;
     parts.push_back(bytes);
+    input_rows = made;
   }
   parts.push_back(batch.head.row_unit_ids.size * kReal * model->head->saved_floats());
   return parts;
@@ -109,7 +109,7 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   const auto& largest = *std::ranges::max_element(
       batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
   const PackedBatch packed = pack(train, largest, model->pack_plan(model->spec.schedule));
-  const Parts saved = saved_bytes(packed, model);
+  Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size());
   // First the gradient of the rows of the tables.
   Parts working{packed.levels[0].num_rows * model->config.hidden_size * kReal};
@@ -127,10 +127,13 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                          parameter.role.kind == ParameterRole::Kind::kBias;
     const bool copied = model->compute_dtype != at::kFloat && layer && product;
     out.weights += bytes + (copied ? bytes / 2 : 0);
+    if (!parameter.tensor.requires_grad()) continue;  // frozen
     out.moments += 2 * bytes;
     largest_leaf = std::max(largest_leaf, bytes);
     gradients[part_of(parameter.role, saved.size())] += bytes;
   }
+  // Below the lowest part that is trained, nothing is saved and there is no backward.
+  for (size_t p = 0; gradients[p] == 0; ++p) saved[p] = working[p] = 0;
   out.gradients = total_of(gradients);
   out.activations = total_of(saved);
   out.backward = backward_bytes(saved, gradients, working, config.accumulation > 1, largest_leaf);

@@ -42,4 +42,23 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
   return 1;
 }
 
+double learning_rate_share(const TrainingConfig& config, const ModelParameter& parameter,
+                           int64_t num_layers) {
+  using Part = ParameterRole::Part;
+  const auto below_head = [&](int64_t parts) {
+    return std::pow(config.layer_decay, static_cast<double>(parts));
+  };
+  switch (parameter.role.part) {
+    case Part::kHead:
+      return parameter.pretrained_head ? 1 : config.head_learning_rate_factor;
+    case Part::kEncoderLayer:
+    case Part::kDecoderLayer:
+      return below_head(num_layers - parameter.role.layer);
+    case Part::kEmbedding:
+    case Part::kSharedTable:
+      break;
+  }
+  return below_head(num_layers + 1);
+}
+
 }  // namespace lait

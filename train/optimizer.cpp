@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "lait/base/error.h"
 #include "train/learning_rate.h"
@@ -18,18 +19,18 @@ namespace lait {
 
 Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps)
     : model_(model), config_(config), total_steps_(total_steps) {
-  const double head_rate = config.learning_rate * config.head_learning_rate_factor;
-  groups_ = {{config.learning_rate, config.weight_decay, {}, {}, {}, {}, {}},
-             {config.learning_rate, 0, {}, {}, {}, {}, {}},
-             {head_rate, config.weight_decay, {}, {}, {}, {}, {}},
-             {head_rate, 0, {}, {}, {}, {}, {}}};
+  std::map<std::pair<double, double>, size_t> known;  // by learning rate and weight decay
   for (const ModelParameter& leaf : model_->parameter_list()) {
-    using Role = ParameterRole;
-    const bool head = leaf.role.part == Role::Part::kHead && !leaf.pretrained_head;
-    const bool decays =
-        leaf.role.kind == Role::Kind::kMatrix || leaf.role.kind == Role::Kind::kTable;
-    Group& group = groups_[(head ? 2 : 0) + (decays ? 0 : 1)];
+    using Kind = ParameterRole::Kind;
     const at::Tensor& parameter = leaf.tensor;
+    if (!parameter.requires_grad()) continue;  // frozen
+    const bool decays = leaf.role.kind == Kind::kMatrix || leaf.role.kind == Kind::kTable;
+    const double rate = config.learning_rate *
+                        learning_rate_share(config, leaf, model_->config.num_hidden_layers),
+                 decay = decays ? config.weight_decay : 0;
+    const auto [found, is_new] = known.emplace(std::pair{rate, decay}, groups_.size());
+    if (is_new) groups_.push_back({rate, decay, {}, {}, {}, {}, {}});
+    Group& group = groups_[found->second];
     order_.push_back(parameter);
     group.names.push_back(leaf.name);
     group.parameters.push_back(parameter);

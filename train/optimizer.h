@@ -1,5 +1,6 @@
-// AdamW with two learning rates (encoder, head), no weight decay on biases and norms, and clipping
-// by the global norm inside the update: nothing is read back from the device.
+// AdamW with a learning rate for each part of the model, no weight decay on biases and norms, and
+// clipping by the global norm inside the update: nothing is read back from the device. Frozen
+// parameters have no moments and are not updated.
 #pragma once
 #include <ATen/core/Tensor.h>
 

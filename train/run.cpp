@@ -111,6 +111,7 @@ int train(const Config& config, const RunOptions& options) {
   RunInputs in = read_inputs(config);
   Model model =
       load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+  model->freeze(in.frozen);
   model->move_to(device);
   if (options.if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, config.output.dir);
   RunDirectory run(config.output.dir, options.if_exists);

@@ -104,6 +104,8 @@ RunInputs resolve_inputs(const Config& config) {
 
   in.spec = resolve_spec(in.config, in.hf_config);
   resolve_defaults(in.config, in.hf_config);
+  in.frozen =
+      resolve_frozen(config.training.freeze, in.spec.schedule, in.hf_config.num_hidden_layers);
   const LabelKind labels = find_head(in.spec.head).labels;
   in.metrics = metrics_of(*in.task, labels);
   const std::string& select_by = config.training.select_by;

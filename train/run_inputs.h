@@ -8,6 +8,7 @@
 #include "lait/data/dataset.h"
 #include "lait/data/example_reader.h"
 #include "lait/data/task.h"
+#include "lait/model/frozen.h"
 #include "lait/model/spec.h"
 
 namespace lait {
@@ -26,6 +27,7 @@ struct RunInputs {
   HfConfig hf_config;
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
+  FrozenParts frozen;
   // What a user should know before the run starts.
   std::vector<std::string> warnings;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};

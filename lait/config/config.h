@@ -96,6 +96,11 @@ struct ThreadCount {
   bool operator==(const ThreadCount&) const = default;
 };
 
+// Parts of the encoder, as lait/model/frozen.h reads them: "embeddings", "layers 0-3".
+struct FreezeList : std::vector<std::string> {
+  using vector::vector;
+};
+
 struct TrainingConfig {
   // Default kDefaultEpochs; excludes steps.
   std::optional<double> epochs;
@@ -107,6 +112,10 @@ struct TrainingConfig {
   double learning_rate = 5e-5;
   // The head's learning rate is this many times learning_rate.
   double head_learning_rate_factor = 1.0;
+  // Each layer's learning rate is this many times that of the part above it.
+  double layer_decay = 1.0;
+  // What training leaves as it is.
+  FreezeList freeze;
   // Not on biases and norms.
   double weight_decay = 0.01;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;

@@ -72,6 +72,11 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");
+  v.field("training.layer_decay", c.training.layer_decay, Limits{.max = 1, .above = 0},
+          "a layer's learning rate is this many times that of the one above it; below the head");
+  v.field("training.freeze", c.training.freeze, kAny,
+          "parts that are not trained, and have no dropout: embeddings, layer N, layers A-B (from "
+          "0), independent (the embeddings and the layers before the first of example scope)");
   v.field("training.weight_decay", c.training.weight_decay, kRate, "not on biases and norms");
   v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW");
   v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW");

@@ -58,6 +58,9 @@ std::string value_text(const DataFiles& files) {
 std::string value_text(const ColumnNames& names) {
   return value_text(static_cast<const std::vector<std::string>&>(names));
 }
+std::string value_text(const FreezeList& parts) {
+  return value_text(static_cast<const std::vector<std::string>&>(parts));
+}
 std::string value_text(const LabelMap& map) {
   std::string out;
   for (const auto& [from, to] : map)
@@ -72,6 +75,7 @@ bool is_set(const T&) {
 }
 bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
 bool is_set(const ColumnNames& names) { return !names.empty(); }
+bool is_set(const FreezeList& parts) { return !parts.empty(); }
 bool is_set(const LabelMap& map) { return !map.empty(); }
 template <class T>
 bool is_set(const std::optional<T>& value) {
@@ -115,6 +119,7 @@ struct Values {
 std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
 std::string kind(const ColumnNames*) { return "a name or a list"; }
+std::string kind(const FreezeList*) { return "a part or a list"; }
 std::string kind(const LabelMap*) { return "a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }

@@ -18,7 +18,8 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
   EncoderLayerImpl& layer = *layers_[step.layer];
   const ops::AttentionSpec spec = attention_spec();
   const int64_t heads = spec.heads, dim = spec.head_dim;
-  const Randomness keyed = randomness.of_layer(step.layer);
+  Randomness keyed = randomness.of_layer(step.layer);
+  keyed.training = keyed.training && !frozen_.layer(step.layer);
   const kernels::Dropout dropout = keyed.at(attention_dropout(), kernels::Site::kAttention);
   const auto joined = [&](const at::Tensor& rows) {
     return step.joins ? gather(rows, batch, level.from_previous) : rows;
@@ -86,7 +87,9 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
 
 EncoderStates EncoderImpl::forward(const DeviceBatch& batch, const Randomness& randomness,
                                    const RunHooks& hooks) {
-  return run({embed(batch, randomness)}, batch, 0, batch.packed.steps.size(), randomness, hooks);
+  Randomness embedding = randomness;
+  embedding.training = embedding.training && !frozen_.embeddings;
+  return run({embed(batch, embedding)}, batch, 0, batch.packed.steps.size(), randomness, hooks);
 }
 
 }  // namespace lait

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "lait/model/frozen.h"
 #include "lait/model/layers.h"
 #include "lait/ops/ops.h"
 
@@ -57,6 +58,9 @@ class EncoderImpl : public torch::nn::Module {
   EncoderStates forward(const DeviceBatch& batch, const Randomness& randomness,
                         const RunHooks& hooks = {});
 
+  // They run without dropout.
+  void freeze(const FrozenParts& parts) { frozen_ = parts; }
+
   int64_t num_layers() const { return static_cast<int64_t>(layers_.size()); }
   EncoderLayerImpl& layer(int64_t i) { return *layers_[i]; }
 
@@ -68,6 +72,8 @@ class EncoderImpl : public torch::nn::Module {
   std::vector<std::shared_ptr<EncoderLayerImpl>> layers_;
 
  private:
+  FrozenParts frozen_;
+
   at::Tensor run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
                       const Randomness& randomness, const RunHooks& hooks);
 };

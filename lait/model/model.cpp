@@ -64,6 +64,18 @@ void ModelImpl::move_to(at::Device device) {
   refresh_shadows();
 }
 
+void ModelImpl::freeze(const FrozenParts& parts) {
+  using Part = ParameterRole::Part;
+  for (ModelParameter& parameter : parameter_list()) {
+    const ParameterRole& role = parameter.role;
+    const bool table = role.part == Part::kEmbedding || role.part == Part::kSharedTable;
+    const bool frozen = (table && parts.embeddings) ||
+                        (role.part == Part::kEncoderLayer && parts.layer(role.layer));
+    parameter.tensor.set_requires_grad(!frozen);
+  }
+  encoder->freeze(parts);
+}
+
 void ModelImpl::refresh_shadows() {
   for (const auto& module : modules()) {
     if (auto* shadowed = dynamic_cast<Shadowed*>(module.get())) shadowed->refresh_shadows();

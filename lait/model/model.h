@@ -53,6 +53,9 @@ class ModelImpl : public torch::nn::Module {
   std::vector<ModelParameter> parameter_list() const;
   at::Device device() const { return head->output_weight().device(); }
   void move_to(at::Device device);
+  // Frozen parameters get no gradient, and frozen parts no dropout; the lowest parts that are all
+  // frozen have no backward either.
+  void freeze(const FrozenParts& parts);
   // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
   void refresh_shadows();
 
