@@ -88,13 +88,18 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
   return layers;
 }
 
+Flops execution_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                      const LayerCosts& costs, Execution execution) {
+  Flops sum;
+  for (const LayerWork& work : layer_work(dataset, example, plan, execution))
+    sum += count_flops(work, costs);
+  return sum;
+}
+
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
                          const LayerCosts& costs) {
-  auto total = [&](Execution execution) {
-    Flops sum;
-    for (const LayerWork& work : layer_work(dataset, example, plan, execution))
-      sum += count_flops(work, costs);
-    return sum;
+  const auto total = [&](Execution execution) {
+    return execution_flops(dataset, example, plan, costs, execution);
   };
   return {total(Execution::kFull), total(Execution::kLait), total(Execution::kLaitCached)};
 }

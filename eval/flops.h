@@ -62,6 +62,9 @@ enum class Execution { kFull, kLait, kLaitCached };
 std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const PackPlan& plan,
                                   Execution execution);
 
+// The sum of the layers' work.
+Flops execution_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
+                      const LayerCosts& costs, Execution execution);
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
                          const LayerCosts& costs);
 // Mean over the data set, per example. REQUIRES: the data set is not empty.

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -25,6 +27,23 @@ std::vector<std::string> typed_words(int argc, char** argv) {
   std::erase_if(
       words, [](const std::string& word) { return word == "--resume" || word == "--overwrite"; });
   return words;
+}
+
+// Errors that all ranks have are printed once.
+int train_as_rank(const lait::Config& config, lait::RunOptions& options,
+                  const lait::RankPlace& place) {
+  using namespace lait;
+  try {
+    options.ranks =
+        std::make_shared<Ranks>(place, std::chrono::seconds(config.distributed.timeout));
+    return train(config, options);
+  } catch (const SaidByAnotherRank&) {
+    return kExitUser;
+  } catch (const RankLost& lost) {
+    std::fprintf(stderr, "lait-train: %s\n", lost.what());
+    // Destructors would wait for the lost rank.
+    std::_Exit(kExitOurs);
+  }
 }
 
 }  // namespace
@@ -102,23 +121,29 @@ int main(int argc, char** argv) {
     // The run continues if nobody reads the progress any more (`| head`).
     if (!dry) std::signal(SIGPIPE, SIG_IGN);
     const std::filesystem::path file = find_config(config_name);
-    if (!quiet) std::fprintf(stderr, "config: %s\n", file.c_str());
+    const RankPlace place = find_place();
+    if (place.size > 1 && (dry || !sweep.empty())) {
+      throw UserError(std::string(dry ? "--dry-run" : "--sweep") + ": expected one process, got " +
+                      std::to_string(place.size) +
+                      " ranks; start lait-train without torchrun, srun or mpirun");
+    }
+    if (!quiet && place.rank == 0) std::fprintf(stderr, "config: %s\n", file.c_str());
     std::vector<Override> overrides = to_overrides(set);
     if (!output.empty()) overrides.push_back(text_override("--output", "output.dir", output));
-    const RunOptions options{.if_exists = resume      ? IfExists::kResume
-                                          : overwrite ? IfExists::kOverwrite
-                                                      : IfExists::kRefuse,
-                             .quiet = quiet,
-                             .evaluate_with = sibling_program(argv[0], "lait-eval")};
+    RunOptions options{.if_exists = resume      ? IfExists::kResume
+                                    : overwrite ? IfExists::kOverwrite
+                                                : IfExists::kRefuse,
+                       .quiet = quiet,
+                       .evaluate_with = sibling_program(argv[0], "lait-eval")};
     const auto run = [&] {
       if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
       const Config config = read_config(file, overrides, task_names());
-      if (!dry) return train(config, options);
+      if (!dry) return train_as_rank(config, options, place);
       dry_run(config);
       return kExitOk;
     };
     const int code = run();
-    if (code != kExitOk && !quiet)
+    if (code != kExitOk && !quiet && place.rank == 0)
       std::fprintf(stderr, "resume with: %s --resume\n",
                    shell_words(typed_words(argc, argv)).c_str());
     return code;

@@ -27,6 +27,8 @@ class OpenWindow {
   void clear();
   // Makes it a window that read() returned.
   void restore(const LogWindow& window, at::Device device);
+  // Another rank has its loss.
+  void leave_out_loss() { loss_sum_ = loss_sum_ * 0; }
   // What happened since it was cleared, restored or last resumed took no training time.
   void resume_clock();
 

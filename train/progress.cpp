@@ -43,11 +43,11 @@ std::string progress_line(std::vector<ProgressField> fields, double done, size_t
   return fmt::format("[{}{}] {}", std::string(filled, '='), std::string(bar - filled, ' '), line);
 }
 
-Progress::Progress(bool quiet, double line_seconds)
-    : quiet_(quiet), terminal_(redraws_lines()), line_seconds_(line_seconds) {}
+Progress::Progress(Says says, double line_seconds)
+    : says_(says), terminal_(redraws_lines()), line_seconds_(line_seconds) {}
 
 void Progress::draw(const std::vector<ProgressField>& fields, double done, bool last) {
-  if (quiet_) return;
+  if (says_ != Says::kAll) return;
   if (terminal_) {
     const size_t width = terminal_width(STDERR_FILENO).value_or(80);
     // A terminal may begin a new line after its last column.
@@ -75,10 +75,14 @@ void Progress::evaluation(const std::string& name, int64_t done, int64_t total) 
 }
 
 void Progress::message(const std::string& text) {
-  if (!quiet_) warning(text);
+  if (says_ == Says::kAll) say(text);
 }
 
 void Progress::warning(const std::string& text) {
+  if (says_ != Says::kNothing) say(text);
+}
+
+void Progress::say(const std::string& text) {
   if (bar_shown_) show("\r\033[K");
   bar_shown_ = false;
   show(text + "\n");

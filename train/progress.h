@@ -25,21 +25,26 @@ struct ProgressField {
 // `done` in [0, 1] is filled, if there is room for one.
 std::string progress_line(std::vector<ProgressField> fields, double done, size_t columns);
 
+enum class Says { kAll, kWarnings, kNothing };
+
 class Progress {
  public:
   // In a pipe, lines of progress are at least line_seconds apart.
-  explicit Progress(bool quiet, double line_seconds = 10);
+  explicit Progress(Says says, double line_seconds = 10);
   void update(const ProgressState& state);
   // Of the split `name`: examples done.
   void evaluation(const std::string& name, int64_t done, int64_t total);
   void message(const std::string& text);  // on its own line, above the bar
-  void warning(const std::string& text);  // the same, also if quiet
+  void warning(const std::string& text);  // the same, also with kWarnings
   void finish();                          // keeps the last state of the bar on the screen
 
  private:
   void draw(const std::vector<ProgressField>& fields, double done, bool last);
 
-  bool quiet_, terminal_, bar_shown_ = false;
+  void say(const std::string& text);
+
+  Says says_;
+  bool terminal_, bar_shown_ = false;
   double line_seconds_;
   std::chrono::steady_clock::time_point last_line_{};
 };

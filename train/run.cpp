@@ -83,6 +83,22 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
                   ", which --overwrite would remove; name another folder with --output");
 }
 
+// Opens the run's folder, as the first rank does. Returns where the run resumes; nullopt: it
+// begins.
+std::optional<ResumePoint> open_run(const RunInputs& in, IfExists if_exists, Progress& progress,
+                                    std::optional<RunDirectory>& run) {
+  const std::filesystem::path& dir = in.config.output.dir;
+  if (if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, dir);
+  run.emplace(dir, if_exists);
+  if (if_exists == IfExists::kResume) check_is_the_run(dir, in.config);
+  if (const auto checkpoints = run->checkpoints(); !checkpoints.empty())
+    return find_resume_point(checkpoints, [&](const auto& text) { progress.warning(text); });
+  if (if_exists == IfExists::kResume) begin_anew(dir, progress);
+  run->truncate_metrics(0);
+  run->write_config(write_config(in.config));
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
@@ -91,7 +107,8 @@ std::vector<std::string> changed_since(const std::filesystem::path& dir, const C
                                         "output.hf_code",
                                         "training.log_every",
                                         "training.checkpoint_every",
-                                        "training.threads"};
+                                        "training.threads",
+                                        "distributed.timeout"};
   std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
   std::erase_if(changed, [&](const std::string& name) {
     return std::ranges::find(kFree, name) != std::end(kFree);
@@ -104,26 +121,36 @@ int train(const Config& config, const RunOptions& options) {
     throw UserError(
         "output.dir: expected the run directory; set it in the config or pass --output DIR");
   reset_peak_rss();
-  Progress progress(options.quiet);
-  set_threads(config.training.threads.count);
-  const at::Device device = resolve_device(config.training.device);
-  const at::ScalarType dtype = resolve_precision(config.training.precision, device);
-  RunInputs in = read_inputs(config);
-  Model model =
-      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
-  model->freeze(in.frozen);
-  model->move_to(device);
-  if (options.if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, config.output.dir);
-  RunDirectory run(config.output.dir, options.if_exists);
+  Ranks& ranks = *options.ranks;
+  Progress progress(!ranks.is_first() ? Says::kNothing
+                    : options.quiet   ? Says::kWarnings
+                                      : Says::kAll);
+  set_threads(config.training.threads.count, ranks.place().local_size);
+  at::Device device = at::kCPU;
+  RunInputs in;
+  Model model = nullptr;
+  ranks.together([&] {
+    device = ranks.use_device(resolve_device(config.training.device));
+    const at::ScalarType dtype = resolve_precision(config.training.precision, device);
+    in = read_inputs(config);
+    model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
+    model->freeze(in.frozen);
+    model->move_to(device);
+  });
+  std::optional<RunDirectory> opened;
   std::optional<ResumePoint> resume;
-  if (options.if_exists == IfExists::kResume) check_is_the_run(run.path(), in.config);
-  if (const auto checkpoints = run.checkpoints(); !checkpoints.empty()) {
-    resume = find_resume_point(checkpoints, [&](const auto& text) { progress.warning(text); });
-  } else {
-    if (options.if_exists == IfExists::kResume) begin_anew(run.path(), progress);
-    run.truncate_metrics(0);
-    run.write_config(write_config(in.config));
-  }
+  ranks.together([&] {
+    if (ranks.is_first()) resume = open_run(in, options.if_exists, progress, opened);
+  });
+  // The others read the checkpoint that the first one has found.
+  const std::string checkpoint =
+      ranks.gather(resume ? resume->checkpoint.string() : std::string()).front();
+  ranks.together([&] {
+    if (ranks.is_first()) return;
+    opened.emplace(config.output.dir);
+    if (!checkpoint.empty()) resume = find_resume_point({checkpoint}, [](const auto&) {});
+  });
+  RunDirectory& run = *opened;
 
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe(in.spec.schedule), to_string(in.spec.format),
@@ -143,13 +170,17 @@ int train(const Config& config, const RunOptions& options) {
                    .metrics = in.metrics,
                    .tokenizer = in.tokenizer,
                    .train = &*in.train.dataset,
-                   .validation = in.validation.dataset ? &*in.validation.dataset : nullptr},
+                   .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
+                   .ranks = options.ranks},
                   run, progress);
-  progress.message(fmt::format("{} steps in {} on {}, {} threads, seed {}", trainer.total_steps(),
-                               dtype == at::kBFloat16 ? "bf16" : "fp32", device.str(),
-                               at::get_num_threads(), config.training.seed));
+  const char* const precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32";
+  const std::string processes =
+      ranks.size() == 1 ? "" : fmt::format("{} ranks with ", ranks.size());
+  progress.message(fmt::format("{} steps in {} on {}, {}{} threads, seed {}", trainer.total_steps(),
+                               precision, device.str(), processes, at::get_num_threads(),
+                               config.training.seed));
   if (resume) {
-    trainer.resume(*resume);
+    ranks.together([&] { trainer.resume(*resume); });
     run.write_config(write_config(in.config));
     progress.message(
         fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
@@ -163,9 +194,10 @@ int train(const Config& config, const RunOptions& options) {
 
   nlohmann::ordered_json report{
       {"task", in.task->name()},        {"independent_layers", in.spec.independent_layers()},
-      {"seed", config.training.seed},   {"precision", dtype == at::kBFloat16 ? "bf16" : "fp32"},
+      {"seed", config.training.seed},   {"precision", precision},
       {"steps", trainer.total_steps()}, {"best_step", trainer.state().best_step},
       {"truncated", truncated(in)}};
+  ranks.max(0);  // the first has written best/
   // Loaded as any reader of the run would. The test split is evaluated once, here.
   std::optional<Predictor> best;
   for (const auto& [name, split] : splits(in)) {
@@ -175,13 +207,16 @@ int train(const Config& config, const RunOptions& options) {
     if (name == "validation" && trainer.best_outcomes() != nullptr) {
       outcomes = *trainer.best_outcomes();
     } else {
-      if (!best)
+      if (!best) {
         best = Predictor::load(run.best(), config.training.precision, config.training.device);
+        if (ranks.size() > 1) best->model()->move_to(device);
+      }
       const auto outputs = best->outputs(
           dataset,
           {.should_stop = [] { return stop_signal() != 0; },
            .on_progress = [&, title = "best model, " + name](
-                              int64_t done) { progress.evaluation(title, done, dataset.size()); }});
+                              int64_t done) { progress.evaluation(title, done, dataset.size()); },
+           .ranks = &ranks});
       if (outputs) outcomes = make_outcomes(*best->model()->head, *outputs, dataset, name);
     }
     if (!outcomes) {
@@ -200,7 +235,7 @@ int train(const Config& config, const RunOptions& options) {
     report["peak_rss_bytes"] = *peak;
     progress.message(fmt::format("peak memory: {:.0f} MB", static_cast<double>(*peak) / 1e6));
   }
-  write_file(run.path() / "report.json", report.dump(2) + "\n");
+  if (ranks.is_first()) write_file(run.path() / "report.json", report.dump(2) + "\n");
   progress.message(fmt::format("best model: {}", run.best().string()));
   if (!options.evaluate_with.empty()) {
     const bool names_data = in.test.dataset || in.validation.dataset;

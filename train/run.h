@@ -2,11 +2,13 @@
 // test split.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lait/config/config.h"
+#include "lait/ranks/ranks.h"
 #include "train/run_directory.h"
 
 namespace lait {
@@ -17,13 +19,16 @@ struct RunOptions {
   // The user's command for lait-eval, for the last line, which says what to type next. "": no such
   // line.
   std::string evaluate_with{};
+  // The processes of the run; null: this one alone.
+  std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };
 
 // The fields in which `config` differs from the config.yaml of the run in `dir`. Ignores fields
 // that do not change the result: the run's folder, what it shows and keeps, its threads.
 std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config);
 
-// Returns the exit code: 0, or 128 + signal if a signal stopped it (saved).
+// Called by every rank; the first one writes and speaks. Returns the exit code: 0, or 128 + signal
+// if a signal stopped it (saved).
 int train(const Config& config, const RunOptions& options);
 
 // The estimated cost of a training (train/estimate.h).

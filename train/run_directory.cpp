@@ -191,18 +191,18 @@ RunDirectory::~RunDirectory() {
 }
 
 void RunDirectory::write_config(const std::string& yaml) const {
-  write_file(dir_ / kConfigFile, yaml);
+  if (writes_) write_file(dir_ / kConfigFile, yaml);
 }
 
 void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
-  append_text(dir_ / kMetricsFile, line.dump() + "\n");
+  if (writes_) append_text(dir_ / kMetricsFile, line.dump() + "\n");
   ++metrics_lines_;
 }
 
 void RunDirectory::truncate_metrics(int64_t step, std::optional<int64_t> lines) {
   const fs::path path = dir_ / kMetricsFile;
   metrics_lines_ = 0;
-  if (!fs::exists(path)) return;
+  if (!writes_ || !fs::exists(path)) return;
   std::string kept;
   LineReader reader(path);
   for (int64_t read = 0; !lines || read < *lines; ++read) {
@@ -226,11 +226,12 @@ std::vector<fs::path> RunDirectory::checkpoints() const {
 
 fs::path RunDirectory::save_checkpoint(int64_t step, int64_t keep,
                                        const std::function<void(const fs::path&)>& fill) const {
+  const fs::path saved = dir_ / kCheckpoints / (kStepPrefix + std::to_string(step));
+  if (!writes_) return saved;
   std::error_code error;
   fs::create_directory(dir_ / kCheckpoints, error);
   if (error) throw_write_error(dir_ / kCheckpoints, "make the folder", error.value());
   if (fs::exists(dir_ / kMetricsFile)) sync_file(dir_ / kMetricsFile);
-  const fs::path saved = dir_ / kCheckpoints / (kStepPrefix + std::to_string(step));
   write_folder(saved, fill);
   int64_t older = 0;
   for (const auto& [other, path] : find_checkpoints(dir_)) {
@@ -240,7 +241,7 @@ fs::path RunDirectory::save_checkpoint(int64_t step, int64_t keep,
 }
 
 void RunDirectory::save_best(const std::function<void(const fs::path&)>& fill) const {
-  write_folder(best(), fill);
+  if (writes_) write_folder(best(), fill);
 }
 
 }  // namespace lait

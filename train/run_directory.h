@@ -19,6 +19,8 @@ class RunDirectory {
   // holds a run (kRefuse), it exists and is not a run directory, another process trains into it
   // (named by pid and host), or it cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
+  // Of a rank beside the first one: what would write does nothing.
+  explicit RunDirectory(const std::filesystem::path& dir) : dir_(dir), writes_(false) {}
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -49,6 +51,7 @@ class RunDirectory {
   void clean(bool everything);
 
   std::filesystem::path dir_;
+  bool writes_ = true;
   int lock_ = -1;
   int64_t metrics_lines_ = 0;
 };

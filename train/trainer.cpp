@@ -1,101 +1,49 @@
 #include "train/trainer.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/full.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
-#include "lait/base/error.h"
+#include "eval/flops.h"
 #include "lait/base/file_writer.h"
-#include "lait/checkpoint/finite.h"
-#include "lait/checkpoint/safetensors.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
 #include "train/sampler.h"
+#include "train/step_part.h"
 
 namespace lait {
-namespace {
-
-constexpr const char* kModelFolder = "model";
-constexpr const char* kOptimizerFile = "optimizer.safetensors";
-
-}  // namespace
 
 Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Progress& progress)
     : model_(model),
       in_(inputs),
+      ranks_(*in_.ranks),
       run_(run),
       progress_(progress),
       length_(training_length(*inputs.train, inputs.config.training)),
-      step_(model, inputs.config.training, length_.steps),
+      step_(model, inputs.config.training, length_.steps, &ranks_),
       identity_{.total_steps = length_.steps,
                 .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
                 .train = inputs.train->checksum(),
                 .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
                 .threads = at::get_num_threads(),
-                .device = model->device().str()} {}
-
-void Trainer::resume(const ResumePoint& point) {
-  const auto& [checkpoint, saved] = point;
-  const auto& [state, identity, window, metrics_lines, best_files] = saved;
-  check_same_run(checkpoint, identity, identity_);
-  if (!is_possible(state, length_.steps) ||
-      (state.batch > 0 &&
-       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
-    throw UserError(fmt::format(
-        "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
-        checkpoint.string(), state.step, state.epoch, state.batch));
-  }
-  const std::string other_order = other_order_of_sums(identity, identity_);
-  if (!other_order.empty()) progress_.warning(other_order);
-  load_weights(checkpoint / kModelFolder, model_);
-  step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
-  state_ = state;
-  window_.restore(window, model_->device());
-  saved_ = true;
-  whole_checkpoint_ = checkpoint;
-  run_.truncate_metrics(state_.step, metrics_lines);
-  if (run_.metrics_lines() < metrics_lines.value_or(0)) {
-    progress_.warning(
-        fmt::format("{}: expected the {} lines that {} was saved with, got {}; the others are not "
-                    "written again",
-                    (run_.path() / "metrics.jsonl").string(), *metrics_lines,
-                    checkpoint.filename().string(), run_.metrics_lines()));
-  }
-  check_best(best_files);
+                .ranks = ranks_.size(),
+                .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
+      best_model_(model, in_.tokenizer, in_.config.output.hf_code, run) {
+  cost_of_example_ = [this, plan = model->pack_plan(model->spec.schedule),
+                      costs = model->config.family->costs(model->config).layer](int64_t example) {
+    return execution_flops(*in_.train, example, plan, costs, Execution::kLait).encoder;
+  };
+  ranks_.together([&] { check_same_inputs(identity_, ranks_); });
+  broadcast();
 }
 
-void Trainer::check_best(const std::vector<FileSum>& expected) {
-  if (!state_.best) return;
-  const std::string problem = std::filesystem::exists(run_.best())
-                                  ? find_damage(run_.best(), expected)
-                                  : run_.best().string() + " is missing";
-  best_files_ = expected;
-  if (problem.empty()) return;
-  rewrites_best_ = state_.best_step == state_.step;
-  if (rewrites_best_)
-    return progress_.warning(problem + "; the best model is that of the checkpoint, written again");
-  progress_.warning(fmt::format(
-      "{}; it is lost or of a later step: the best model is selected again from step {} on",
-      problem, state_.step));
-  state_.best.reset();
-  state_.best_step = -1;
-  best_files_.clear();
-}
-
-void Trainer::save() {
-  check_finite();
-  const SavedState saved{state_, identity_, window_.read(), run_.metrics_lines(), best_files_};
-  whole_checkpoint_ = run_.save_checkpoint(
-      state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
-        save_checkpoint(model_, dir / kModelFolder,
-                        {.hf_code = in_.config.output.hf_code == Switch::kOn});
-        write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
-        write_state(dir, saved);
-      });
-  saved_ = true;
-  window_.resume_clock();
+void Trainer::broadcast() {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : step_.tensors()) tensors.push_back(tensor.detach());
+  ranks_.broadcast(tensors);
+  if (ranks_.size() > 1) model_->refresh_shadows();
 }
 
 bool Trainer::is_epoch_end() const { return state_.batch == 0; }
@@ -133,18 +81,29 @@ int Trainer::run() {
     return run_steps();
   } catch (const WriteError& error) {
     progress_.finish();
-    if (!whole_checkpoint_) throw;
-    throw WriteError(fmt::format("{} ({} is complete: continue with --resume)", error.what(),
-                                 whole_checkpoint_->string()));
+    throw WriteError(with_checkpoint(error.what()));
+  } catch (const RankLost& error) {
+    progress_.finish();
+    throw RankLost(with_checkpoint(error.what()));
   }
 }
+
+std::string Trainer::with_checkpoint(const std::string& problem) const {
+  if (!whole_checkpoint_) return problem;
+  return fmt::format("{} ({} is complete: continue with --resume)", problem,
+                     whole_checkpoint_->string());
+}
+
+// All ranks stop at the same step.
+int Trainer::stop_of_ranks() { return static_cast<int>(ranks_.max(in_.stop())); }
 
 // Which lines are logged depends on the step alone, not on where a run stopped and resumed.
 int Trainer::run_steps() {
   window_.resume_clock();
   if (rewrites_best_) save_best();
-  while (in_.stop() == 0) {
-    if (evaluation_due() && !evaluate()) break;
+  int stopped = 0;
+  while ((stopped = stop_of_ranks()) == 0) {
+    if (evaluation_due() && !evaluate()) continue;  // interrupted
     if (state_.step == length_.steps && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due()) {
       write_log();
@@ -158,23 +117,22 @@ int Trainer::run_steps() {
   }
   if (!saved_) save();
   progress_.finish();
-  return in_.stop();
+  return stopped;
 }
 
 void Trainer::one_step() {
   const TrainingConfig& config = in_.config.training;
   const auto& batches = this->batches();
+  const auto count = std::min(config.accumulation, std::ssize(batches) - state_.batch);
+  const StepPart part =
+      part_of_step(*in_.train, std::span(batches).subspan(state_.batch, count), ranks_.rank(),
+                   ranks_.size(), config.max_tokens_per_device, cost_of_example_);
   std::vector<DeviceBatch> micro_batches;
-  int64_t examples = 0, tokens = 0;
-  for (int64_t i = 0; i < config.accumulation && state_.batch < std::ssize(batches);
-       ++i, ++state_.batch) {
-    micro_batches.push_back(
-        model_->to_batch(*in_.train, batches[state_.batch], model_->spec.schedule));
-    examples += micro_batches.back().num_examples();
-    for (int64_t e : batches[state_.batch]) tokens += in_.train->example_length(e);
-  }
-  const at::Tensor loss = step_.run(micro_batches, state_.step);
-  window_.add(loss, step_.optimizer().gradient_norm(), examples, tokens);
+  for (const auto& examples : part.micro_batches)
+    micro_batches.push_back(model_->to_batch(*in_.train, examples, model_->spec.schedule));
+  state_.batch += count;
+  const at::Tensor loss = step_.run(micro_batches, part.shares, state_.step);
+  window_.add(loss, step_.optimizer().gradient_norm(), part.examples, part.tokens);
   saved_ = false;
   ++state_.step;
   if (state_.batch == std::ssize(batches)) {
@@ -184,9 +142,18 @@ void Trainer::one_step() {
   if (state_.step % config.log_every == 0 || state_.step == length_.steps) write_log();
 }
 
+// With the losses of all ranks.
+LogWindow Trainer::read_window() {
+  LogWindow window = window_.read();
+  at::Tensor loss_sum = at::full({1}, window.loss_sum, at::kFloat);
+  ranks_.sum(loss_sum);
+  window.loss_sum = loss_sum.item<double>();
+  return window;
+}
+
 void Trainer::write_log() {
   if (window_.empty()) return;
-  const LogWindow window = window_.read();
+  const LogWindow window = read_window();
   const double loss = window.loss_sum / static_cast<double>(window.steps);
   const double examples_per_s = static_cast<double>(window.examples) / window.seconds;
   train_seconds_ += window.seconds;
@@ -220,7 +187,8 @@ bool Trainer::evaluate() {
   const auto outputs = run_model(
       model_, *in_.validation, model_->spec.schedule,
       {.should_stop = [&] { return in_.stop() != 0; },
-       .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); }});
+       .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); },
+       .ranks = &ranks_});
   if (!outputs) return false;
   const double seconds = steady_seconds() - began;
   if (!outputs->values.isfinite().all().item<bool>())
@@ -255,45 +223,6 @@ bool Trainer::evaluate() {
   saved_ = false;
   window_.resume_clock();
   return true;
-}
-
-void Trainer::save_best() {
-  check_finite();
-  run_.save_best([&](const std::filesystem::path& dir) {
-    save_checkpoint(model_, dir, {.hf_code = in_.config.output.hf_code == Switch::kOn});
-    in_.tokenizer->save(dir);
-  });
-  best_files_ = sum_files(run_.best());
-  rewrites_best_ = false;
-}
-
-// The loss says nothing about the weights after the last step, nor about what no batch has read.
-void Trainer::check_finite() {
-  if (finite_step_ == state_.step) return;
-  const auto tensors = step_.tensors();
-  const std::vector<NotFinite> bad = not_finite(tensors);
-  if (!bad.empty()) {
-    give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
-                        tensors.size(), bad.front().name));
-  }
-  check_finite(window_.read());
-  finite_step_ = state_.step;
-}
-
-void Trainer::check_finite(const LogWindow& window) const {
-  if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
-  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
-}
-
-void Trainer::give_up(const std::string& problem) const {
-  progress_.finish();
-  throw UserError(
-      fmt::format("step {}: {}; start over with a lower training.learning_rate or {} ({})",
-                  state_.step, problem,
-                  in_.config.training.max_grad_norm > 0 ? "training.max_grad_norm"
-                                                        : "with a training.max_grad_norm",
-                  whole_checkpoint_ ? "the last whole checkpoint is " + whole_checkpoint_->string()
-                                    : "no checkpoint was saved before"));
 }
 
 }  // namespace lait

@@ -14,6 +14,8 @@
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
 #include "lait/model/checkpoint.h"
+#include "lait/ranks/ranks.h"
+#include "train/best_model.h"
 #include "train/log_window.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
@@ -32,6 +34,8 @@ struct TrainerInputs {
   const Dataset* validation = nullptr;  // null: none; the last model is the best
   // Asked between steps and between batches of an evaluation: the signal to stop for, or 0.
   std::function<int()> stop = stop_signal;
+  // The processes that train the model together; null: this one alone.
+  std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };
 
 class Trainer {
@@ -40,9 +44,10 @@ class Trainer {
   // Continues from a checkpoint. Throws UserError if it belongs to another run. If best/ is not the
   // one that the checkpoint knows, it is written or selected again, and a warning says so.
   void resume(const ResumePoint& point);
-  // Trains to the end and returns 0. When told to stop, saves a checkpoint and returns the signal's
-  // number. Throws UserError before it would save weights or moments that are not finite. On a full
-  // disk, throws WriteError. Both name the last whole checkpoint.
+  // Trains to the end and returns 0. When a rank is told to stop, saves a checkpoint and returns
+  // the signal's number. Throws UserError before it would save weights or moments that are not
+  // finite. On a full disk, throws WriteError; without another rank, RankLost. All name the last
+  // whole checkpoint.
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return length_.steps; }
@@ -53,6 +58,8 @@ class Trainer {
 
  private:
   int run_steps();
+  // The weights and moments of all ranks become rank 0's.
+  void broadcast();
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;
@@ -64,28 +71,33 @@ class Trainer {
   void save();
   void save_best();
   void check_best(const std::vector<FileSum>& expected);
+  int stop_of_ranks();
+  LogWindow read_window();
   void check_finite();
   void check_finite(const LogWindow& window) const;
+  std::string with_checkpoint(const std::string& problem) const;
   [[noreturn]] void give_up(const std::string& problem) const;
 
   Model model_;
   TrainerInputs in_;
+  Ranks& ranks_;
   RunDirectory& run_;
   Progress& progress_;
   TrainingLength length_;
   TrainStep step_;
   const RunIdentity identity_;
   TrainerState state_;
+  std::function<double(int64_t)> cost_of_example_;
   std::vector<std::vector<int64_t>> batches_;  // of batches_epoch_
   int64_t batches_epoch_ = -1;
   OpenWindow window_;         // since the last line of the log
   double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
   std::optional<std::vector<Outcome>> best_outcomes_;
-  std::vector<FileSum> best_files_;  // of best/
-  bool rewrites_best_ = false;       // best/ is lost, and this is its step
-  bool saved_ = false;               // the newest checkpoint is of this state
-  int64_t finite_step_ = -1;         // at which weights and moments were found finite
+  BestModel best_model_;
+  bool rewrites_best_ = false;  // best/ is lost, and this is its step
+  bool saved_ = false;          // the newest checkpoint is of this state
+  int64_t finite_step_ = -1;    // at which weights and moments were found finite
   std::optional<std::filesystem::path> whole_checkpoint_;  // the newest
 };
 

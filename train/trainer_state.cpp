@@ -60,6 +60,8 @@ SavedState parse(const nlohmann::json& json) {
   json.at("train").get_to(identity.train);
   json.at("validation").get_to(identity.validation);
   json.at("threads").get_to(identity.threads);
+  // Versions before had one rank.
+  if (json.contains("ranks")) json.at("ranks").get_to(identity.ranks);
   json.at("device").get_to(identity.device);
   if (json.contains(kBestFiles)) best_files = parse_sums(json.at(kBestFiles));
   if (!json.contains("log")) return saved;
@@ -88,6 +90,7 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
                               {"train", identity.train},
                               {"validation", identity.validation},
                               {"threads", identity.threads},
+                              {"ranks", identity.ranks},
                               {"device", identity.device}};
   json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
   json["log"] = {{"lines", metrics_lines.value_or(0)}, {"steps", window.steps},
@@ -137,11 +140,29 @@ bool is_possible(const TrainerState& state, int64_t total_steps) {
 }
 
 std::string other_order_of_sums(const RunIdentity& then, const RunIdentity& now) {
-  if (then.threads == now.threads && then.device == now.device) return "";
+  if (then.threads == now.threads && then.ranks == now.ranks && then.device == now.device)
+    return "";
+  const auto ranks = [](int count) {
+    return count == 1 ? "" : fmt::format("{} ranks with ", count);
+  };
   return fmt::format(
-      "the run was started on {} with {} threads, resuming on {} with {}: sums have another order, "
-      "so the result is not bit for bit that of an uninterrupted run",
-      then.device, then.threads, now.device, now.threads);
+      "the run was started on {} with {}{} threads, resuming on {} with {}{}: sums have another "
+      "order, so the result is not bit for bit that of an uninterrupted run",
+      then.device, ranks(then.ranks), then.threads, now.device, ranks(now.ranks), now.threads);
+}
+
+void check_same_inputs(const RunIdentity& here, Ranks& ranks) {
+  const auto text_of = [](const RunIdentity& identity) {
+    return fmt::format("{} steps in {} on {}, data.train {:08x}, data.validation {:08x}",
+                       identity.total_steps, identity.precision, identity.device, identity.train,
+                       identity.validation);
+  };
+  const std::string first = ranks.gather(text_of(here)).front();
+  if (text_of(here) == first) return;
+  throw UserError(fmt::format(
+      "expected config, data and precision of rank 0 ({}), got {}; give all machines the same "
+      "files, and training.precision and training.device a value",
+      first, text_of(here)));
 }
 
 ResumePoint find_resume_point(const std::vector<fs::path>& checkpoints,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lait/ranks/ranks.h"
 #include "train/checkpoint_files.h"
 #include "train/log_window.h"
 
@@ -27,8 +28,8 @@ struct RunIdentity {
   int64_t total_steps = 0;
   std::string precision;               // resolved
   uint32_t train = 0, validation = 0;  // checksums of the data (0: none)
-  // Sums have another order with another number of threads or on another device.
-  int threads = 0;
+  // Sums have another order with another number of threads or ranks, or on another device.
+  int threads = 0, ranks = 1;
   std::string device;
 };
 
@@ -48,10 +49,13 @@ void write_state(const std::filesystem::path& checkpoint, const SavedState& save
 // names the first damaged one, or UnreadableFile. (Checkpoints of versions without checksums are
 // not checked.)
 SavedState read_state(const std::filesystem::path& checkpoint);
-// Throws UserError if the checkpoint was saved by another run than `now`. Threads and device may
-// differ.
+// Throws UserError if the checkpoint was saved by another run than `now`. Threads, ranks and
+// device may differ.
 void check_same_run(const std::filesystem::path& checkpoint, const RunIdentity& then,
                     const RunIdentity& now);
+
+// On every rank of a run. Throws UserError if this rank's model or data are not rank 0's.
+void check_same_inputs(const RunIdentity& here, Ranks& ranks);
 
 // Whether a training of so many steps can be there.
 bool is_possible(const TrainerState& state, int64_t total_steps);

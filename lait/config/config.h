@@ -109,6 +109,8 @@ struct TrainingConfig {
   BatchBy batch_by = BatchBy::kExamples;
   // Micro-batches in one optimiser step.
   int64_t accumulation = 1;
+  // A process's part of a micro-batch with more tokens is computed in several parts; 0: no limit.
+  int64_t max_tokens_per_device = 0;
   double learning_rate = 5e-5;
   // The head's learning rate is this many times learning_rate.
   double head_learning_rate_factor = 1.0;
@@ -140,6 +142,12 @@ struct TrainingConfig {
   bool operator==(const TrainingConfig&) const = default;
 };
 
+struct DistributedConfig {
+  // Seconds that a process waits for the others.
+  int64_t timeout = 600;
+  bool operator==(const DistributedConfig&) const = default;
+};
+
 struct OutputConfig {
   // The run directory.
   std::string dir;
@@ -156,6 +164,7 @@ struct Config {
   std::string task;
   DataConfig data;
   TrainingConfig training;
+  DistributedConfig distributed;
   OutputConfig output;
   bool operator==(const Config&) const = default;
 };

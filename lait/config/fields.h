@@ -69,6 +69,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "what batch_size counts: examples or tokens");
   v.field("training.accumulation", c.training.accumulation, Limits{.min = 1, .max = 1e6},
           "micro-batches of an optimiser step");
+  v.field("training.max_tokens_per_device", c.training.max_tokens_per_device, kFromZero,
+          "a device computes larger parts of a micro-batch one after the other; 0: no limit");
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");
@@ -102,6 +104,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "steps; 0: every epoch");
   v.field("training.select_by", c.training.select_by, kAny,
           "validation metric that selects the best model; default: the task's first");
+  v.field("distributed.timeout", c.distributed.timeout, Limits{.min = 1, .max = 1e6},
+          "seconds that a process waits for the others before it gives up");
   v.field("output.dir", c.output.dir, kAny, "the run directory");
   v.field("output.keep", c.output.keep, kFromOne, "number of newest checkpoints to keep");
   v.field("output.hf_code", c.output.hf_code, kAny,

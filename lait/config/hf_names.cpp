@@ -7,7 +7,8 @@ namespace {
 
 constexpr const char* kSchedule = "linear, constant, cosine or inverse_sqrt";
 constexpr const char* kPacked = "batches are packed, without padding";
-constexpr const char* kOneProcess = "training runs in one process, on one device";
+constexpr const char* kLauncher = "torchrun, srun or mpirun start one process for each device";
+constexpr const char* kWhole = "each process holds the whole model";
 constexpr const char* kOneThread = "examples are read into memory once; no workers are needed";
 constexpr const char* kHub = "upload the run's best/ yourself: hf upload REPOSITORY DIR/best";
 constexpr const char* kLog = "the run's metrics.jsonl has every number";
@@ -36,9 +37,11 @@ constexpr HfName kNames[] = {
     {"dataloader_pin_memory", "", kOneThread},
     {"dataset_config_name", "", kFiles},
     {"dataset_name", "", kFiles},
-    {"ddp_backend", "", kOneProcess},
-    {"ddp_find_unused_parameters", "", kOneProcess},
-    {"deepspeed", "", kOneProcess},
+    {"ddp_backend", "", "NCCL between GPUs, Gloo between CPUs"},
+    {"ddp_bucket_cap_mb", "", "buckets are of 25 MB"},
+    {"ddp_find_unused_parameters", "", "what is trained is known before the first step"},
+    {"ddp_timeout", "distributed.timeout", "in seconds"},
+    {"deepspeed", "", kWhole},
     {"disable_tqdm", "", "lait-train's option --quiet"},
     {"do_eval", "", kGiven},
     {"do_predict", "", "lait-predict predicts with a trained run"},
@@ -51,7 +54,7 @@ constexpr HfName kNames[] = {
     {"evaluation_strategy", "training.evaluate_every", kInSteps},
     {"fp16", "training.precision", "bf16 or fp32; there is no fp16"},
     {"fp16_full_eval", "training.precision", "bf16 or fp32; there is no fp16"},
-    {"fsdp", "", kOneProcess},
+    {"fsdp", "", kWhole},
     {"gradient_accumulation_steps", "training.accumulation", ""},
     {"gradient_checkpointing", "", "for less memory: a smaller batch_size, more accumulation"},
     {"greater_is_better", "", "it follows from the metric in training.select_by"},
@@ -67,7 +70,7 @@ constexpr HfName kNames[] = {
     {"label_smoothing_factor", "training.label_smoothing", ""},
     {"length_column_name", "", kPacked},
     {"load_best_model_at_end", "", "best/ is always the best model"},
-    {"local_rank", "", kOneProcess},
+    {"local_rank", "", kLauncher},
     {"log_level", "", "lait-train's option --quiet"},
     {"logging_dir", "output.dir", kLog},
     {"logging_first_step", "training.log_every", "in steps"},
@@ -88,7 +91,7 @@ constexpr HfName kNames[] = {
     {"model_name", "model.path", ""},
     {"model_name_or_path", "model.path", ""},
     {"model_revision", "", "fetch it with hf download --revision, and give its folder"},
-    {"n_gpu", "", kOneProcess},
+    {"n_gpu", "", kLauncher},
     {"no_cuda", "training.device", "cpu"},
     {"num_epochs", "training.epochs", ""},
     {"num_labels", "", kLabels},

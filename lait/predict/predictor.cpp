@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 
@@ -54,6 +55,47 @@ Outputs reordered(const std::vector<Outputs>& parts, const std::vector<int64_t>&
   return out;
 }
 
+// The examples that a rank computes, longest first: every size-th, so that all parts' lengths are
+// alike.
+std::vector<int64_t> part_of_rank(const Dataset& dataset, int rank, int num_ranks) {
+  std::vector<int64_t> part;
+  int64_t i = 0;
+  for (const auto& batch : batches_by_length(dataset, dataset.size(), BatchBy::kExamples)) {
+    for (const int64_t example : batch) {
+      if (i++ % num_ranks == rank) part.push_back(example);
+    }
+  }
+  return part;
+}
+
+Outputs no_examples(const Outputs& outputs) {
+  Outputs none{outputs.values.narrow(0, 0, 0)};
+  if (!outputs.offsets.empty()) none.offsets.push_back(0);
+  return none;
+}
+
+// The parts of all ranks, a part for each rank.
+std::vector<Outputs> gather(Ranks& ranks, const std::vector<Outputs>& parts) {
+  std::vector<at::Tensor> values;
+  std::vector<int64_t> ends;  // of each example's rows, if there are offsets
+  int64_t rows = 0;
+  for (const Outputs& part : parts) {
+    values.push_back(part.values);
+    for (size_t i = 1; i < part.offsets.size(); ++i) ends.push_back(rows + part.offsets[i]);
+    rows += part.values.size(0);
+  }
+  std::vector<Outputs> out;
+  for (const at::Tensor& of_rank : ranks.gather(at::cat(values))) out.push_back({of_rank});
+  if (parts.front().offsets.empty()) return out;
+  const auto ends_of = ranks.gather(at::from_blob(ends.data(), {std::ssize(ends)}, at::kLong));
+  for (size_t rank = 0; rank < out.size(); ++rank) {
+    const int64_t* end = ends_of[rank].const_data_ptr<int64_t>();
+    out[rank].offsets.assign(1, 0);
+    out[rank].offsets.insert(out[rank].offsets.end(), end, end + ends_of[rank].numel());
+  }
+  return out;
+}
+
 // The checkpoint in a run directory; any other path as it is.
 std::filesystem::path best_of_run(const std::filesystem::path& dir) {
   const std::filesystem::path best = dir / "best";
@@ -67,16 +109,28 @@ std::filesystem::path best_of_run(const std::filesystem::path& dir) {
 std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Schedule& schedule,
                                  const PredictOptions& options) {
   at::NoGradGuard no_grad;
+  Ranks alone;
+  Ranks& ranks = options.ranks == nullptr ? alone : *options.ranks;
+  const std::vector<int64_t> mine = part_of_rank(dataset, ranks.rank(), ranks.size());
   std::vector<Outputs> parts;
-  std::vector<int64_t> order;
-  for (const std::vector<int64_t>& batch :
-       batches_by_length(dataset, options.batch_size, BatchBy::kExamples)) {
-    if (options.should_stop && options.should_stop()) return std::nullopt;
+  int64_t done = 0;
+  bool stopped = false;
+  for (const auto& batch :
+       split_into_batches(dataset, mine, options.batch_size, BatchBy::kExamples)) {
+    stopped = options.should_stop && options.should_stop();
+    if (stopped) break;
     parts.push_back(batch_outputs(model, dataset, batch, schedule));
-    order.insert(order.end(), batch.begin(), batch.end());
-    if (options.on_progress) options.on_progress(std::ssize(order));
+    done += std::ssize(batch);
+    if (options.on_progress) options.on_progress(std::min(done * ranks.size(), dataset.size()));
   }
-  return reordered(parts, order);
+  if (ranks.max(stopped) > 0) return std::nullopt;
+  if (ranks.size() == 1) return reordered(parts, mine);
+  // A rank without examples of its own finds the outputs' shape with another's.
+  if (parts.empty()) parts.push_back(no_examples(batch_outputs(model, dataset, {0}, schedule)));
+  std::vector<int64_t> order;
+  for (int rank = 0; rank < ranks.size(); ++rank)
+    std::ranges::copy(part_of_rank(dataset, rank, ranks.size()), std::back_inserter(order));
+  return reordered(gather(ranks, parts), order);
 }
 
 void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size) {

@@ -17,6 +17,7 @@
 
 #include "lait/data/dataset.h"
 #include "lait/model/checkpoint.h"
+#include "lait/ranks/ranks.h"
 
 namespace lait {
 
@@ -29,6 +30,8 @@ struct PredictOptions {
   std::function<bool()> should_stop = {};
   // Called with the number of examples done. May be null.
   std::function<void(int64_t)> on_progress = {};
+  // Each rank computes a part, and all get the whole. Null: this process computes all.
+  Ranks* ranks = nullptr;
 };
 
 // The head's outputs under `schedule`, float on the CPU, in the data set's order; nullopt if

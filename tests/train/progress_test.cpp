@@ -39,12 +39,12 @@ TEST(ProgressLine, ABarIsFullAtTheEndAndNeverFuller) {
 // Standard error of a test is a file.
 TEST(Progress, AnEvaluationTellsAPipeHowFarItIs) {
   testing::internal::CaptureStderr();
-  Progress often(/*quiet=*/false, /*line_seconds=*/0);
+  Progress often(Says::kAll, /*line_seconds=*/0);
   often.evaluation("validation", 64, 200);
   often.evaluation("validation", 128, 200);
-  Progress seldom(/*quiet=*/false, /*line_seconds=*/1000);
+  Progress seldom(Says::kAll, /*line_seconds=*/1000);
   for (int i = 1; i <= 3; ++i) seldom.evaluation("best model, test", i, 3);
-  Progress quiet(/*quiet=*/true, /*line_seconds=*/0);
+  Progress quiet(Says::kWarnings, /*line_seconds=*/0);
   quiet.evaluation("validation", 64, 200);
   EXPECT_EQ(testing::internal::GetCapturedStderr(),
             "validation  64/200 examples\nvalidation  128/200 examples\n"

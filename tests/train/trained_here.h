@@ -38,7 +38,7 @@ class TrainedHere : public TinyRun {
     Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat,
                                   in.config.training.seed);
     Result result;
-    Progress progress(/*quiet=*/true);
+    Progress progress(Says::kWarnings);
     Trainer trainer(model,
                     {.config = in.config,
                      .metrics = in.metrics,

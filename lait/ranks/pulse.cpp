@@ -1,0 +1,113 @@
+#include "lait/ranks/pulse.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <sstream>
+#include <vector>
+
+namespace lait {
+namespace {
+
+constexpr std::chrono::milliseconds kBeat{500};
+// A rank without a beat for so long is lost.
+constexpr int kBeatsToWait = 10;
+
+std::string this_process() {
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  return fmt::format("pid {} on {}", ::getpid(), host);
+}
+
+std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+std::string text_of(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+
+constexpr const char* kLostKey = "lost";
+std::string sign_key(int rank) { return fmt::format("sign/{}", rank); }
+std::string name_key(int rank) { return fmt::format("name/{}", rank); }
+
+}  // namespace
+
+Pulse::Pulse(c10::intrusive_ptr<c10d::Store> store, int rank, int size)
+    : store_(std::move(store)), rank_(rank), size_(size) {
+  store_->set(name_key(rank), bytes_of(this_process()));
+  beat();
+  thread_ = std::thread([this] { run(); });
+}
+
+Pulse::~Pulse() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Pulse::beat() {
+  store_->set(sign_key(rank_), bytes_of(fmt::format("{} {}", ++beats_, waits_.load())));
+}
+
+// Ends when the store is gone: whoever waits then finds that out by itself.
+void Pulse::run() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, kBeat, [&] { return stop_; })) {
+    try {
+      beat();
+    } catch (const std::exception&) {
+      return;
+    }
+  }
+}
+
+Pulse::Sign Pulse::sign_of(int rank) {
+  const std::lock_guard lock(mutex_);
+  std::istringstream in(text_of(store_->get(sign_key(rank))));
+  Sign sign;
+  in >> sign.beats >> sign.waits;
+  return sign;
+}
+
+std::string Pulse::name_of(int rank) {
+  const std::lock_guard lock(mutex_);
+  return fmt::format("rank {} ({})", rank, text_of(store_->get(name_key(rank))));
+}
+
+std::string Pulse::find_lost() {
+  const auto known = [&]() -> std::string {
+    const std::lock_guard lock(mutex_);
+    return store_->check({kLostKey}) ? text_of(store_->get(kLostKey)) : "";
+  };
+  if (std::string lost = known(); !lost.empty()) return lost;
+  std::string found = search();
+  if (found.empty()) return "";
+  if (std::string lost = known(); !lost.empty()) return lost;
+  const std::lock_guard lock(mutex_);
+  store_->set(kLostKey, bytes_of(found));
+  return found;
+}
+
+std::string Pulse::search() {
+  std::vector<int64_t> first_beats;
+  std::vector<int> silent;
+  for (int rank = 0; rank < size_; ++rank) {
+    first_beats.push_back(sign_of(rank).beats);
+    if (rank != rank_) silent.push_back(rank);
+  }
+  for (int i = 0; i < kBeatsToWait && !silent.empty(); ++i) {
+    std::this_thread::sleep_for(kBeat);
+    std::erase_if(silent, [&](int rank) { return sign_of(rank).beats > first_beats[rank]; });
+  }
+  if (silent.empty()) {
+    for (int rank = 0; rank < size_; ++rank) {
+      if (rank != rank_ && sign_of(rank).waits < waits_) silent.push_back(rank);
+    }
+  }
+  std::vector<std::string> names;
+  for (const int rank : silent) names.push_back(name_of(rank));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace lait

@@ -1,0 +1,28 @@
+// Which examples a rank computes in an optimiser step, and in which micro-batches.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "lait/data/dataset.h"
+
+namespace lait {
+
+struct StepPart {
+  std::vector<std::vector<int64_t>> micro_batches;
+  // Of each micro-batch in the step's examples: the weight of its mean loss. 0 where a rank has no
+  // example of its own and computes one only to take part in the sums.
+  std::vector<double> shares;
+  // Of the whole step, all ranks.
+  int64_t examples = 0, tokens = 0;
+};
+
+// `batches` are those of the step. Each is dealt out to the ranks so that the sums of `cost` are
+// similar; a part with more than `max_tokens` tokens (0: no limit) becomes several micro-batches. A
+// rank keeps the order of the batch. REQUIRES: no batch is empty.
+StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_t>> batches,
+                      int rank, int num_ranks, int64_t max_tokens,
+                      const std::function<double(int64_t)>& cost);
+
+}  // namespace lait

@@ -1,0 +1,120 @@
+// What a Trainer saves, and where it resumes.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "lait/base/error.h"
+#include "lait/checkpoint/finite.h"
+#include "lait/checkpoint/safetensors.h"
+#include "train/trainer.h"
+
+namespace lait {
+namespace {
+
+constexpr const char* kModelFolder = "model";
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+
+}  // namespace
+
+void Trainer::resume(const ResumePoint& point) {
+  const auto& [checkpoint, saved] = point;
+  const auto& [state, identity, window, metrics_lines, best_files] = saved;
+  check_same_run(checkpoint, identity, identity_);
+  if (!is_possible(state, length_.steps) ||
+      (state.batch > 0 &&
+       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
+    throw UserError(fmt::format(
+        "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
+        checkpoint.string(), state.step, state.epoch, state.batch));
+  }
+  const std::string other_order = other_order_of_sums(identity, identity_);
+  if (!other_order.empty()) progress_.warning(other_order);
+  load_weights(checkpoint / kModelFolder, model_);
+  step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
+  state_ = state;
+  window_.restore(window, model_->device());
+  if (!ranks_.is_first()) window_.leave_out_loss();
+  saved_ = true;
+  whole_checkpoint_ = checkpoint;
+  run_.truncate_metrics(state_.step, metrics_lines);
+  if (run_.metrics_lines() < metrics_lines.value_or(0)) {
+    progress_.warning(
+        fmt::format("{}: expected the {} lines that {} was saved with, got {}; the others are not "
+                    "written again",
+                    (run_.path() / "metrics.jsonl").string(), *metrics_lines,
+                    checkpoint.filename().string(), run_.metrics_lines()));
+  }
+  check_best(best_files);
+}
+
+void Trainer::check_best(const std::vector<FileSum>& expected) {
+  if (!state_.best) return;
+  std::string problem;
+  ranks_.together([&] {
+    if (ranks_.is_first()) problem = best_model_.adopt(expected);
+  });
+  problem = ranks_.gather(problem).front();
+  if (problem.empty()) return;
+  rewrites_best_ = state_.best_step == state_.step;
+  if (rewrites_best_)
+    return progress_.warning(problem + "; the best model is that of the checkpoint, written again");
+  progress_.warning(fmt::format(
+      "{}; it is lost or of a later step: the best model is selected again from step {} on",
+      problem, state_.step));
+  state_.best.reset();
+  state_.best_step = -1;
+  best_model_.forget();
+}
+
+void Trainer::save() {
+  check_finite();
+  const SavedState saved{state_, identity_, read_window(), run_.metrics_lines(),
+                         best_model_.files()};
+  whole_checkpoint_ = run_.save_checkpoint(
+      state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
+        save_checkpoint(model_, dir / kModelFolder,
+                        {.hf_code = in_.config.output.hf_code == Switch::kOn});
+        write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
+        write_state(dir, saved);
+      });
+  ranks_.max(0);  // the first rank has written it
+  saved_ = true;
+  window_.resume_clock();
+}
+
+void Trainer::save_best() {
+  check_finite();
+  best_model_.save();
+  rewrites_best_ = false;
+}
+
+// The loss says nothing about the weights after the last step, nor about what no batch has read.
+void Trainer::check_finite() {
+  if (finite_step_ == state_.step) return;
+  const auto tensors = step_.tensors();
+  const std::vector<NotFinite> bad = not_finite(tensors);
+  if (!bad.empty()) {
+    give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
+                        tensors.size(), bad.front().name));
+  }
+  check_finite(read_window());
+  finite_step_ = state_.step;
+}
+
+void Trainer::check_finite(const LogWindow& window) const {
+  if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
+  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
+}
+
+void Trainer::give_up(const std::string& problem) const {
+  progress_.finish();
+  throw UserError(
+      fmt::format("step {}: {}; start over with a lower training.learning_rate or {} ({})",
+                  state_.step, problem,
+                  in_.config.training.max_grad_norm > 0 ? "training.max_grad_norm"
+                                                        : "with a training.max_grad_norm",
+                  whole_checkpoint_ ? "the last whole checkpoint is " + whole_checkpoint_->string()
+                                    : "no checkpoint was saved before"));
+}
+
+}  // namespace lait
