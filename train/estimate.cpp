@@ -12,6 +12,7 @@
 #include "lait/ops/ops.h"
 #include "lait/predict/predictor.h"
 #include "train/sampler.h"
+#include "train/step_part.h"
 #include "train/train_step.h"
 
 namespace lait {
@@ -21,6 +22,13 @@ int64_t tokens_of(const Dataset& dataset, const std::vector<int64_t>& batch) {
   int64_t tokens = 0;
   for (const int64_t example : batch) tokens += dataset.example_length(example);
   return tokens;
+}
+
+// The micro-batches of a batch (step_part.h).
+std::vector<std::vector<int64_t>> parts_of(const Dataset& train, const std::vector<int64_t>& batch,
+                                           const TrainingConfig& config) {
+  return part_of_step(train, std::span(&batch, 1), 0, 1, config.max_tokens_per_device, {})
+      .micro_batches;
 }
 
 // ---- memory ----
@@ -105,9 +113,10 @@ int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& 
 
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                                const TrainingConfig& config) {
+  const auto tokens = [&](const auto& batch) { return tokens_of(train, batch); };
   const auto batches = epoch_batches(train, config, /*epoch=*/0);
-  const auto& largest = *std::ranges::max_element(
-      batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
+  const auto parts = parts_of(train, *std::ranges::max_element(batches, {}, tokens), config);
+  const auto& largest = *std::ranges::max_element(parts, {}, tokens);
   const PackedBatch packed = pack(train, largest, model->pack_plan(model->spec.schedule));
   Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size());
@@ -136,7 +145,8 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   for (size_t p = 0; gradients[p] == 0; ++p) saved[p] = working[p] = 0;
   out.gradients = total_of(gradients);
   out.activations = total_of(saved);
-  out.backward = backward_bytes(saved, gradients, working, config.accumulation > 1, largest_leaf);
+  out.backward = backward_bytes(saved, gradients, working,
+                                config.accumulation > 1 || parts.size() > 1, largest_leaf);
   for (const Level& level : packed.levels)
     out.largest_batch_rows = std::max(out.largest_batch_rows, level.num_rows);
   return out;
@@ -174,8 +184,10 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
   const auto run_batch = [&](const std::vector<int64_t>& examples) {
     std::vector<DeviceBatch> micro_batches;
-    for (int64_t i = 0; i < config.accumulation; ++i)
-      micro_batches.push_back(to_batch(train, examples));
+    for (int64_t i = 0; i < config.accumulation; ++i) {
+      for (const auto& part : parts_of(train, examples, config))
+        micro_batches.push_back(to_batch(train, part));
+    }
     step.run(micro_batches, /*step=*/0).item<float>();  // waits for the device
   };
   // Warms up (pages of the moments, LibTorch's caches), and takes as much memory as a run's steps.

@@ -34,6 +34,9 @@ int train_as_rank(const lait::Config& config, lait::RunOptions& options,
                   const lait::RankPlace& place) {
   using namespace lait;
   try {
+    // The launcher starts the ranks again with the same command.
+    if (place.restarts > 0 && std::filesystem::exists(config.output.dir + "/config.yaml"))
+      options.if_exists = IfExists::kResume;
     options.ranks =
         std::make_shared<Ranks>(place, std::chrono::seconds(config.distributed.timeout));
     return train(config, options);
@@ -80,6 +83,9 @@ int main(int argc, char** argv) {
   app.add_flag("--list-keys", list_keys, "list every key that a config may have");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
   Entries environment = hub_environment();
+  environment.emplace_back(
+      "RANK, WORLD_SIZE, …",
+      "the places of several processes, as torchrun, srun and mpirun set them");
   environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);
   set_manual(
@@ -143,9 +149,11 @@ int main(int argc, char** argv) {
       return kExitOk;
     };
     const int code = run();
-    if (code != kExitOk && !quiet && place.rank == 0)
-      std::fprintf(stderr, "resume with: %s --resume\n",
+    if (code != kExitOk && !quiet && place.rank == 0) {
+      std::fprintf(stderr, "resume with: %s%s --resume\n",
+                   place.size > 1 ? "(torchrun, srun or mpirun as before) " : "",
                    shell_words(typed_words(argc, argv)).c_str());
+    }
     return code;
   });
 }

@@ -9,7 +9,10 @@ namespace lait {
 
 struct LogWindow {
   int64_t steps = 0, examples = 0, tokens = 0;
-  double loss_sum = 0;       // of the steps; a float in every bit
+  // Steps whose gradient was not finite, which changed nothing; and how many up to the last one,
+  // without a step between them. The latter may be of earlier windows.
+  int64_t skipped = 0, skipped_in_a_row = 0;
+  double loss_sum = 0;       // of the other steps; a float in every bit
   double gradient_norm = 0;  // of the last step
   double seconds = 0;        // that the steps took
 };
@@ -23,18 +26,17 @@ class OpenWindow {
   bool empty() const { return sums_.steps == 0; }
   // Waits for the device.
   LogWindow read() const;
-  // Makes it empty.
+  // Makes it empty. Keeps the number of skipped steps in a row.
   void clear();
   // Makes it a window that read() returned.
   void restore(const LogWindow& window, at::Device device);
-  // Another rank has its loss.
-  void leave_out_loss() { loss_sum_ = loss_sum_ * 0; }
   // What happened since it was cleared, restored or last resumed took no training time.
   void resume_clock();
 
  private:
-  LogWindow sums_;  // without loss and gradient norm; seconds: up to began_
-  at::Tensor loss_sum_, gradient_norm_;
+  // Without what the device has: loss, gradient norm, skipped steps. Seconds: up to began_.
+  LogWindow sums_;
+  at::Tensor loss_sum_, gradient_norm_, skipped_, skipped_in_a_row_;
   double began_ = 0;
 };
 

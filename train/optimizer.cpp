@@ -3,6 +3,7 @@
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -73,15 +74,17 @@ void Optimizer::step(int64_t step) {
   std::optional<at::Tensor> divisor;
   if (config_.max_grad_norm > 0)
     divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
+  // With a gradient that is not finite, the step changes nothing, not even the counts of updates.
+  const at::Tensor skipped = at::isfinite(gradient_norm_).logical_not().to(at::kFloat);
   const double factor = learning_rate_factor(config_, step, total_steps_);
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (lists[g].parameters.empty()) continue;
-    at::_foreach_add_(lists[g].updates, 1);
+    at::_foreach_add_(lists[g].updates, 1 - skipped);
     at::_fused_adamw_(lists[g].parameters, lists[g].gradients, lists[g].exp_avg,
                       lists[g].exp_avg_sq,
                       /*max_exp_avg_sqs=*/{}, lists[g].updates, groups_[g].learning_rate * factor,
                       config_.beta1, config_.beta2, groups_[g].weight_decay, config_.epsilon,
-                      /*amsgrad=*/false, /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
+                      /*amsgrad=*/false, /*maximize=*/false, divisor, /*found_inf=*/skipped);
   }
   for (Group& group : groups_) {
     for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();

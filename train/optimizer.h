@@ -18,7 +18,8 @@ class Optimizer {
  public:
   Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps);
   // Updates the leaves from their clipped gradients, refreshes the model's compute-dtype copies and
-  // drops the gradients. `step` counts from 0.
+  // drops the gradients. `step` counts from 0. If their norm is not finite, the step changes
+  // nothing.
   void step(int64_t step);
   double learning_rate(int64_t step) const;  // of the encoder
   // Of the last step, before clipping. A device scalar.

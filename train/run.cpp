@@ -10,6 +10,7 @@
 #include "eval/class_report.h"
 #include "eval/intervals.h"
 #include "eval/metrics.h"
+#include "lait/base/available_cpus.h"
 #include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/base/program.h"
@@ -22,6 +23,7 @@
 #include "train/peak_rss.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
+#include "train/same_inputs.h"
 #include "train/trainer.h"
 
 namespace lait {
@@ -83,6 +85,12 @@ void check_keeps_model(const std::filesystem::path& model, const std::filesystem
                   ", which --overwrite would remove; name another folder with --output");
 }
 
+// Ranks that share their CPUs with this one, itself included. Launchers may give each its own.
+int ranks_on_these_cpus(Ranks& ranks) {
+  const std::string mine = cpu_set();
+  return static_cast<int>(std::ranges::count(ranks.gather(mine), mine));
+}
+
 // Opens the run's folder, as the first rank does. Returns where the run resumes; nullopt: it
 // begins.
 std::optional<ResumePoint> open_run(const RunInputs& in, IfExists if_exists, Progress& progress,
@@ -108,6 +116,7 @@ std::vector<std::string> changed_since(const std::filesystem::path& dir, const C
                                         "training.log_every",
                                         "training.checkpoint_every",
                                         "training.threads",
+                                        "training.max_tokens_per_device",
                                         "distributed.timeout"};
   std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
   std::erase_if(changed, [&](const std::string& name) {
@@ -125,7 +134,9 @@ int train(const Config& config, const RunOptions& options) {
   Progress progress(!ranks.is_first() ? Says::kNothing
                     : options.quiet   ? Says::kWarnings
                                       : Says::kAll);
-  set_threads(config.training.threads.count, ranks.place().local_size);
+  set_threads(config.training.threads.count, ranks_on_these_cpus(ranks));
+  // Sums of equal order on all ranks.
+  at::set_num_threads(static_cast<int>(-ranks.max(-at::get_num_threads())));
   at::Device device = at::kCPU;
   RunInputs in;
   Model model = nullptr;
@@ -137,6 +148,7 @@ int train(const Config& config, const RunOptions& options) {
     model->freeze(in.frozen);
     model->move_to(device);
   });
+  check_same_inputs(in, device, model->compute_dtype, ranks);
   std::optional<RunDirectory> opened;
   std::optional<ResumePoint> resume;
   ranks.together([&] {
@@ -180,7 +192,7 @@ int train(const Config& config, const RunOptions& options) {
                                precision, device.str(), processes, at::get_num_threads(),
                                config.training.seed));
   if (resume) {
-    ranks.together([&] { trainer.resume(*resume); });
+    trainer.resume(*resume);
     run.write_config(write_config(in.config));
     progress.message(
         fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
@@ -192,11 +204,14 @@ int train(const Config& config, const RunOptions& options) {
     return 128 + signal;
   }
 
-  nlohmann::ordered_json report{
-      {"task", in.task->name()},        {"independent_layers", in.spec.independent_layers()},
-      {"seed", config.training.seed},   {"precision", precision},
-      {"steps", trainer.total_steps()}, {"best_step", trainer.state().best_step},
-      {"truncated", truncated(in)}};
+  nlohmann::ordered_json report{{"task", in.task->name()},
+                                {"independent_layers", in.spec.independent_layers()},
+                                {"seed", config.training.seed},
+                                {"precision", precision},
+                                {"steps", trainer.state().step},
+                                {"best_step", trainer.state().best_step},
+                                {"skipped_steps", trainer.state().skipped_steps},
+                                {"truncated", truncated(in)}};
   ranks.max(0);  // the first has written best/
   // Loaded as any reader of the run would. The test split is evaluated once, here.
   std::optional<Predictor> best;
@@ -207,10 +222,8 @@ int train(const Config& config, const RunOptions& options) {
     if (name == "validation" && trainer.best_outcomes() != nullptr) {
       outcomes = *trainer.best_outcomes();
     } else {
-      if (!best) {
+      if (!best)
         best = Predictor::load(run.best(), config.training.precision, config.training.device);
-        if (ranks.size() > 1) best->model()->move_to(device);
-      }
       const auto outputs = best->outputs(
           dataset,
           {.should_stop = [] { return stop_signal() != 0; },
@@ -220,9 +233,10 @@ int train(const Config& config, const RunOptions& options) {
       if (outputs) outcomes = make_outcomes(*best->model()->head, *outputs, dataset, name);
     }
     if (!outcomes) {
+      const auto signal = static_cast<int>(ranks.max(stop_signal()));
       progress.message(
-          fmt::format("stopped by signal {} while the best model was evaluated", stop_signal()));
-      return 128 + stop_signal();
+          fmt::format("stopped by signal {} while the best model was evaluated", signal));
+      return 128 + signal;
     }
     report[name] = score(in, *outcomes);
     for (const auto& [metric, value] : report[name]["metrics"].items()) {

@@ -19,7 +19,7 @@ struct RunOptions {
   // The user's command for lait-eval, for the last line, which says what to type next. "": no such
   // line.
   std::string evaluate_with{};
-  // The processes of the run; null: this one alone.
+  // The processes of the run. REQUIRES: not null.
   std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };
 

@@ -113,6 +113,11 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
                                 fmt::join(in.metrics, ", "), select_by));
   }
+  if (config.training.early_stopping.patience && config.data.validation.empty()) {
+    throw UserError(
+        "training.early_stopping.patience: expected data.validation, whose metric it watches, got "
+        "none; name the files, or leave it out");
+  }
   if (labels != LabelKind::kClass && config.training.label_smoothing > 0) {
     throw UserError(
         "training.label_smoothing: expected a head with classes, got a regression; leave it out");

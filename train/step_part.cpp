@@ -7,9 +7,10 @@
 namespace lait {
 namespace {
 
-// The rank of each example: the costliest examples first, each to the rank with the least so far.
-std::vector<int> deal_out(std::span<const int64_t> batch, int num_ranks,
-                          const std::function<double(int64_t)>& cost) {
+// The rank of each example: the costliest examples first, each to the rank with the least so far in
+// the step, which `load` counts.
+std::vector<int> deal_out(std::span<const int64_t> batch,
+                          const std::function<double(int64_t)>& cost, std::vector<double>& load) {
   std::vector<double> costs;
   std::vector<size_t> order;
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -17,7 +18,6 @@ std::vector<int> deal_out(std::span<const int64_t> batch, int num_ranks,
     order.push_back(i);
   }
   std::ranges::stable_sort(order, std::ranges::greater(), [&](size_t i) { return costs[i]; });
-  std::vector<double> load(num_ranks, 0);
   std::vector<int> rank_of(batch.size());
   for (const size_t i : order) {
     const auto least = std::ranges::min_element(load);
@@ -33,12 +33,13 @@ StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_
                       int rank, int num_ranks, int64_t max_tokens,
                       const std::function<double(int64_t)>& cost) {
   StepPart part;
+  std::vector<double> load(num_ranks, 0);
   for (const auto& batch : batches) {
     part.examples += std::ssize(batch);
     for (const int64_t example : batch) part.tokens += dataset.example_length(example);
     std::vector<int64_t> mine = batch;
     if (num_ranks > 1) {
-      const std::vector<int> rank_of = deal_out(batch, num_ranks, cost);
+      const std::vector<int> rank_of = deal_out(batch, cost, load);
       mine.clear();
       for (size_t i = 0; i < batch.size(); ++i) {
         if (rank_of[i] == rank) mine.push_back(batch[i]);

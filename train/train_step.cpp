@@ -6,11 +6,20 @@
 namespace lait {
 namespace {
 
+// Whether a step uses few rows of it.
+bool is_vocabulary(const ModelParameter& parameter) {
+  constexpr int64_t kManyRows = 4096;
+  return parameter.role.part == ParameterRole::Part::kEmbedding && parameter.tensor.is_cpu() &&
+         parameter.tensor.size(0) >= kManyRows;
+}
+
 // The trained ones in the order of forward: tables, layers, head.
-std::vector<at::Tensor> leaves_of(const Model& model) {
+std::vector<at::Tensor> leaves_of(const Model& model, bool vocabulary) {
   using Part = ParameterRole::Part;
   std::vector<ModelParameter> parameters = model->parameter_list();
-  std::erase_if(parameters, [](const auto& p) { return !p.tensor.requires_grad(); });
+  std::erase_if(parameters, [&](const auto& p) {
+    return !p.tensor.requires_grad() || is_vocabulary(p) != vocabulary;
+  });
   std::ranges::stable_sort(parameters, {}, [](const ModelParameter& p) {
     const bool table = p.role.part == Part::kEmbedding || p.role.part == Part::kSharedTable;
     return std::tuple(!table, p.role.part == Part::kHead, p.role.layer);
@@ -28,7 +37,7 @@ TrainStep::TrainStep(const Model& model, const TrainingConfig& config, int64_t t
       config_(config),
       optimizer_(model, config, total_steps),
       ranks_(ranks == nullptr ? alone_ : *ranks),
-      gradients_(ranks_, leaves_of(model)) {}
+      gradients_(ranks_, leaves_of(model, false), leaves_of(model, true)) {}
 
 at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t step) {
   int64_t num_examples = 0;

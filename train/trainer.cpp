@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "eval/flops.h"
 #include "lait/base/file_writer.h"
@@ -35,7 +36,6 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                       costs = model->config.family->costs(model->config).layer](int64_t example) {
     return execution_flops(*in_.train, example, plan, costs, Execution::kLait).encoder;
   };
-  ranks_.together([&] { check_same_inputs(identity_, ranks_); });
   broadcast();
 }
 
@@ -64,9 +64,16 @@ bool Trainer::evaluation_due() const {
   return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
 
+bool Trainer::stopped_early() const {
+  const std::optional<int64_t>& patience = in_.config.training.early_stopping.patience;
+  return patience && state_.evaluations_without_improvement >= *patience;
+}
+
+bool Trainer::is_finished() const { return state_.step == length_.steps || stopped_early(); }
+
 bool Trainer::checkpoint_due() const {
   const int64_t every = in_.config.training.checkpoint_every;
-  return state_.step == length_.steps || (every > 0 ? state_.step % every == 0 : is_epoch_end());
+  return is_finished() || (every > 0 ? state_.step % every == 0 : is_epoch_end());
 }
 
 double Trainer::epochs_done() {
@@ -104,12 +111,14 @@ int Trainer::run_steps() {
   int stopped = 0;
   while ((stopped = stop_of_ranks()) == 0) {
     if (evaluation_due() && !evaluate()) continue;  // interrupted
-    if (state_.step == length_.steps && in_.validation == nullptr) save_best();
+    if (is_finished()) check_last_step();
+    if (is_finished() && in_.validation == nullptr) save_best();
     if (state_.step > 0 && checkpoint_due()) {
       write_log();
-      if (!saved_) save();
+      // After a step that was left out, the checkpoint before is the better one.
+      if (!saved_ && (is_finished() || read_window().skipped_in_a_row == 0)) save();
     }
-    if (state_.step == length_.steps) {
+    if (is_finished()) {
       progress_.finish();
       return 0;
     }
@@ -154,19 +163,30 @@ LogWindow Trainer::read_window() {
 void Trainer::write_log() {
   if (window_.empty()) return;
   const LogWindow window = read_window();
-  const double loss = window.loss_sum / static_cast<double>(window.steps);
+  const int64_t counted = window.steps - window.skipped;
+  const double loss = window.loss_sum / static_cast<double>(counted);
   const double examples_per_s = static_cast<double>(window.examples) / window.seconds;
   train_seconds_ += window.seconds;
   trained_steps_ += window.steps;
-  run_.append_metrics({{"step", state_.step},
-                       {"epoch", epochs_done()},
-                       {"split", "train"},
-                       {"loss", loss},
-                       {"gradient_norm", window.gradient_norm},
-                       {"lr", step_.optimizer().learning_rate(state_.step - 1)},
-                       {"examples_per_s", examples_per_s},
-                       {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}});
+  nlohmann::ordered_json line{
+      {"step", state_.step},
+      {"epoch", epochs_done()},
+      {"split", "train"},
+      {"loss", loss},
+      {"gradient_norm", window.gradient_norm},
+      {"lr", step_.optimizer().learning_rate(state_.step - 1)},
+      {"examples_per_s", examples_per_s},
+      {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}};
+  if (window.skipped > 0) {
+    line["skipped_steps"] = window.skipped;
+    progress_.warning(
+        fmt::format("step {}: {} of the last {} steps left out, since the gradient was "
+                    "not finite",
+                    state_.step, window.skipped, window.steps));
+  }
+  run_.append_metrics(line);
   check_finite(window);
+  state_.skipped_steps += window.skipped;
   progress_.update({.step = state_.step,
                     .total_steps = length_.steps,
                     .epoch = epochs_done(),
@@ -177,6 +197,14 @@ void Trainer::write_log() {
                                     static_cast<double>(length_.steps - state_.step)});
   window_.clear();
   saved_ = false;
+}
+
+void Trainer::count_improvement(const std::string& metric, double value) {
+  const double min_change = in_.config.training.early_stopping.min_change;
+  const bool improves = !state_.best || (better(metric, value, *state_.best) &&
+                                         std::abs(value - *state_.best) > min_change);
+  state_.evaluations_without_improvement =
+      improves ? 0 : state_.evaluations_without_improvement + 1;
 }
 
 bool Trainer::evaluate() {
@@ -211,6 +239,7 @@ bool Trainer::evaluate() {
   const double value = metrics.at(selected);
   const bool is_logged = state_.evaluated_step == state_.step;
   state_.evaluated_step = state_.step;
+  if (!is_logged) count_improvement(selected, value);
   if (!state_.best || better(selected, value, *state_.best)) {
     state_.best = value;
     state_.best_step = state_.step;
@@ -220,6 +249,12 @@ bool Trainer::evaluate() {
   }
   if (!is_logged) run_.append_metrics(line);
   progress_.message(text);
+  if (stopped_early() && state_.step < length_.steps) {
+    progress_.message(fmt::format(
+        "step {}: {} evaluations without an improvement (training.early_stopping), so training "
+        "ends; the best model is that of step {}",
+        state_.step, state_.evaluations_without_improvement, state_.best_step));
+  }
   saved_ = false;
   window_.resume_clock();
   return true;

@@ -34,7 +34,7 @@ struct TrainerInputs {
   const Dataset* validation = nullptr;  // null: none; the last model is the best
   // Asked between steps and between batches of an evaluation: the signal to stop for, or 0.
   std::function<int()> stop = stop_signal;
-  // The processes that train the model together; null: this one alone.
+  // The processes that train the model together. REQUIRES: not null.
   std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };
 
@@ -44,10 +44,10 @@ class Trainer {
   // Continues from a checkpoint. Throws UserError if it belongs to another run. If best/ is not the
   // one that the checkpoint knows, it is written or selected again, and a warning says so.
   void resume(const ResumePoint& point);
-  // Trains to the end and returns 0. When a rank is told to stop, saves a checkpoint and returns
-  // the signal's number. Throws UserError before it would save weights or moments that are not
-  // finite. On a full disk, throws WriteError; without another rank, RankLost. All name the last
-  // whole checkpoint.
+  // Trains to the end, or until early stopping, and returns 0. When a rank is told to stop, saves a
+  // checkpoint and returns the signal's number. Throws UserError before it would save weights or
+  // moments that are not finite. On a full disk, throws WriteError; without another rank, RankLost.
+  // All name the last whole checkpoint.
   int run();
   const TrainerState& state() const { return state_; }
   int64_t total_steps() const { return length_.steps; }
@@ -57,12 +57,16 @@ class Trainer {
   }
 
  private:
+  void restore(const ResumePoint& point);
   int run_steps();
   // The weights and moments of all ranks become rank 0's.
   void broadcast();
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;
+  bool stopped_early() const;
+  bool is_finished() const;
+  void count_improvement(const std::string& metric, double value);
   double epochs_done();
   const std::vector<std::vector<int64_t>>& batches();  // of state_.epoch
   void one_step();
@@ -75,6 +79,7 @@ class Trainer {
   LogWindow read_window();
   void check_finite();
   void check_finite(const LogWindow& window) const;
+  void check_last_step();
   std::string with_checkpoint(const std::string& problem) const;
   [[noreturn]] void give_up(const std::string& problem) const;
 

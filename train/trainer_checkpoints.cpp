@@ -1,4 +1,5 @@
 // What a Trainer saves, and where it resumes.
+#include <ATen/ops/full.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -17,8 +18,13 @@ constexpr const char* kOptimizerFile = "optimizer.safetensors";
 }  // namespace
 
 void Trainer::resume(const ResumePoint& point) {
+  ranks_.together([&] { restore(point); });
+  check_best(point.saved.best_files);
+}
+
+void Trainer::restore(const ResumePoint& point) {
   const auto& [checkpoint, saved] = point;
-  const auto& [state, identity, window, metrics_lines, best_files] = saved;
+  const auto& [state, identity, window, loss_sums, metrics_lines, best_files] = saved;
   check_same_run(checkpoint, identity, identity_);
   if (!is_possible(state, length_.steps) ||
       (state.batch > 0 &&
@@ -32,8 +38,13 @@ void Trainer::resume(const ResumePoint& point) {
   load_weights(checkpoint / kModelFolder, model_);
   step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
-  window_.restore(window, model_->device());
-  if (!ranks_.is_first()) window_.leave_out_loss();
+  LogWindow mine = window;
+  if (std::ssize(loss_sums) == ranks_.size()) {
+    mine.loss_sum = loss_sums[static_cast<size_t>(ranks_.rank())];
+  } else if (!ranks_.is_first()) {
+    mine.loss_sum = 0;
+  }
+  window_.restore(mine, model_->device());
   saved_ = true;
   whole_checkpoint_ = checkpoint;
   run_.truncate_metrics(state_.step, metrics_lines);
@@ -44,7 +55,6 @@ void Trainer::resume(const ResumePoint& point) {
                     (run_.path() / "metrics.jsonl").string(), *metrics_lines,
                     checkpoint.filename().string(), run_.metrics_lines()));
   }
-  check_best(best_files);
 }
 
 void Trainer::check_best(const std::vector<FileSum>& expected) {
@@ -68,9 +78,14 @@ void Trainer::check_best(const std::vector<FileSum>& expected) {
 
 void Trainer::save() {
   check_finite();
-  const SavedState saved{state_, identity_, read_window(), run_.metrics_lines(),
-                         best_model_.files()};
-  whole_checkpoint_ = run_.save_checkpoint(
+  std::vector<double> loss_sums;
+  if (ranks_.size() > 1) {
+    for (const at::Tensor& sum : ranks_.gather(at::full({1}, window_.read().loss_sum, at::kDouble)))
+      loss_sums.push_back(sum.item<double>());
+  }
+  const SavedState saved{
+      state_, identity_, read_window(), loss_sums, run_.metrics_lines(), best_model_.files()};
+  const std::filesystem::path checkpoint = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
         save_checkpoint(model_, dir / kModelFolder,
                         {.hf_code = in_.config.output.hf_code == Switch::kOn});
@@ -78,6 +93,7 @@ void Trainer::save() {
         write_state(dir, saved);
       });
   ranks_.max(0);  // the first rank has written it
+  whole_checkpoint_ = checkpoint;
   saved_ = true;
   window_.resume_clock();
 }
@@ -101,13 +117,26 @@ void Trainer::check_finite() {
   finite_step_ = state_.step;
 }
 
-void Trainer::check_finite(const LogWindow& window) const {
-  if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
-  if (!std::isfinite(window.gradient_norm)) give_up("the gradient norm is not finite");
+// A run does not end with a model of which training has lost the way.
+void Trainer::check_last_step() {
+  if (const LogWindow window = read_window(); window.skipped_in_a_row > 0)
+    give_up("the last step's gradient is not finite");
 }
 
+void Trainer::check_finite(const LogWindow& window) const {
+  if (!std::isfinite(window.loss_sum)) give_up("the loss is not finite");
+  if (window.skipped_in_a_row > in_.config.training.max_skipped_steps) {
+    give_up(
+        fmt::format("the gradients of the last {} steps are not finite "
+                    "(training.max_skipped_steps)",
+                    window.skipped_in_a_row));
+  }
+}
+
+// All ranks do, for what they know is the same; the first one says so.
 void Trainer::give_up(const std::string& problem) const {
   progress_.finish();
+  if (!ranks_.is_first()) throw SaidByAnotherRank(problem);
   throw UserError(
       fmt::format("step {}: {}; start over with a lower training.learning_rate or {} ({})",
                   state_.step, problem,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
@@ -48,20 +49,22 @@ void check_sums(const fs::path& checkpoint, const nlohmann::json& json) {
 
 SavedState parse(const nlohmann::json& json) {
   SavedState saved;
-  auto& [state, identity, window, metrics_lines, best_files] = saved;
+  auto& [state, identity, window, loss_sums, metrics_lines, best_files] = saved;
   json.at("step").get_to(state.step);
   json.at("epoch").get_to(state.epoch);
   json.at("batch").get_to(state.batch);
   json.at("evaluated_step").get_to(state.evaluated_step);
   json.at("best_step").get_to(state.best_step);
+  // Versions before did not count these.
+  state.evaluations_without_improvement = json.value("evaluations_without_improvement", int64_t{0});
+  state.skipped_steps = json.value("skipped_steps", int64_t{0});
   if (!json.at("best").is_null()) state.best = json.at("best").get<double>();
   json.at("total_steps").get_to(identity.total_steps);
   json.at("precision").get_to(identity.precision);
   json.at("train").get_to(identity.train);
   json.at("validation").get_to(identity.validation);
   json.at("threads").get_to(identity.threads);
-  // Versions before had one rank.
-  if (json.contains("ranks")) json.at("ranks").get_to(identity.ranks);
+  identity.ranks = json.value("ranks", 1);  // versions before had one
   json.at("device").get_to(identity.device);
   if (json.contains(kBestFiles)) best_files = parse_sums(json.at(kBestFiles));
   if (!json.contains("log")) return saved;
@@ -70,8 +73,15 @@ SavedState parse(const nlohmann::json& json) {
   log.at("steps").get_to(window.steps);
   log.at("examples").get_to(window.examples);
   log.at("tokens").get_to(window.tokens);
+  window.skipped = log.value("skipped", int64_t{0});
+  window.skipped_in_a_row = log.value("skipped_in_a_row", int64_t{0});
   log.at("loss_sum").get_to(window.loss_sum);
-  log.at("gradient_norm").get_to(window.gradient_norm);
+  if (log.contains("loss_sums")) log.at("loss_sums").get_to(loss_sums);
+  if (log.at("gradient_norm").is_null()) {  // it is not finite
+    window.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  } else {
+    log.at("gradient_norm").get_to(window.gradient_norm);
+  }
   log.at("seconds").get_to(window.seconds);
   return saved;
 }
@@ -79,24 +89,30 @@ SavedState parse(const nlohmann::json& json) {
 }  // namespace
 
 void write_state(const fs::path& checkpoint, const SavedState& saved) {
-  const auto& [state, identity, window, metrics_lines, best_files] = saved;
-  nlohmann::ordered_json json{{"step", state.step},
-                              {"total_steps", identity.total_steps},
-                              {"epoch", state.epoch},
-                              {"batch", state.batch},
-                              {"evaluated_step", state.evaluated_step},
-                              {"best_step", state.best_step},
-                              {"precision", identity.precision},
-                              {"train", identity.train},
-                              {"validation", identity.validation},
-                              {"threads", identity.threads},
-                              {"ranks", identity.ranks},
-                              {"device", identity.device}};
+  const auto& [state, identity, window, loss_sums, metrics_lines, best_files] = saved;
+  nlohmann::ordered_json json{
+      {"step", state.step},
+      {"total_steps", identity.total_steps},
+      {"epoch", state.epoch},
+      {"batch", state.batch},
+      {"evaluated_step", state.evaluated_step},
+      {"best_step", state.best_step},
+      {"evaluations_without_improvement", state.evaluations_without_improvement},
+      {"skipped_steps", state.skipped_steps},
+      {"precision", identity.precision},
+      {"train", identity.train},
+      {"validation", identity.validation},
+      {"threads", identity.threads},
+      {"ranks", identity.ranks},
+      {"device", identity.device}};
   json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
-  json["log"] = {{"lines", metrics_lines.value_or(0)}, {"steps", window.steps},
-                 {"examples", window.examples},        {"tokens", window.tokens},
-                 {"loss_sum", window.loss_sum},        {"gradient_norm", window.gradient_norm},
-                 {"seconds", window.seconds}};
+  json["log"] = {
+      {"lines", metrics_lines.value_or(0)}, {"steps", window.steps},
+      {"examples", window.examples},        {"tokens", window.tokens},
+      {"skipped", window.skipped},          {"skipped_in_a_row", window.skipped_in_a_row},
+      {"loss_sum", window.loss_sum},        {"gradient_norm", window.gradient_norm},
+      {"seconds", window.seconds}};
+  if (!loss_sums.empty()) json["log"]["loss_sums"] = loss_sums;
   json[kBestFiles] = to_json(best_files);
   json[kFiles] = to_json(sum_files(checkpoint));
   json[kOwnSum] = own_sum(json);
@@ -142,27 +158,14 @@ bool is_possible(const TrainerState& state, int64_t total_steps) {
 std::string other_order_of_sums(const RunIdentity& then, const RunIdentity& now) {
   if (then.threads == now.threads && then.ranks == now.ranks && then.device == now.device)
     return "";
-  const auto ranks = [](int count) {
-    return count == 1 ? "" : fmt::format("{} ranks with ", count);
+  const auto place = [](const RunIdentity& run) {
+    const std::string ranks = run.ranks == 1 ? "" : fmt::format("{} ranks of ", run.ranks);
+    return fmt::format("{} with {}{} threads", run.device, ranks, run.threads);
   };
   return fmt::format(
-      "the run was started on {} with {}{} threads, resuming on {} with {}{}: sums have another "
-      "order, so the result is not bit for bit that of an uninterrupted run",
-      then.device, ranks(then.ranks), then.threads, now.device, ranks(now.ranks), now.threads);
-}
-
-void check_same_inputs(const RunIdentity& here, Ranks& ranks) {
-  const auto text_of = [](const RunIdentity& identity) {
-    return fmt::format("{} steps in {} on {}, data.train {:08x}, data.validation {:08x}",
-                       identity.total_steps, identity.precision, identity.device, identity.train,
-                       identity.validation);
-  };
-  const std::string first = ranks.gather(text_of(here)).front();
-  if (text_of(here) == first) return;
-  throw UserError(fmt::format(
-      "expected config, data and precision of rank 0 ({}), got {}; give all machines the same "
-      "files, and training.precision and training.device a value",
-      first, text_of(here)));
+      "the run was started on {}, resuming on {}: sums have another order, so the result is not "
+      "bit for bit that of an uninterrupted run",
+      place(then), place(now));
 }
 
 ResumePoint find_resume_point(const std::vector<fs::path>& checkpoints,

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "lait/ranks/ranks.h"
 #include "train/checkpoint_files.h"
 #include "train/log_window.h"
 
@@ -21,6 +20,8 @@ struct TrainerState {
   int64_t evaluated_step = -1;  // of the last evaluation
   std::optional<double> best;   // of the selection metric
   int64_t best_step = -1;
+  int64_t evaluations_without_improvement = 0;  // since the last one
+  int64_t skipped_steps = 0;                    // in the lines of the log
 };
 
 // What a checkpoint was made with, besides its config.
@@ -37,6 +38,8 @@ struct SavedState {
   TrainerState state;
   RunIdentity identity;
   LogWindow window;
+  // Of each rank, if there are several: window.loss_sum, the sum of these, has other bits.
+  std::vector<double> loss_sums;
   // Of metrics.jsonl when the checkpoint was saved. nullopt: saved before this was counted.
   std::optional<int64_t> metrics_lines;
   // Of best/ when the checkpoint was saved; empty: there was none, or it was not summed up then.
@@ -53,9 +56,6 @@ SavedState read_state(const std::filesystem::path& checkpoint);
 // device may differ.
 void check_same_run(const std::filesystem::path& checkpoint, const RunIdentity& then,
                     const RunIdentity& now);
-
-// On every rank of a run. Throws UserError if this rank's model or data are not rank 0's.
-void check_same_inputs(const RunIdentity& here, Ranks& ranks);
 
 // Whether a training of so many steps can be there.
 bool is_possible(const TrainerState& state, int64_t total_steps);

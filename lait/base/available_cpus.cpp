@@ -1,6 +1,7 @@
 #include "lait/base/available_cpus.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -83,6 +84,19 @@ std::optional<double> cgroup_cpus(const std::string& membership, const fs::path&
     }
   }
   return least;
+}
+
+std::string cpu_set() {
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  std::string text = std::string(host) + " ";
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return text;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &mask)) text += std::to_string(cpu) + ",";
+  }
+  return text;
 }
 
 int available_cpus() {

@@ -10,6 +10,9 @@ namespace lait {
 // `--cpus`), rounded up. At least 1.
 int available_cpus();
 
+// The machine's name and the affinity mask, as text: equal for processes that share their CPUs.
+std::string cpu_set();
+
 // The least quota of the cgroup and of those above it, in CPUs; nullopt: none. `membership`: the
 // text of /proc/self/cgroup; `root`: where cgroups are mounted, in version 2, or version 1's
 // controllers in folders of their names.

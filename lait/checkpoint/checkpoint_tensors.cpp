@@ -8,6 +8,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/json.h"
+#include "lait/base/words.h"
 #include "lait/checkpoint/finite.h"
 
 namespace lait {
@@ -29,13 +30,10 @@ bool replace_end(std::string& text, std::string_view from, std::string_view to) 
   return true;
 }
 
-std::string joined(const std::vector<std::string>& items) {
-  std::string text;
-  for (size_t i = 0; i < std::min(items.size(), kMaxListed); ++i)
-    text += (i ? ", " : "") + items[i];
-  if (items.size() > kMaxListed)
-    text += " and " + std::to_string(items.size() - kMaxListed) + " more";
-  return text;
+std::string listed(std::vector<std::string> items) {
+  const size_t more = items.size() - std::min(items.size(), kMaxListed);
+  items.resize(items.size() - more);
+  return joined(items) + (more > 0 ? " and " + std::to_string(more) + " more" : "");
 }
 
 // {shard: its tensors} of an index; all shards are beside it.
@@ -63,7 +61,7 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& index
   }
   if (!missing.empty())
     throw UserError(index.string() + ": expected these files beside it, got none: " +
-                    joined(missing) + "; fetch them");
+                    listed(missing) + "; fetch them");
   return shards;
 }
 
@@ -103,7 +101,7 @@ CheckpointTensors::CheckpointTensors(const fs::path& dir, TensorNames names)
       }
       if (!missing.empty()) {
         throw UserError(file.path().string() + ": expected the tensors that " + kIndex +
-                        " lists, got none of " + joined(missing) + "; fetch both files again");
+                        " lists, got none of " + listed(missing) + "; fetch both files again");
       }
     }
   } else {
@@ -193,7 +191,7 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
   auto add = [&](const char* kind, const std::vector<std::string>& items) {
     if (!items.empty())
       problems +=
-          std::string("\n  ") + kind + " (" + std::to_string(items.size()) + "): " + joined(items);
+          std::string("\n  ") + kind + " (" + std::to_string(items.size()) + "): " + listed(items);
   };
   add("missing", missing);
   add("unexpected", unexpected);
@@ -209,7 +207,7 @@ void load_into(const CheckpointTensors& tensors, const std::vector<ExpectedTenso
     infinite.push_back(found.name + (found.is_nan ? " (NaN)" : " (infinity)"));
   if (!infinite.empty()) {
     throw UserError(tensors.dir().string() + ": expected finite weights, got NaN or infinity in " +
-                    joined(infinite) +
+                    listed(infinite) +
                     "; the training that wrote them diverged, or the file is damaged; use another "
                     "checkpoint");
   }

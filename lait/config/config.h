@@ -61,13 +61,12 @@ struct ModelConfig {
 // Files of one split, read one after the other.
 using DataFiles = std::vector<std::string>;
 
-// Names of a table's columns, or of JSON lines' fields.
-struct ColumnNames : std::vector<std::string> {
+struct NameList : std::vector<std::string> {
   using vector::vector;
 };
 // What files call the fields of an example; empty: as the task's own files.
 struct DataColumns {
-  ColumnNames segments{};
+  NameList segments{};
   std::optional<std::string> label{}, id{};
   bool operator==(const DataColumns&) const = default;
 };
@@ -96,9 +95,12 @@ struct ThreadCount {
   bool operator==(const ThreadCount&) const = default;
 };
 
-// Parts of the encoder, as lait/model/frozen.h reads them: "embeddings", "layers 0-3".
-struct FreezeList : std::vector<std::string> {
-  using vector::vector;
+struct EarlyStopping {
+  // Evaluations without an improvement after which training ends. Default: it does not end early.
+  std::optional<int64_t> patience;
+  // What is not better than the best by more than this is no improvement.
+  double min_change = 0;
+  bool operator==(const EarlyStopping&) const = default;
 };
 
 struct TrainingConfig {
@@ -116,8 +118,8 @@ struct TrainingConfig {
   double head_learning_rate_factor = 1.0;
   // Each layer's learning rate is this many times that of the part above it.
   double layer_decay = 1.0;
-  // What training leaves as it is.
-  FreezeList freeze;
+  // What training leaves as it is: parts of the encoder, as lait/model/frozen.h reads them.
+  NameList freeze;
   // Not on biases and norms.
   double weight_decay = 0.01;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
@@ -129,6 +131,8 @@ struct TrainingConfig {
   // 0: no clipping.
   double max_grad_norm = 1.0;
   double label_smoothing = 0.0;
+  // A step whose gradient is not finite is left out. More of them in a row end the run.
+  int64_t max_skipped_steps = 10;
   Precision precision = Precision::kAuto;
   DeviceKind device = DeviceKind::kAuto;
   ThreadCount threads;
@@ -139,6 +143,7 @@ struct TrainingConfig {
   int64_t checkpoint_every = 0;
   // Metric on validation data; "": the task's first.
   std::string select_by;
+  EarlyStopping early_stopping;
   bool operator==(const TrainingConfig&) const = default;
 };
 

@@ -88,22 +88,14 @@ void FieldReader::read(const YamlNode& node, int line, DataFiles& target, const 
   }
 }
 
-void FieldReader::read_names(const YamlNode& node, int line, const char* expected,
-                             std::vector<std::string>& target) {
+void FieldReader::read(const YamlNode& node, int line, NameList& target, const Limits&) {
   target.clear();
   const std::vector<YamlNode> one{node};
   for (const YamlNode& entry : node.kind == YamlNode::Kind::kList ? node.items : one) {
-    if (!entry.is_scalar() || entry.scalar.empty()) return wrong(entry, line, expected);
+    if (!entry.is_scalar() || entry.scalar.empty())
+      return wrong(entry, line, "a name or a list of names");
     target.push_back(expand(entry.scalar, line));
   }
-}
-
-void FieldReader::read(const YamlNode& node, int line, ColumnNames& target, const Limits&) {
-  read_names(node, line, "a column's name or a list of names", target);
-}
-
-void FieldReader::read(const YamlNode& node, int line, FreezeList& target, const Limits&) {
-  read_names(node, line, "a part of the model or a list of parts", target);
 }
 
 void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const Limits&) {

@@ -75,13 +75,10 @@ class FieldReader {
   void read(const YamlNode& node, int line, ThreadCount& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::string& target, const Limits& limits);
   void read(const YamlNode& node, int line, DataFiles& target, const Limits& limits);
-  void read(const YamlNode& node, int line, ColumnNames& target, const Limits& limits);
-  void read(const YamlNode& node, int line, FreezeList& target, const Limits& limits);
+  void read(const YamlNode& node, int line, NameList& target, const Limits& limits);
   void read(const YamlNode& node, int line, LabelMap& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits& limits);
   void read(const YamlNode& node, int line, Stage& target);
-  void read_names(const YamlNode& node, int line, const char* expected,
-                  std::vector<std::string>& target);
   std::string expand(const std::string& text, int line);
 
   const FieldValues& values_;

@@ -92,6 +92,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "limit of the gradient's global norm; 0: none");
   v.field("training.label_smoothing", c.training.label_smoothing, kBelowOne,
           "of the cross entropy");
+  v.field(
+      "training.max_skipped_steps", c.training.max_skipped_steps, kFromZero,
+      "steps in a row that are left out because the gradient is not finite, before the run ends");
   v.field("training.precision", c.training.precision, kAny,
           "auto: bf16 where its matrix multiplication is faster, else fp32");
   v.field("training.device", c.training.device, kAny, "auto, cpu or cuda");
@@ -104,6 +107,10 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "steps; 0: every epoch");
   v.field("training.select_by", c.training.select_by, kAny,
           "validation metric that selects the best model; default: the task's first");
+  v.field("training.early_stopping.patience", c.training.early_stopping.patience, kFromOne,
+          "evaluations without an improvement after which training ends; default: never");
+  v.field("training.early_stopping.min_change", c.training.early_stopping.min_change, kRate,
+          "what is better by no more than this is no improvement");
   v.field("distributed.timeout", c.distributed.timeout, Limits{.min = 1, .max = 1e6},
           "seconds that a process waits for the others before it gives up");
   v.field("output.dir", c.output.dir, kAny, "the run directory");

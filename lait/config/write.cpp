@@ -9,6 +9,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/json.h"
+#include "lait/base/words.h"
 #include "lait/config/enum_names.h"
 #include "lait/config/field_values.h"
 #include "lait/config/fields.h"
@@ -23,14 +24,10 @@ bool is_plain(const std::string& text) {
   // In YAML 1.1 or 1.2, in lower case.
   static const std::set<std::string> kOtherMeaning = {
       "...", "null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf"};
-  std::string lower = text;
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
   const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/.";
   return text.find_first_of(letters) == 0 &&
          text.find_first_not_of(letters + "0123456789_-+") == text.npos &&
-         !kOtherMeaning.contains(lower) && !parse_number<double>(text);  // ".5"
+         !kOtherMeaning.contains(lower(text)) && !parse_number<double>(text);  // ".5"
 }
 
 template <class T>
@@ -55,11 +52,8 @@ std::string value_text(const DataFiles& files) {
   return files.size() == 1 ? yaml_text(files[0]) : value_text<std::string>(files);
 }
 
-std::string value_text(const ColumnNames& names) {
+std::string value_text(const NameList& names) {
   return value_text(static_cast<const std::vector<std::string>&>(names));
-}
-std::string value_text(const FreezeList& parts) {
-  return value_text(static_cast<const std::vector<std::string>&>(parts));
 }
 std::string value_text(const LabelMap& map) {
   std::string out;
@@ -74,8 +68,7 @@ bool is_set(const T&) {
   return true;
 }
 bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
-bool is_set(const ColumnNames& names) { return !names.empty(); }
-bool is_set(const FreezeList& parts) { return !parts.empty(); }
+bool is_set(const NameList& names) { return !names.empty(); }
 bool is_set(const LabelMap& map) { return !map.empty(); }
 template <class T>
 bool is_set(const std::optional<T>& value) {
@@ -118,8 +111,7 @@ struct Values {
 // What a field may be.
 std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
-std::string kind(const ColumnNames*) { return "a name or a list"; }
-std::string kind(const FreezeList*) { return "a part or a list"; }
+std::string kind(const NameList*) { return "a name or a list"; }
 std::string kind(const LabelMap*) { return "a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }

@@ -6,6 +6,7 @@
 
 #include "lait/base/json.h"
 #include "lait/base/shown_text.h"
+#include "lait/base/words.h"
 #include "lait/config/numbers.h"
 
 namespace lait {
@@ -18,13 +19,6 @@ std::string as_text(const Json& value, const std::string& field) {
   if (value.is_number() || value.is_boolean()) return value.dump();
   throw BadLine("expected text or a number in the field \"" + field + "\", got " +
                 value.type_name());
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 // The value of "2" or "2.0"; "02" is no number, but a text.
@@ -92,9 +86,7 @@ std::optional<ClassLabel> LabelReader::class_of(const std::string& text) const {
     throw BadLine("expected a label index from 0 to " + std::to_string(count - 1) + ", got " +
                   std::to_string(*index));
   }
-  std::string list;
-  for (const std::string& name : classes_) list += (list.empty() ? "" : ", ") + name;
-  throw BadLine("expected a label of {" + list + "}, got " + shown(text));
+  throw BadLine("expected a label of {" + joined(classes_) + "}, got " + shown(text));
 }
 
 bool LabelReader::read(const Record::Json& value, const std::string& field,

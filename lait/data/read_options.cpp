@@ -5,6 +5,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
+#include "lait/base/words.h"
 #include "lait/config/did_you_mean.h"
 #include "lait/config/numbers.h"
 
@@ -14,19 +15,6 @@ namespace {
 bool is_column_number(const std::string& text) {
   const auto number = parse_number<int64_t>(text);
   return number && *number >= 1;
-}
-
-std::string joined(const std::vector<std::string>& names, const char* between) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : between) + name;
-  return out;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 // In lower case: what files call their fields.
@@ -67,7 +55,7 @@ void check_columns(const DataColumns& columns, const Task& task) {
   const size_t count = columns.segments.size();
   if (count > 0 && !names.empty() && count != names.size()) {
     throw UserError("data.columns.segments: expected " + std::to_string(names.size()) +
-                    " columns (" + joined(names, ", ") + "), got " + std::to_string(count));
+                    " columns (" + joined(names) + "), got " + std::to_string(count));
   }
   if (count == 0 && task.needs_columns()) {
     throw UserError("data.columns.segments: expected the columns with the segments (task " +
@@ -109,8 +97,8 @@ void check_options(const ReadOptions& options, const Task& task, LabelKind label
   const std::vector<std::string> known = task.labels();
   for (const auto& [from, to] : options.label_map) {
     if (known.empty() || std::ranges::count(known, to) > 0) continue;
-    throw UserError("data.label_map: expected labels of {" + joined(known, ", ") + "}, got " +
-                    shown(to) + did_you_mean(to, known));
+    throw UserError("data.label_map: expected labels of {" + joined(known) + "}, got " + shown(to) +
+                    did_you_mean(to, known));
   }
 }
 

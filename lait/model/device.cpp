@@ -1,6 +1,7 @@
 #include "lait/model/device.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
 #include <filesystem>
@@ -43,7 +44,8 @@ at::Device resolve_device(DeviceKind device, const std::string& given_with) {
   // LibTorch's CUDA libraries are large: without a driver they are not loaded.
   if (device == DeviceKind::kAuto && !fs::exists("/dev/nvidiactl") && !fs::exists("/dev/dxg"))
     return at::kCPU;
-  if (cuda_problem().empty()) return at::Device(at::kCUDA, 0);
+  // The first one, unless this process is one of several (lait/ranks/ranks.h).
+  if (cuda_problem().empty()) return c10::impl::VirtualGuardImpl(at::kCUDA).getDevice();
   if (device == DeviceKind::kAuto) return at::kCPU;
   throw UserError(given_with + ": cuda: " + cuda_problem() + "; give cpu");
 }

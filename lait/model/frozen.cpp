@@ -28,7 +28,7 @@ std::optional<std::pair<int64_t, int64_t>> layer_range(const std::string& text) 
 
 }  // namespace
 
-FrozenParts resolve_frozen(const FreezeList& list, const Schedule& schedule, int64_t num_layers) {
+FrozenParts resolve_frozen(const NameList& list, const Schedule& schedule, int64_t num_layers) {
   FrozenParts out;
   if (list.empty()) return out;
   out.layers.resize(static_cast<size_t>(num_layers));

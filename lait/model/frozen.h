@@ -19,6 +19,6 @@ struct FrozenParts {
 // "embeddings"; "layer N"; "layers A-B", from 0, both included; "independent": the embeddings and
 // all layers before the first of example scope, so that what a segment becomes there stays the same
 // in the whole training. Throws UserError "training.freeze: expected …, got …".
-FrozenParts resolve_frozen(const FreezeList& list, const Schedule& schedule, int64_t num_layers);
+FrozenParts resolve_frozen(const NameList& list, const Schedule& schedule, int64_t num_layers);
 
 }  // namespace lait

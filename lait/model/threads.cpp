@@ -10,11 +10,11 @@
 
 namespace lait {
 
-void set_threads(int64_t threads, int local_ranks) {
+void set_threads(int64_t threads, int sharers) {
   const char* omp = std::getenv("OMP_NUM_THREADS");
   const bool torchruns = std::getenv("TORCHELASTIC_RUN_ID") != nullptr && omp != nullptr &&
                          std::string_view(omp) == "1";
-  const int share = std::max(1, available_cpus() / local_ranks);
+  const int share = std::max(1, available_cpus() / sharers);
   at::set_num_threads(threads > 0 ? static_cast<int>(threads)
                       : torchruns ? share
                                   : std::min(at::get_num_threads(), share));

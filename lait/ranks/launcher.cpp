@@ -11,6 +11,7 @@ namespace lait {
 namespace {
 
 constexpr int kDefaultPort = 29500;  // torchrun's
+constexpr int kHighestPort = 65535;
 // Slurm's jobs on one machine get different ports.
 constexpr int kFirstSlurmPort = 20000, kSlurmPorts = 20000;
 
@@ -44,8 +45,12 @@ class Reader {
 // As torchrun sets them, or a user.
 RankPlace torchrun_place(const Reader& read) {
   RankPlace place{.rank = read.number("RANK"), .size = read.number("WORLD_SIZE")};
-  place.local_rank = read.number_or("LOCAL_RANK", place.rank);
-  place.local_size = read.number_or("LOCAL_WORLD_SIZE", place.size);
+  // By hand, on one machine.
+  const std::string address = read.text("MASTER_ADDR");
+  const bool here = address.empty() || address == "127.0.0.1" || address == "localhost";
+  place.local_rank = here ? read.number_or("LOCAL_RANK", place.rank) : read.number("LOCAL_RANK");
+  place.local_size =
+      here ? read.number_or("LOCAL_WORLD_SIZE", place.size) : read.number("LOCAL_WORLD_SIZE");
   place.launcher_listens = read.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
   place.restarts = read.number_or("TORCHELASTIC_RESTART_COUNT", 0);
   return place;
@@ -59,8 +64,10 @@ RankPlace slurm_place(const Reader& read) {
   place.local_size = here > 0 ? here : place.size;
   if (place.local_size < place.size)
     place.address = first_slurm_node(read.text("SLURM_STEP_NODELIST"));
-  if (read.has("SLURM_JOB_ID"))
-    place.port = kFirstSlurmPort + read.number("SLURM_JOB_ID") % kSlurmPorts;
+  if (read.has("SLURM_JOB_ID")) {
+    place.port = kFirstSlurmPort +
+                 (read.number("SLURM_JOB_ID") + read.number_or("SLURM_STEP_ID", 0)) % kSlurmPorts;
+  }
   return place;
 }
 
@@ -111,7 +118,13 @@ RankPlace find_place(const Variables& variable) {
   if (place.address.empty()) {
     throw UserError(
         "environment variable MASTER_ADDR: expected the name of rank 0's machine, got none; set it "
-        "for all processes (mpirun -x MASTER_ADDR=HOST)");
+        "for all processes (Open MPI: mpirun -x MASTER_ADDR=HOST; MPICH, Intel MPI: mpirun -genv "
+        "MASTER_ADDR HOST)");
+  }
+  if (place.port > kHighestPort) {
+    throw UserError(
+        fmt::format("environment variable MASTER_PORT: expected a port up to {}, got {}",
+                    kHighestPort, place.port));
   }
   if (place.port == 0) place.port = kDefaultPort;
   return place;

@@ -50,14 +50,13 @@ void Pulse::beat() {
   store_->set(sign_key(rank_), bytes_of(fmt::format("{} {}", ++beats_, waits_.load())));
 }
 
-// Ends when the store is gone: whoever waits then finds that out by itself.
+// Where the store does not answer: whoever waits for other ranks finds that out by itself.
 void Pulse::run() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kBeat, [&] { return stop_; })) {
     try {
       beat();
     } catch (const std::exception&) {
-      return;
     }
   }
 }
@@ -75,13 +74,13 @@ std::string Pulse::name_of(int rank) {
   return fmt::format("rank {} ({})", rank, text_of(store_->get(name_key(rank))));
 }
 
-std::string Pulse::find_lost() {
+std::string Pulse::find_lost(bool timed_out) {
   const auto known = [&]() -> std::string {
     const std::lock_guard lock(mutex_);
     return store_->check({kLostKey}) ? text_of(store_->get(kLostKey)) : "";
   };
   if (std::string lost = known(); !lost.empty()) return lost;
-  std::string found = search();
+  std::string found = search(timed_out);
   if (found.empty()) return "";
   if (std::string lost = known(); !lost.empty()) return lost;
   const std::lock_guard lock(mutex_);
@@ -89,24 +88,21 @@ std::string Pulse::find_lost() {
   return found;
 }
 
-std::string Pulse::search() {
-  std::vector<int64_t> first_beats;
-  std::vector<int> silent;
+std::string Pulse::search(bool timed_out) {
+  std::vector<Sign> first;
+  std::vector<int> silent, behind;
   for (int rank = 0; rank < size_; ++rank) {
-    first_beats.push_back(sign_of(rank).beats);
-    if (rank != rank_) silent.push_back(rank);
+    first.push_back(sign_of(rank));
+    if (rank == rank_) continue;
+    silent.push_back(rank);
+    if (timed_out && first.back().waits < waits_) behind.push_back(rank);
   }
   for (int i = 0; i < kBeatsToWait && !silent.empty(); ++i) {
     std::this_thread::sleep_for(kBeat);
-    std::erase_if(silent, [&](int rank) { return sign_of(rank).beats > first_beats[rank]; });
-  }
-  if (silent.empty()) {
-    for (int rank = 0; rank < size_; ++rank) {
-      if (rank != rank_ && sign_of(rank).waits < waits_) silent.push_back(rank);
-    }
+    std::erase_if(silent, [&](int rank) { return sign_of(rank).beats > first[rank].beats; });
   }
   std::vector<std::string> names;
-  for (const int rank : silent) names.push_back(name_of(rank));
+  for (const int rank : silent.empty() ? behind : silent) names.push_back(name_of(rank));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 

@@ -20,10 +20,11 @@ class Pulse {
 
   // This rank begins to wait for the others once more. All ranks do so equally often.
   void begin_wait() { ++waits_; }
-  // The ranks that no longer count, or else those that have waited less often than this one: "rank
-  // 1 (pid 71 on node3)". "": none. All ranks that ask get the answer of the first one, since those
-  // that ask later would also miss it. Takes a few seconds. Throws where the store does not answer.
-  std::string find_lost();
+  // The ranks that no longer count; if there are none and this rank has timed out, those that have
+  // waited less often than this one: "rank 1 (pid 71 on node3)". "": none. All ranks that ask get
+  // the answer of the first one, since those that ask later would also miss it. Takes a few
+  // seconds. Throws where the store does not answer.
+  std::string find_lost(bool timed_out);
 
  private:
   struct Sign {
@@ -31,7 +32,7 @@ class Pulse {
   };
   void beat();
   void run();
-  std::string search();
+  std::string search(bool timed_out);
   Sign sign_of(int rank);
   std::string name_of(int rank);
 

@@ -74,15 +74,17 @@ struct Ranks::Connection {
         pulse(part_of(connect(place, limit, false), "pulse"), place.rank, place.size),
         group(c10::make_intrusive<c10d::ProcessGroup>(part_of(store, "group"), place.rank,
                                                       place.size)) {
-    auto options = c10d::ProcessGroupGloo::Options::create(limit);
-    // On one machine it needs no name of the machine, and no way through a firewall.
-    options->devices.push_back(place.local_size == place.size
-                                   ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                   : c10d::ProcessGroupGloo::createDefaultDevice());
+    using Gloo = c10d::ProcessGroupGloo;
     using Backend = c10d::ProcessGroup::BackendType;
-    group->setBackend(c10::DeviceType::CPU, Backend::GLOO,
-                      c10::make_intrusive<c10d::ProcessGroupGloo>(part_of(store, "gloo"),
-                                                                  place.rank, place.size, options));
+    // On one machine it needs no name of the machine, and no way through a firewall. Else it reads
+    // GLOO_SOCKET_IFNAME.
+    auto options = place.local_size == place.size ? Gloo::Options::create(limit)
+                                                  : Gloo::Options::create_default(limit);
+    if (options->devices.empty())
+      options->devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
+    group->setBackend(
+        c10::DeviceType::CPU, Backend::GLOO,
+        c10::make_intrusive<Gloo>(part_of(store, "gloo"), place.rank, place.size, options));
     group->setDefaultBackend(Backend::GLOO);
   }
 
@@ -96,8 +98,8 @@ Ranks::Ranks() = default;
 
 Ranks::Ranks(const RankPlace& place, std::chrono::seconds timeout) : place_(place) {
   if (place.size == 1) return;
-  // c10d warns, with a backtrace, of every lost connection; RankLost says it in one line.
-  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_ERROR;
+  // c10d logs every lost connection with a backtrace; RankLost says it in one line.
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
   try {
     connection_ = std::make_unique<Connection>(place, timeout);
   } catch (const std::exception& error) {
@@ -118,13 +120,15 @@ const c10::intrusive_ptr<c10d::ProcessGroup>& Ranks::group() const {
 at::Device Ranks::use_device(at::Device device) {
   if (connection_ == nullptr || !device.is_cuda()) return device;
   const c10::impl::VirtualGuardImpl gpus(at::kCUDA);
-  if (place_.local_rank >= gpus.deviceCount()) {
+  // Launchers may show each process its own GPU only.
+  const int index = gpus.deviceCount() == 1 ? 0 : place_.local_rank;
+  if (index >= gpus.deviceCount()) {
     throw UserError(
         fmt::format("training.device: expected a GPU for each of the {} ranks on this "
                     "machine, got {}; start fewer, or set CUDA_VISIBLE_DEVICES",
                     place_.local_size, gpus.deviceCount()));
   }
-  const at::Device mine(at::kCUDA, static_cast<at::DeviceIndex>(place_.local_rank));
+  const at::Device mine(at::kCUDA, static_cast<at::DeviceIndex>(index));
   gpus.setDevice(mine);
   // In the CUDA library, which is loaded already.
   const auto add = reinterpret_cast<AddNccl*>(dlsym(RTLD_DEFAULT, kAddNccl));
@@ -190,33 +194,44 @@ std::vector<std::string> Ranks::gather(const std::string& text) {
 void Ranks::together(const std::function<void()>& body) {
   if (connection_ == nullptr) return body();
   std::string problem;
+  std::exception_ptr mine;
   try {
     body();
-  } catch (const UserError& error) {
-    problem = error.what();
+  } catch (const RankLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    problem = dynamic_cast<const UserError*>(&error) != nullptr ? error.what() : reason(error);
+    mine = std::current_exception();
   }
   const std::vector<std::string> problems = gather(problem);
   const auto first = std::ranges::find_if(problems, [](const auto& text) { return !text.empty(); });
   if (first == problems.end()) return;
   if (!is_first()) throw SaidByAnotherRank(*first);
   const auto rank = first - problems.begin();
-  throw UserError(rank == 0 ? *first : fmt::format("rank {}: {}", rank, *first));
+  if (rank == 0) std::rethrow_exception(mine);
+  throw UserError(fmt::format("rank {}: {}", rank, *first));
 }
 
 void Ranks::wait(const std::function<void()>& body) {
   if (connection_ == nullptr) return body();
   connection_->pulse.begin_wait();
+  const auto began = std::chrono::steady_clock::now();
   try {
     body();
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
   } catch (const std::exception& error) {
-    explain(error);
+    explain(error, std::chrono::steady_clock::now() - began >= connection_->timeout);
   }
 }
 
 // Called while `error` is handled.
-void Ranks::explain(const std::exception& error) {
+void Ranks::explain(const std::exception& error, bool timed_out) {
   // The store may hang too. Then the search is left alone.
-  std::packaged_task<std::string()> search([this] { return connection_->pulse.find_lost(); });
+  std::packaged_task<std::string()> search(
+      [this, timed_out] { return connection_->pulse.find_lost(timed_out); });
   std::future<std::string> found = search.get_future();
   std::thread(std::move(search)).detach();
   const std::string store = "the meeting point " + meeting_point(place_);

@@ -58,8 +58,9 @@ class Ranks {
   // their first dimension.
   std::vector<at::Tensor> gather(const at::Tensor& rows);
   std::vector<std::string> gather(const std::string& text);
-  // Calls body on every rank. If it throws UserError on any, all ranks throw: rank 0 the error of
-  // the first of them, the others SaidByAnotherRank.
+  // Calls body on every rank. If it throws on any, all ranks throw: rank 0 the error of the first
+  // of them (UserError if that is another one), the others SaidByAnotherRank. If body calls
+  // functions of this class, it must not throw between them on some ranks only.
   void together(const std::function<void()>& body);
   // Calls body, which waits for other ranks. Throws RankLost where it fails because one is lost.
   void wait(const std::function<void()>& body);
@@ -69,7 +70,7 @@ class Ranks {
 
  private:
   struct Connection;
-  [[noreturn]] void explain(const std::exception& error);
+  [[noreturn]] void explain(const std::exception& error, bool timed_out);
 
   RankPlace place_;
   std::unique_ptr<Connection> connection_;

@@ -70,7 +70,7 @@ class RandomFields {
     list.resize(draw(4));
     for (T& entry : list) fill(entry, limits);
   }
-  void fill(ColumnNames& names, const Limits&) {
+  void fill(NameList& names, const Limits&) {
     names.resize(draw(4));
     for (std::string& name : names) fill(name, {});
   }

@@ -17,7 +17,7 @@ TEST(NumSegments, IsTheTasksOrTheColumns) {
       return std::string(error.what());
     }
   };
-  const auto data = [](std::optional<int64_t> num_segments, const ColumnNames& columns = {}) {
+  const auto data = [](std::optional<int64_t> num_segments, const NameList& columns = {}) {
     DataConfig config;
     config.num_segments = num_segments;
     config.columns.segments = columns;

@@ -111,6 +111,11 @@ TEST(Launcher, RefusesWhatCannotBe) {
   EXPECT_THAT(error_with({{"RANK", "x"}, {"WORLD_SIZE", "2"}}),
               HasSubstr("RANK: expected a number, got 'x'"));
   EXPECT_THAT(error_with({{"RANK", "2"}, {"WORLD_SIZE", "2"}}), HasSubstr("got rank 2 of 2"));
+  // Kubernetes' operators set no local ranks.
+  EXPECT_THAT(error_with({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "node1"}}),
+              HasSubstr("LOCAL_RANK: expected a number, got ''"));
+  EXPECT_THAT(error_with({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_PORT", "70000"}}),
+              HasSubstr("MASTER_PORT: expected a port up to 65535, got 70000"));
   // Two machines, and nobody says where rank 0 is.
   EXPECT_THAT(error_with({{"OMPI_COMM_WORLD_RANK", "3"},
                           {"OMPI_COMM_WORLD_SIZE", "4"},

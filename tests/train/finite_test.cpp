@@ -115,6 +115,56 @@ TEST_F(FiniteRun, AStopSavesNoLostModel) {
   EXPECT_FALSE(fs::exists(folder_ / "run/checkpoints/step-3"));
 }
 
+// The gradients of some steps are NaN. `n` counts the questions whether to stop, one for each step.
+TEST_F(FiniteRun, AStepWithoutAFiniteGradientIsLeftOut) {
+  use({"data.validation=[]", "training.log_every=4"});
+  bool bad = false;
+  const auto run_with = [&](const std::string& dir, int64_t first, int64_t last) {
+    return run(dir, [&, first, last](int64_t n, Model& model) {
+      bad = n >= first && n <= last;
+      if (n == 1) {
+        model->parameter_list().back().tensor.register_hook(
+            [&bad](const at::Tensor& gradient) { return bad ? gradient * kNan : gradient; });
+      }
+      return 0;
+    });
+  };
+  const Result result = run_with("some", 2, 3);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.state.skipped_steps, 2);
+  LineReader reader(folder_ / "some/metrics.jsonl");
+  const auto next_line = [&] { return nlohmann::json::parse(*reader.next()); };
+  // A checkpoint would be due after every second step.
+  const auto second = next_line(), fourth = next_line(), sixth = next_line();
+  EXPECT_EQ(second["step"], 2);
+  EXPECT_EQ(second["skipped_steps"], 1);
+  EXPECT_TRUE(second["loss"].is_number() && second["gradient_norm"].is_null()) << second;
+  EXPECT_EQ(fourth["skipped_steps"], 1);
+  EXPECT_TRUE(fourth["loss"].is_number() && fourth["gradient_norm"].is_number()) << fourth;
+  EXPECT_FALSE(sixth.contains("skipped_steps"));
+  // The checkpoint of step 2 would have been one of a step that was left out.
+  EXPECT_FALSE(fs::exists(folder_ / "some/checkpoints/step-2"));
+
+  use({"data.validation=[]", "training.log_every=1", "training.max_skipped_steps=1"});
+  EXPECT_EQ(run_with("few", 3, 3).code, 0);
+  try {
+    run_with("many", 3, 8);
+    ADD_FAILURE() << "went on";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("step 4: the gradients of the last 2 steps are not finite "
+                                        "(training.max_skipped_steps)"));
+    EXPECT_THAT(error.what(), HasSubstr("the last whole checkpoint is " +
+                                        (folder_ / "many/checkpoints/step-2").string()));
+  }
+  try {
+    run_with("last", 8, 8);
+    ADD_FAILURE() << "ended well";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("step 8: the last step's gradient is not finite"));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "last/best"));
+}
+
 // One step with a finite loss and a finite gradient that leaves infinite weights.
 TEST_F(FiniteRun, TheLastStepIsLookedAtToo) {
   for (const std::string more : {"", " --set data.validation=[]"}) {

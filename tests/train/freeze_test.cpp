@@ -40,7 +40,7 @@ class Freeze : public testing::Test {
   DeviceBatch batch(const Model& model) {
     return model->to_batch(dataset_, std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7}, spec_.schedule);
   }
-  Model model(const FreezeList& list) {
+  Model model(const NameList& list) {
     Model out = bert_.model(spec_, at::kFloat);
     out->freeze(resolve_frozen(list, spec_.schedule, kLayers));
     return out;
@@ -82,7 +82,7 @@ TEST_F(Freeze, LeavesTheNamedPartsAsTheyAre) {
 
 // The trained parts get the gradients that they would get beside parts that are trained too.
 TEST_F(Freeze, ChangesNoGradientOfOtherParts) {
-  const auto gradients = [&](const FreezeList& list) {
+  const auto gradients = [&](const NameList& list) {
     SmallBert bert({.layers = kLayers, .dropout = 0});
     Model model = bert.model(spec_, at::kFloat);
     model->freeze(resolve_frozen(list, spec_.schedule, kLayers));
@@ -95,7 +95,7 @@ TEST_F(Freeze, ChangesNoGradientOfOtherParts) {
     return out;
   };
   const auto all = gradients({});
-  for (const FreezeList& list : {FreezeList{"independent"}, FreezeList{"layer 2"}}) {
+  for (const NameList& list : {NameList{"independent"}, NameList{"layer 2"}}) {
     const auto some = gradients(list);
     EXPECT_LT(some.size(), all.size());
     for (const auto& [name, gradient] : some)
@@ -128,7 +128,7 @@ TEST_F(Freeze, CostsNoBackwardAndNoMoments) {
   TrainingConfig config;
   config.batch_size = 8;
   int64_t saved_before = 0;
-  for (const FreezeList& list : {FreezeList{}, FreezeList{"embeddings", "layers 0-2"}}) {
+  for (const NameList& list : {NameList{}, NameList{"embeddings", "layers 0-2"}}) {
     Model model = bert.model(spec_, at::kFloat);
     model->freeze(resolve_frozen(list, spec_.schedule, kLayers));
     const DeviceBatch batch = this->batch(model);

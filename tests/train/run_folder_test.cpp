@@ -120,7 +120,8 @@ TEST_F(RunFolder, OtherThreadsAreSaid) {
   EXPECT_THAT(train(run + " --resume --quiet").err, testing::IsEmpty());
   const ShellResult result = train(run + " --resume --quiet --set training.threads=2");
   EXPECT_EQ(result.code, 0);
-  EXPECT_THAT(result.err, HasSubstr("started on cpu with 1 threads, resuming on cpu with 2"));
+  EXPECT_THAT(result.err,
+              HasSubstr("started on cpu with 1 threads, resuming on cpu with 2 threads"));
 }
 
 // A closed terminal or a lost connection. Under nohup the run continues.

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Training speed of N ranks with one thread each against one rank with N threads (docs/results.md).
+
+    docs/ranks_speed.py --config mnli_split4 --data train.jsonl.gz --batch 32 256
+
+Runs both in turns, each for a few steps in fp32 without validation, and prints the medians of the
+examples per second that their metrics.jsonl have, without the first line, which warms up.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import tempfile
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def examples_per_s(args, batch, ranks, threads):
+    steps = max(2, args.examples // batch) + 1
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            f"{args.build}/bin/lait-train", "--config", args.config, "--quiet",
+            "--output", f"{folder}/run",
+            "--set", f"model.path={args.model}", "--set", f"data.train={args.data}",
+            "--set", "data.validation=[]", "--set", f"training.batch_size={batch}",
+            "--set", f"training.steps={steps}", "--set", "training.log_every=1",
+            "--set", "training.precision=fp32", "--set", f"training.threads={threads}",
+            "--set", "training.warmup=0.1",
+        ]
+        place = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1",
+                 "MASTER_PORT": str(free_port())}
+        started = [subprocess.Popen(command, env=os.environ | place | {"RANK": str(rank)})
+                   for rank in range(ranks)]
+        if any([process.wait() != 0 for process in started]):
+            raise SystemExit("a rank failed")
+        lines = [json.loads(line) for line in open(f"{folder}/run/metrics.jsonl")]
+        return batch * len(lines[1:]) / sum(batch / line["examples_per_s"] for line in lines[1:])
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--build", default=str(root / "build"))
+    parser.add_argument("--model", default="all-MiniLM-L6-v2")
+    parser.add_argument("--batch", type=int, nargs="+", default=[32, 256])
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--examples", type=int, default=1024, help="of each run")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    for batch in args.batch:
+        one, several = [], []
+        for _ in range(args.repeats):
+            one.append(examples_per_s(args, batch, 1, args.ranks))
+            several.append(examples_per_s(args, batch, args.ranks, 1))
+        ratio = statistics.median(b / a for a, b in zip(one, several))
+        print(f"batch {batch}: 1 rank {statistics.median(one):.1f} examples/s, {args.ranks} ranks "
+              f"{statistics.median(several):.1f}, ratio {ratio:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
