@@ -13,6 +13,7 @@
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/files.h"
+#include "lait/base/this_process.h"
 
 namespace lait {
 namespace fs = std::filesystem;
@@ -96,13 +97,6 @@ void sync_file(const fs::path& file) {
   if (error != 0) throw_write_error(file, "write", error);
 }
 
-// "pid 1234 on host", for the message of a second process.
-std::string this_process() {
-  char host[256] = "";
-  ::gethostname(host, sizeof(host) - 1);
-  return "pid " + std::to_string(::getpid()) + " on " + host;
-}
-
 }  // namespace
 
 RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
@@ -152,7 +146,7 @@ void RunDirectory::lock() {
                     (size > 0 ? std::string(" (") + owner + ")" : "") +
                     "; wait for it or stop it, or name another folder with --output");
   }
-  const std::string owner = this_process();
+  const std::string owner = this_process();  // for the message of a second one
   if (::ftruncate(lock_, 0) != 0 ||
       ::pwrite(lock_, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
     const int reason = errno;

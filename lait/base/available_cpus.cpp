@@ -1,7 +1,6 @@
 #include "lait/base/available_cpus.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,8 @@
 #include <sstream>
 #include <thread>
 #include <vector>
+
+#include "lait/base/this_process.h"
 
 namespace lait {
 namespace {
@@ -87,9 +88,7 @@ std::optional<double> cgroup_cpus(const std::string& membership, const fs::path&
 }
 
 std::string cpu_set() {
-  char host[256] = "";
-  ::gethostname(host, sizeof(host) - 1);
-  std::string text = std::string(host) + " ";
+  std::string text = host_name() + " ";
   cpu_set_t mask;
   CPU_ZERO(&mask);
   if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return text;

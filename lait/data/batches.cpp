@@ -23,13 +23,17 @@ std::vector<std::vector<int64_t>> split_into_batches(const Dataset& dataset,
   return batches;
 }
 
-std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size,
-                                                    BatchBy by) {
+std::vector<int64_t> longest_first(const Dataset& dataset) {
   std::vector<int64_t> order(dataset.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, std::ranges::greater(),
                            [&](int64_t i) { return dataset.example_length(i); });
-  return split_into_batches(dataset, order, batch_size, by);
+  return order;
+}
+
+std::vector<std::vector<int64_t>> batches_by_length(const Dataset& dataset, int64_t batch_size,
+                                                    BatchBy by) {
+  return split_into_batches(dataset, longest_first(dataset), batch_size, by);
 }
 
 }  // namespace lait

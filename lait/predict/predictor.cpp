@@ -55,16 +55,11 @@ Outputs reordered(const std::vector<Outputs>& parts, const std::vector<int64_t>&
   return out;
 }
 
-// The examples that a rank computes, longest first: every size-th, so that all parts' lengths are
-// alike.
-std::vector<int64_t> part_of_rank(const Dataset& dataset, int rank, int num_ranks) {
+// The examples that a rank computes: every num_ranks-th, so that all parts' lengths are alike.
+std::vector<int64_t> part_of_rank(const std::vector<int64_t>& longest_first, int rank,
+                                  int num_ranks) {
   std::vector<int64_t> part;
-  int64_t i = 0;
-  for (const auto& batch : batches_by_length(dataset, dataset.size(), BatchBy::kExamples)) {
-    for (const int64_t example : batch) {
-      if (i++ % num_ranks == rank) part.push_back(example);
-    }
-  }
+  for (size_t i = rank; i < longest_first.size(); i += num_ranks) part.push_back(longest_first[i]);
   return part;
 }
 
@@ -111,7 +106,8 @@ std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Sch
   at::NoGradGuard no_grad;
   Ranks alone;
   Ranks& ranks = options.ranks == nullptr ? alone : *options.ranks;
-  const std::vector<int64_t> mine = part_of_rank(dataset, ranks.rank(), ranks.size());
+  const std::vector<int64_t> all = longest_first(dataset),
+                             mine = part_of_rank(all, ranks.rank(), ranks.size());
   std::vector<Outputs> parts;
   int64_t done = 0;
   bool stopped = false;
@@ -129,7 +125,7 @@ std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Sch
   if (parts.empty()) parts.push_back(no_examples(batch_outputs(model, dataset, {0}, schedule)));
   std::vector<int64_t> order;
   for (int rank = 0; rank < ranks.size(); ++rank)
-    std::ranges::copy(part_of_rank(dataset, rank, ranks.size()), std::back_inserter(order));
+    std::ranges::copy(part_of_rank(all, rank, ranks.size()), std::back_inserter(order));
   return reordered(gather(ranks, parts), order);
 }
 

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <sstream>
 #include <vector>
+
+#include "lait/base/this_process.h"
 
 namespace lait {
 namespace {
@@ -13,12 +14,6 @@ namespace {
 constexpr std::chrono::milliseconds kBeat{500};
 // A rank without a beat for so long is lost.
 constexpr int kBeatsToWait = 10;
-
-std::string this_process() {
-  char host[256] = "";
-  ::gethostname(host, sizeof(host) - 1);
-  return fmt::format("pid {} on {}", ::getpid(), host);
-}
 
 std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 

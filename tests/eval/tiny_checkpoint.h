@@ -9,6 +9,7 @@
 
 #include "lait/base/files.h"
 #include "lait/config/read.h"
+#include "lait/data/example.h"
 #include "lait/model/checkpoint.h"
 #include "tests/model/small_bert.h"
 
@@ -75,6 +76,14 @@ inline std::vector<nlohmann::ordered_json> tiny_lines(uint32_t seed, int count) 
     lines.push_back(line);
   }
   return lines;
+}
+
+// Their texts.
+inline std::vector<Example> tiny_examples(uint32_t seed, int count) {
+  std::vector<Example> examples(count);
+  const auto lines = tiny_lines(seed, count);
+  for (int i = 0; i < count; ++i) lines[i].at("segments").get_to(examples[i].segments);
+  return examples;
 }
 
 inline std::string to_text(const std::vector<nlohmann::ordered_json>& lines) {

@@ -47,13 +47,6 @@ std::vector<std::string> on_ranks(int size, const std::function<void(Ranks&)>& b
   return errors;
 }
 
-std::vector<Example> tiny_examples(int count) {
-  std::vector<Example> examples(count);
-  const auto lines = tiny_lines(3, count);
-  for (int i = 0; i < count; ++i) lines[i].at("segments").get_to(examples[i].segments);
-  return examples;
-}
-
 class OnRanks : public testing::TestWithParam<int> {
  protected:
   void on_all(const std::function<void(Ranks&)>& body) {
@@ -133,7 +126,7 @@ TEST_P(OnRanks, EvaluateEveryExampleOnce) {
   write_checkpoint(folder / "model", {.independent_layers = 2});
   for (const int count : {1, 2, 5, 40}) {
     SCOPED_TRACE(count);
-    const std::vector<Example> examples = tiny_examples(count);
+    const std::vector<Example> examples = tiny_examples(3, count);
     Predictor whole = Predictor::load(folder / "model", Precision::kFp32, DeviceKind::kCpu);
     const at::Tensor expected = whole.outputs(examples)->values;
     on_all([&](Ranks& ranks) {
@@ -147,7 +140,7 @@ TEST_P(OnRanks, EvaluateEveryExampleOnce) {
 TEST_P(OnRanks, AStopOfOneStopsTheEvaluationOfAll) {
   const TemporaryFolder folder;
   write_checkpoint(folder / "model");
-  const std::vector<Example> examples = tiny_examples(20);
+  const std::vector<Example> examples = tiny_examples(3, 20);
   on_all([&](Ranks& ranks) {
     Predictor part = Predictor::load(folder / "model", Precision::kFp32, DeviceKind::kCpu);
     EXPECT_FALSE(

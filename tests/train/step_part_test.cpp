@@ -21,10 +21,7 @@ class StepPartTest : public testing::Test {
   StepPartTest() {
     const TemporaryFolder folder;
     write_checkpoint(folder / "model");
-    std::vector<Example> examples(40);
-    const auto lines = tiny_lines(1, 40);
-    for (size_t i = 0; i < 40; ++i) lines[i].at("segments").get_to(examples[i].segments);
-    data_ = Predictor::load(folder / "model").tokenize(examples);
+    data_ = Predictor::load(folder / "model").tokenize(tiny_examples(1, 40));
   }
   StepPart part(const Batches& batches, int rank, int num_ranks, int64_t max_tokens = 0) const {
     return part_of_step(*data_, batches, rank, num_ranks, max_tokens, [&](int64_t example) {
