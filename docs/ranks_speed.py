@@ -4,7 +4,9 @@
     docs/ranks_speed.py --config mnli_split4 --data train.jsonl.gz --batch 32 256
 
 Runs both in turns, each for a few steps in fp32 without validation, and prints the medians of the
-examples per second that their metrics.jsonl have, without the first line, which warms up.
+examples per second that their metrics.jsonl have, without the first line, which warms up. Also runs
+N processes of one thread that know nothing of each other, each with an N-th of the batch: what the
+ranks take longer is the share of the sums and of waiting for each other.
 """
 
 import argparse
@@ -23,26 +25,33 @@ def free_port():
         return s.getsockname()[1]
 
 
-def examples_per_s(args, batch, ranks, threads):
+def examples_per_s(args, batch, ranks, threads, together=True):
+    """Of all processes; batch: of a step of all of them."""
     steps = max(2, args.examples // batch) + 1
+    of_process = batch if together else batch // ranks
     with tempfile.TemporaryDirectory() as folder:
         command = [
             f"{args.build}/bin/lait-train", "--config", args.config, "--quiet",
-            "--output", f"{folder}/run",
             "--set", f"model.path={args.model}", "--set", f"data.train={args.data}",
-            "--set", "data.validation=[]", "--set", f"training.batch_size={batch}",
+            "--set", "data.validation=[]", "--set", f"training.batch_size={of_process}",
             "--set", f"training.steps={steps}", "--set", "training.log_every=1",
             "--set", "training.precision=fp32", "--set", f"training.threads={threads}",
             "--set", "training.warmup=0.1",
         ]
         place = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1",
-                 "MASTER_PORT": str(free_port())}
-        started = [subprocess.Popen(command, env=os.environ | place | {"RANK": str(rank)})
-                   for rank in range(ranks)]
+                 "MASTER_PORT": str(free_port())} if together else {}
+        started = [subprocess.Popen(
+            command + ["--output", f"{folder}/run{0 if together else rank}", "--set",
+                       f"training.seed={1 if together else 1 + rank}"],
+            env=os.environ | place | ({"RANK": str(rank)} if together else {}))
+            for rank in range(ranks)]
         if any([process.wait() != 0 for process in started]):
             raise SystemExit("a rank failed")
-        lines = [json.loads(line) for line in open(f"{folder}/run/metrics.jsonl")]
-        return batch * len(lines[1:]) / sum(batch / line["examples_per_s"] for line in lines[1:])
+        seconds = []
+        for run in pathlib.Path(folder).glob("run*"):
+            lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+            seconds.append(sum(of_process / line["examples_per_s"] for line in lines[1:]))
+        return batch * (steps - 1) / statistics.mean(seconds)
 
 
 def main():
@@ -58,13 +67,16 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     for batch in args.batch:
-        one, several = [], []
+        one, several, apart = [], [], []
         for _ in range(args.repeats):
             one.append(examples_per_s(args, batch, 1, args.ranks))
             several.append(examples_per_s(args, batch, args.ranks, 1))
+            apart.append(examples_per_s(args, batch, args.ranks, 1, together=False))
         ratio = statistics.median(b / a for a, b in zip(one, several))
+        share = statistics.median(1 - b / a for a, b in zip(apart, several))
         print(f"batch {batch}: 1 rank {statistics.median(one):.1f} examples/s, {args.ranks} ranks "
-              f"{statistics.median(several):.1f}, ratio {ratio:.2f}", flush=True)
+              f"{statistics.median(several):.1f}, ratio {ratio:.2f}; {args.ranks} processes apart "
+              f"{statistics.median(apart):.1f}, so sums and waiting {share:.0%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -37,10 +37,13 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
   model->move_to(device);
   const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
   const std::string parts = fmt::format(
-      "weights {:.0f}, AdamW {:.0f}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of the "
+      "weights {:.0f}, AdamW {:.0f}{}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of "
+      "the "
       "largest batch, {} rows)",
-      mega(memory.weights), mega(memory.moments), mega(memory.backward), mega(memory.gradients),
-      mega(memory.activations), memory.largest_batch_rows);
+      mega(memory.weights), mega(memory.moments),
+      in.config.training.shard_optimizer == Switch::kOn ? " (divided by the number of ranks)" : "",
+      mega(memory.backward), mega(memory.gradients), mega(memory.activations),
+      memory.largest_batch_rows);
   // The weights are already loaded.
   if (available && *available + memory.weights < memory.total()) {
     fmt::print(
@@ -80,9 +83,7 @@ RunCost dry_run(const Config& config) {
   const at::Device device = resolve_device(config.training.device);
   const at::ScalarType dtype = resolve_precision(config.training.precision, device);
   const RunInputs in = read_inputs(config);
-  Model model =
-      load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
-  model->freeze(in.frozen);
+  Model model = load_model(in, dtype);
   int64_t parameters = 0, trained = 0;
   for (const at::Tensor& parameter : model->parameters()) {
     parameters += parameter.numel();

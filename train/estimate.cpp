@@ -138,8 +138,19 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
     out.weights += bytes + (copied ? bytes / 2 : 0);
     if (!parameter.tensor.requires_grad()) continue;  // frozen
     out.moments += 2 * bytes;
+    if (config.ema) out.weights += bytes;
     largest_leaf = std::max(largest_leaf, bytes);
     gradients[part_of(parameter.role, saved.size())] += bytes;
+  }
+  if (config.recompute == Switch::kOn) {
+    // What a layer keeps exists only while its backward runs.
+    int64_t rows = packed.levels[0].num_rows;
+    for (size_t s = 0; s < packed.steps.size(); ++s) {
+      working[1 + s] += saved[1 + s];
+      saved[1 + s] = rows * model->config.hidden_size *
+                     static_cast<int64_t>(c10::elementSize(model->compute_dtype));
+      rows = rows_of(packed, packed.steps[s]).made_rows();
+    }
   }
   // Below the lowest part that is trained, nothing is saved and there is no backward.
   for (size_t p = 0; gradients[p] == 0; ++p) saved[p] = working[p] = 0;

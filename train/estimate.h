@@ -13,8 +13,8 @@ namespace lait {
 // step whether they fit. Not counted: LibTorch's own buffers, what the heap keeps between tensors,
 // and evaluation, which keeps nothing for backward.
 struct MemoryEstimate {
-  int64_t weights = 0;      // float leaves, and the encoder's compute-dtype copies
-  int64_t moments = 0;      // AdamW's two moments
+  int64_t weights = 0;      // float leaves, their average, and the encoder's compute-dtype copies
+  int64_t moments = 0;      // AdamW's two moments, of all ranks if they are sharded
   int64_t gradients = 0;    // of the leaves that the head reads
   int64_t activations = 0;  // kept for backward by the first epoch's largest micro-batch
   // The peak of gradients, activations and the working memory of backward.

@@ -12,8 +12,8 @@ double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void OpenWindow::add(const at::Tensor& loss, const at::Tensor& gradient_norm, int64_t examples,
-                     int64_t tokens) {
+void OpenWindow::add(const at::Tensor& loss, const at::Tensor& gradient_norm,
+                     const StepPart& part) {
   const at::Tensor skipped = at::isfinite(gradient_norm).logical_not().to(at::kFloat);
   const at::Tensor counted = at::where(skipped == 0, loss, 0);
   loss_sum_ = empty() ? counted : loss_sum_ + counted;
@@ -21,8 +21,9 @@ void OpenWindow::add(const at::Tensor& loss, const at::Tensor& gradient_norm, in
   skipped_in_a_row_ = skipped_in_a_row_.defined() ? (skipped_in_a_row_ + 1) * skipped : skipped;
   gradient_norm_ = gradient_norm;
   ++sums_.steps;
-  sums_.examples += examples;
-  sums_.tokens += tokens;
+  sums_.examples += part.examples;
+  sums_.tokens += part.tokens;
+  sums_.flops += part.flops;
 }
 
 LogWindow OpenWindow::read() const {

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 
+#include "train/step_part.h"
+
 namespace lait {
 
 struct LogWindow {
   int64_t steps = 0, examples = 0, tokens = 0;
+  double flops = 0;
   // Steps whose gradient was not finite, which changed nothing; and how many up to the last one,
   // without a step between them. The latter may be of earlier windows.
   int64_t skipped = 0, skipped_in_a_row = 0;
@@ -21,8 +24,7 @@ struct LogWindow {
 class OpenWindow {
  public:
   // Loss and gradient norm are device scalars.
-  void add(const at::Tensor& loss, const at::Tensor& gradient_norm, int64_t examples,
-           int64_t tokens);
+  void add(const at::Tensor& loss, const at::Tensor& gradient_norm, const StepPart& part);
   bool empty() const { return sums_.steps == 0; }
   // Waits for the device.
   LogWindow read() const;

@@ -1,6 +1,9 @@
 // AdamW with a learning rate for each part of the model, no weight decay on biases and norms, and
 // clipping by the global norm inside the update: nothing is read back from the device. Frozen
 // parameters have no moments and are not updated.
+//
+// With training.shard_optimizer (ZeRO-1, arXiv 1910.02054, by whole parameters) each rank keeps the
+// moments of a part of the parameters, updates these, and sends them to the others.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,40 +11,48 @@
 #include <utility>
 #include <vector>
 
-#include "lait/checkpoint/safetensors.h"
 #include "lait/config/config.h"
 #include "lait/model/model.h"
+#include "lait/ranks/ranks.h"
 
 namespace lait {
 
 class Optimizer {
  public:
-  Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps);
+  // `ranks` outlives it. Null: one process.
+  Optimizer(const Model& model, const TrainingConfig& config, int64_t total_steps,
+            Ranks* ranks = nullptr);
   // Updates the leaves from their clipped gradients, refreshes the model's compute-dtype copies and
   // drops the gradients. `step` counts from 0. If their norm is not finite, the step changes
-  // nothing.
+  // nothing. All ranks have the same gradients.
   void step(int64_t step);
   double learning_rate(int64_t step) const;  // of the encoder
   // Of the last step, before clipping. A device scalar.
   at::Tensor gradient_norm() const { return gradient_norm_; }
-  // Moments and update counts by parameter name ("exp_avg.NAME", …), for checkpoints.
+  // Moments and update counts by parameter name ("exp_avg.NAME", …): those that this rank keeps.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
-  // Takes them from a file with state()'s tensors. Throws UserError if one is missing or has
-  // another shape.
-  void restore(const SafetensorsFile& file);
+  // For checkpoints: on the first rank those of all parameters, on the others none. All call it.
+  std::vector<std::pair<std::string, at::Tensor>> whole_state();
 
  private:
+  // The parameters that this rank updates, of one learning rate and weight decay.
   struct Group {
     double learning_rate, weight_decay;
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, updates;
   };
+  void send_parameters();
+
   Model model_;
   TrainingConfig config_;
   int64_t total_steps_;
   std::vector<Group> groups_;
-  // All parameters, in the order of summation for the norm.
-  std::vector<at::Tensor> order_;
+  Ranks alone_;
+  Ranks& ranks_;
+  // All trained parameters, in the order of summation for the norm, and which rank updates each.
+  std::vector<ModelParameter> order_;
+  std::vector<int> owners_;
+  bool shards_ = false;
   at::Tensor gradient_norm_;
 };
 

@@ -15,12 +15,25 @@ constexpr size_t kMostBar = 30, kLeastBar = 5;
 
 std::string joined(const std::vector<ProgressField>& fields) {
   std::string line;
-  for (const ProgressField& field : fields) line += (line.empty() ? "" : "  ") + field.text;
+  for (const ProgressField& field : fields) {
+    if (!field.text.empty()) line += (line.empty() ? "" : "  ") + field.text;
+  }
   return line;
 }
 
 double share(int64_t done, int64_t total) {
   return static_cast<double>(done) / static_cast<double>(std::max<int64_t>(1, total));
+}
+
+std::string flops_text(const ProgressState& s) {
+  if (s.flops_per_s <= 0) return "";
+  const std::string share =
+      s.gemm_flops_per_s > 0
+          ? fmt::format(" ({:.0f} % of GEMM)", 100 * s.flops_per_s / s.gemm_flops_per_s)
+          : "";
+  return (s.flops_per_s < 1e12 ? fmt::format("{:.0f} GFLOP/s", s.flops_per_s / 1e9)
+                               : fmt::format("{:.1f} TFLOP/s", s.flops_per_s / 1e12)) +
+         share;
 }
 
 }  // namespace
@@ -63,9 +76,12 @@ void Progress::draw(const std::vector<ProgressField>& fields, double done, bool 
 
 void Progress::update(const ProgressState& s) {
   draw({{0, fmt::format("step {}/{}", s.step, s.total_steps)},
-        {4, fmt::format("epoch {:.2f}/{:g}", s.epoch, s.total_epochs)},
+        {5, fmt::format("epoch {:.2f}/{:g}", s.epoch, s.total_epochs)},
         {2, fmt::format("loss {:.4f}", s.loss)},
+        {4, s.metric},
         {3, fmt::format("{:.0f} examples/s", s.examples_per_s)},
+        {7, fmt::format("{:.0f} tokens/s", s.tokens_per_s)},
+        {6, flops_text(s)},
         {1, format_duration(s.seconds_left) + " left"}},
        share(s.step, s.total_steps), s.step == s.total_steps);
 }

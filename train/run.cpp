@@ -117,6 +117,8 @@ std::vector<std::string> changed_since(const std::filesystem::path& dir, const C
                                         "training.checkpoint_every",
                                         "training.threads",
                                         "training.max_tokens_per_device",
+                                        "training.recompute",
+                                        "training.shard_optimizer",
                                         "distributed.timeout"};
   std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
   std::erase_if(changed, [&](const std::string& name) {
@@ -144,8 +146,7 @@ int train(const Config& config, const RunOptions& options) {
     device = ranks.use_device(resolve_device(config.training.device));
     const at::ScalarType dtype = resolve_precision(config.training.precision, device);
     in = read_inputs(config);
-    model = load_pretrained(in.model_dir, in.spec, in.config.model, dtype, config.training.seed);
-    model->freeze(in.frozen);
+    model = load_model(in, dtype);
     model->move_to(device);
   });
   check_same_inputs(in, device, model->compute_dtype, ranks);

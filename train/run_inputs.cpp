@@ -122,7 +122,52 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError(
         "training.label_smoothing: expected a head with classes, got a regression; leave it out");
   }
+  if (labels != LabelKind::kClass && config.training.class_weights) {
+    throw UserError(
+        "training.class_weights: expected a head with classes, got a regression; leave it out");
+  }
   return in;
+}
+
+namespace {
+
+// balanced: examples / (classes × examples of the class), as scikit-learn has it; 0 for a class
+// without examples, soft labels counting in parts.
+std::vector<double> class_weights(const ClassWeights& wanted,
+                                  const std::vector<std::string>& labels,
+                                  const std::vector<Example>& train) {
+  std::vector<double> weights(labels.size(), 1);
+  if (wanted.balanced) {
+    std::vector<double> counts(labels.size());
+    for (const Example& example : train) {
+      if (const auto* known = std::get_if<ClassLabel>(&example.label)) ++counts[known->index];
+      if (const auto* soft = std::get_if<SoftLabel>(&example.label)) {
+        for (size_t c = 0; c < counts.size(); ++c) counts[c] += soft->probabilities[c];
+      }
+    }
+    const auto share = static_cast<double>(train.size()) / static_cast<double>(labels.size());
+    for (size_t c = 0; c < counts.size(); ++c) weights[c] = counts[c] > 0 ? share / counts[c] : 0;
+  }
+  for (const auto& [label, weight] : wanted.by_label) {
+    const auto found = std::ranges::find(labels, label);
+    if (found == labels.end()) {
+      throw UserError(fmt::format("training.class_weights: expected labels of {{{}}}, got '{}'",
+                                  fmt::join(labels, ", "), label));
+    }
+    weights[found - labels.begin()] = weight;
+  }
+  return weights;
+}
+
+}  // namespace
+
+Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
+  at::globalContext().setAllowTF32CuBLAS(in.config.training.tf32 == Switch::kOn);
+  Model model = load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype,
+                                in.config.training.seed);
+  model->freeze(in.frozen);
+  if (!in.class_weights.empty()) model->head->weigh_classes(in.class_weights);
+  return model;
 }
 
 RunInputs read_inputs(const Config& config) {
@@ -161,6 +206,8 @@ RunInputs read_inputs(const Config& config) {
           split->key));
     }
   }
+  if (const auto& wanted = config.training.class_weights)
+    in.class_weights = class_weights(*wanted, spec.labels, in.train.data.examples);
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (Split* split : splits) {

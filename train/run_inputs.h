@@ -9,6 +9,7 @@
 #include "lait/data/example_reader.h"
 #include "lait/data/task.h"
 #include "lait/model/frozen.h"
+#include "lait/model/model.h"
 #include "lait/model/spec.h"
 
 namespace lait {
@@ -28,6 +29,8 @@ struct RunInputs {
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
   FrozenParts frozen;
+  // By class; empty: all have 1.
+  std::vector<double> class_weights;
   // What a user should know before the run starts.
   std::vector<std::string> warnings;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
@@ -44,5 +47,8 @@ RunInputs resolve_inputs(const Config& config);
 // Reads everything. Throws UserError for anything that is wrong with the config's files, model or
 // data.
 RunInputs read_inputs(const Config& config);
+// The model as the run begins with it: pretrained weights, and everything of `in` that training
+// sets in it. Also sets the process's precision of fp32 products on GPUs.
+Model load_model(const RunInputs& in, at::ScalarType compute_dtype);
 
 }  // namespace lait

@@ -1,45 +1,36 @@
 #include "train/step_part.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "lait/data/batches.h"
+#include "lait/ranks/balance.h"
 
 namespace lait {
-namespace {
-
-// The rank of each example: the costliest examples first, each to the rank with the least so far in
-// the step, which `load` counts.
-std::vector<int> deal_out(std::span<const int64_t> batch,
-                          const std::function<double(int64_t)>& cost, std::vector<double>& load) {
-  std::vector<double> costs;
-  std::vector<size_t> order;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    costs.push_back(cost(batch[i]));
-    order.push_back(i);
-  }
-  std::ranges::stable_sort(order, std::ranges::greater(), [&](size_t i) { return costs[i]; });
-  std::vector<int> rank_of(batch.size());
-  for (const size_t i : order) {
-    const auto least = std::ranges::min_element(load);
-    *least += costs[i];
-    rank_of[i] = static_cast<int>(least - load.begin());
-  }
-  return rank_of;
-}
-
-}  // namespace
 
 StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_t>> batches,
-                      int rank, int num_ranks, int64_t max_tokens,
-                      const std::function<double(int64_t)>& cost) {
+                      int rank, int num_ranks, int64_t max_tokens, const ExampleCosts& costs) {
   StepPart part;
+  double whole = 0;  // weight
+  const auto weight_of = [&](const std::vector<int64_t>& batch) {
+    if (!costs.weight) return static_cast<double>(batch.size());
+    double sum = 0;
+    for (const int64_t example : batch) sum += costs.weight(example);
+    return sum;
+  };
   std::vector<double> load(num_ranks, 0);
   for (const auto& batch : batches) {
     part.examples += std::ssize(batch);
-    for (const int64_t example : batch) part.tokens += dataset.example_length(example);
+    whole += weight_of(batch);
+    std::vector<double> flops;
+    for (const int64_t example : batch) {
+      part.tokens += dataset.example_length(example);
+      flops.push_back(costs.flops ? costs.flops(example) : 0);
+    }
+    part.flops += std::reduce(flops.begin(), flops.end());
     std::vector<int64_t> mine = batch;
     if (num_ranks > 1) {
-      const std::vector<int> rank_of = deal_out(batch, cost, load);
+      const std::vector<int> rank_of = deal_out(flops, load);
       mine.clear();
       for (size_t i = 0; i < batch.size(); ++i) {
         if (rank_of[i] == rank) mine.push_back(batch[i]);
@@ -52,9 +43,7 @@ StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_
                         std::back_inserter(part.micro_batches));
     }
   }
-  for (const auto& batch : part.micro_batches) {
-    part.shares.push_back(static_cast<double>(batch.size()) / static_cast<double>(part.examples));
-  }
+  for (const auto& batch : part.micro_batches) part.shares.push_back(weight_of(batch) / whole);
   if (part.micro_batches.empty()) {
     part.micro_batches.push_back({batches.front().front()});
     part.shares.push_back(0);

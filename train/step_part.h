@@ -9,20 +9,28 @@
 
 namespace lait {
 
+// What an example weighs, by its index.
+struct ExampleCosts {
+  // FLOPs, by which ranks get similar parts. Null: all are 0.
+  std::function<double(int64_t)> flops = {};
+  // In the mean of the step's losses. Null: all are equal.
+  std::function<double(int64_t)> weight = {};
+};
+
 struct StepPart {
   std::vector<std::vector<int64_t>> micro_batches;
-  // Of each micro-batch in the step's examples: the weight of its mean loss. 0 where a rank has no
-  // example of its own and computes one only to take part in the sums.
+  // Of each micro-batch in the step's examples, by their weights: the weight of its mean loss. 0
+  // where a rank has no example of its own and computes one only to take part in the sums.
   std::vector<double> shares;
   // Of the whole step, all ranks.
   int64_t examples = 0, tokens = 0;
+  double flops = 0;
 };
 
-// `batches` are those of the step. Each is dealt out to the ranks so that the sums of `cost` are
+// `batches` are those of the step. Each is dealt out to the ranks so that the sums of FLOPs are
 // similar; a part with more than `max_tokens` tokens (0: no limit) becomes several micro-batches. A
 // rank keeps the order of the batch. REQUIRES: no batch is empty.
 StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_t>> batches,
-                      int rank, int num_ranks, int64_t max_tokens,
-                      const std::function<double(int64_t)>& cost);
+                      int rank, int num_ranks, int64_t max_tokens, const ExampleCosts& costs);
 
 }  // namespace lait

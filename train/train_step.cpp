@@ -1,7 +1,12 @@
 #include "train/train_step.h"
 
+#include <ATen/ops/isfinite.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
+
+#include "lait/base/error.h"
 
 namespace lait {
 namespace {
@@ -29,15 +34,41 @@ std::vector<at::Tensor> leaves_of(const Model& model, bool vocabulary) {
   return leaves;
 }
 
+void copy_from(const SafetensorsFile& file,
+               const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : tensors) {
+    if (!file.has(name)) {
+      throw UserError(
+          fmt::format("{}: expected a tensor '{}', got none; start over with --overwrite",
+                      file.path().string(), name));
+    }
+    const at::Tensor saved = file.tensor(name);
+    if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
+      throw UserError(
+          fmt::format("{}: tensor '{}' does not fit the model; start over with --overwrite",
+                      file.path().string(), name));
+    }
+    tensor.copy_(saved);
+  }
+}
+
 }  // namespace
 
 TrainStep::TrainStep(const Model& model, const TrainingConfig& config, int64_t total_steps,
                      Ranks* ranks)
     : model_(model),
       config_(config),
-      optimizer_(model, config, total_steps),
+      optimizer_(model, config, total_steps, ranks),
       ranks_(ranks == nullptr ? alone_ : *ranks),
-      gradients_(ranks_, leaves_of(model, false), leaves_of(model, true)) {}
+      gradients_(ranks_, leaves_of(model, false), leaves_of(model, true)) {
+  model_->encoder->set_recompute(config.recompute == Switch::kOn);
+  std::vector<at::Tensor> weights;
+  for (const at::Tensor& parameter : model_->parameters()) weights.push_back(parameter.detach());
+  ranks_.broadcast(weights);
+  if (ranks_.size() > 1) model_->refresh_shadows();
+  if (config.ema) average_.emplace(model_, *config.ema);
+}
 
 at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches, int64_t step) {
   int64_t num_examples = 0;
@@ -67,6 +98,7 @@ at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches,
     total = total.defined() ? total + part : part;
   }
   optimizer_.step(step);
+  if (average_) average_->update(step, at::isfinite(optimizer_.gradient_norm()).to(at::kFloat));
   return total;
 }
 
@@ -75,7 +107,33 @@ std::vector<std::pair<std::string, at::Tensor>> TrainStep::tensors() const {
   for (const ModelParameter& parameter : model_->parameter_list())
     out.emplace_back("weight " + parameter.name, parameter.tensor);
   for (const auto& [name, tensor] : optimizer_.state()) out.emplace_back("AdamW's " + name, tensor);
+  if (average_) std::ranges::move(average_->tensors(), std::back_inserter(out));
   return out;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> TrainStep::whole_state() {
+  auto out = optimizer_.whole_state();
+  if (average_ && ranks_.is_first())
+    std::ranges::move(average_->tensors(), std::back_inserter(out));
+  return out;
+}
+
+void TrainStep::restore(const SafetensorsFile& file) {
+  copy_from(file, optimizer_.state());
+  if (average_) copy_from(file, average_->tensors());
+}
+
+TrainStep::Averaged::Averaged(TrainStep& step)
+    : step_(step.average_ && !step.is_averaged_ ? &step : nullptr) {
+  if (step_ == nullptr) return;
+  step_->average_->swap();
+  step_->is_averaged_ = true;
+}
+
+TrainStep::Averaged::~Averaged() {
+  if (step_ == nullptr) return;
+  step_->average_->swap();
+  step_->is_averaged_ = false;
 }
 
 }  // namespace lait

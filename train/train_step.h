@@ -4,21 +4,23 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lait/checkpoint/safetensors.h"
 #include "lait/model/model.h"
 #include "lait/ranks/gradient_sums.h"
 #include "train/optimizer.h"
+#include "train/weight_average.h"
 
 namespace lait {
 
 class TrainStep {
  public:
-  // `ranks` outlives it. Null: one process.
+  // The weights of all ranks become the first one's. `ranks` outlives it. Null: one process.
   TrainStep(const Model& model, const TrainingConfig& config, int64_t total_steps,
             Ranks* ranks = nullptr);
   // Returns the mean loss over all examples of the micro-batches, a device scalar. `step` counts
@@ -28,8 +30,26 @@ class TrainStep {
   // returns this rank's part of the sum.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, std::span<const double> shares,
                  int64_t step);
-  // Weights and moments, by names for messages.
+  // Weights, this rank's moments and averages, by names for messages.
   std::vector<std::pair<std::string, at::Tensor>> tensors() const;
+  // What a checkpoint has besides the weights: on the first rank moments and averages, on the
+  // others nothing. All ranks call it.
+  std::vector<std::pair<std::string, at::Tensor>> whole_state();
+  // Takes this rank's part from a file with whole_state()'s tensors. Throws UserError if one is
+  // missing or has another shape.
+  void restore(const SafetensorsFile& file);
+
+  // While it lives, the model has the averaged weights, if training.ema keeps some.
+  class Averaged {
+   public:
+    explicit Averaged(TrainStep& step);
+    ~Averaged();
+    Averaged(const Averaged&) = delete;
+    Averaged& operator=(const Averaged&) = delete;
+
+   private:
+    TrainStep* step_;  // null: it changes nothing
+  };
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
 
@@ -40,6 +60,8 @@ class TrainStep {
   Ranks alone_;
   Ranks& ranks_;
   GradientSums gradients_;
+  std::optional<WeightAverage> average_;
+  bool is_averaged_ = false;
 };
 
 }  // namespace lait

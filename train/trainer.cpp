@@ -7,12 +7,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/flops.h"
 #include "lait/base/file_writer.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
+#include "train/gemm_rate.h"
 #include "train/sampler.h"
-#include "train/step_part.h"
 
 namespace lait {
 
@@ -31,30 +30,12 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .threads = at::get_num_threads(),
                 .ranks = ranks_.size(),
                 .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
+      batches_(model, *inputs.train, inputs.config.training, ranks_),
       best_model_(model, in_.tokenizer, in_.config.output.hf_code, run) {
-  cost_of_example_ = [this, plan = model->pack_plan(model->spec.schedule),
-                      costs = model->config.family->costs(model->config).layer](int64_t example) {
-    return execution_flops(*in_.train, example, plan, costs, Execution::kLait).encoder;
-  };
-  broadcast();
-}
-
-void Trainer::broadcast() {
-  std::vector<at::Tensor> tensors;
-  for (const auto& [name, tensor] : step_.tensors()) tensors.push_back(tensor.detach());
-  ranks_.broadcast(tensors);
-  if (ranks_.size() > 1) model_->refresh_shadows();
+  gemm_flops_per_s_ = gemm_rate(model_) * ranks_.size();
 }
 
 bool Trainer::is_epoch_end() const { return state_.batch == 0; }
-
-const std::vector<std::vector<int64_t>>& Trainer::batches() {
-  if (batches_epoch_ != state_.epoch) {
-    batches_ = epoch_batches(*in_.train, in_.config.training, state_.epoch);
-    batches_epoch_ = state_.epoch;
-  }
-  return batches_;
-}
 
 bool Trainer::evaluation_due() const {
   if (in_.validation == nullptr || state_.step == 0) return false;
@@ -77,9 +58,10 @@ bool Trainer::checkpoint_due() const {
 }
 
 double Trainer::epochs_done() {
-  const double of_this =
-      state_.batch == 0 ? 0
-                        : static_cast<double>(state_.batch) / static_cast<double>(batches().size());
+  const double of_this = state_.batch == 0
+                             ? 0
+                             : static_cast<double>(state_.batch) /
+                                   static_cast<double>(batches_.batches_of(state_.epoch));
   return static_cast<double>(state_.epoch) + of_this;
 }
 
@@ -130,25 +112,15 @@ int Trainer::run_steps() {
 }
 
 void Trainer::one_step() {
-  const TrainingConfig& config = in_.config.training;
-  const auto& batches = this->batches();
-  const auto count = std::min(config.accumulation, std::ssize(batches) - state_.batch);
-  const StepPart part =
-      part_of_step(*in_.train, std::span(batches).subspan(state_.batch, count), ranks_.rank(),
-                   ranks_.size(), config.max_tokens_per_device, cost_of_example_);
-  std::vector<DeviceBatch> micro_batches;
-  for (const auto& examples : part.micro_batches)
-    micro_batches.push_back(model_->to_batch(*in_.train, examples, model_->spec.schedule));
-  state_.batch += count;
-  const at::Tensor loss = step_.run(micro_batches, part.shares, state_.step);
-  window_.add(loss, step_.optimizer().gradient_norm(), part.examples, part.tokens);
+  const StepBatches step = batches_.make({state_.epoch, state_.batch});
+  if (state_.step + 1 < length_.steps) batches_.prepare(step.next);
+  const at::Tensor loss = step_.run(step.micro_batches, step.part.shares, state_.step);
+  window_.add(loss, step_.optimizer().gradient_norm(), step.part);
   saved_ = false;
   ++state_.step;
-  if (state_.batch == std::ssize(batches)) {
-    ++state_.epoch;
-    state_.batch = 0;
-  }
-  if (state_.step % config.log_every == 0 || state_.step == length_.steps) write_log();
+  state_.epoch = step.next.epoch;
+  state_.batch = step.next.batch;
+  if (state_.step % in_.config.training.log_every == 0 || state_.step == length_.steps) write_log();
 }
 
 // With the losses of all ranks.
@@ -166,17 +138,19 @@ void Trainer::write_log() {
   const int64_t counted = window.steps - window.skipped;
   const double loss = window.loss_sum / static_cast<double>(counted);
   const double examples_per_s = static_cast<double>(window.examples) / window.seconds;
+  const double tokens_per_s = static_cast<double>(window.tokens) / window.seconds,
+               flops_per_s = window.flops / window.seconds;
   train_seconds_ += window.seconds;
   trained_steps_ += window.steps;
-  nlohmann::ordered_json line{
-      {"step", state_.step},
-      {"epoch", epochs_done()},
-      {"split", "train"},
-      {"loss", loss},
-      {"gradient_norm", window.gradient_norm},
-      {"lr", step_.optimizer().learning_rate(state_.step - 1)},
-      {"examples_per_s", examples_per_s},
-      {"tokens_per_s", static_cast<double>(window.tokens) / window.seconds}};
+  nlohmann::ordered_json line{{"step", state_.step},
+                              {"epoch", epochs_done()},
+                              {"split", "train"},
+                              {"loss", loss},
+                              {"gradient_norm", window.gradient_norm},
+                              {"lr", step_.optimizer().learning_rate(state_.step - 1)},
+                              {"examples_per_s", examples_per_s},
+                              {"tokens_per_s", tokens_per_s},
+                              {"flops_per_s", flops_per_s}};
   if (window.skipped > 0) {
     line["skipped_steps"] = window.skipped;
     progress_.warning(
@@ -192,7 +166,11 @@ void Trainer::write_log() {
                     .epoch = epochs_done(),
                     .total_epochs = length_.epochs,
                     .loss = loss,
+                    .metric = metric_,
                     .examples_per_s = examples_per_s,
+                    .tokens_per_s = tokens_per_s,
+                    .flops_per_s = flops_per_s,
+                    .gemm_flops_per_s = gemm_flops_per_s_,
                     .seconds_left = train_seconds_ / static_cast<double>(trained_steps_) *
                                     static_cast<double>(length_.steps - state_.step)});
   window_.clear();
@@ -210,6 +188,7 @@ void Trainer::count_improvement(const std::string& metric, double value) {
 bool Trainer::evaluate() {
   write_log();
   check_finite();
+  const TrainStep::Averaged averaged(step_);
   const double began = steady_seconds();
   const int64_t size = in_.validation->size();
   const auto outputs = run_model(
@@ -237,6 +216,7 @@ bool Trainer::evaluate() {
   }
   line["examples_per_s"] = static_cast<double>(size) / seconds;
   const double value = metrics.at(selected);
+  metric_ = fmt::format("{} {:.4f}", selected, value);
   const bool is_logged = state_.evaluated_step == state_.step;
   state_.evaluated_step = state_.step;
   if (!is_logged) count_improvement(selected, value);

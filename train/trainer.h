@@ -20,6 +20,7 @@
 #include "train/progress.h"
 #include "train/run_directory.h"
 #include "train/sampler.h"
+#include "train/step_batches.h"
 #include "train/train_step.h"
 #include "train/trainer_state.h"
 
@@ -59,8 +60,6 @@ class Trainer {
  private:
   void restore(const ResumePoint& point);
   int run_steps();
-  // The weights and moments of all ranks become rank 0's.
-  void broadcast();
   bool is_epoch_end() const;
   bool evaluation_due() const;
   bool checkpoint_due() const;
@@ -68,11 +67,11 @@ class Trainer {
   bool is_finished() const;
   void count_improvement(const std::string& metric, double value);
   double epochs_done();
-  const std::vector<std::vector<int64_t>>& batches();  // of state_.epoch
   void one_step();
   void write_log();
   bool evaluate();  // false: interrupted
   void save();
+  // The averaged weights, if there are any.
   void save_best();
   void check_best(const std::vector<FileSum>& expected);
   int stop_of_ranks();
@@ -92,11 +91,11 @@ class Trainer {
   TrainStep step_;
   const RunIdentity identity_;
   TrainerState state_;
-  std::function<double(int64_t)> cost_of_example_;
-  std::vector<std::vector<int64_t>> batches_;  // of batches_epoch_
-  int64_t batches_epoch_ = -1;
-  OpenWindow window_;         // since the last line of the log
-  double train_seconds_ = 0;  // of logged steps, to estimate the time left
+  StepMaker batches_;
+  double gemm_flops_per_s_ = 0;  // of all ranks
+  std::string metric_;           // of the last validation, for the progress line
+  OpenWindow window_;            // since the last line of the log
+  double train_seconds_ = 0;     // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
   std::optional<std::vector<Outcome>> best_outcomes_;
   BestModel best_model_;

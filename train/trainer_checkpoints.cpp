@@ -27,8 +27,7 @@ void Trainer::restore(const ResumePoint& point) {
   const auto& [state, identity, window, loss_sums, metrics_lines, best_files] = saved;
   check_same_run(checkpoint, identity, identity_);
   if (!is_possible(state, length_.steps) ||
-      (state.batch > 0 &&
-       state.batch >= std::ssize(epoch_batches(*in_.train, in_.config.training, state.epoch)))) {
+      (state.batch > 0 && state.batch >= batches_.batches_of(state.epoch))) {
     throw UserError(fmt::format(
         "{}: step {}, epoch {}, batch {} cannot belong to this run; start over with --overwrite",
         checkpoint.string(), state.step, state.epoch, state.batch));
@@ -36,7 +35,7 @@ void Trainer::restore(const ResumePoint& point) {
   const std::string other_order = other_order_of_sums(identity, identity_);
   if (!other_order.empty()) progress_.warning(other_order);
   load_weights(checkpoint / kModelFolder, model_);
-  step_.optimizer().restore(SafetensorsFile(checkpoint / kOptimizerFile));
+  step_.restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
   LogWindow mine = window;
   if (std::ssize(loss_sums) == ranks_.size()) {
@@ -85,11 +84,12 @@ void Trainer::save() {
   }
   const SavedState saved{
       state_, identity_, read_window(), loss_sums, run_.metrics_lines(), best_model_.files()};
+  const auto moments = step_.whole_state();
   const std::filesystem::path checkpoint = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
         save_checkpoint(model_, dir / kModelFolder,
                         {.hf_code = in_.config.output.hf_code == Switch::kOn});
-        write_safetensors(dir / kOptimizerFile, step_.optimizer().state());
+        write_safetensors(dir / kOptimizerFile, moments);
         write_state(dir, saved);
       });
   ranks_.max(0);  // the first rank has written it
@@ -100,6 +100,7 @@ void Trainer::save() {
 
 void Trainer::save_best() {
   check_finite();
+  const TrainStep::Averaged averaged(step_);
   best_model_.save();
   rewrites_best_ = false;
 }
@@ -108,10 +109,14 @@ void Trainer::save_best() {
 void Trainer::check_finite() {
   if (finite_step_ == state_.step) return;
   const auto tensors = step_.tensors();
-  const std::vector<NotFinite> bad = not_finite(tensors);
-  if (!bad.empty()) {
-    give_up(fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
-                        tensors.size(), bad.front().name));
+  std::string problem;
+  if (const std::vector<NotFinite> bad = not_finite(tensors); !bad.empty()) {
+    problem = fmt::format("{} of {} weights and moments are not finite (the first: {})", bad.size(),
+                          tensors.size(), bad.front().name);
+  }
+  // Ranks may have different moments.
+  for (const std::string& text : ranks_.gather(problem)) {
+    if (!text.empty()) give_up(text);
   }
   check_finite(read_window());
   finite_step_ = state_.step;

@@ -73,6 +73,7 @@ SavedState parse(const nlohmann::json& json) {
   log.at("steps").get_to(window.steps);
   log.at("examples").get_to(window.examples);
   log.at("tokens").get_to(window.tokens);
+  window.flops = log.value("flops", 0.0);  // versions before did not count them
   window.skipped = log.value("skipped", int64_t{0});
   window.skipped_in_a_row = log.value("skipped_in_a_row", int64_t{0});
   log.at("loss_sum").get_to(window.loss_sum);
@@ -106,12 +107,16 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
       {"ranks", identity.ranks},
       {"device", identity.device}};
   json["best"] = state.best ? nlohmann::ordered_json(*state.best) : nlohmann::ordered_json(nullptr);
-  json["log"] = {
-      {"lines", metrics_lines.value_or(0)}, {"steps", window.steps},
-      {"examples", window.examples},        {"tokens", window.tokens},
-      {"skipped", window.skipped},          {"skipped_in_a_row", window.skipped_in_a_row},
-      {"loss_sum", window.loss_sum},        {"gradient_norm", window.gradient_norm},
-      {"seconds", window.seconds}};
+  json["log"] = {{"lines", metrics_lines.value_or(0)},
+                 {"steps", window.steps},
+                 {"examples", window.examples},
+                 {"tokens", window.tokens},
+                 {"flops", window.flops},
+                 {"skipped", window.skipped},
+                 {"skipped_in_a_row", window.skipped_in_a_row},
+                 {"loss_sum", window.loss_sum},
+                 {"gradient_norm", window.gradient_norm},
+                 {"seconds", window.seconds}};
   if (!loss_sums.empty()) json["log"]["loss_sums"] = loss_sums;
   json[kBestFiles] = to_json(best_files);
   json[kFiles] = to_json(sum_files(checkpoint));

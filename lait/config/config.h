@@ -75,6 +75,15 @@ struct LabelMap : std::vector<std::pair<std::string, std::string>> {
   using vector::vector;
 };
 
+// Of the classes in the loss.
+struct ClassWeights {
+  // By how rare a class is in the training data; excludes by_label.
+  bool balanced = false;
+  // Labels that are not named have 1.
+  std::vector<std::pair<std::string, double>> by_label = {};
+  bool operator==(const ClassWeights&) const = default;
+};
+
 struct DataConfig {
   DataFiles train, validation, test;
   FileFormat format = FileFormat::kAuto;
@@ -113,6 +122,8 @@ struct TrainingConfig {
   int64_t accumulation = 1;
   // A process's part of a micro-batch with more tokens is computed in several parts; 0: no limit.
   int64_t max_tokens_per_device = 0;
+  // Backward computes each layer again instead of keeping what it needs.
+  Switch recompute = Switch::kOff;
   double learning_rate = 5e-5;
   // The head's learning rate is this many times learning_rate.
   double head_learning_rate_factor = 1.0;
@@ -131,9 +142,18 @@ struct TrainingConfig {
   // 0: no clipping.
   double max_grad_norm = 1.0;
   double label_smoothing = 0.0;
+  // Default: all classes count the same.
+  std::optional<ClassWeights> class_weights;
+  // Decay of the moving average of the weights, which is then what is validated and saved as the
+  // best model. Default: none.
+  std::optional<double> ema;
+  // Each rank keeps the moments of a part of the parameters, and updates these.
+  Switch shard_optimizer = Switch::kOff;
   // A step whose gradient is not finite is left out. More of them in a row end the run.
   int64_t max_skipped_steps = 10;
   Precision precision = Precision::kAuto;
+  // fp32 products on GPUs round their operands to TF32.
+  Switch tf32 = Switch::kOff;
   DeviceKind device = DeviceKind::kAuto;
   ThreadCount threads;
   uint64_t seed = 1;

@@ -115,6 +115,24 @@ void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const L
   }
 }
 
+void FieldReader::read(const YamlNode& node, int line, ClassWeights& target, const Limits& limits) {
+  constexpr const char* kForm = "balanced, or a mapping {label: weight, …}";
+  target = {.balanced = node.is_scalar() && node.scalar == "balanced"};
+  if (target.balanced) return;
+  if (node.kind != YamlNode::Kind::kMap || node.items.empty()) return wrong(node, line, kForm);
+  std::set<std::string> seen;
+  for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
+    const YamlNode& label = node.items[i];
+    if (!label.is_scalar()) return wrong(label, label.line, kForm);
+    if (!seen.insert(label.scalar).second) {
+      problems_.add(value_->origin, label.line,
+                    name_ + ": the label " + shown(label.scalar) + " appears twice; remove one");
+    }
+    auto& [name, weight] = target.by_label.emplace_back(expand(label.scalar, label.line), 1);
+    read(node.items[i + 1], label.line, weight, limits);
+  }
+}
+
 void FieldReader::read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits&) {
   target.clear();
   if (node.kind != YamlNode::Kind::kList) return wrong(node, line, kStageForm);

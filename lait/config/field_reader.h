@@ -77,6 +77,7 @@ class FieldReader {
   void read(const YamlNode& node, int line, DataFiles& target, const Limits& limits);
   void read(const YamlNode& node, int line, NameList& target, const Limits& limits);
   void read(const YamlNode& node, int line, LabelMap& target, const Limits& limits);
+  void read(const YamlNode& node, int line, ClassWeights& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits& limits);
   void read(const YamlNode& node, int line, Stage& target);
   std::string expand(const std::string& text, int line);

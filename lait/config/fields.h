@@ -71,6 +71,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "micro-batches of an optimiser step");
   v.field("training.max_tokens_per_device", c.training.max_tokens_per_device, kFromZero,
           "a device computes larger parts of a micro-batch one after the other; 0: no limit");
+  v.field("training.recompute", c.training.recompute, kAny,
+          "compute each layer again in backward instead of keeping what it needs: less memory, a "
+          "third more products");
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");
@@ -92,11 +95,20 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "limit of the gradient's global norm; 0: none");
   v.field("training.label_smoothing", c.training.label_smoothing, kBelowOne,
           "of the cross entropy");
+  v.field("training.class_weights", c.training.class_weights, kPositive,
+          "of the classes in the loss: balanced (by their counts in the training data), or {label: "
+          "weight, …}, 1 for the others");
+  v.field("training.ema", c.training.ema, Limits{.above = 0, .below = 1},
+          "decay of a moving average of the weights, which is validated and saved as the best "
+          "model, e.g. 0.999");
+  v.field("training.shard_optimizer", c.training.shard_optimizer, kAny,
+          "of several processes, each keeps AdamW's moments of a part of the parameters (ZeRO-1)");
   v.field(
       "training.max_skipped_steps", c.training.max_skipped_steps, kFromZero,
       "steps in a row that are left out because the gradient is not finite, before the run ends");
   v.field("training.precision", c.training.precision, kAny,
           "auto: bf16 where its matrix multiplication is faster, else fp32");
+  v.field("training.tf32", c.training.tf32, kAny, "fp32 products on GPUs: faster, in TF32");
   v.field("training.device", c.training.device, kAny, "auto, cpu or cuda");
   v.field("training.threads", c.training.threads, Limits{.min = 0, .max = 4096},
           "auto (or 0): one for each core that the process may use");

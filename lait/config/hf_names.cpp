@@ -8,7 +8,7 @@ namespace {
 constexpr const char* kSchedule = "linear, constant, cosine or inverse_sqrt";
 constexpr const char* kPacked = "batches are packed, without padding";
 constexpr const char* kLauncher = "torchrun, srun or mpirun start one process for each device";
-constexpr const char* kWhole = "each process holds the whole model";
+constexpr const char* kWhole = "AdamW's moments; each process holds the whole model";
 constexpr const char* kOneThread = "examples are read into memory once; no workers are needed";
 constexpr const char* kHub = "upload the run's best/ yourself: hf upload REPOSITORY DIR/best";
 constexpr const char* kLog = "the run's metrics.jsonl has every number";
@@ -41,7 +41,7 @@ constexpr HfName kNames[] = {
     {"ddp_bucket_cap_mb", "", "buckets are of 25 MB"},
     {"ddp_find_unused_parameters", "", "what is trained is known before the first step"},
     {"ddp_timeout", "distributed.timeout", "in seconds"},
-    {"deepspeed", "", kWhole},
+    {"deepspeed", "training.shard_optimizer", kWhole},
     {"disable_tqdm", "", "lait-train's option --quiet"},
     {"do_eval", "", kGiven},
     {"do_predict", "", "lait-predict predicts with a trained run"},
@@ -54,9 +54,9 @@ constexpr HfName kNames[] = {
     {"evaluation_strategy", "training.evaluate_every", kInSteps},
     {"fp16", "training.precision", "bf16 or fp32; there is no fp16"},
     {"fp16_full_eval", "training.precision", "bf16 or fp32; there is no fp16"},
-    {"fsdp", "", kWhole},
+    {"fsdp", "training.shard_optimizer", kWhole},
     {"gradient_accumulation_steps", "training.accumulation", ""},
-    {"gradient_checkpointing", "", "for less memory: a smaller batch_size, more accumulation"},
+    {"gradient_checkpointing", "training.recompute", ""},
     {"greater_is_better", "", "it follows from the metric in training.select_by"},
     {"group_by_length", "", kPacked},
     {"hidden_dropout_prob", "model.hidden_dropout", ""},
@@ -120,7 +120,7 @@ constexpr HfName kNames[] = {
     {"save_total_limit", "output.keep", ""},
     {"task_name", "task", ""},
     {"test_file", "data.test", ""},
-    {"tf32", "training.precision", "bf16 or fp32; there is no tf32"},
+    {"tf32", "training.tf32", ""},
     {"tokenizer_name", "", "the tokenizer is the one beside model.path"},
     {"torch_compile", "", "the kernels are compiled already"},
     {"train_batch_size", "training.batch_size", ""},

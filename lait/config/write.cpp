@@ -62,6 +62,14 @@ std::string value_text(const LabelMap& map) {
   return "{" + out + "}";
 }
 
+std::string value_text(const ClassWeights& weights) {
+  if (weights.balanced) return "balanced";
+  std::string out;
+  for (const auto& [label, weight] : weights.by_label)
+    out += (out.empty() ? "" : ", ") + yaml_text(label) + ": " + value_text(weight);
+  return "{" + out + "}";
+}
+
 // An empty schedule and an optional without a value are not set.
 template <class T>
 bool is_set(const T&) {
@@ -113,6 +121,7 @@ std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
 std::string kind(const NameList*) { return "a name or a list"; }
 std::string kind(const LabelMap*) { return "a mapping"; }
+std::string kind(const ClassWeights*) { return "balanced or a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }
 std::string kind(const ThreadCount*) { return "auto or a whole number"; }

@@ -4,6 +4,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/nll_loss.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
@@ -18,6 +19,26 @@ class ClassifierImpl final : public PoolingHeadImpl {
   ClassifierImpl(const HfConfig& config, const HeadOptions& options)
       : PoolingHeadImpl(HeadKind::kClassifier, config, options, std::ssize(options.labels)),
         labels_(options.labels) {}
+
+  void weigh_classes(const std::vector<double>& weights) override {
+    TORCH_CHECK(weights.size() == labels_.size() && host_weights_.empty(),
+                "weigh_classes: expected ", labels_.size(), " weights, once");
+    host_weights_ = weights;
+    // A buffer moves to the model's device, and checkpoints do not have it.
+    weights_ = register_buffer("class_weights", at::tensor(weights, at::kFloat));
+    weights_.set_data(weights_.to(output_weight().device()));
+  }
+
+  double example_weight(const Label& label) const override {
+    if (host_weights_.empty()) return 1;
+    if (const auto* known = std::get_if<ClassLabel>(&label)) return host_weights_[known->index];
+    double weight = 0;
+    if (const auto* soft = std::get_if<SoftLabel>(&label)) {
+      for (size_t c = 0; c < host_weights_.size(); ++c)
+        weight += soft->probabilities[c] * host_weights_[c];
+    }
+    return weight;
+  }
 
   // Class indices (B) int64, -1: none. If the batch has soft labels: probabilities (B, K) float.
   at::Tensor labels(std::span<const Label> labels) const override {
@@ -52,15 +73,15 @@ class ClassifierImpl final : public PoolingHeadImpl {
     return out;
   }
 
+  // Equals at::cross_entropy_loss, whose label smoothing searches for an ignored label with masks.
   at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                   const TrainingConfig& config) const override {
-    // Equals at::cross_entropy_loss, whose label smoothing searches for an ignored label with
-    // masks.
     const at::Tensor log_probabilities = at::log_softmax(outputs.values, 1);
+    const double smoothing = config.label_smoothing;
+    if (weights_.defined()) return weighted_loss(log_probabilities, batch.labels, smoothing);
     const at::Tensor loss = batch.labels.dim() == 1 ? at::nll_loss(log_probabilities, batch.labels)
                                                     : -(log_probabilities * batch.labels).sum() /
                                                           static_cast<double>(batch.num_examples());
-    const double smoothing = config.label_smoothing;
     return smoothing == 0 ? loss : loss * (1 - smoothing) - log_probabilities.mean() * smoothing;
   }
 
@@ -90,7 +111,31 @@ class ClassifierImpl final : public PoolingHeadImpl {
   }
 
  private:
+  // As at::cross_entropy_loss with weights of the classes. (With soft labels that one divides by
+  // the number of examples; here it is their weights' sum too, so that a label of one class counts
+  // the same in both forms.)
+  at::Tensor weighted_loss(const at::Tensor& log_probabilities, const at::Tensor& labels,
+                           double smoothing) const {
+    at::Tensor sum, weights;
+    if (labels.dim() == 1) {
+      sum = at::nll_loss(log_probabilities, labels, weights_, at::Reduction::Sum);
+      weights = weights_.index_select(0, labels).sum();
+    } else {
+      const at::Tensor weighted = labels * weights_;
+      sum = -(log_probabilities * weighted).sum();
+      weights = weighted.sum();
+    }
+    if (smoothing > 0) {
+      const at::Tensor all = -(log_probabilities * weights_).sum();
+      sum = sum * (1 - smoothing) + all * (smoothing / static_cast<double>(std::ssize(labels_)));
+    }
+    return sum / weights;
+  }
+
   std::vector<std::string> labels_;
+  // Of the classes, if they differ.
+  std::vector<double> host_weights_;
+  at::Tensor weights_;
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "lait/model/encoder.h"
 
+#include "lait/model/recompute.h"
+
 namespace lait {
 namespace {
 
@@ -63,6 +65,14 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
   return layer.finish(context.view({-1, heads * dim}), residual, names, keyed);
 }
 
+// The leaves that a step reads.
+std::vector<at::Tensor> EncoderImpl::leaves_of(const Step& step) {
+  std::vector<at::Tensor> leaves = layers_[step.layer]->parameters();
+  if (const at::Tensor table = attention_spec().bias.table; table.defined())
+    leaves.push_back(table);
+  return leaves;
+}
+
 EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
                                const Randomness& randomness, const RunHooks& hooks) {
   const PackedBatch& packed = batch.packed;
@@ -74,7 +84,14 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
       const Level& entering = *rows_of(packed, step).entering;
       out.segment_means = ops::unit_mean(out.rows, batch.view(entering.segment_offsets));
     }
-    out.rows = run_step(step, out.rows, batch, randomness, hooks);
+    if (recompute_ && at::GradMode::is_enabled() && !hooks.keys_values) {
+      out.rows =
+          recomputed([this, &step, &batch, randomness](
+                         const at::Tensor& x) { return run_step(step, x, batch, randomness, {}); },
+                     out.rows, leaves_of(step));
+    } else {
+      out.rows = run_step(step, out.rows, batch, randomness, hooks);
+    }
     if (hooks.on_states) hooks.on_states(step, out.rows);
   }
   if (wants_means && packed.means_step == kFinalStates && end == packed.steps.size()) {

@@ -60,6 +60,9 @@ class EncoderImpl : public torch::nn::Module {
 
   // They run without dropout.
   void freeze(const FrozenParts& parts) { frozen_ = parts; }
+  // Whether backward computes each layer again from its input (recompute.h), so that only inputs
+  // are kept. The batch of a forward must then live until its backward.
+  void set_recompute(bool on) { recompute_ = on; }
 
   int64_t num_layers() const { return static_cast<int64_t>(layers_.size()); }
   EncoderLayerImpl& layer(int64_t i) { return *layers_[i]; }
@@ -73,7 +76,9 @@ class EncoderImpl : public torch::nn::Module {
 
  private:
   FrozenParts frozen_;
+  bool recompute_ = false;
 
+  std::vector<at::Tensor> leaves_of(const Step& step);
   at::Tensor run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
                       const Randomness& randomness, const RunHooks& hooks);
 };

@@ -51,9 +51,14 @@ class HeadImpl : public torch::nn::Module {
                           const Randomness& randomness) = 0;
   // Labels in the form that `loss` takes, on the host. Throws UserError for labels of another kind.
   virtual at::Tensor labels(std::span<const Label> labels) const = 0;
-  // A float scalar; batch.labels comes from `labels`.
+  // The mean over the examples, by their weights; a float scalar. batch.labels comes from `labels`.
   virtual at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                           const TrainingConfig& config) const = 0;
+  // Weights of the classes in `loss`, in the order of the labels. REQUIRES: the head has classes,
+  // and this was not called before.
+  virtual void weigh_classes(const std::vector<double>& weights);
+  // Of an example with that label in the mean that `loss` computes.
+  virtual double example_weight(const Label&) const { return 1; }
   virtual std::vector<Prediction> predict(const Outputs& outputs) const = 0;
   // A label in the form of Prediction::value, for metrics. Throws UserError "…got …" for a label
   // that this head does not have.

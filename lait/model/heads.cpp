@@ -24,6 +24,10 @@ const HeadInfo& find_head(HeadKind kind) {
   throw UserError("model.head: " + to_string(kind) + " needs a decoder; use " + known);
 }
 
+void HeadImpl::weigh_classes(const std::vector<double>&) {
+  TORCH_CHECK(false, "weigh_classes: the head has no classes");
+}
+
 HeadKind head_for(LabelKind labels) {
   const auto found = std::ranges::find(all_heads(), labels, &HeadInfo::labels);
   if (found == all_heads().end())

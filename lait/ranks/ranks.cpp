@@ -154,10 +154,10 @@ int64_t Ranks::max(int64_t value) {
   return tensors[0].item<int64_t>();
 }
 
-void Ranks::broadcast(const std::vector<at::Tensor>& tensors) {
+void Ranks::broadcast(const std::vector<at::Tensor>& tensors, int from) {
   if (connection_ == nullptr || tensors.empty()) return;
   const at::NoGradGuard no_grad;
-  wait([&] { c10d::broadcast_coalesced(connection_->group, tensors, kBroadcastBytes); });
+  wait([&] { c10d::broadcast_coalesced(connection_->group, tensors, kBroadcastBytes, from); });
 }
 
 std::vector<at::Tensor> Ranks::gather(const at::Tensor& rows) {

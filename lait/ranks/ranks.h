@@ -52,8 +52,8 @@ class Ranks {
   // In place. Equal on all ranks, to the bit.
   void sum(at::Tensor& tensor);
   int64_t max(int64_t value);
-  // All tensors become those of rank 0.
-  void broadcast(const std::vector<at::Tensor>& tensors);
+  // All tensors become those of one rank.
+  void broadcast(const std::vector<at::Tensor>& tensors, int from = 0);
   // Of every rank, in their order. The tensors are on the CPU, of one type, and differ at most in
   // their first dimension.
   std::vector<at::Tensor> gather(const at::Tensor& rows);

@@ -83,6 +83,15 @@ class RandomFields {
       from += std::to_string(n);  // each once
     }
   }
+  void fill(ClassWeights& weights, const Limits& limits) {
+    weights = {.balanced = draw(2) == 0};
+    for (uint32_t n = weights.balanced ? 0 : 1 + draw(3); n > 0; --n) {
+      auto& [label, weight] = weights.by_label.emplace_back();
+      fill(label, {});
+      fill(weight, limits);
+      label += std::to_string(n);  // each once
+    }
+  }
   void fill(Stage& stage, const Limits&) {
     stage.num_layers = 1 + draw(256);
     fill(stage.scope, {});

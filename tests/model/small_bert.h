@@ -50,6 +50,7 @@ class IdTokenizer : public Tokenizer {
 struct SmallBertOptions {
   int64_t layers = 4, hidden = 64, heads = 2, intermediate = 128, vocab = 200, positions = 256;
   double dropout = 0;
+  const char* family = "bert";
 };
 
 // How a test packs, if not as the product does.
@@ -104,14 +105,14 @@ class SmallBert {
 
   HfConfig config() const {
     HfConfig config;
-    config.family = find_family("bert");
+    config.family = find_family(options_.family);
     config.vocab_size = options_.vocab;
     config.hidden_size = options_.hidden;
     config.num_hidden_layers = options_.layers;
     config.num_attention_heads = options_.heads;
     config.intermediate_size = options_.intermediate;
     config.max_position_embeddings = options_.positions;
-    config.type_vocab_size = 2;
+    config.type_vocab_size = config.family->model_type() == "mpnet" ? 0 : 2;
     config.layer_norm_eps = 1e-12;
     config.max_tokens = options_.positions;
     config.head_dim = options_.hidden / options_.heads;

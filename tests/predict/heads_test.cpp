@@ -43,6 +43,30 @@ TEST_F(HeadsTest, SoftLabelsAreCrossEntropyAgainstProbabilities) {
               1e-6);
 }
 
+TEST_F(HeadsTest, ClassWeightsAreCrossEntropysWeights) {
+  const at::Tensor logits = at::tensor({0.5f, -1.f, 2.f, 0.25f, 1.5f, -0.5f}).view({2, 3}),
+                   weights = at::tensor({0.5f, 4.f, 1.5f});
+  EXPECT_EQ(model_->head->example_weight(ClassLabel{1}), 1);
+  model_->head->weigh_classes({0.5, 4, 1.5});
+  EXPECT_EQ(model_->head->example_weight(ClassLabel{1}), 4);
+  EXPECT_DOUBLE_EQ(model_->head->example_weight(SoftLabel{{0.5, 0.25, 0.25}}), 1.625);
+  for (const double smoothing : {0.0, 0.1}) {
+    TrainingConfig config;
+    config.label_smoothing = smoothing;
+    const double expected = at::cross_entropy_loss(logits, at::tensor({2, 1}, at::kLong), weights,
+                                                   at::Reduction::Mean, -100, smoothing)
+                                .item<double>();
+    for (const std::vector<Label>& labels :
+         {std::vector<Label>{ClassLabel{2}, ClassLabel{1}},
+          std::vector<Label>{SoftLabel{{0, 0, 1}}, SoftLabel{{0, 1, 0}}}}) {
+      DeviceBatch batch;
+      batch.packed.num_examples = 2;
+      batch.labels = model_->head->labels(labels);
+      EXPECT_NEAR(model_->head->loss({logits}, batch, config).item<double>(), expected, 1e-6);
+    }
+  }
+}
+
 TEST_F(HeadsTest, LabelsOfAnotherKindAreRefused) {
   EXPECT_THAT(error_of([&] { model_->head->labels(std::vector<Label>{NumberLabel{1}}); }),
               testing::HasSubstr("takes classes as labels"));

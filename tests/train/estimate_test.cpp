@@ -23,6 +23,8 @@ struct Case {
   at::ScalarType dtype;
   int64_t vocab, independent_layers, examples, accumulation;
   Pooling pooling;
+  Switch recompute = Switch::kOff;
+  std::optional<double> ema = {};
 };
 
 std::vector<Example> examples_of(const SmallBert& bert, int64_t count) {
@@ -56,6 +58,8 @@ class EstimateMemory : public testing::TestWithParam<Case> {
   void SetUp() override {
     config_.batch_size = GetParam().examples;
     config_.accumulation = GetParam().accumulation;
+    config_.recompute = GetParam().recompute;
+    config_.ema = GetParam().ema;
   }
   SmallBert bert_{{.layers = 4,
                    .hidden = 256,
@@ -78,6 +82,7 @@ TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   ASSERT_EQ(examples.size(), 1u);
   const DeviceBatch batch = model->to_batch(dataset_, examples[0], spec_.schedule);
   Model trained = model;
+  trained->encoder->set_recompute(config_.recompute == Switch::kOn);
   const auto loss = [&] {
     return trained->loss(trained->forward(batch, {.training = true}), batch, {});
   };
@@ -103,18 +108,23 @@ TEST_P(EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
 TEST_P(EstimateMemory, WeightsAreTheModelsTensors) {
   const TensorBytes bytes;
   const Model model = bert_.model(spec_, GetParam().dtype);
+  config_.ema.reset();
   const auto estimated = static_cast<double>(estimate_memory(model, dataset_, config_).weights);
   EXPECT_NEAR(estimated / static_cast<double>(bytes.live()), 1, 0.001);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, EstimateMemory,
-    testing::Values(Case{"weights", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments},
-                    Case{"activations", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments},
-                    Case{"stock", at::kFloat, 8000, 0, 24, 1, Pooling::kMean},
-                    Case{"split", at::kFloat, 8000, 4, 24, 1, Pooling::kSegments},
-                    Case{"accumulation", at::kFloat, 8000, 3, 16, 2, Pooling::kCls},
-                    Case{"bf16", at::kBFloat16, 8000, 2, 32, 1, Pooling::kClsSegments}),
+    testing::Values(
+        Case{"weights", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments},
+        Case{"activations", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments},
+        Case{"stock", at::kFloat, 8000, 0, 24, 1, Pooling::kMean},
+        Case{"split", at::kFloat, 8000, 4, 24, 1, Pooling::kSegments},
+        Case{"accumulation", at::kFloat, 8000, 3, 16, 2, Pooling::kCls},
+        Case{"bf16", at::kBFloat16, 8000, 2, 32, 1, Pooling::kClsSegments},
+        Case{"recompute", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments, Switch::kOn},
+        Case{"recompute_stock_bf16", at::kBFloat16, 2000, 0, 32, 1, Pooling::kCls, Switch::kOn},
+        Case{"average", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments, Switch::kOff, 0.99}),
     [](const auto& info) { return info.param.name; });
 
 double seconds_since(std::chrono::steady_clock::time_point began) {

@@ -36,6 +36,31 @@ TEST(ProgressLine, ABarIsFullAtTheEndAndNeverFuller) {
   EXPECT_EQ(progress_line({{0, "x"}}, 0, 100), "[" + std::string(30, ' ') + "] x");
 }
 
+TEST(Progress, TellsSpeedAndItsShareOfTheProduct) {
+  testing::internal::CaptureStderr();
+  Progress progress(Says::kAll, /*line_seconds=*/0);
+  ProgressState state{.step = 20,
+                      .total_steps = 80,
+                      .epoch = 0.5,
+                      .total_epochs = 2,
+                      .loss = 1.25,
+                      .examples_per_s = 65.2,
+                      .tokens_per_s = 2310,
+                      .flops_per_s = 41.6e9,
+                      .gemm_flops_per_s = 80e9,
+                      .seconds_left = 125};
+  progress.update(state);
+  state.metric = "accuracy 0.7312";
+  state.flops_per_s = 123.4e12;
+  state.gemm_flops_per_s = 0;
+  progress.update(state);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "step 20/80  epoch 0.50/2  loss 1.2500  65 examples/s  2310 tokens/s  42 GFLOP/s (52 % "
+            "of GEMM)  2:05 left\n"
+            "step 20/80  epoch 0.50/2  loss 1.2500  accuracy 0.7312  65 examples/s  2310 tokens/s  "
+            "123.4 TFLOP/s  2:05 left\n");
+}
+
 // Standard error of a test is a file.
 TEST(Progress, AnEvaluationTellsAPipeHowFarItIs) {
   testing::internal::CaptureStderr();

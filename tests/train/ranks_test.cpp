@@ -174,16 +174,43 @@ INSTANTIATE_TEST_SUITE_P(
         RanksCase{"fewer_examples_than_ranks", "--set training.batch_size=1"},
         RanksCase{"shared_segments", "--set data.train=shared.jsonl"},
         RanksCase{"frozen", "--set training.freeze=independent"},
+        RanksCase{"sharded", "--set training.shard_optimizer=true --set training.ema=0.9"},
+        RanksCase{"recomputed", "--set training.recompute=true"},
+        RanksCase{"class_weights", "--set 'training.class_weights={entails: 5, neutral: 0.1}'"},
         RanksCase{"by_tokens",
                   "--set training.batch_by=tokens --set training.batch_size=200 --set "
                   "training.max_tokens_per_device=50"}),
     [](const auto& info) { return std::string(info.param.name); });
 
-// One batch in one part, and in several of few tokens.
+// One batch in one part, and in several of few tokens; also where examples have weights.
 TEST_F(RanksTrain, ALimitOfTokensDoesNotChangeTheStep) {
-  expect_finished(train(1, "--quiet --output whole"));
-  expect_finished(train(1, "--quiet --output parts --set training.max_tokens_per_device=30"));
-  EXPECT_LT(difference("parts", "whole"), 1e-4);
+  for (const std::string weights :
+       {"", " --set 'training.class_weights={entails: 5, neutral: 0.1}'"}) {
+    expect_finished(train(1, "--quiet --overwrite --output whole" + weights));
+    expect_finished(train(
+        1, "--quiet --overwrite --output parts --set training.max_tokens_per_device=30" + weights));
+    EXPECT_LT(difference("parts", "whole"), 1e-4);
+  }
+}
+
+// Whoever keeps the moments, and whoever reads them again.
+TEST_F(RanksTrain, AShardedOptimizerIsTheSameToTheBit) {
+  const std::string arguments = "--quiet --set training.checkpoint_every=10 --output ",
+                    sharded = " --set training.shard_optimizer=true";
+  expect_finished(train(3, arguments + "whole"));
+  expect_finished(train(3, arguments + "sharded" + sharded));
+  const auto expect_same = [&] {
+    for (const char* file : {"model/model.safetensors", "optimizer.safetensors"}) {
+      const fs::path path = fs::path("checkpoints/step-30") / file;
+      EXPECT_TRUE(same_bytes(folder_ / "whole" / path, folder_ / "sharded" / path)) << file;
+    }
+  };
+  expect_same();
+  for (const std::string& now : {sharded, std::string()}) {
+    fs::remove_all(folder_ / "sharded/checkpoints/step-30");
+    expect_finished(train(3, arguments + "sharded --resume" + now));
+    expect_same();
+  }
 }
 
 TEST_F(RanksTrain, AreTheSameToTheBitAfterAStopAndAKill) {

@@ -24,9 +24,10 @@ class StepPartTest : public testing::Test {
     data_ = Predictor::load(folder / "model").tokenize(tiny_examples(1, 40));
   }
   StepPart part(const Batches& batches, int rank, int num_ranks, int64_t max_tokens = 0) const {
-    return part_of_step(*data_, batches, rank, num_ranks, max_tokens, [&](int64_t example) {
+    const auto flops = [&](int64_t example) {
       return static_cast<double>(data_->example_length(example));
-    });
+    };
+    return part_of_step(*data_, batches, rank, num_ranks, max_tokens, {.flops = flops});
   }
   int64_t tokens_of(const std::vector<int64_t>& batch) const {
     int64_t tokens = 0;

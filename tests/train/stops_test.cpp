@@ -101,7 +101,10 @@ INSTANTIATE_TEST_SUITE_P(
                                "training.checkpoint_every=3"}},
                     StopsCase{"checkpoints_between_lines",
                               {"training.evaluate_every=5", "training.checkpoint_every=2",
-                               "training.log_every=20", "training.accumulation=2"}}),
+                               "training.log_every=20", "training.accumulation=2"}},
+                    StopsCase{"averaged",
+                              {"training.ema=0.9", "training.evaluate_every=3",
+                               "training.checkpoint_every=2"}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -51,6 +51,7 @@ inline std::vector<std::string> metrics_without_times(const std::filesystem::pat
     auto json = nlohmann::ordered_json::parse(*line);
     json.erase("examples_per_s");
     json.erase("tokens_per_s");
+    json.erase("flops_per_s");
     lines.push_back(json.dump());
   }
   return lines;

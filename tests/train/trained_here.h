@@ -35,8 +35,7 @@ class TrainedHere : public TinyRun {
     if (!resumes) directory.write_config("a run");
     const RunInputs& in = inputs();
     at::set_num_threads(static_cast<int>(in.config.training.threads.count));
-    Model model = load_pretrained(in.model_dir, in.spec, in.config.model, at::kFloat,
-                                  in.config.training.seed);
+    Model model = load_model(in, at::kFloat);
     Result result;
     Progress progress(Says::kWarnings);
     Trainer trainer(model,

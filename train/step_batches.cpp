@@ -1,0 +1,94 @@
+#include "train/step_batches.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "eval/flops.h"
+#include "train/sampler.h"
+
+namespace lait {
+namespace {
+
+// Layers from the bottom that have no backward.
+int64_t layers_without_backward(const Model& model) {
+  int64_t lowest = model->config.num_hidden_layers;
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    using Part = ParameterRole::Part;
+    if (!parameter.tensor.requires_grad() || parameter.role.part == Part::kHead) continue;
+    const bool layer =
+        parameter.role.part == Part::kEncoderLayer || parameter.role.part == Part::kDecoderLayer;
+    lowest = std::min(lowest, layer ? parameter.role.layer : 0);
+  }
+  return lowest;
+}
+
+}  // namespace
+
+ExampleCosts training_costs(const Model& model, const Dataset& dataset) {
+  const auto flops = [&dataset, plan = model->pack_plan(model->spec.schedule),
+                      costs = model->config.family->costs(model->config).layer,
+                      forward_only = layers_without_backward(model)](int64_t example) {
+    double sum = 0;
+    int64_t l = 0;
+    for (const LayerWork& work : layer_work(dataset, example, plan, Execution::kLait))
+      sum += count_flops(work, costs).encoder * (l++ < forward_only ? 1 : 3);
+    return sum;
+  };
+  const auto weight = [head = model->head, &dataset](int64_t example) {
+    return head->example_weight(dataset.example(example).label);
+  };
+  return {.flops = flops, .weight = weight};
+}
+
+StepMaker::StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config,
+                     const Ranks& ranks)
+    : model_(model),
+      dataset_(dataset),
+      config_(config),
+      ranks_(ranks),
+      costs_(training_costs(model, dataset)) {}
+
+const std::vector<std::vector<int64_t>>& StepMaker::epoch(int64_t epoch) {
+  if (epoch_ != epoch) {
+    epoch_batches_ = epoch_batches(dataset_, config_, epoch);
+    epoch_ = epoch;
+  }
+  return epoch_batches_;
+}
+
+int64_t StepMaker::batches_of(int64_t epoch) {
+  if (future_.valid()) future_.wait();
+  return std::ssize(this->epoch(epoch));
+}
+
+StepBatches StepMaker::made(BatchPosition position) {
+  const auto& batches = epoch(position.epoch);
+  const auto count = std::min(config_.accumulation, std::ssize(batches) - position.batch);
+  StepBatches step;
+  step.part = part_of_step(dataset_, std::span(batches).subspan(position.batch, count),
+                           ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs_);
+  for (const auto& examples : step.part.micro_batches)
+    step.micro_batches.push_back(model_->to_batch(dataset_, examples, model_->spec.schedule));
+  step.next = {position.epoch, position.batch + count};
+  if (step.next.batch == std::ssize(batches)) step.next = {position.epoch + 1, 0};
+  return step;
+}
+
+StepBatches StepMaker::make(BatchPosition position) {
+  if (future_.valid()) {
+    StepBatches step = future_.get();
+    if (prepared_ == position) return step;
+  }
+  return made(position);
+}
+
+void StepMaker::prepare(BatchPosition position) {
+  prepared_ = position;
+  future_ = std::async(std::launch::async, [this, position] {
+    omp_set_num_threads(1);  // of this thread; the others compute
+    return made(position);
+  });
+}
+
+}  // namespace lait

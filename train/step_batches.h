@@ -1,0 +1,60 @@
+// The batches of each optimiser step. Those of the next one are packed on another thread while the
+// current one is computed; which batches a step has does not depend on it.
+#pragma once
+#include <cstdint>
+#include <future>
+#include <vector>
+
+#include "lait/config/config.h"
+#include "lait/data/dataset.h"
+#include "lait/model/model.h"
+#include "lait/ranks/ranks.h"
+#include "train/step_part.h"
+
+namespace lait {
+
+// Where a training is: the next batch of an epoch.
+struct BatchPosition {
+  int64_t epoch = 0, batch = 0;
+  bool operator==(const BatchPosition&) const = default;
+};
+
+struct StepBatches {
+  StepPart part;
+  // On the device.
+  std::vector<DeviceBatch> micro_batches;
+  // Of the step after this one.
+  BatchPosition next;
+};
+
+class StepMaker {
+ public:
+  // `dataset` and `ranks` outlive it. The model's weights may change, nothing else of it.
+  StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config, const Ranks& ranks);
+
+  int64_t batches_of(int64_t epoch);
+  // The step that begins there.
+  StepBatches make(BatchPosition position);
+  // Begins to make the step that the next make() asks for.
+  void prepare(BatchPosition position);
+
+ private:
+  const std::vector<std::vector<int64_t>>& epoch(int64_t epoch);
+  StepBatches made(BatchPosition position);
+
+  Model model_;
+  const Dataset& dataset_;
+  TrainingConfig config_;
+  const Ranks& ranks_;
+  ExampleCosts costs_;
+  std::vector<std::vector<int64_t>> epoch_batches_;  // of epoch_
+  int64_t epoch_ = -1;
+  BatchPosition prepared_;
+  std::future<StepBatches> future_;  // of prepared_; uses what is above
+};
+
+// FLOPs of an example in training: forward, and twice as many for backward, save in the frozen
+// layers that are below all trained ones. (Recomputation is not counted.) Weights: the head's.
+ExampleCosts training_costs(const Model& model, const Dataset& dataset);
+
+}  // namespace lait
