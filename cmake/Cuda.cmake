@@ -72,9 +72,12 @@ if(LAIT_TESTS AND cuda_tests)
                              LAIT_RUN_LAYOUT="$<TARGET_FILE:run_layout>")
   # The operators and the model through LibTorch. An emulator of the runtime also needs a stub of
   # the driver's library.
-  add_executable(test_cuda tests/cuda/operators_test.cpp tests/cuda/model_test.cpp)
+  add_executable(test_cuda tests/cuda/library_test.cpp tests/cuda/model_test.cpp
+                 tests/cuda/operators_test.cpp)
   add_dependencies(test_cuda lait_cuda)
   target_link_libraries(test_cuda PRIVATE lait_train GTest::gtest_main GTest::gmock)
+  target_compile_definitions(test_cuda PRIVATE LAIT_BUILD_DIR="${CMAKE_BINARY_DIR}"
+                             LAIT_CUDA_LIBRARY="$<TARGET_FILE:lait_cuda>")
   lait_use_precompiled_headers(test_cuda)
   set(environment_of_libtorch "")
   if(LAIT_GPUEMU)

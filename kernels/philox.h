@@ -34,7 +34,9 @@ enum class Site : uint8_t {
   kAttentionOutput = 2,
   kFfnOutput = 3,
   kPooled = 4,
-  kBeforeDense = 5
+  kBeforeDense = 5,
+  // And the following: one for each product of a layer that has adapters.
+  kLora = 6
 };
 
 // The dropout key: everything but the element. p = 0 means no dropout; p is below 1.

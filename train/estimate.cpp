@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "lait/data/batches.h"
+#include "lait/model/lora.h"
 #include "lait/ops/ops.h"
 #include "lait/predict/predictor.h"
 #include "train/sampler.h"
@@ -136,7 +137,19 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                          parameter.role.kind == ParameterRole::Kind::kBias;
     const bool copied = model->compute_dtype != at::kFloat && layer && product;
     out.weights += bytes + (copied ? bytes / 2 : 0);
-    if (!parameter.tensor.requires_grad()) continue;  // frozen
+  }
+  for (const ModelParameter& parameter : lora_parameters(*model)) {
+    out.weights += static_cast<int64_t>(parameter.tensor.nbytes());
+    if (parameter.tensor.size(0) != model->lora->rank) continue;
+    // Beside A it saves its product, and its input, if that is another one for its dropout.
+    const int64_t rows = packed.levels[packed.steps[parameter.role.layer].level].num_rows,
+                  columns =
+                      model->lora->rank + (model->lora->dropout > 0 ? parameter.tensor.size(1) : 0);
+    saved[part_of(parameter.role, saved.size())] +=
+        rows * columns * static_cast<int64_t>(c10::elementSize(model->compute_dtype));
+  }
+  for (const ModelParameter& parameter : model->trained_parameters()) {
+    const auto bytes = static_cast<int64_t>(parameter.tensor.nbytes());
     out.moments += 2 * bytes;
     if (config.ema) out.weights += bytes;
     largest_leaf = std::max(largest_leaf, bytes);

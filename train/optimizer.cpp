@@ -47,8 +47,7 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
       config_(config),
       total_steps_(total_steps),
       ranks_(ranks == nullptr ? alone_ : *ranks),
-      order_(model_->parameter_list()) {
-  std::erase_if(order_, [](const ModelParameter& leaf) { return !leaf.tensor.requires_grad(); });
+      order_(model_->trained_parameters()) {
   shards_ = config.shard_optimizer == Switch::kOn && ranks_.size() > 1;
   owners_ =
       shards_ ? owners_of(order_, ranks_.size()) : std::vector<int>(order_.size(), ranks_.rank());

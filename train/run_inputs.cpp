@@ -15,6 +15,7 @@
 #include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/head.h"
+#include "lait/model/lora.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
@@ -122,6 +123,13 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError(
         "training.label_smoothing: expected a head with classes, got a regression; leave it out");
   }
+  if (const LoraConfig none; !config.training.lora.rank && config.training.lora != none) {
+    throw UserError(
+        "training.lora.rank: expected the adapters' rank, got none; give one, or leave out "
+        "training.lora");
+  }
+  if (config.training.lora.targets.empty())
+    throw UserError("training.lora.targets: expected names of modules, got none");
   if (labels != LabelKind::kClass && config.training.class_weights) {
     throw UserError(
         "training.class_weights: expected a head with classes, got a regression; leave it out");
@@ -166,6 +174,15 @@ Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
   Model model = load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype,
                                 in.config.training.seed);
   model->freeze(in.frozen);
+  const LoraConfig& lora = in.config.training.lora;
+  if (lora.rank) {
+    add_lora(model, {.rank = *lora.rank,
+                     .alpha = lora.alpha,
+                     .dropout = lora.dropout,
+                     .targets = lora.targets,
+                     .seed = in.config.training.seed,
+                     .base = in.config.model.path});
+  }
   if (!in.class_weights.empty()) model->head->weigh_classes(in.class_weights);
   return model;
 }

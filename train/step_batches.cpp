@@ -5,22 +5,27 @@
 #include <algorithm>
 
 #include "eval/flops.h"
+#include "lait/model/lora.h"
 #include "train/sampler.h"
 
 namespace lait {
 namespace {
 
-// Layers from the bottom that have no backward.
-int64_t layers_without_backward(const Model& model) {
+// Of each layer, in forwards: 1, 1 more for the gradients of what enters it if something below is
+// trained, or in it, and 1 more for those of its weights.
+std::vector<double> forwards_of(const Model& model) {
+  using Part = ParameterRole::Part;
+  std::vector<double> out(static_cast<size_t>(model->config.num_hidden_layers), 2);
   int64_t lowest = model->config.num_hidden_layers;
-  for (const ModelParameter& parameter : model->parameter_list()) {
-    using Part = ParameterRole::Part;
-    if (!parameter.tensor.requires_grad() || parameter.role.part == Part::kHead) continue;
+  for (const ModelParameter& parameter : model->trained_parameters()) {
+    if (parameter.role.part == Part::kHead) continue;
     const bool layer =
         parameter.role.part == Part::kEncoderLayer || parameter.role.part == Part::kDecoderLayer;
     lowest = std::min(lowest, layer ? parameter.role.layer : 0);
+    if (layer && !is_lora(parameter.name)) out[parameter.role.layer] = 3;
   }
-  return lowest;
+  std::fill_n(out.begin(), lowest, 1);
+  return out;
 }
 
 }  // namespace
@@ -28,11 +33,11 @@ int64_t layers_without_backward(const Model& model) {
 ExampleCosts training_costs(const Model& model, const Dataset& dataset) {
   const auto flops = [&dataset, plan = model->pack_plan(model->spec.schedule),
                       costs = model->config.family->costs(model->config).layer,
-                      forward_only = layers_without_backward(model)](int64_t example) {
+                      forwards = forwards_of(model)](int64_t example) {
     double sum = 0;
-    int64_t l = 0;
+    size_t layer = 0;
     for (const LayerWork& work : layer_work(dataset, example, plan, Execution::kLait))
-      sum += count_flops(work, costs).encoder * (l++ < forward_only ? 1 : 3);
+      sum += count_flops(work, costs).encoder * forwards[layer++];
     return sum;
   };
   const auto weight = [head = model->head, &dataset](int64_t example) {

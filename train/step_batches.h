@@ -53,8 +53,9 @@ class StepMaker {
   std::future<StepBatches> future_;  // of prepared_; uses what is above
 };
 
-// FLOPs of an example in training: forward, and twice as many for backward, save in the frozen
-// layers that are below all trained ones. (Recomputation is not counted.) Weights: the head's.
+// FLOPs of an example in training: forward, and as many for the gradients of what enters a layer,
+// and of its weights, as far as they are computed. (Recomputation and adapters are not counted.)
+// Weights: the head's.
 ExampleCosts training_costs(const Model& model, const Dataset& dataset);
 
 }  // namespace lait

@@ -21,10 +21,8 @@ bool is_vocabulary(const ModelParameter& parameter) {
 // The trained ones in the order of forward: tables, layers, head.
 std::vector<at::Tensor> leaves_of(const Model& model, bool vocabulary) {
   using Part = ParameterRole::Part;
-  std::vector<ModelParameter> parameters = model->parameter_list();
-  std::erase_if(parameters, [&](const auto& p) {
-    return !p.tensor.requires_grad() || is_vocabulary(p) != vocabulary;
-  });
+  std::vector<ModelParameter> parameters = model->trained_parameters();
+  std::erase_if(parameters, [&](const auto& p) { return is_vocabulary(p) != vocabulary; });
   std::ranges::stable_sort(parameters, {}, [](const ModelParameter& p) {
     const bool table = p.role.part == Part::kEmbedding || p.role.part == Part::kSharedTable;
     return std::tuple(!table, p.role.part == Part::kHead, p.role.layer);
@@ -106,34 +104,45 @@ std::vector<std::pair<std::string, at::Tensor>> TrainStep::tensors() const {
   std::vector<std::pair<std::string, at::Tensor>> out;
   for (const ModelParameter& parameter : model_->parameter_list())
     out.emplace_back("weight " + parameter.name, parameter.tensor);
+  for (const ModelParameter& parameter : lora_parameters(*model_))
+    out.emplace_back("weight " + parameter.name, parameter.tensor);
   for (const auto& [name, tensor] : optimizer_.state()) out.emplace_back("AdamW's " + name, tensor);
+  if (average_) std::ranges::move(average_->tensors(), std::back_inserter(out));
+  return out;
+}
+
+// Of all ranks the same.
+std::vector<std::pair<std::string, at::Tensor>> TrainStep::shared_state() const {
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  for (const ModelParameter& parameter : lora_parameters(*model_))
+    out.emplace_back("adapter." + parameter.name, parameter.tensor.detach());
   if (average_) std::ranges::move(average_->tensors(), std::back_inserter(out));
   return out;
 }
 
 std::vector<std::pair<std::string, at::Tensor>> TrainStep::whole_state() {
   auto out = optimizer_.whole_state();
-  if (average_ && ranks_.is_first())
-    std::ranges::move(average_->tensors(), std::back_inserter(out));
+  if (ranks_.is_first()) std::ranges::move(shared_state(), std::back_inserter(out));
   return out;
 }
 
 void TrainStep::restore(const SafetensorsFile& file) {
   copy_from(file, optimizer_.state());
-  if (average_) copy_from(file, average_->tensors());
+  copy_from(file, shared_state());
 }
 
-TrainStep::Averaged::Averaged(TrainStep& step)
-    : step_(step.average_ && !step.is_averaged_ ? &step : nullptr) {
-  if (step_ == nullptr) return;
-  step_->average_->swap();
-  step_->is_averaged_ = true;
+TrainStep::AsSaved::AsSaved(TrainStep& step) : step_(step), was_(step.is_as_saved_) {
+  if (was_) return;
+  if (step_.average_) step_.average_->swap();
+  merged_.emplace(step_.model_);
+  step_.is_as_saved_ = true;
 }
 
-TrainStep::Averaged::~Averaged() {
-  if (step_ == nullptr) return;
-  step_->average_->swap();
-  step_->is_averaged_ = false;
+TrainStep::AsSaved::~AsSaved() {
+  if (was_) return;
+  merged_.reset();
+  if (step_.average_) step_.average_->swap();
+  step_.is_as_saved_ = false;
 }
 
 }  // namespace lait

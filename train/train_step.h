@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lait/checkpoint/safetensors.h"
+#include "lait/model/lora.h"
 #include "lait/model/model.h"
 #include "lait/ranks/gradient_sums.h"
 #include "train/optimizer.h"
@@ -32,28 +33,33 @@ class TrainStep {
                  int64_t step);
   // Weights, this rank's moments and averages, by names for messages.
   std::vector<std::pair<std::string, at::Tensor>> tensors() const;
-  // What a checkpoint has besides the weights: on the first rank moments and averages, on the
-  // others nothing. All ranks call it.
+  // What a checkpoint has besides the weights: on the first rank moments, adapters and averages, on
+  // the others nothing. All ranks call it.
   std::vector<std::pair<std::string, at::Tensor>> whole_state();
   // Takes this rank's part from a file with whole_state()'s tensors. Throws UserError if one is
   // missing or has another shape.
   void restore(const SafetensorsFile& file);
 
-  // While it lives, the model has the averaged weights, if training.ema keeps some.
-  class Averaged {
+  // While it lives, the model has the weights that are validated and saved as the best ones: the
+  // average, if there is one, with the adapters in them.
+  class AsSaved {
    public:
-    explicit Averaged(TrainStep& step);
-    ~Averaged();
-    Averaged(const Averaged&) = delete;
-    Averaged& operator=(const Averaged&) = delete;
+    explicit AsSaved(TrainStep& step);
+    ~AsSaved();
+    AsSaved(const AsSaved&) = delete;
+    AsSaved& operator=(const AsSaved&) = delete;
 
    private:
-    TrainStep* step_;  // null: it changes nothing
+    TrainStep& step_;
+    const bool was_;  // it is another one's already
+    std::optional<MergedLora> merged_;
   };
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
 
  private:
+  std::vector<std::pair<std::string, at::Tensor>> shared_state() const;
+
   Model model_;
   TrainingConfig config_;
   Optimizer optimizer_;
@@ -61,7 +67,7 @@ class TrainStep {
   Ranks& ranks_;
   GradientSums gradients_;
   std::optional<WeightAverage> average_;
-  bool is_averaged_ = false;
+  bool is_as_saved_ = false;
 };
 
 }  // namespace lait

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "lait/base/file_writer.h"
+#include "lait/model/lora.h"
 #include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
 #include "train/gemm_rate.h"
@@ -27,6 +28,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
                 .train = inputs.train->checksum(),
                 .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
+                .base = lora_base_sum(*model),
                 .threads = at::get_num_threads(),
                 .ranks = ranks_.size(),
                 .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
@@ -188,7 +190,7 @@ void Trainer::count_improvement(const std::string& metric, double value) {
 bool Trainer::evaluate() {
   write_log();
   check_finite();
-  const TrainStep::Averaged averaged(step_);
+  const TrainStep::AsSaved as_saved(step_);
   const double began = steady_seconds();
   const int64_t size = in_.validation->size();
   const auto outputs = run_model(

@@ -71,7 +71,6 @@ class Trainer {
   void write_log();
   bool evaluate();  // false: interrupted
   void save();
-  // The averaged weights, if there are any.
   void save_best();
   void check_best(const std::vector<FileSum>& expected);
   int stop_of_ranks();

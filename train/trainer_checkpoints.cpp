@@ -34,7 +34,10 @@ void Trainer::restore(const ResumePoint& point) {
   }
   const std::string other_order = other_order_of_sums(identity, identity_);
   if (!other_order.empty()) progress_.warning(other_order);
-  load_weights(checkpoint / kModelFolder, model_);
+  {
+    const MergedLora merged(model_);
+    load_weights(checkpoint / kModelFolder, model_);
+  }
   step_.restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
   LogWindow mine = window;
@@ -85,6 +88,7 @@ void Trainer::save() {
   const SavedState saved{
       state_, identity_, read_window(), loss_sums, run_.metrics_lines(), best_model_.files()};
   const auto moments = step_.whole_state();
+  const MergedLora merged(model_);
   const std::filesystem::path checkpoint = run_.save_checkpoint(
       state_.step, in_.config.output.keep, [&](const std::filesystem::path& dir) {
         save_checkpoint(model_, dir / kModelFolder,
@@ -100,7 +104,7 @@ void Trainer::save() {
 
 void Trainer::save_best() {
   check_finite();
-  const TrainStep::Averaged averaged(step_);
+  const TrainStep::AsSaved as_saved(step_);
   best_model_.save();
   rewrites_best_ = false;
 }

@@ -63,6 +63,7 @@ SavedState parse(const nlohmann::json& json) {
   json.at("precision").get_to(identity.precision);
   json.at("train").get_to(identity.train);
   json.at("validation").get_to(identity.validation);
+  identity.base = json.value("base", uint32_t{0});  // versions before had no adapters
   json.at("threads").get_to(identity.threads);
   identity.ranks = json.value("ranks", 1);  // versions before had one
   json.at("device").get_to(identity.device);
@@ -103,6 +104,7 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
       {"precision", identity.precision},
       {"train", identity.train},
       {"validation", identity.validation},
+      {"base", identity.base},
       {"threads", identity.threads},
       {"ranks", identity.ranks},
       {"device", identity.device}};
@@ -149,6 +151,7 @@ void check_same_run(const fs::path& checkpoint, const RunIdentity& then, const R
       "is not the data that the run was started with (other texts, labels, order or tokens)";
   if (then.train != now.train) refuse(std::string("data.train ") + changed);
   if (then.validation != now.validation) refuse(std::string("data.validation ") + changed);
+  if (then.base != now.base) refuse("model.path has not the weights that the run was started with");
   if (then.total_steps != now.total_steps) {
     refuse(fmt::format("the run has {} steps, config and data now give {}", then.total_steps,
                        now.total_steps));

@@ -29,6 +29,7 @@ struct RunIdentity {
   int64_t total_steps = 0;
   std::string precision;               // resolved
   uint32_t train = 0, validation = 0;  // checksums of the data (0: none)
+  uint32_t base = 0;                   // of the weights that have adapters (0: none)
   // Sums have another order with another number of threads or ranks, or on another device.
   int threads = 0, ranks = 1;
   std::string device;

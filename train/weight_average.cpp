@@ -7,8 +7,7 @@
 namespace lait {
 
 WeightAverage::WeightAverage(const Model& model, double decay)
-    : model_(model), decay_(decay), leaves_(model_->parameter_list()) {
-  std::erase_if(leaves_, [](const ModelParameter& leaf) { return !leaf.tensor.requires_grad(); });
+    : model_(model), decay_(decay), leaves_(model_->trained_parameters()) {
   for (const ModelParameter& leaf : leaves_) averages_.push_back(leaf.tensor.detach().clone());
 }
 

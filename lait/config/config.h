@@ -112,6 +112,15 @@ struct EarlyStopping {
   bool operator==(const EarlyStopping&) const = default;
 };
 
+// Adapters that are trained instead of the encoder's weights.
+struct LoraConfig {
+  // Default: no adapters.
+  std::optional<int64_t> rank;
+  double alpha = 16, dropout = 0;
+  NameList targets{"query", "value"};
+  bool operator==(const LoraConfig&) const = default;
+};
+
 struct TrainingConfig {
   // Default kDefaultEpochs; excludes steps.
   std::optional<double> epochs;
@@ -131,6 +140,7 @@ struct TrainingConfig {
   double layer_decay = 1.0;
   // What training leaves as it is: parts of the encoder, as lait/model/frozen.h reads them.
   NameList freeze;
+  LoraConfig lora;
   // Not on biases and norms.
   double weight_decay = 0.01;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;

@@ -82,6 +82,14 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.freeze", c.training.freeze, kAny,
           "parts that are not trained, and have no dropout: embeddings, layer N, layers A-B (from "
           "0), independent (the embeddings and the layers before the first of example scope)");
+  v.field("training.lora.rank", c.training.lora.rank, kFromOne,
+          "of low-rank adapters, which are trained with the head instead of the encoder (LoRA); "
+          "default: none");
+  v.field("training.lora.alpha", c.training.lora.alpha, kPositive,
+          "an adapter's product counts alpha / rank times");
+  v.field("training.lora.dropout", c.training.lora.dropout, kBelowOne, "of an adapter's input");
+  v.field("training.lora.targets", c.training.lora.targets, kAny,
+          "the modules that get adapters: ends of their names in the pretrained model");
   v.field("training.weight_decay", c.training.weight_decay, kRate, "not on biases and norms");
   v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW");
   v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW");

@@ -37,24 +37,25 @@ BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtyp
                                                 config.layer_norm_eps, compute_dtype));
 }
 
-at::Tensor BertLayerImpl::project(const at::Tensor& x, Projections which) {
+at::Tensor BertLayerImpl::project(const at::Tensor& x, Projections which, const RowNames& rows,
+                                  const Randomness& randomness) {
   switch (which) {
     case Projections::kAll:
-      return qkv_(x);
+      return qkv_->adapted(x, rows, randomness);
     case Projections::kKeysValues:
-      return qkv_->outputs(x, attention_width_, 2 * attention_width_);
+      return qkv_->outputs(x, rows, randomness, attention_width_, 2 * attention_width_);
     case Projections::kQueries:
-      return qkv_->outputs(x, 0, attention_width_);
+      return qkv_->outputs(x, rows, randomness, 0, attention_width_);
   }
   TORCH_CHECK(false, "BertLayer: unknown projections ", static_cast<int>(which));
 }
 
 at::Tensor BertLayerImpl::finish(const at::Tensor& context, const at::Tensor& residual,
                                  const RowNames& rows, const Randomness& randomness) {
-  const at::Tensor attended = attention_output_->forward(
-      context, residual, rows, randomness.at(hidden_dropout_, Site::kAttentionOutput));
-  return output_->forward(at::gelu(intermediate_(attended)), attended, rows,
-                          randomness.at(hidden_dropout_, Site::kFfnOutput));
+  const at::Tensor attended = attention_output_->forward(context, residual, rows, randomness,
+                                                         hidden_dropout_, Site::kAttentionOutput);
+  const at::Tensor inner = at::gelu(intermediate_->adapted(attended, rows, randomness));
+  return output_->forward(inner, attended, rows, randomness, hidden_dropout_, Site::kFfnOutput);
 }
 
 BertEmbeddingsImpl::BertEmbeddingsImpl(const HfConfig& config, at::ScalarType compute_dtype)

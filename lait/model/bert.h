@@ -11,7 +11,8 @@ namespace lait {
 class BertLayerImpl final : public EncoderLayerImpl {
  public:
   BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype);
-  at::Tensor project(const at::Tensor& x, Projections which) override;
+  at::Tensor project(const at::Tensor& x, Projections which, const RowNames& rows,
+                     const Randomness& randomness) override;
   at::Tensor finish(const at::Tensor& context, const at::Tensor& residual, const RowNames& rows,
                     const Randomness& randomness) override;
 

@@ -10,6 +10,7 @@
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
 #include "lait/model/hf_code.h"
+#include "lait/model/lora.h"
 #include "lait/model/stored_head.h"
 
 namespace lait {
@@ -189,6 +190,7 @@ void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions&
                   has_code ? hf_code_fields(spec) : nlohmann::ordered_json::object());
   if (has_code) write_file(dir / kHfCodeFile, kHfCode);
   write_file(dir / "lait.yaml", write_spec(spec));
+  save_lora(*model, dir / "adapter", /*with_head=*/!architecture.empty());
 }
 
 ModelSpec spec_at(const fs::path& checkpoint, std::optional<int64_t> independent_layers) {

@@ -31,7 +31,8 @@ struct SaveOptions {
   // which transformers runs anyway.
   bool hf_code = false;
 };
-// Writes config.json, model.safetensors, lait.yaml. The caller writes the tokenizer's files
+// Writes config.json, model.safetensors, lait.yaml, and the adapters if the model has some
+// (lora.h; they must be merged). The caller writes the tokenizer's files
 // (Tokenizer::save), and has checked that the weights are finite (training does).
 void save_checkpoint(const Model& model, const std::filesystem::path& dir,
                      const SaveOptions& options = {});

@@ -41,22 +41,26 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
     names = {batch.view(level.row_unit_ids), batch.view(level.row_positions)};
   }
 
+  const RowNames entering{batch.view(plan.entering->row_unit_ids),
+                          batch.view(plan.entering->row_positions)};
   at::Tensor context, residual;
   at::Tensor keys_values = hooks.keys_values ? hooks.keys_values(step) : at::Tensor();
   if (plan.read == nullptr && !keys_values.defined()) {
-    const at::Tensor all = joined(layer.project(x, Projections::kAll)).view({-1, 3, heads, dim});
+    const at::Tensor all =
+        joined(layer.project(x, Projections::kAll, entering, keyed)).view({-1, 3, heads, dim});
     context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
     residual = joined(x);
   } else {
     // Keys and values of all rows; queries and what follows only for the rows that are computed.
-    if (!keys_values.defined()) keys_values = layer.project(x, Projections::kKeysValues);
+    if (!keys_values.defined())
+      keys_values = layer.project(x, Projections::kKeysValues, entering, keyed);
     keys_values = joined(keys_values).view({-1, 2, heads, dim});
     at::Tensor q;
     if (plan.read != nullptr) {
       residual = gather(x, batch, plan.read->gather);
-      q = layer.project(residual, Projections::kQueries);
+      q = layer.project(residual, Projections::kQueries, names, keyed);
     } else {
-      q = joined(layer.project(x, Projections::kQueries));
+      q = joined(layer.project(x, Projections::kQueries, entering, keyed));
       residual = joined(x);
     }
     context = ops::segment_attention_kvpacked(q.view({-1, heads, dim}), keys_values, units, spec,

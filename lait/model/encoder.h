@@ -22,7 +22,8 @@ enum class Projections { kAll, kKeysValues, kQueries };
 class EncoderLayerImpl : public torch::nn::Module {
  public:
   // (T, C) -> (T, 3 H D), (T, 2 H D) or (T, H D): q, k, v concatenated.
-  virtual at::Tensor project(const at::Tensor& x, Projections which) = 0;
+  virtual at::Tensor project(const at::Tensor& x, Projections which, const RowNames& rows,
+                             const Randomness& randomness) = 0;
   // context (R, H D) and residual (R, C), the states that entered the layer -> (R, C).
   virtual at::Tensor finish(const at::Tensor& context, const at::Tensor& residual,
                             const RowNames& rows, const Randomness& randomness) = 0;

@@ -1,5 +1,6 @@
 #include "lait/model/layers.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/ones.h>
@@ -40,12 +41,67 @@ void LinearImpl::refresh_shadows() {
   bias_shadow_.copy_(bias);
 }
 
-at::Tensor LinearImpl::outputs(const at::Tensor& x, int64_t begin, int64_t size) {
+at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size) {
   TORCH_CHECK(weight_shadow_.defined(),
               "Linear: refresh_shadows has not been called since the weights were set");
   if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
   return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size),
                      weight_shadow_.narrow(0, begin, size), bias_shadow_.narrow(0, begin, size));
+}
+
+at::Tensor LinearImpl::outputs(const at::Tensor& x, const RowNames& rows,
+                               const Randomness& randomness, int64_t begin, int64_t size) {
+  at::Tensor y = product(x, begin, size);
+  if (lora_is_merged_) return y;
+  // All adapters at once: A is theirs one below the other, B has zeros where a part has no outputs.
+  std::vector<at::Tensor> down, up;
+  for (const LoraPart& part : lora_) {
+    const int64_t above = part.begin - begin, below = size - above - part.b.size(0);
+    if (above < 0 || below < 0) continue;
+    const auto zeros = [&](int64_t count) {
+      return at::zeros({count, part.b.size(1)}, part.b.options().requires_grad(false));
+    };
+    down.push_back(part.a);
+    up.push_back(at::cat({zeros(above), part.b, zeros(below)}) * lora_scale_);
+  }
+  if (down.empty()) return y;
+  const auto multiply = [](const at::Tensor& input, const at::Tensor& matrix) {
+    const at::Tensor shadow = matrix.detach().to(input.scalar_type()),
+                     none = at::zeros({matrix.size(0)}, shadow.options());
+    return ops::linear(input, matrix, none, shadow, none);
+  };
+  const kernels::Dropout dropout = randomness.at(lora_dropout_, lora_site_);
+  const at::Tensor kept =
+      dropout.p > 0 ? ops::dropout_add(x, std::nullopt, rows.unit_ids, rows.positions, dropout) : x;
+  return y.add_(multiply(multiply(kept, at::cat(down)), at::cat(up, 1)));
+}
+
+void LinearImpl::add_lora(std::vector<LoraPart> parts, double scale, double dropout,
+                          kernels::Site site) {
+  TORCH_CHECK(lora_.empty(), "Linear: has adapters already");
+  for (LoraPart& part : parts) {
+    const std::string number = std::to_string(lora_.size());
+    part.a = register_parameter("lora_a" + number, part.a);
+    part.b = register_parameter("lora_b" + number, part.b);
+    lora_.push_back(std::move(part));
+  }
+  lora_scale_ = scale;
+  lora_dropout_ = dropout;
+  lora_site_ = site;
+}
+
+void LinearImpl::merge_lora() {
+  const at::NoGradGuard no_grad;
+  for (const LoraPart& part : lora_) {
+    weight.narrow(0, part.begin, part.b.size(0)).addmm_(part.b, part.a, /*beta=*/1, lora_scale_);
+  }
+  lora_is_merged_ = true;
+}
+
+void LinearImpl::unmerge_lora(const at::Tensor& before) {
+  const at::NoGradGuard no_grad;
+  weight.copy_(before);
+  lora_is_merged_ = false;
 }
 
 LayerNormImpl::LayerNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) {
@@ -67,8 +123,10 @@ DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon,
 }
 
 at::Tensor DenseNormImpl::forward(const at::Tensor& x, const at::Tensor& residual,
-                                  const RowNames& rows, const kernels::Dropout& dropout) {
-  return norm(ops::dropout_add(dense(x), residual, rows.unit_ids, rows.positions, dropout));
+                                  const RowNames& rows, const Randomness& randomness,
+                                  double dropout, kernels::Site site) {
+  return norm(ops::dropout_add(dense->adapted(x, rows, randomness), residual, rows.unit_ids,
+                               rows.positions, randomness.at(dropout, site)));
 }
 
 void fill_normal(at::Tensor weight, uint64_t seed, double std) {

@@ -45,20 +45,46 @@ class Shadowed {
   virtual void refresh_shadows() = 0;
 };
 
+// An adapter (lora.h) of a Linear's outputs [begin, begin + b.size(0)).
+struct LoraPart {
+  int64_t begin = 0;
+  at::Tensor a, b;  // (rank, in), (outputs, rank) float leaves
+};
+
 class LinearImpl : public torch::nn::Module, public Shadowed {
  public:
   LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype);
-  at::Tensor forward(const at::Tensor& x) { return outputs(x, 0, weight.size(0)); }
+  // Without adapters.
+  at::Tensor forward(const at::Tensor& x) { return product(x, 0, weight.size(0)); }
+  // With adapters, whose dropout is keyed by x's rows.
+  at::Tensor adapted(const at::Tensor& x, const RowNames& rows, const Randomness& randomness) {
+    return outputs(x, rows, randomness, 0, weight.size(0));
+  }
   // The outputs [begin, begin + size) only.
-  at::Tensor outputs(const at::Tensor& x, int64_t begin, int64_t size);
+  at::Tensor outputs(const at::Tensor& x, const RowNames& rows, const Randomness& randomness,
+                     int64_t begin, int64_t size);
   void refresh_shadows() override;
+
+  // Their product counts `scale` times. `site`: of their dropout. REQUIRES: it has none.
+  void add_lora(std::vector<LoraPart> parts, double scale, double dropout, kernels::Site site);
+  const std::vector<LoraPart>& lora() const { return lora_; }
+  // Adds the adapters to the weight, and they rest until it is `weight` again. Call
+  // refresh_shadows afterwards.
+  void merge_lora();
+  void unmerge_lora(const at::Tensor& weight);
 
   at::Tensor weight;  // (out, in) float leaf
   at::Tensor bias;    // (out) float leaf
 
  private:
+  at::Tensor product(const at::Tensor& x, int64_t begin, int64_t size);
+
   at::ScalarType compute_dtype_;
   at::Tensor weight_shadow_, bias_shadow_;
+  std::vector<LoraPart> lora_;
+  double lora_scale_ = 1, lora_dropout_ = 0;
+  kernels::Site lora_site_ = kernels::Site::kLora;
+  bool lora_is_merged_ = false;
 };
 TORCH_MODULE(Linear);
 
@@ -79,7 +105,7 @@ class DenseNormImpl : public torch::nn::Module {
  public:
   DenseNormImpl(int64_t in, int64_t out, double epsilon, at::ScalarType compute_dtype);
   at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const RowNames& rows,
-                     const kernels::Dropout& dropout);
+                     const Randomness& randomness, double dropout, kernels::Site site);
 
   Linear dense{nullptr};
   LayerNorm norm{nullptr};  // "LayerNorm"

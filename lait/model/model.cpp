@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lait/model/initialize.h"
+#include "lait/model/lora.h"
 
 namespace lait {
 
@@ -35,6 +36,7 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
   const Family& family = *config.family;
   std::vector<ModelParameter> out;
   for (const auto& named : encoder->named_parameters()) {
+    if (is_lora(named.key())) continue;
     out.push_back({.name = family.tensor_names().prefix + named.key(),
                    .tensor = named.value(),
                    .role = family.role(named.key()),
@@ -56,6 +58,13 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
                    .pretrained_head = module->pretrained});
   }
   std::ranges::sort(out, {}, [](const ModelParameter& p) { return p.hf_names.front(); });
+  return out;
+}
+
+std::vector<ModelParameter> ModelImpl::trained_parameters() const {
+  std::vector<ModelParameter> out = parameter_list();
+  std::erase_if(out, [](const ModelParameter& p) { return !p.tensor.requires_grad(); });
+  std::ranges::move(lora_parameters(*this), std::back_inserter(out));
   return out;
 }
 

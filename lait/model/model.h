@@ -4,6 +4,7 @@
 // batches of any P.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,9 +24,20 @@ struct ModelParameter {
   ParameterRole role;
   // Its names in Hugging Face's checkpoints; several names if they are equal parts of it along
   // dimension 0.
-  std::vector<std::string> hf_names;
+  std::vector<std::string> hf_names = {};
   // Part of the head, but stored in the pretrained encoder's checkpoint.
   bool pretrained_head = false;
+};
+
+// What training.lora asks for.
+struct LoraOptions {
+  int64_t rank = 8;
+  double alpha = 16, dropout = 0;
+  // Ends of module names in the family's checkpoints, as PEFT's target_modules.
+  std::vector<std::string> targets = {};
+  uint64_t seed = 1;
+  // The pretrained model, for adapter_config.json.
+  std::string base = {};
 };
 
 enum class Labels { kTaken, kLeft };
@@ -50,7 +62,10 @@ class ModelImpl : public torch::nn::Module {
   }
 
   // All parameters in the order of their Hugging Face names; sums over parameters use this order.
+  // Adapters are not among them.
   std::vector<ModelParameter> parameter_list() const;
+  // Those that are not frozen, and the adapters.
+  std::vector<ModelParameter> trained_parameters() const;
   at::Device device() const { return head->output_weight().device(); }
   void move_to(at::Device device);
   // Frozen parameters get no gradient, and frozen parts no dropout; the lowest parts that are all
@@ -69,6 +84,8 @@ class ModelImpl : public torch::nn::Module {
   std::string head_origin;
   // Those of Family::carried_tensors that are not parameters, by name; on the CPU.
   std::vector<std::pair<std::string, at::Tensor>> carried;
+  // Set by add_lora (lora.h).
+  std::optional<LoraOptions> lora;
 };
 TORCH_MODULE(Model);
 

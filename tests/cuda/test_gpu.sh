@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run by `make test-gpu` on a machine with a GPU: the tests of the CUDA kernels and the model's
-# parity, a short training run on CPU and GPU, the attention benchmark against FlashAttention-2.
+# parity, a short training run on CPU and GPU, on several GPUs if there are some, the attention
+# benchmark against FlashAttention-2.
 # Usage: test_gpu.sh BUILD.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -34,6 +35,40 @@ for device in cpu cuda; do
     --set "data.validation=$out/data/validation.jsonl" --set "data.test=$out/data/test.jsonl"
 done
 "$build/bin/lait-eval" --checkpoint "$out/cpu" --checkpoint "$out/cuda" --report "$out/report"
+
+# ranks N RUN [arguments]: as torchrun starts them.
+ranks() {
+  local size=$1 run=$2 port=$((20000 + RANDOM % 10000)) pids=() code=0
+  shift 2
+  for ((rank = 0; rank < size; ++rank)); do
+    RANK=$rank LOCAL_RANK=$rank WORLD_SIZE=$size LOCAL_WORLD_SIZE=$size MASTER_ADDR=127.0.0.1 \
+      MASTER_PORT=$port "$build/bin/lait-train" --config configs/demo.yaml --quiet \
+      --output "$out/$run" --set training.device=cuda --set training.precision=fp32 \
+      --set training.steps=60 --set training.log_every=1 --set training.checkpoint_every=20 \
+      --set model.independent_layers=3 --set "data.train=$out/data/train.jsonl" \
+      --set "data.validation=$out/data/validation.jsonl" "$@" &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
+  return "$code"
+}
+gpus=$(nvidia-smi --list-gpus | wc -l)
+if ((gpus > 1)); then
+  say "$gpus ranks with NCCL train what one trains; stopped and resumed they end the same"
+  ranks 1 one
+  ranks "$gpus" all
+  ranks "$gpus" sharded --set training.shard_optimizer=true
+  ranks "$gpus" stopped --set training.steps=60 & pid=$!
+  while [[ ! -e $out/stopped/checkpoints/step-20 ]] && kill -0 "$pid"; do sleep 0.1; done
+  pkill -TERM -f "$out/stopped" || true
+  wait "$pid" || true
+  ranks "$gpus" stopped --resume
+  "$build/test-venv/bin/python" tests/cuda/same_losses.py "$out/one" "$out/all"
+  cmp "$out/all/best/model.safetensors" "$out/sharded/best/model.safetensors"
+  cmp "$out/all/best/model.safetensors" "$out/stopped/best/model.safetensors"
+else
+  say "one GPU: several ranks on GPUs are not tested"
+fi
 
 say "attention against FlashAttention-2"
 "$build/bin/lait-bench" attention --device cuda --json "$out/attention.json"

@@ -91,7 +91,8 @@ TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
              [&](const Step& step) {
                if (step.layer < p) return at::Tensor();
                ++provided;
-               return model_->encoder->layer(step.layer).project(last, Projections::kKeysValues);
+               return model_->encoder->layer(step.layer)
+                   .project(last, Projections::kKeysValues, {}, {});
              },
          .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
     EXPECT_EQ(provided, 4 - p);
@@ -103,7 +104,7 @@ TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
              [&](const Step& step) {
                return step.layer < p ? at::Tensor()
                                      : model_->encoder->layer(step.layer)
-                                               .project(last, Projections::kKeysValues) *
+                                               .project(last, Projections::kKeysValues, {}, {}) *
                                            0.5;
              },
          .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});

@@ -30,15 +30,16 @@ class ToyLayer final : public EncoderLayerImpl {
     norm1_ = register_parameter("norm1", at::ones({c}));
     norm2_ = register_parameter("norm2", at::ones({c}));
   }
-  at::Tensor project(const at::Tensor& x, Projections which) override {
-    const at::Tensor rows = rms_norm(x, norm1_);
+  at::Tensor project(const at::Tensor& x, Projections which, const RowNames& rows,
+                     const Randomness& randomness) override {
+    const at::Tensor normed = rms_norm(x, norm1_);
     switch (which) {
       case Projections::kAll:
-        return qkv_(rows);
+        return qkv_->adapted(normed, rows, randomness);
       case Projections::kKeysValues:
-        return qkv_->outputs(rows, width_, 2 * width_);
+        return qkv_->outputs(normed, rows, randomness, width_, 2 * width_);
       case Projections::kQueries:
-        return qkv_->outputs(rows, 0, width_);
+        return qkv_->outputs(normed, rows, randomness, 0, width_);
     }
     TORCH_CHECK(false, "unknown projections");
   }

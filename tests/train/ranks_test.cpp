@@ -175,6 +175,9 @@ INSTANTIATE_TEST_SUITE_P(
         RanksCase{"shared_segments", "--set data.train=shared.jsonl"},
         RanksCase{"frozen", "--set training.freeze=independent"},
         RanksCase{"sharded", "--set training.shard_optimizer=true --set training.ema=0.9"},
+        RanksCase{"adapters",
+                  "--set training.lora.rank=4 --set training.lora.dropout=0.1 --set "
+                  "training.shard_optimizer=true"},
         RanksCase{"recomputed", "--set training.recompute=true"},
         RanksCase{"class_weights", "--set 'training.class_weights={entails: 5, neutral: 0.1}'"},
         RanksCase{"by_tokens",

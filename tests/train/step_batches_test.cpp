@@ -55,7 +55,7 @@ TEST_F(StepBatchesTest, AnotherStepThanThePreparedOneIsMade) {
   EXPECT_EQ(maker.make({1, 0}).part.micro_batches, other.make({1, 0}).part.micro_batches);
 }
 
-// Three times the forward's; the parts below all trained ones only once.
+// Three times the forward's, less where nothing is trained.
 TEST_F(StepBatchesTest, FlopsFollowWhatIsTrained) {
   const auto flops = [&](const FrozenParts& frozen) {
     Model model = bert_.model(spec_, at::kFloat);
@@ -68,7 +68,9 @@ TEST_F(StepBatchesTest, FlopsFollowWhatIsTrained) {
   const double lower = flops({.embeddings = true, .layers = {true, true, false, false}});
   EXPECT_LT(lower, all);
   EXPECT_GT(lower, none);
-  EXPECT_EQ(flops({.layers = {true, true, false, false}}), all) << "the embeddings need backward";
+  // The embeddings need the gradients of what enters the frozen layers.
+  const double above = flops({.layers = {true, true, false, false}});
+  EXPECT_NEAR(above - lower, (all - above), 1e-6 * all);
 }
 
 }  // namespace

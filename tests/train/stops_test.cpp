@@ -102,6 +102,10 @@ INSTANTIATE_TEST_SUITE_P(
                     StopsCase{"checkpoints_between_lines",
                               {"training.evaluate_every=5", "training.checkpoint_every=2",
                                "training.log_every=20", "training.accumulation=2"}},
+                    StopsCase{
+                        "adapters",
+                        {"training.lora.rank=4", "training.lora.dropout=0.1", "training.ema=0.9",
+                         "training.evaluate_every=3", "training.checkpoint_every=2"}},
                     StopsCase{"averaged",
                               {"training.ema=0.9", "training.evaluate_every=3",
                                "training.checkpoint_every=2"}}),
