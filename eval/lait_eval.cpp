@@ -118,7 +118,9 @@ class Jobs {
     }
     if (!quiet_ && !spec.labels.empty()) {
       const std::vector<std::string> order = find_task(spec.task).labels();
-      show("labels: " + counts_of(read.examples, spec.labels, order.empty() ? spec.labels : order) +
+      show("labels: " +
+           counts_of(class_counts(read.examples, spec.labels.size()), spec.labels,
+                     order.empty() ? spec.labels : order) +
            "\n");
     }
     return read;

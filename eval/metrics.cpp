@@ -172,7 +172,7 @@ std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
   const std::vector<Prediction> predictions = head.predict(outputs);
   std::vector<Outcome> outcomes(predictions.size());
   for (size_t i = 0; i < outcomes.size(); ++i) {
-    const TokenizedExample& example = dataset.example(static_cast<int64_t>(i));
+    const TokenizedExample example = dataset.example(static_cast<int64_t>(i));
     try {
       outcomes[i] = {predictions[i].value, head.label_value(example.label), example.query,
                      example.passage};

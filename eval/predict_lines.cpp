@@ -116,9 +116,9 @@ class LinePredictor {
         line["label"] = prediction.label;
         line["scores"] = std::move(scores);
       }
-      const auto& truncated = dataset.example(static_cast<int64_t>(i)).truncated;
+      const auto truncated = dataset.example(static_cast<int64_t>(i)).truncated;
       if (!truncated.empty()) {
-        line["truncated"] = truncated;
+        line["truncated"] = std::vector(truncated.begin(), truncated.end());
         ++counts_.truncated;
       }
       ++counts_.lines;

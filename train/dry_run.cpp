@@ -8,11 +8,11 @@
 
 #include "eval/flops.h"
 #include "lait/config/write.h"
-#include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
 #include "train/estimate.h"
+#include "train/load_model.h"
 #include "train/peak_rss.h"
 #include "train/progress.h"
 #include "train/run.h"
@@ -96,8 +96,7 @@ RunCost dry_run(const Config& config) {
   fmt::print("# model: {} layers, width {}, {:.1f} M parameters{}; {}\n",
              in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
              static_cast<double>(parameters) / 1e6, of_them, describe(in.spec.schedule));
-  if (!in.spec.labels.empty())
-    fmt::print("# labels: {}\n", counts_of(in.train.data.examples, in.spec.labels, in.spec.labels));
+  if (!in.spec.labels.empty()) fmt::print("# labels: {}\n", train_labels(in));
   const PackPlan plan = model->pack_plan(in.spec.schedule);
   for (const auto& [name, split] : splits(in)) {
     const Dataset& data = *split->dataset;

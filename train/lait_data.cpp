@@ -50,8 +50,8 @@ void print_statistics(const std::string& name, const LabelledData& data, const T
                          .on_overflow = OnOverflow::kTruncate});
   std::vector<int64_t> lengths;
   int64_t segments = 0, tokens = 0, distinct_tokens = 0;
-  for (const TokenizedExample& example : dataset.examples()) {
-    for (const int32_t sequence : example.sequences) {
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    for (const int32_t sequence : dataset.example(i).sequences) {
       ++segments;
       tokens += dataset.length(sequence);
     }
@@ -73,15 +73,16 @@ void print_statistics(const std::string& name, const LabelledData& data, const T
               static_cast<long long>(lengths[lengths.size() * 95 / 100]),
               static_cast<long long>(lengths.back()));
   if (max_tokens > 0) {
-    const auto is_long = [&](const TokenizedExample& example) {
-      return std::ranges::any_of(example.sequences, [&](const int32_t sequence) {
-        return dataset.length(sequence) > max_tokens;
-      });
-    };
+    int64_t long_examples = 0;
+    for (int64_t i = 0; i < dataset.size(); ++i) {
+      long_examples += std::ranges::any_of(
+          dataset.example(i).sequences,
+          [&](const int32_t sequence) { return dataset.length(sequence) > max_tokens; });
+    }
     std::printf(
         "  %lld of %lld examples have a segment longer than data.max_segment_tokens, %lld\n",
-        static_cast<long long>(std::ranges::count_if(dataset.examples(), is_long)),
-        static_cast<long long>(dataset.size()), static_cast<long long>(max_tokens));
+        static_cast<long long>(long_examples), static_cast<long long>(dataset.size()),
+        static_cast<long long>(max_tokens));
   }
   std::printf("  would caching help? %.1f %% of the tokens in independent layers are repeats\n",
               100 - share(distinct_tokens, tokens));

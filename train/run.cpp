@@ -16,10 +16,10 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/config/read.h"
-#include "lait/data/labels.h"
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
 #include "lait/predict/predictor.h"
+#include "train/load_model.h"
 #include "train/peak_rss.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
@@ -31,7 +31,7 @@ namespace {
 
 // Whether the model will not see some text of the user. This is reported also with --quiet.
 bool loses_text(const Split& split) {
-  return split.data.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
+  return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
 }
 
 // The scores of a split, for report.json: metrics with their intervals, and a classifier's classes.
@@ -142,10 +142,19 @@ int train(const Config& config, const RunOptions& options) {
   at::Device device = at::kCPU;
   RunInputs in;
   Model model = nullptr;
+  TokenCache cache(options.cache.empty() ? std::filesystem::path(config.output.dir) / kCacheFolder
+                                         : options.cache,
+                   ranks.is_first());
   ranks.together([&] {
     device = ranks.use_device(resolve_device(config.training.device));
+    if (!ranks.is_first()) return;
+    check_run_directory(config.output.dir, options.if_exists);
+    in = read_inputs(config, cache);
+  });
+  ranks.together([&] {
     const at::ScalarType dtype = resolve_precision(config.training.precision, device);
-    in = read_inputs(config);
+    // The others read what the first one has put into the cache.
+    if (!ranks.is_first()) in = read_inputs(config, cache);
     model = load_model(in, dtype);
     model->move_to(device);
   });
@@ -170,9 +179,7 @@ int train(const Config& config, const RunOptions& options) {
                                to_string(in.spec.pooling)));
   if (!model->head_origin.empty()) progress.message("head: " + model->head_origin);
   for (const std::string& warning : in.warnings) progress.warning(warning);
-  if (!in.spec.labels.empty())
-    progress.message("labels: " +
-                     counts_of(in.train.data.examples, in.spec.labels, in.spec.labels));
+  if (!in.spec.labels.empty()) progress.message("labels: " + train_labels(in));
   for (const auto& [name, split] : splits(in)) {
     loses_text(*split) ? progress.warning(describe(name, *split))
                        : progress.message(describe(name, *split));
@@ -198,6 +205,7 @@ int train(const Config& config, const RunOptions& options) {
     progress.message(
         fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
   }
+  cache.keep([&](const std::string& text) { progress.warning(text); });
   catch_signals();
   if (const int signal = trainer.run(); signal != 0) {
     progress.message(fmt::format("stopped by signal {} at step {} of {}, saved", signal,

@@ -2,6 +2,7 @@
 // test split.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ struct RunOptions {
   // The user's command for lait-eval, for the last line, which says what to type next. "": no such
   // line.
   std::string evaluate_with{};
+  // Where the tokenized data is kept (train/token_cache.h); "": in the run's folder.
+  std::filesystem::path cache{};
   // The processes of the run. REQUIRES: not null.
   std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };

@@ -99,11 +99,11 @@ void sync_file(const fs::path& file) {
 
 }  // namespace
 
-RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
+void check_run_directory(const fs::path& dir, IfExists if_exists) {
   if (!has_run(dir) && fs::exists(dir) &&
       (!fs::is_directory(dir) ||
        std::ranges::any_of(fs::directory_iterator(dir), [](const auto& entry) {
-         return entry.path().filename() != kLockName &&
+         return entry.path().filename() != kLockName && entry.path().filename() != kCacheFolder &&
                 entry.path().filename() != std::string(kConfigFile) + kUnfinishedSuffix;
        }))) {
     throw UserError(dir.string() +
@@ -114,16 +114,21 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
     throw UserError(dir.string() +
                     ": nothing to resume, there is no run here; leave out --resume to start one");
   }
+  if (has_run(dir) && if_exists == IfExists::kRefuse) {
+    throw UserError(dir.string() +
+                    ": there is a run already; continue it with --resume, replace it with "
+                    "--overwrite, or name another folder with --output");
+  }
+}
+
+RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
+  check_run_directory(dir, if_exists);
   std::error_code error;
   fs::create_directories(dir, error);
   if (error) throw_write_error(dir, "make the run directory", error.value());
   lock();
   try {
-    if (has_run(dir) && if_exists == IfExists::kRefuse) {
-      throw UserError(dir.string() +
-                      ": there is a run already; continue it with --resume, replace it with "
-                      "--overwrite, or name another folder with --output");
-    }
+    check_run_directory(dir, if_exists);  // another process may have made one before the lock
     clean(if_exists == IfExists::kOverwrite);
   } catch (...) {
     ::close(lock_);

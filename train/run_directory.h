@@ -13,11 +13,19 @@ namespace lait {
 
 enum class IfExists { kRefuse, kResume, kOverwrite };
 
+// The folder of a run's token cache (train/token_cache.h). It is not part of the run, and
+// --overwrite keeps it.
+inline constexpr const char* kCacheFolder = "cache";
+
+// Whether a run may use `dir`. Throws UserError if it holds a run (kRefuse) or none (kResume), or
+// exists and is not a run directory. Writes nothing.
+void check_run_directory(const std::filesystem::path& dir, IfExists if_exists);
+
 class RunDirectory {
  public:
-  // Creates dir, or opens it to resume, or empties it first. Throws UserError if it exists and
-  // holds a run (kRefuse), it exists and is not a run directory, another process trains into it
-  // (named by pid and host), or it cannot be written.
+  // Creates dir, or opens it to resume, or empties it first. Throws UserError as
+  // check_run_directory does, and if another process trains into it (named by pid and host), or it
+  // cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
   // Of a rank beside the first one: what would write does nothing.
   explicit RunDirectory(const std::filesystem::path& dir) : dir_(dir), writes_(false) {}

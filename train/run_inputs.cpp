@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
+#include <unordered_set>
 
 #include "eval/metrics.h"
 #include "lait/base/error.h"
@@ -15,8 +15,8 @@
 #include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/head.h"
-#include "lait/model/lora.h"
 #include "lait/text/tokenizer.h"
+#include "train/read_split.h"
 
 namespace lait {
 namespace {
@@ -49,11 +49,11 @@ void check_files(const Task& task, const std::string& key, const DataFiles& file
 }
 
 // Whether each example's texts are among the training data's.
-bool is_training_data(std::span<const Example> examples, std::span<const Example> train) {
-  const auto less = [](const Example* a, const Example* b) { return a->segments < b->segments; };
-  std::set<const Example*, decltype(less)> seen(less);
-  for (const Example& example : train) seen.insert(&example);
-  return std::ranges::all_of(examples, [&](const Example& e) { return seen.contains(&e); });
+bool is_training_data(const Dataset& examples, const Dataset& train) {
+  std::unordered_set<uint64_t> missing;
+  for (int64_t i = 0; i < examples.size(); ++i) missing.insert(examples.text_hash(i));
+  for (int64_t i = 0; i < train.size() && !missing.empty(); ++i) missing.erase(train.text_hash(i));
+  return missing.empty();
 }
 
 }  // namespace
@@ -67,10 +67,15 @@ std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
   return out;
 }
 
+std::string train_labels(const RunInputs& in) {
+  const std::vector<std::string>& labels = in.spec.labels;
+  return counts_of(in.train.dataset->class_counts(labels.size()), labels, labels);
+}
+
 std::string describe(const std::string& name, const Split& split) {
   std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
                                  split.dataset->size(), split.dataset->num_sequences());
-  text += left_out(split.data.counts);
+  text += left_out(split.counts);
   if (split.dataset->num_truncated() > 0)
     text += fmt::format(", {} of {} examples truncated", split.dataset->num_truncated(),
                         split.dataset->size());
@@ -137,104 +142,39 @@ RunInputs resolve_inputs(const Config& config) {
   return in;
 }
 
-namespace {
-
-// balanced: examples / (classes × examples of the class), as scikit-learn has it; 0 for a class
-// without examples, soft labels counting in parts.
-std::vector<double> class_weights(const ClassWeights& wanted,
-                                  const std::vector<std::string>& labels,
-                                  const std::vector<Example>& train) {
-  std::vector<double> weights(labels.size(), 1);
-  if (wanted.balanced) {
-    std::vector<double> counts(labels.size());
-    for (const Example& example : train) {
-      if (const auto* known = std::get_if<ClassLabel>(&example.label)) ++counts[known->index];
-      if (const auto* soft = std::get_if<SoftLabel>(&example.label)) {
-        for (size_t c = 0; c < counts.size(); ++c) counts[c] += soft->probabilities[c];
-      }
-    }
-    const auto share = static_cast<double>(train.size()) / static_cast<double>(labels.size());
-    for (size_t c = 0; c < counts.size(); ++c) weights[c] = counts[c] > 0 ? share / counts[c] : 0;
-  }
-  for (const auto& [label, weight] : wanted.by_label) {
-    const auto found = std::ranges::find(labels, label);
-    if (found == labels.end()) {
-      throw UserError(fmt::format("training.class_weights: expected labels of {{{}}}, got '{}'",
-                                  fmt::join(labels, ", "), label));
-    }
-    weights[found - labels.begin()] = weight;
-  }
-  return weights;
-}
-
-}  // namespace
-
-Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
-  at::globalContext().setAllowTF32CuBLAS(in.config.training.tf32 == Switch::kOn);
-  Model model = load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype,
-                                in.config.training.seed);
-  model->freeze(in.frozen);
-  const LoraConfig& lora = in.config.training.lora;
-  if (lora.rank) {
-    add_lora(model, {.rank = *lora.rank,
-                     .alpha = lora.alpha,
-                     .dropout = lora.dropout,
-                     .targets = lora.targets,
-                     .seed = in.config.training.seed,
-                     .base = in.config.model.path});
-  }
-  if (!in.class_weights.empty()) model->head->weigh_classes(in.class_weights);
-  return model;
-}
-
-RunInputs read_inputs(const Config& config) {
+RunInputs read_inputs(const Config& config, TokenCache& cache) {
   RunInputs in = resolve_inputs(config);
-  ModelSpec& spec = in.spec;
   if (config.data.train.empty())
     throw UserError(fmt::format("data.train: expected the training data ({})", in.task->formats()));
+  // The training data first: the others take labels and number of segments from it.
   Split* const splits[] = {&in.train, &in.validation, &in.test};
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
-  for (size_t s = 0; s < std::size(splits); ++s)
-    splits[s]->data = read_files(*in.task, *files[s], spec.reading);
-  if (in.task->open_labels()) {
-    const LabelKind labels = find_head(spec.head).labels;
-    if (labels == LabelKind::kClass) {
-      spec.labels = label_set(in.train.data.examples);
-      if (spec.labels.size() < 2) {
-        throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
-                                    spec.labels.size()));
-      }
+  in.tokenizer = load_tokenizer(in.model_dir);
+  check_fits(in.model_dir, *in.tokenizer, in.hf_config);
+  for (size_t s = 0; s < std::size(splits); ++s) {
+    read_split(in, *splits[s], *files[s], cache);
+    if (!splits[s]->is_train()) continue;
+    if (find_head(in.spec.head).labels == LabelKind::kClass && in.spec.labels.size() < 2) {
+      throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
+                                  in.spec.labels.size()));
     }
-    for (Split* split : splits) assign(split->data.examples, labels, spec.labels);
   }
-  if (!in.config.data.num_segments && spec.num_segments == 0) {
-    spec.num_segments = std::ssize(in.train.data.examples.front().segments);
-  }
-
-  in.config.data.num_segments = spec.num_segments;
-
-  for (Split* split : {&in.validation, &in.test}) {
-    const std::vector<Example>& examples = split->data.examples;
-    if (!examples.empty() && is_training_data(examples, in.train.data.examples)) {
+  in.config.data.num_segments = in.spec.num_segments;
+  for (const Split* split : {&in.validation, &in.test}) {
+    if (split->dataset && is_training_data(*split->dataset, *in.train.dataset)) {
       in.warnings.push_back(fmt::format(
           "{}: all its examples are in the training data too, so its metrics say nothing about "
           "new texts",
           split->key));
     }
   }
-  if (const auto& wanted = config.training.class_weights)
-    in.class_weights = class_weights(*wanted, spec.labels, in.train.data.examples);
-  in.tokenizer = load_tokenizer(in.model_dir);
-  check_fits(in.model_dir, *in.tokenizer, in.hf_config);
-  for (Split* split : splits) {
-    const std::vector<Example>& examples = split->data.examples;
-    if (examples.empty()) continue;
-    check_examples(examples, spec);
-    split->dataset.emplace(examples, *in.tokenizer,
-                           spec.tokenize_options(in.hf_config, *in.tokenizer));
-  }
   return in;
+}
+
+RunInputs read_inputs(const Config& config) {
+  TokenCache none;
+  return read_inputs(config, none);
 }
 
 }  // namespace lait

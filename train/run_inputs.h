@@ -1,6 +1,7 @@
 // The inputs of a run, read and checked before anything is written: task, data sets, tokenizer,
 // model.
 #pragma once
+#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -9,15 +10,19 @@
 #include "lait/data/example_reader.h"
 #include "lait/data/task.h"
 #include "lait/model/frozen.h"
-#include "lait/model/model.h"
 #include "lait/model/spec.h"
+#include "train/token_cache.h"
 
 namespace lait {
 
 struct Split {
   const char* key;  // "data.train"
-  LabelledData data{};
+  ReadCounts counts{};
   std::optional<Dataset> dataset{};
+
+  // "train"
+  std::string name() const { return std::string(key).substr(std::strlen("data.")); }
+  bool is_train() const { return name() == "train"; }
 };
 
 struct RunInputs {
@@ -29,8 +34,6 @@ struct RunInputs {
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
   FrozenParts frozen;
-  // By class; empty: all have 1.
-  std::vector<double> class_weights;
   // What a user should know before the run starts.
   std::vector<std::string> warnings;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
@@ -40,15 +43,16 @@ struct RunInputs {
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in);
 // "train: 4500 examples, 8000 distinct sequences, 3 of 4500 examples truncated"
 std::string describe(const std::string& name, const Split& split);
+// The classes with their counts in the training data, see counts_of.
+std::string train_labels(const RunInputs& in);
 
 // Resolves what needs no data and no tokenizer: task, model, schedule. Throws UserError for
 // impossible values.
 RunInputs resolve_inputs(const Config& config);
-// Reads everything. Throws UserError for anything that is wrong with the config's files, model or
-// data.
+// Reads everything; data that is in the cache, from there. Throws UserError for anything that is
+// wrong with the config's files, model or data.
+RunInputs read_inputs(const Config& config, TokenCache& cache);
+// The same without a cache: everything is read, into memory.
 RunInputs read_inputs(const Config& config);
-// The model as the run begins with it: pretrained weights, and everything of `in` that training
-// sets in it. Also sets the process's precision of fp32 products on GPUs.
-Model load_model(const RunInputs& in, at::ScalarType compute_dtype);
 
 }  // namespace lait

@@ -163,7 +163,8 @@ int run_sweep(const std::string& config_file, const std::vector<Override>& overr
     if (!options.quiet)
       std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
     RunOptions one = options;
-    one.evaluate_with.clear();  // printed once, for all runs
+    one.evaluate_with.clear();                     // printed once, for all runs
+    one.cache = dir.parent_path() / kCacheFolder;  // shared by all runs
     if (options.if_exists != IfExists::kOverwrite && std::filesystem::exists(dir / "report.json")) {
       check_is_finished(dir, runs[r].config);
       if (!options.quiet) std::fprintf(stderr, "already finished: %s\n", dir.c_str());

@@ -173,18 +173,35 @@ std::optional<Example> ExampleReader::next(Json* others) {
   }
 }
 
+std::optional<Example> SplitReader::next() {
+  for (;;) {
+    if (!reader_) {
+      if (next_file_ == files_.size()) return std::nullopt;
+      reader_.emplace(task_, LineReader(std::filesystem::path(files_[next_file_])), options_,
+                      counts_);
+      found_any_ = false;
+    }
+    std::optional<Example> example = reader_->next();
+    counts_ = reader_->counts();
+    if (example) {
+      found_any_ = true;
+      return example;
+    }
+    if (!found_any_) {
+      throw UserError(files_[next_file_] + ": expected examples of task " + task_.name() +
+                      ", got " + reader_->found_instead());
+    }
+    reader_.reset();
+    ++next_file_;
+  }
+}
+
 LabelledData read_files(const Task& task, const std::vector<std::string>& files,
                         const ReadOptions& options) {
   LabelledData data;
-  for (const std::string& file : files) {
-    ExampleReader reader(task, LineReader(std::filesystem::path(file)), options, data.counts);
-    const size_t before = data.examples.size();
-    while (auto example = reader.next()) data.examples.push_back(std::move(*example));
-    data.counts = reader.counts();
-    if (data.examples.size() > before) continue;
-    throw UserError(file + ": expected examples of task " + task.name() + ", got " +
-                    reader.found_instead());
-  }
+  SplitReader reader(task, files, options);
+  while (auto example = reader.next()) data.examples.push_back(std::move(*example));
+  data.counts = reader.counts();
   return data;
 }
 

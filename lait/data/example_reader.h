@@ -54,13 +54,34 @@ class ExampleReader {
   bool header_is_checked_ = false;
 };
 
+// Reads the files of a split in order; skip_bad_lines is the total over them.
+class SplitReader {
+ public:
+  // The task must outlive the reader.
+  SplitReader(const Task& task, std::vector<std::string> files, const ReadOptions& options)
+      : task_(task), files_(std::move(files)), options_(options) {}
+
+  // The next example, or nullopt at the end. Throws UserError as ExampleReader does, and if a file
+  // has no examples.
+  std::optional<Example> next();
+  const ReadCounts& counts() const { return counts_; }
+
+ private:
+  const Task& task_;
+  std::vector<std::string> files_;
+  ReadOptions options_;
+  std::optional<ExampleReader> reader_;  // of the file that is read
+  size_t next_file_ = 0;
+  bool found_any_ = false;  // in that file
+  ReadCounts counts_;
+};
+
 // The examples of one split, and the counts of what was left out.
 struct LabelledData {
   std::vector<Example> examples{};
   ReadCounts counts{};
 };
-// Reads the files of a split in order; skip_bad_lines is the total over them. Throws UserError as
-// ExampleReader does, and if a file has no examples.
+// Reads the files of a split. Throws UserError as SplitReader does.
 LabelledData read_files(const Task& task, const std::vector<std::string>& files,
                         const ReadOptions& options);
 // ", 3 bad lines skipped, 5 without gold label left out"; "" if nothing was left out.

@@ -112,18 +112,22 @@ void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::
   throw UserError("labels found in the data are classes or numbers; the head takes others");
 }
 
-std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels,
-                      const std::vector<std::string>& order) {
-  std::vector<int64_t> counts(labels.size());
+std::vector<int64_t> class_counts(std::span<const Example> examples, size_t num_classes) {
+  std::vector<int64_t> counts(num_classes);
   for (const Example& example : examples) {
     const auto* known = std::get_if<ClassLabel>(&example.label);
     if (known != nullptr) ++counts[static_cast<size_t>(known->index)];
   }
+  return counts;
+}
+
+std::string counts_of(std::span<const int64_t> counts, const std::vector<std::string>& labels,
+                      const std::vector<std::string>& order) {
   std::string text;
   for (size_t i = 0; i < std::min(order.size(), kMostShown); ++i) {
     const auto index = std::ranges::find(labels, order[i]) - labels.begin();
     text += (i > 0 ? ", " : "") + std::to_string(i) + " " + shortened(order[i]) + " " +
-            std::to_string(counts.at(static_cast<size_t>(index)));
+            std::to_string(counts[static_cast<size_t>(index)]);
   }
   return text + (order.size() > kMostShown ? ", …" : "");
 }

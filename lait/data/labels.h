@@ -27,10 +27,12 @@ void assign_scores(std::span<Example> examples);
 // REQUIRES: the task has open labels.
 void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels);
 
+// Examples of each class, of so many.
+std::vector<int64_t> class_counts(std::span<const Example> examples, size_t num_classes);
 // "0 entailment 1299, 1 neutral 2536": the classes in `order`, in which the files number them, with
-// their counts; the first ones only if there are many. `labels`: in the order of the examples'
-// indexes. REQUIRES: both have the same names.
-std::string counts_of(std::span<const Example> examples, const std::vector<std::string>& labels,
+// their counts; the first ones only if there are many. `counts` and `labels`: in the order of the
+// examples' indexes. REQUIRES: both lists have the same names.
+std::string counts_of(std::span<const int64_t> counts, const std::vector<std::string>& labels,
                       const std::vector<std::string>& order);
 
 }  // namespace lait

@@ -217,7 +217,7 @@ PackedBatch pack(const Dataset& dataset, std::span<const int64_t> indices, const
   std::vector<PackExample> examples;
   examples.reserve(indices.size());
   for (int64_t i : indices) {
-    const TokenizedExample& from = dataset.example(i);
+    const TokenizedExample from = dataset.example(i);
     PackExample& example = examples.emplace_back();
     example.id = static_cast<int32_t>(i);
     example.groups = from.groups;

@@ -63,6 +63,4 @@ void FileTokenizer::check_layout(const SegmentLayout& layout) const {
   if (!no_types_.empty() && layout.second_type != layout.first_type) throw UserError(no_types_);
 }
 
-void FileTokenizer::save(const std::filesystem::path& dir) const { save_files(files_, dir); }
-
 }  // namespace lait

@@ -24,7 +24,7 @@ struct TokenizerSpec {
   std::vector<DescribedLayout> layouts;
   // What is wrong with the files for a model with token types; empty: nothing.
   std::string no_types;
-  // Name to content, for save.
+  // Tokenizer::files.
   std::map<std::string, std::string> files;
   // What error messages begin with.
   std::string where = "vocabulary";
@@ -35,7 +35,7 @@ class FileTokenizer : public Tokenizer {
   SpecialTokens special_tokens() const final { return special_tokens_; }
   int32_t vocab_size() const final { return vocab_size_; }
   void check_layout(const SegmentLayout& layout) const final;
-  void save(const std::filesystem::path& dir) const final;
+  const std::map<std::string, std::string>& files() const final { return files_; }
 
  protected:
   explicit FileTokenizer(const TokenizerSpec& spec);

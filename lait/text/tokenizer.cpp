@@ -2,6 +2,7 @@
 #include "lait/text/tokenizer.h"
 
 #include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/text/tokenizer_files.h"
 #include "lait/text/tokenizers.h"
 
@@ -13,6 +14,10 @@ const std::vector<const TokenizerKind*>& all_tokenizers() {
       &byte_bpe_tokenizer(),
   };
   return list;
+}
+
+void Tokenizer::save(const std::filesystem::path& dir) const {
+  for (const auto& [name, content] : files()) write_file(dir / name, content);
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model_dir) {

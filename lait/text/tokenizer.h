@@ -9,6 +9,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,9 +51,11 @@ class Tokenizer {
   // Throws UserError where its files say that special tokens stand elsewhere around texts than in
   // the model's layout.
   virtual void check_layout(const SegmentLayout& layout) const {}
-  // Copies the files that define it (vocab.txt, tokenizer.json, tokenizer_config.json ...) into
-  // dir.
-  virtual void save(const std::filesystem::path& dir) const = 0;
+  // The files that define it (vocab.txt, tokenizer.json, tokenizer_config.json ...): name to
+  // content.
+  virtual const std::map<std::string, std::string>& files() const = 0;
+  // Writes them into dir. Throws WriteError.
+  void save(const std::filesystem::path& dir) const;
 };
 
 // A kind of tokenizer; lait/text/tokenizers.h has them one a line.

@@ -115,9 +115,4 @@ std::string tokenizer_json_type(const std::filesystem::path& model_dir) {
   return file.get<std::string>(model, "type", "a string").value_or(by_keys);
 }
 
-void save_files(const std::map<std::string, std::string>& contents,
-                const std::filesystem::path& dir) {
-  for (const auto& [name, content] : contents) write_file(dir / name, content);
-}
-
 }  // namespace lait

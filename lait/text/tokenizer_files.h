@@ -103,8 +103,4 @@ class TokenizerFiles {
 // can. Throws UserError where the file is no JSON object.
 std::string tokenizer_json_type(const std::filesystem::path& model_dir);
 
-// Writes the kept files into dir.
-void save_files(const std::map<std::string, std::string>& contents,
-                const std::filesystem::path& dir);
-
 }  // namespace lait

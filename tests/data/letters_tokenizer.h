@@ -22,7 +22,10 @@ class LettersTokenizer : public Tokenizer {
   }
   SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return 256; }
-  void save(const std::filesystem::path&) const override {}
+  const std::map<std::string, std::string>& files() const override { return files_; }
+
+ private:
+  std::map<std::string, std::string> files_;
 };
 
 }  // namespace lait

@@ -41,8 +41,9 @@ TEST(CountsOf, NumbersTheClassesAsFilesDo) {
   examples[1].label = ClassLabel{0};
   examples[2].label = ClassLabel{2};
   const std::vector<std::string> checkpoint{"c", "b", "a"}, task{"a", "b", "c"};
-  EXPECT_EQ(counts_of(examples, checkpoint, task), "0 a 1, 1 b 0, 2 c 2");
-  EXPECT_EQ(counts_of(examples, checkpoint, checkpoint), "0 c 2, 1 b 0, 2 a 1");
+  const std::vector<int64_t> counts = class_counts(examples, 3);
+  EXPECT_EQ(counts_of(counts, checkpoint, task), "0 a 1, 1 b 0, 2 c 2");
+  EXPECT_EQ(counts_of(counts, checkpoint, checkpoint), "0 c 2, 1 b 0, 2 a 1");
 }
 
 }  // namespace

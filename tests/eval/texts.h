@@ -33,9 +33,10 @@ class WordTokenizer : public Tokenizer {
   }
   SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return 1000; }
-  void save(const std::filesystem::path&) const override {}
+  const std::map<std::string, std::string>& files() const override { return files_; }
 
  private:
+  std::map<std::string, std::string> files_;
   mutable std::map<std::string, int32_t> ids_;
 };
 

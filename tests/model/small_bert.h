@@ -41,9 +41,10 @@ class IdTokenizer : public Tokenizer {
   }
   SpecialTokens special_tokens() const override { return {.cls = 1, .sep = 2}; }
   int32_t vocab_size() const override { return vocab_size_; }
-  void save(const std::filesystem::path&) const override {}
+  const std::map<std::string, std::string>& files() const override { return files_; }
 
  private:
+  std::map<std::string, std::string> files_;
   int32_t vocab_size_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "tests/base/error_of.h"
 #include "tests/train/trained_here.h"
+#include "train/load_model.h"
 
 namespace lait {
 namespace {
@@ -17,12 +18,14 @@ class ClassWeightsRun : public TrainedHere {
 TEST_F(ClassWeightsRun, BalancedCountsTheTrainingData) {
   use({"training.class_weights=balanced"});
   std::vector<double> counts(3);
-  for (const Example& example : inputs().train.data.examples)
-    ++counts[std::get<ClassLabel>(example.label).index];
-  ASSERT_EQ(inputs().class_weights.size(), 3u);
+  const Dataset& train = *inputs().train.dataset;
+  for (int64_t i = 0; i < train.size(); ++i)
+    ++counts[std::get<ClassLabel>(train.example(i).label).index];
+  const std::vector<double> weights = class_weights(inputs());
+  ASSERT_EQ(weights.size(), 3u);
   std::string by_hand = "training.class_weights={";
   for (size_t c = 0; c < 3; ++c) {
-    EXPECT_DOUBLE_EQ(inputs().class_weights[c], 40 / (3 * counts[c]));
+    EXPECT_DOUBLE_EQ(weights[c], 40 / (3 * counts[c]));
     by_hand += (c == 0 ? "" : ", ") + inputs().spec.labels[c] + ": " +
                std::to_string(40 / (3 * counts[c]));
   }
@@ -44,7 +47,10 @@ TEST_F(ClassWeightsRun, BalancedCountsTheTrainingData) {
 
 TEST_F(ClassWeightsRun, MistakesAreSaid) {
   const auto error = [&](const std::vector<std::string>& overrides) {
-    return error_of([&] { use(overrides); });
+    return error_of([&] {
+      use(overrides);
+      class_weights(inputs());
+    });
   };
   EXPECT_THAT(error({"training.class_weights={entails: 2, entialed: 3}"}),
               HasSubstr("training.class_weights: expected labels of {entails, neutral, refutes}, "

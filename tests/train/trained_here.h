@@ -9,7 +9,7 @@
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "tests/train/tiny_run.h"
-#include "train/run_inputs.h"
+#include "train/load_model.h"
 #include "train/trainer.h"
 
 namespace lait {

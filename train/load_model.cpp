@@ -1,0 +1,62 @@
+#include "train/load_model.h"
+
+#include <ATen/Context.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "lait/base/error.h"
+#include "lait/model/checkpoint.h"
+#include "lait/model/lora.h"
+
+namespace lait {
+
+std::vector<double> class_weights(const RunInputs& in) {
+  const std::optional<ClassWeights>& wanted = in.config.training.class_weights;
+  if (!wanted) return {};
+  const std::vector<std::string>& labels = in.spec.labels;
+  std::vector<double> weights(labels.size(), 1);
+  if (wanted->balanced) {
+    const Dataset& train = *in.train.dataset;
+    std::vector<double> counts(labels.size());
+    for (int64_t i = 0; i < train.size(); ++i) {
+      const Label label = train.example(i).label;
+      if (const auto* known = std::get_if<ClassLabel>(&label)) ++counts[known->index];
+      if (const auto* soft = std::get_if<SoftLabel>(&label)) {
+        for (size_t c = 0; c < counts.size(); ++c) counts[c] += soft->probabilities[c];
+      }
+    }
+    const auto share = static_cast<double>(train.size()) / static_cast<double>(labels.size());
+    for (size_t c = 0; c < counts.size(); ++c) weights[c] = counts[c] > 0 ? share / counts[c] : 0;
+  }
+  for (const auto& [label, weight] : wanted->by_label) {
+    const auto found = std::ranges::find(labels, label);
+    if (found == labels.end()) {
+      throw UserError(fmt::format("training.class_weights: expected labels of {{{}}}, got '{}'",
+                                  fmt::join(labels, ", "), label));
+    }
+    weights[found - labels.begin()] = weight;
+  }
+  return weights;
+}
+
+Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
+  const TrainingConfig& training = in.config.training;
+  at::globalContext().setAllowTF32CuBLAS(training.tf32 == Switch::kOn);
+  Model model =
+      load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype, training.seed);
+  model->freeze(in.frozen);
+  if (training.lora.rank) {
+    add_lora(model, {.rank = *training.lora.rank,
+                     .alpha = training.lora.alpha,
+                     .dropout = training.lora.dropout,
+                     .targets = training.lora.targets,
+                     .seed = training.seed,
+                     .base = in.config.model.path});
+  }
+  if (const auto weights = class_weights(in); !weights.empty()) model->head->weigh_classes(weights);
+  return model;
+}
+
+}  // namespace lait
