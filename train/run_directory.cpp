@@ -114,11 +114,6 @@ void check_run_directory(const fs::path& dir, IfExists if_exists) {
     throw UserError(dir.string() +
                     ": nothing to resume, there is no run here; leave out --resume to start one");
   }
-  if (has_run(dir) && if_exists == IfExists::kRefuse) {
-    throw UserError(dir.string() +
-                    ": there is a run already; continue it with --resume, replace it with "
-                    "--overwrite, or name another folder with --output");
-  }
 }
 
 RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) {
@@ -128,7 +123,11 @@ RunDirectory::RunDirectory(const fs::path& dir, IfExists if_exists) : dir_(dir) 
   if (error) throw_write_error(dir, "make the run directory", error.value());
   lock();
   try {
-    check_run_directory(dir, if_exists);  // another process may have made one before the lock
+    if (has_run(dir) && if_exists == IfExists::kRefuse) {
+      throw UserError(dir.string() +
+                      ": there is a run already; continue it with --resume, replace it with "
+                      "--overwrite, or name another folder with --output");
+    }
     clean(if_exists == IfExists::kOverwrite);
   } catch (...) {
     ::close(lock_);

@@ -17,15 +17,15 @@ enum class IfExists { kRefuse, kResume, kOverwrite };
 // --overwrite keeps it.
 inline constexpr const char* kCacheFolder = "cache";
 
-// Whether a run may use `dir`. Throws UserError if it holds a run (kRefuse) or none (kResume), or
-// exists and is not a run directory. Writes nothing.
+// Throws UserError if `dir` exists and is not a run directory, or there is no run to resume. Writes
+// nothing, so that it can be asked before the data is read.
 void check_run_directory(const std::filesystem::path& dir, IfExists if_exists);
 
 class RunDirectory {
  public:
   // Creates dir, or opens it to resume, or empties it first. Throws UserError as
-  // check_run_directory does, and if another process trains into it (named by pid and host), or it
-  // cannot be written.
+  // check_run_directory does, and if it holds a run (kRefuse), another process trains into it (named
+  // by pid and host), or it cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
   // Of a rank beside the first one: what would write does nothing.
   explicit RunDirectory(const std::filesystem::path& dir) : dir_(dir), writes_(false) {}
