@@ -167,9 +167,10 @@ def tensor_hashes(file):
 
 
 def metrics_of(file):
-    """The lines of metrics.jsonl without examples_per_s and the like."""
+    """The lines of metrics.jsonl without examples_per_s, times and the like."""
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return [{k: v for k, v in line.items() if not k.endswith("_per_s")} for line in lines]
+    times = ("_per_s", "seconds", "time")
+    return [{k: v for k, v in line.items() if not k.endswith(times)} for line in lines]
 
 
 def processor():

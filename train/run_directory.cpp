@@ -25,6 +25,7 @@ constexpr const char* kBest = "best";
 constexpr const char* kConfigFile = "config.yaml";
 constexpr const char* kMetricsFile = "metrics.jsonl";
 constexpr const char* kReportFile = "report.json";
+constexpr const char* kTensorBoard = "tensorboard";
 constexpr const char* kPreviousSuffix = ".previous";
 constexpr const char* kStepPrefix = "step-";
 
@@ -180,7 +181,8 @@ void RunDirectory::clean(bool everything) {
     fs::remove_all(target.string() + kUnfinishedSuffix);
   }
   if (!everything) return;
-  for (const char* name : {kCheckpoints, kBest, kMetricsFile, kReportFile, kConfigFile})
+  for (const char* name :
+       {kCheckpoints, kBest, kMetricsFile, kTensorBoard, kReportFile, kConfigFile})
     fs::remove_all(dir_ / name);
 }
 
@@ -193,27 +195,37 @@ void RunDirectory::write_config(const std::string& yaml) const {
 }
 
 void RunDirectory::append_metrics(const nlohmann::ordered_json& line) {
-  if (writes_) append_text(dir_ / kMetricsFile, line.dump() + "\n");
+  if (writes_) {
+    nlohmann::ordered_json timed = line;
+    timed["time"] = unix_seconds();
+    append_text(dir_ / kMetricsFile, timed.dump() + "\n");
+    events_.append(timed);
+  }
   ++metrics_lines_;
 }
 
 void RunDirectory::truncate_metrics(int64_t step, std::optional<int64_t> lines) {
-  const fs::path path = dir_ / kMetricsFile;
   metrics_lines_ = 0;
-  if (!writes_ || !fs::exists(path)) return;
-  std::string kept;
-  LineReader reader(path);
-  for (int64_t read = 0; !lines || read < *lines; ++read) {
-    const auto line = reader.next();
-    if (!line) break;
-    const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
-        json["step"].get<int64_t>() <= step) {
-      kept += *line + "\n";
-      ++metrics_lines_;
+  if (!writes_) return;
+  const fs::path path = dir_ / kMetricsFile;
+  std::vector<nlohmann::ordered_json> kept;
+  if (fs::exists(path)) {
+    std::string text;
+    LineReader reader(path);
+    for (int64_t read = 0; !lines || read < *lines; ++read) {
+      const auto line = reader.next();
+      if (!line) break;
+      auto json = nlohmann::ordered_json::parse(*line, nullptr, /*allow_exceptions=*/false);
+      if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
+          json["step"].get<int64_t>() <= step) {
+        text += *line + "\n";
+        kept.push_back(std::move(json));
+      }
     }
+    write_file(path, text);
   }
-  write_file(path, kept);
+  metrics_lines_ = std::ssize(kept);
+  events_.write_anew(dir_ / kTensorBoard, kept);
 }
 
 std::vector<fs::path> RunDirectory::checkpoints() const {

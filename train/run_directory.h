@@ -1,4 +1,5 @@
-// A run directory: config.yaml (resolved), metrics.jsonl, checkpoints/step-N/, best/, report.json.
+// A run directory: config.yaml (resolved), metrics.jsonl, tensorboard/, checkpoints/step-N/, best/,
+// report.json.
 // Nothing in it is ever half-written: files and checkpoints are written under a temporary name,
 // synced and renamed. Writing throws WriteError.
 #pragma once
@@ -8,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "train/event_file.h"
 
 namespace lait {
 
@@ -36,10 +39,11 @@ class RunDirectory {
   const std::filesystem::path& path() const { return dir_; }
   std::filesystem::path best() const { return dir_ / "best"; }
   void write_config(const std::string& yaml) const;
-  // Appends one line to metrics.jsonl.
+  // Appends one line to metrics.jsonl, with its time in seconds since 1970, and to TensorBoard's
+  // event file.
   void append_metrics(const nlohmann::ordered_json& line);
   // Of the first `lines` lines (nullopt: all) keeps those of the steps up to `step`. A resumed run
-  // writes the others again.
+  // writes the others again. Begins TensorBoard's event file, with the lines that are kept.
   void truncate_metrics(int64_t step, std::optional<int64_t> lines = {});
   // Written to metrics.jsonl or kept. REQUIRES of a run that resumes: truncate_metrics was called.
   int64_t metrics_lines() const { return metrics_lines_; }
@@ -62,6 +66,7 @@ class RunDirectory {
   bool writes_ = true;
   int lock_ = -1;
   int64_t metrics_lines_ = 0;
+  EventFile events_;
 };
 
 }  // namespace lait

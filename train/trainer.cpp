@@ -152,7 +152,8 @@ void Trainer::write_log() {
                               {"lr", step_.optimizer().learning_rate(state_.step - 1)},
                               {"examples_per_s", examples_per_s},
                               {"tokens_per_s", tokens_per_s},
-                              {"flops_per_s", flops_per_s}};
+                              {"flops_per_s", flops_per_s},
+                              {"seconds", window.seconds}};
   if (window.skipped > 0) {
     line["skipped_steps"] = window.skipped;
     progress_.warning(

@@ -49,9 +49,8 @@ inline std::vector<std::string> metrics_without_times(const std::filesystem::pat
   LineReader reader(run / "metrics.jsonl");
   while (const auto line = reader.next()) {
     auto json = nlohmann::ordered_json::parse(*line);
-    json.erase("examples_per_s");
-    json.erase("tokens_per_s");
-    json.erase("flops_per_s");
+    for (const char* name : {"examples_per_s", "tokens_per_s", "flops_per_s", "seconds", "time"})
+      json.erase(name);
     lines.push_back(json.dump());
   }
   return lines;
