@@ -1,20 +1,9 @@
 #include "eval/plot.h"
 
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
-#include <stdexcept>
-
-#include "lait/base/files.h"
-
-extern char** environ;
 
 namespace lait {
 namespace {
@@ -23,12 +12,6 @@ namespace {
 constexpr double kWidth = 800, kHeight = 540;
 constexpr const char* kColours[] = {"#1f5fa8", "#c0561c", "#2e8540",
                                     "#8a3a9b", "#9a7b0a", "#4a4a4a"};
-
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (char c : text) out += c == '\'' ? "''" : std::string(1, c == '\n' ? ' ' : c);
-  return out + "'";
-}
 
 // A label is right of its point, or left for every second series, and in the series' colour. This
 // tells points apart that are nearly at the same place.
@@ -50,63 +33,14 @@ std::string panel_script(const PlotPanel& panel, size_t index) {
         "  {0} using ($2 < $1 ? $2 : NaN):3 with points pt 6 ps 0.9 lw 1.6 lc rgb '{1}' notitle, "
         "\\\n"
         "  {0} using 1:3:6 with labels {3},0.5 tc rgb '{1}' notitle, \\\n ",
-        block, colour, quoted(panel.series[s]), s % 2 == 0 ? "left offset 1" : "right offset -1");
+        block, colour, gnuplot_text(panel.series[s]),
+        s % 2 == 0 ? "left offset 1" : "right offset -1");
   }
   return data +
-         fmt::format("set title {}\nset ylabel {}\n", quoted(panel.title), quoted(panel.y_label)) +
+         fmt::format("set title {}\nset ylabel {}\n", gnuplot_text(panel.title),
+                     gnuplot_text(panel.y_label)) +
          plot +
          " NaN with points pt 6 ps 0.9 lw 1.6 lc rgb '#606060' title 'with cached segments'\n";
-}
-
-// A file in memory, so that a full disk cannot truncate what gnuplot reads and writes. Throws
-// std::runtime_error if it cannot be made (the limit on file sizes applies to it, too).
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& content = "")
-      : fd_(memfd_create("lait-plot", MFD_CLOEXEC)) {
-    if (fd_ < 0 ||
-        ::pwrite(fd_, content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) {
-      throw std::runtime_error(fmt::format("no memory for the plot: {}", std::strerror(errno)));
-    }
-  }
-  ~MemoryFile() { ::close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  int fd() const { return fd_; }
-  std::string content() const { return read_file(fmt::format("/proc/self/fd/{}", fd_)); }
-
- private:
-  int fd_;
-};
-
-Plot run_gnuplot(const std::string& script) {
-  const MemoryFile input(script), output, messages;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, input.fd(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, output.fd(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, messages.fd(), STDERR_FILENO);
-  std::string program = "gnuplot", from_standard_input = "-";
-  char* argv[] = {program.data(), from_standard_input.data(), nullptr};
-  pid_t child = 0;
-  const int error = posix_spawnp(&child, "gnuplot", &actions, nullptr, argv, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    return {.svg = "",
-            .problem = error == ENOENT
-                           ? "gnuplot is not installed; install it (Debian: apt-get install "
-                             "gnuplot-nox) and run this again"
-                           : fmt::format("gnuplot could not be started: {}", std::strerror(error))};
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return {.svg = "", .problem = "gnuplot failed: " + messages.content()};
-  std::string svg = output.content();
-  if (svg.find("</svg>") == std::string::npos)
-    return {.svg = "", .problem = "gnuplot's picture was cut short: " + messages.content()};
-  return {.svg = std::move(svg), .problem = ""};
 }
 
 }  // namespace
@@ -151,12 +85,6 @@ std::string plot_script(const std::vector<PlotPanel>& panels) {
   return out + "unset multiplot\n";
 }
 
-Plot draw_plot(const std::vector<PlotPanel>& panels) {
-  try {
-    return run_gnuplot(plot_script(panels));
-  } catch (const std::runtime_error& error) {
-    return {.svg = "", .problem = error.what()};
-  }
-}
+Plot draw_plot(const std::vector<PlotPanel>& panels) { return run_gnuplot(plot_script(panels)); }
 
 }  // namespace lait

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eval/evaluation.h"
+#include "eval/gnuplot.h"
 
 namespace lait {
 
@@ -31,10 +32,6 @@ PlotPanel make_panel(const std::vector<const Evaluation*>& rows, const std::stri
 // The script that draws the panels, one below the other, to gnuplot's standard output.
 std::string plot_script(const std::vector<PlotPanel>& panels);
 
-struct Plot {
-  std::string svg;
-  std::string problem;  // why there is no plot and how to fix it; "" if there is one
-};
 Plot draw_plot(const std::vector<PlotPanel>& panels);
 
 }  // namespace lait

@@ -210,7 +210,8 @@ def record_case(case, programs, model, work):
     inputs["model"] = sha256((model / "model.safetensors").read_bytes())
     inputs["processor"] = processor()
     report = json.loads((run_dir / "report.json").read_text())
-    report.pop("peak_rss_bytes", None)
+    for of_the_machine in ("peak_rss_bytes", "version", "config", "machine", "training", "process"):
+        report.pop(of_the_machine, None)
     return {
         "inputs": inputs,
         "tensors": tensors,

@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> set;
   bool resume = false, overwrite = false, dry = false, list = false, list_keys = false,
        quiet = false;
+  int64_t profile_steps = 0;
   app.add_option("--config", config_name, "YAML file, or the name of a shipped config")
       ->option_text("FILE|NAME");
   app.add_option("--set", set,
@@ -79,6 +80,11 @@ int main(int argc, char** argv) {
                  "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
                  "finished runs are kept")
       ->option_text("KEY=VALUES");
+  app.add_option("--profile", profile_steps,
+                 "record where the time of so many steps goes, in DIR/profile.json; after the "
+                 "first three of this process")
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
   app.add_flag("--list-configs", list, "list the shipped configs");
   app.add_flag("--list-keys", list_keys, "list every key that a config may have");
   app.add_flag("--quiet", quiet, "no progress: warnings and errors only");
@@ -90,7 +96,7 @@ int main(int argc, char** argv) {
   for (const auto& entry : compute_environment()) environment.push_back(entry);
   set_manual(
       app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
-                        "--overwrite] [--sweep KEY=VALUES] [--dry-run] [--quiet]\n"
+                        "--overwrite] [--sweep KEY=VALUES] [--profile N] [--dry-run] [--quiet]\n"
                         "--list-configs | --list-keys",
             .description = "An example's text segments are processed independently in the first P "
                            "layers (model.independent_layers) and together in the rest. Ctrl-C and "
@@ -99,12 +105,18 @@ int main(int argc, char** argv) {
             .environment = environment,
             .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
                       {"DIR/metrics.jsonl", "loss, metrics, speed; one object per line"},
-                      {"DIR/best/", "the best model: a Hugging Face directory with lait.yaml"},
+                      {"DIR/tensorboard/", "the same numbers for TensorBoard"},
+                      {"DIR/best/",
+                       "the best model: a Hugging Face directory with lait.yaml and a model card"},
                       {"DIR/checkpoints/step-N/",
                        "what --resume reads: the newest that is whole; output.keep of them are "
                        "kept"},
                       {"DIR/report.json",
-                       "the best model's metrics on validation and test data; peak memory"}},
+                       "the best model's metrics on validation and test data; config, machine, "
+                       "speed, peak memory"},
+                      {"DIR/learning_curve.svg", "loss and validation metrics over the steps"},
+                      {"DIR/profile.json",
+                       "with --profile: a trace that https://ui.perfetto.dev shows"}},
             .examples = "lait-train --config demo.yaml --output runs/demo\n"
                         "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
                         "data.validation=dev.jsonl --output runs/mnli\n"
@@ -140,6 +152,7 @@ int main(int argc, char** argv) {
                                     : overwrite ? IfExists::kOverwrite
                                                 : IfExists::kRefuse,
                        .quiet = quiet,
+                       .profile_steps = profile_steps,
                        .evaluate_with = sibling_program(argv[0], "lait-eval")};
     const auto run = [&] {
       if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "eval/class_report.h"
-#include "eval/intervals.h"
 #include "eval/metrics.h"
 #include "lait/base/available_cpus.h"
 #include "lait/base/error.h"
@@ -19,10 +17,14 @@
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
 #include "lait/predict/predictor.h"
+#include "train/learning_curve.h"
 #include "train/load_model.h"
+#include "train/model_card.h"
 #include "train/peak_rss.h"
+#include "train/profile.h"
 #include "train/progress.h"
 #include "train/run_inputs.h"
+#include "train/run_report.h"
 #include "train/same_inputs.h"
 #include "train/trainer.h"
 
@@ -32,23 +34,6 @@ namespace {
 // Whether the model will not see some text of the user. This is reported also with --quiet.
 bool loses_text(const Split& split) {
   return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
-}
-
-// The scores of a split, for report.json: metrics with their intervals, and a classifier's classes.
-nlohmann::ordered_json score(const RunInputs& in, const std::vector<Outcome>& outcomes) {
-  nlohmann::ordered_json out{{"examples", outcomes.size()}};
-  for (const std::string& name : in.metrics) {
-    const Interval result = metric_interval(find_metric(name), outcomes);
-    out["metrics"][name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
-  }
-  if (!in.spec.labels.empty()) add_classes(out, class_report(in.spec.labels, outcomes));
-  return out;
-}
-
-nlohmann::ordered_json truncated(const RunInputs& in) {
-  nlohmann::ordered_json out;
-  for (const auto& [name, split] : splits(in)) out[name] = split->dataset->num_truncated();
-  return out;
 }
 
 // A checkpoint can only continue its own run. The spelling of a path may change, since the data has
@@ -91,6 +76,17 @@ int ranks_on_these_cpus(Ranks& ranks) {
   return static_cast<int>(std::ranges::count(ranks.gather(mine), mine));
 }
 
+void finish_profile(StepProfile* profile, const RunOptions& options, const RunDirectory& run,
+                    Progress& progress) {
+  if (profile == nullptr) return;
+  const int64_t steps = profile->finish();
+  progress.message(
+      steps > 0 ? fmt::format("profile of {} of {} steps: {} (open it in https://ui.perfetto.dev)",
+                              steps, options.profile_steps, (run.path() / kProfileFile).string())
+                : fmt::format("no profile: it begins after {} steps of the process",
+                              StepProfile::kWarmUpSteps));
+}
+
 // Opens the run's folder, as the first rank does. Returns where the run resumes; nullopt: it
 // begins.
 std::optional<ResumePoint> open_run(const RunInputs& in, IfExists if_exists, Progress& progress,
@@ -131,6 +127,7 @@ int train(const Config& config, const RunOptions& options) {
   if (config.output.dir.empty())
     throw UserError(
         "output.dir: expected the run directory; set it in the config or pass --output DIR");
+  const double started = unix_seconds();
   reset_peak_rss();
   Ranks& ranks = *options.ranks;
   Progress progress(!ranks.is_first() ? Says::kNothing
@@ -185,12 +182,16 @@ int train(const Config& config, const RunOptions& options) {
                        : progress.message(describe(name, *split));
   }
 
+  std::optional<StepProfile> profile;
+  if (options.profile_steps > 0 && ranks.is_first())
+    profile.emplace(run.path() / kProfileFile, options.profile_steps, device);
   Trainer trainer(model,
                   {.config = in.config,
                    .metrics = in.metrics,
                    .tokenizer = in.tokenizer,
                    .train = &*in.train.dataset,
                    .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
+                   .profile = profile ? &*profile : nullptr,
                    .ranks = options.ranks},
                   run, progress);
   const char* const precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32";
@@ -207,7 +208,13 @@ int train(const Config& config, const RunOptions& options) {
   }
   cache.keep([&](const std::string& text) { progress.warning(text); });
   catch_signals();
-  if (const int signal = trainer.run(); signal != 0) {
+  const int stopped_by = trainer.run();
+  if (ranks.is_first()) {
+    finish_profile(profile ? &*profile : nullptr, options, run, progress);
+    const std::string problem = write_learning_curve(in, trainer.state(), run);
+    if (!problem.empty()) progress.message(problem);
+  }
+  if (const int signal = stopped_by; signal != 0) {
     progress.message(fmt::format("stopped by signal {} at step {} of {}, saved", signal,
                                  trainer.state().step, trainer.total_steps()));
     return 128 + signal;
@@ -220,7 +227,11 @@ int train(const Config& config, const RunOptions& options) {
                                 {"steps", trainer.state().step},
                                 {"best_step", trainer.state().best_step},
                                 {"skipped_steps", trainer.state().skipped_steps},
-                                {"truncated", truncated(in)}};
+                                {"truncated", truncated(in)},
+                                {"version", version_string()},
+                                {"config", config_json(in.config)},
+                                {"machine", machine_json(device, ranks.size())},
+                                {"training", nullptr}};
   ranks.max(0);  // the first has written best/
   // Loaded as any reader of the run would. The test split is evaluated once, here.
   std::optional<Predictor> best;
@@ -258,7 +269,13 @@ int train(const Config& config, const RunOptions& options) {
     report["peak_rss_bytes"] = *peak;
     progress.message(fmt::format("peak memory: {:.0f} MB", static_cast<double>(*peak) / 1e6));
   }
-  if (ranks.is_first()) write_file(run.path() / "report.json", report.dump(2) + "\n");
+  report["process"] = {{"started", utc_time(started)}, {"seconds", unix_seconds() - started}};
+  if (ranks.is_first()) {
+    report["training"] = training_speed(read_metrics(run.path() / kMetricsFile));
+    const std::string json = report.dump(2) + "\n",
+                      card = model_card(in, model, report, run.best());
+    write_files({{run.best() / kModelCardFile, card}, {run.path() / kReportFile, json}});
+  }
   progress.message(fmt::format("best model: {}", run.best().string()));
   if (!options.evaluate_with.empty()) {
     const bool names_data = in.test.dataset || in.validation.dataset;

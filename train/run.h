@@ -17,6 +17,8 @@ namespace lait {
 struct RunOptions {
   IfExists if_exists = IfExists::kRefuse;
   bool quiet = false;
+  // So many steps are recorded in RUN/profile.json (train/profile.h); 0: none.
+  int64_t profile_steps = 0;
   // The user's command for lait-eval, for the last line, which says what to type next. "": no such
   // line.
   std::string evaluate_with{};

@@ -23,8 +23,6 @@ constexpr const char* kLockName = ".lock";
 constexpr const char* kCheckpoints = "checkpoints";
 constexpr const char* kBest = "best";
 constexpr const char* kConfigFile = "config.yaml";
-constexpr const char* kMetricsFile = "metrics.jsonl";
-constexpr const char* kReportFile = "report.json";
 constexpr const char* kTensorBoard = "tensorboard";
 constexpr const char* kPreviousSuffix = ".previous";
 constexpr const char* kStepPrefix = "step-";
@@ -164,8 +162,10 @@ void RunDirectory::lock() {
 // config.yaml last.
 void RunDirectory::clean(bool everything) {
   std::vector<fs::path> targets;
-  for (const char* name : {kBest, kConfigFile, kMetricsFile, kReportFile})
+  for (const char* name :
+       {kBest, kConfigFile, kMetricsFile, kReportFile, kLearningCurveFile, kProfileFile})
     targets.push_back(dir_ / name);
+  targets.push_back(dir_ / kBest / kModelCardFile);
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(dir_ / kCheckpoints, none)) {
     const fs::path& path = entry.path();
@@ -181,8 +181,8 @@ void RunDirectory::clean(bool everything) {
     fs::remove_all(target.string() + kUnfinishedSuffix);
   }
   if (!everything) return;
-  for (const char* name :
-       {kCheckpoints, kBest, kMetricsFile, kTensorBoard, kReportFile, kConfigFile})
+  for (const char* name : {kCheckpoints, kBest, kMetricsFile, kTensorBoard, kLearningCurveFile,
+                           kProfileFile, kReportFile, kConfigFile})
     fs::remove_all(dir_ / name);
 }
 

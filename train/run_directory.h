@@ -1,5 +1,5 @@
 // A run directory: config.yaml (resolved), metrics.jsonl, tensorboard/, checkpoints/step-N/, best/,
-// report.json.
+// report.json, learning_curve.svg, profile.json.
 // Nothing in it is ever half-written: files and checkpoints are written under a temporary name,
 // synced and renamed. Writing throws WriteError.
 #pragma once
@@ -13,6 +13,13 @@
 #include "train/event_file.h"
 
 namespace lait {
+
+// The files beside config.yaml, and the one that is added to best/ at the end.
+inline constexpr const char* kMetricsFile = "metrics.jsonl";
+inline constexpr const char* kReportFile = "report.json";
+inline constexpr const char* kLearningCurveFile = "learning_curve.svg";
+inline constexpr const char* kProfileFile = "profile.json";
+inline constexpr const char* kModelCardFile = "README.md";
 
 enum class IfExists { kRefuse, kResume, kOverwrite };
 

@@ -106,7 +106,9 @@ int Trainer::run_steps() {
       progress_.finish();
       return 0;
     }
+    if (in_.profile != nullptr) in_.profile->begin_step(state_.step);
     one_step();
+    if (in_.profile != nullptr) in_.profile->end_step();
   }
   if (!saved_) save();
   progress_.finish();

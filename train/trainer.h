@@ -17,6 +17,7 @@
 #include "lait/ranks/ranks.h"
 #include "train/best_model.h"
 #include "train/log_window.h"
+#include "train/profile.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
 #include "train/sampler.h"
@@ -35,6 +36,8 @@ struct TrainerInputs {
   const Dataset* validation = nullptr;  // null: none; the last model is the best
   // Asked between steps and between batches of an evaluation: the signal to stop for, or 0.
   std::function<int()> stop = stop_signal;
+  // Records some of the steps. Null: no.
+  StepProfile* profile = nullptr;
   // The processes that train the model together. REQUIRES: not null.
   std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>();
 };

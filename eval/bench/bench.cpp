@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <vector>
 
+#include "lait/base/available_cpus.h"
 #include "lait/base/files.h"
 #include "lait/base/program.h"
 
@@ -60,15 +60,6 @@ double times_faster(const Timing& ours, const Timing& peer) {
     ratios.push_back(peer.repeats[i] / ours.repeats[i]);
   std::ranges::sort(ratios);
   return quantile(ratios, 0.5);
-}
-
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name"))
-      return line.substr(std::min(line.find(':') + 2, line.size()));
-  }
-  return "unknown";
 }
 
 std::string build_type() {

@@ -28,7 +28,6 @@ double times_faster(const Timing& ours, const Timing& peer);
 
 // {"cpu", "threads", "build", "version"}. Warns on standard error if this is a Debug build.
 nlohmann::json bench_head(int threads);
-std::string cpu_name();
 std::string build_type();
 
 // {"bench", "case", "impl", "ms_median", "ms_p10", "ms_p90", "repeats"}. The caller adds the counts

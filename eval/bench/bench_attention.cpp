@@ -16,6 +16,7 @@
 #include "eval/bench/attention_peers.h"
 #include "eval/bench/bench.h"
 #include "eval/table.h"
+#include "lait/base/available_cpus.h"
 #include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/model/device.h"

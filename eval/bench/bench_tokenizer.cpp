@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "eval/bench/bench.h"
+#include "lait/base/available_cpus.h"
 #include "lait/base/error.h"
 #include "lait/base/files.h"
 #include "lait/text/tokenizer.h"

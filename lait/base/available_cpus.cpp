@@ -107,4 +107,13 @@ int available_cpus() {
   return quota ? std::clamp(static_cast<int>(std::ceil(*quota)), 1, cpus) : cpus;
 }
 
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name"))
+      return line.substr(std::min(line.find(':') + 2, line.size()));
+  }
+  return "unknown";
+}
+
 }  // namespace lait

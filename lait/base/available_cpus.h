@@ -1,4 +1,4 @@
-// How many CPUs this process may use.
+// The CPUs: how many of them this process may use, and their name.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -9,6 +9,9 @@ namespace lait {
 // CPUs of the affinity mask (taskset, cpusets), but no more than the cgroup's quota (containers'
 // `--cpus`), rounded up. At least 1.
 int available_cpus();
+
+// The model of the first one, as Linux names it; "unknown" if it does not.
+std::string cpu_name();
 
 // The machine's name and the affinity mask, as text: equal for processes that share their CPUs.
 std::string cpu_set();

@@ -1,0 +1,111 @@
+#include "train/run_report.h"
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "eval/class_report.h"
+#include "eval/intervals.h"
+#include "lait/base/available_cpus.h"
+#include "lait/base/this_process.h"
+#include "lait/config/write.h"
+#include "lait/config/yaml_tree.h"
+
+namespace lait {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(std::string scalar) {
+  for (size_t at = 0; (at = scalar.find("$${", at)) != scalar.npos; ++at) scalar.erase(at, 1);
+  return scalar;
+}
+
+Json to_json(const YamlNode& node) {
+  Json out;
+  switch (node.kind) {
+    case YamlNode::Kind::kNull:
+      return out;
+    case YamlNode::Kind::kScalar:
+      out = node.plain ? Json::parse(node.scalar, nullptr, /*allow_exceptions=*/false) : Json();
+      return out.is_number() || out.is_boolean() ? out : Json(text_of(node.scalar));
+    case YamlNode::Kind::kList:
+      out = Json::array();
+      for (const YamlNode& item : node.items) out.push_back(to_json(item));
+      return out;
+    case YamlNode::Kind::kMap:
+      out = Json::object();
+      for (size_t i = 0; i + 1 < node.items.size(); i += 2)
+        out[text_of(node.items[i].scalar)] = to_json(node.items[i + 1]);
+      return out;
+  }
+  return out;
+}
+
+// The driver's name for a GPU; "" without one. The driver is loaded where the device is in use; a
+// program that is linked to it would not start elsewhere.
+std::string gpu_name(at::Device device) {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+  if (!device.is_cuda() || driver == nullptr) return "";
+  const auto get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
+  const auto name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
+  int handle = 0;
+  char text[256] = "";
+  const bool known = get != nullptr && name != nullptr && get(&handle, device.index()) == 0 &&
+                     name(text, sizeof(text), handle) == 0;
+  dlclose(driver);
+  return known ? text : "";
+}
+
+}  // namespace
+
+Json score(const RunInputs& in, const std::vector<Outcome>& outcomes) {
+  Json out{{"examples", outcomes.size()}};
+  for (const std::string& name : in.metrics) {
+    const Interval result = metric_interval(find_metric(name), outcomes);
+    out["metrics"][name] = {{"value", result.value}, {"low", result.low}, {"high", result.high}};
+  }
+  if (!in.spec.labels.empty()) add_classes(out, class_report(in.spec.labels, outcomes));
+  return out;
+}
+
+Json truncated(const RunInputs& in) {
+  Json out;
+  for (const auto& [name, split] : splits(in)) out[name] = split->dataset->num_truncated();
+  return out;
+}
+
+Json config_json(const Config& config) {
+  return to_json(parse_yaml(write_config(config), {.name = "the config"}));
+}
+
+Json machine_json(at::Device device, int ranks) {
+  Json out{{"host", host_name()},      {"cpu", cpu_name()},
+           {"cpus", available_cpus()}, {"threads", at::get_num_threads()},
+           {"ranks", ranks},           {"device", device.str()}};
+  if (const std::string name = gpu_name(device); !name.empty()) out["gpu"] = name;
+  return out;
+}
+
+Json training_speed(const std::vector<Json>& metrics_lines) {
+  double seconds = 0, examples = 0;
+  for (const Json& line : metrics_lines) {
+    if (!line.contains("seconds") || !line["seconds"].is_number() ||
+        !line.contains("examples_per_s") || !line["examples_per_s"].is_number())
+      continue;
+    seconds += line["seconds"].get<double>();
+    examples += line["seconds"].get<double>() * line["examples_per_s"].get<double>();
+  }
+  Json out{{"seconds", seconds}, {"examples_per_s", nullptr}};
+  if (seconds > 0) out["examples_per_s"] = examples / seconds;
+  return out;
+}
+
+std::string utc_time(double unix_seconds) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+}  // namespace lait
