@@ -34,8 +34,8 @@ void check_run_directory(const std::filesystem::path& dir, IfExists if_exists);
 class RunDirectory {
  public:
   // Creates dir, or opens it to resume, or empties it first. Throws UserError as
-  // check_run_directory does, and if it holds a run (kRefuse), another process trains into it (named
-  // by pid and host), or it cannot be written.
+  // check_run_directory does, and if it holds a run (kRefuse), another process trains into it
+  // (named by pid and host), or it cannot be written.
   RunDirectory(const std::filesystem::path& dir, IfExists if_exists);
   // Of a rank beside the first one: what would write does nothing.
   explicit RunDirectory(const std::filesystem::path& dir) : dir_(dir), writes_(false) {}
