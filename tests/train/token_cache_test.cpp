@@ -204,9 +204,9 @@ TEST_F(TokenCacheOfARun, TheRunsOfASweepShareIt) {
 // A pipe can be read once only.
 TEST_F(TokenCacheOfARun, DataFromAPipeIsRead) {
   const ShellResult result =
-      shell("mkfifo pipe && { cat " + path("train.jsonl") + " >pipe & } && " +
-            program("lait-train") + " --config " + path("a.yaml") + kOptions + "--output " +
-            path("run") + " --set data.train=pipe");
+      shell("mkfifo " + path("pipe") + " && { cat " + path("train.jsonl") + " >" + path("pipe") +
+            " & } && " + program("lait-train") + " --config " + path("a.yaml") + kOptions +
+            "--output " + path("run") + " --set data.train=" + path("pipe"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(cache_of("run").size(), 2u);
 }
