@@ -41,7 +41,7 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
       "the "
       "largest batch, {} rows)",
       mega(memory.weights), mega(memory.moments),
-      in.config.training.shard_optimizer == Switch::kOn ? " (divided by the number of ranks)" : "",
+      in.config.training.shard_optimizer == Switch::kOn ? " (dealt out to the ranks)" : "",
       mega(memory.backward), mega(memory.gradients), mega(memory.activations),
       memory.largest_batch_rows);
   // The weights are already loaded.

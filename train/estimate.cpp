@@ -140,13 +140,12 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   }
   for (const ModelParameter& parameter : lora_parameters(*model)) {
     out.weights += static_cast<int64_t>(parameter.tensor.nbytes());
-    if (parameter.tensor.size(0) != model->lora->rank) continue;
-    // Beside A it saves its product, and its input, if that is another one for its dropout.
-    const int64_t rows = packed.levels[packed.steps[parameter.role.layer].level].num_rows,
-                  columns =
-                      model->lora->rank + (model->lora->dropout > 0 ? parameter.tensor.size(1) : 0);
+    if (!parameter.name.ends_with(".lora_A.weight")) continue;
+    // What A makes. Its input is counted as the product's own. (That of a frozen product without
+    // adapters is counted, too, though not saved.)
+    const int64_t rows = packed.levels[packed.steps[parameter.role.layer].level].num_rows;
     saved[part_of(parameter.role, saved.size())] +=
-        rows * columns * static_cast<int64_t>(c10::elementSize(model->compute_dtype));
+        rows * model->lora->rank * static_cast<int64_t>(c10::elementSize(model->compute_dtype));
   }
   for (const ModelParameter& parameter : model->trained_parameters()) {
     const auto bytes = static_cast<int64_t>(parameter.tensor.nbytes());

@@ -28,7 +28,14 @@ std::vector<double> class_weights(const RunInputs& in) {
       }
     }
     const auto share = static_cast<double>(train.size()) / static_cast<double>(labels.size());
-    for (size_t c = 0; c < counts.size(); ++c) weights[c] = counts[c] > 0 ? share / counts[c] : 0;
+    for (size_t c = 0; c < counts.size(); ++c) {
+      weights[c] = share / counts[c];
+      if (counts[c] > 0) continue;
+      throw UserError(fmt::format(
+          "training.class_weights: balanced: expected examples of each class, got none of '{}' in "
+          "data.train; give weights by label",
+          labels[c]));
+    }
   }
   for (const auto& [label, weight] : wanted->by_label) {
     const auto found = std::ranges::find(labels, label);

@@ -10,8 +10,8 @@ namespace lait {
 Model load_model(const RunInputs& in, at::ScalarType compute_dtype);
 
 // training.class_weights by class; empty: there are none. Balanced: examples / (classes × examples
-// of the class), as scikit-learn has it; 0 for a class without examples. Throws UserError for a
-// label that the data does not have.
+// of the class), as scikit-learn has it. Throws UserError for a label that the data does not have,
+// and for a class without examples.
 std::vector<double> class_weights(const RunInputs& in);
 
 }  // namespace lait

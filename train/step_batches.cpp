@@ -1,11 +1,11 @@
 #include "train/step_batches.h"
 
+#include <ATen/Parallel.h>
 #include <omp.h>
 
 #include <algorithm>
 
 #include "eval/flops.h"
-#include "lait/model/lora.h"
 #include "train/sampler.h"
 
 namespace lait {
@@ -22,7 +22,7 @@ std::vector<double> forwards_of(const Model& model) {
     const bool layer =
         parameter.role.part == Part::kEncoderLayer || parameter.role.part == Part::kDecoderLayer;
     lowest = std::min(lowest, layer ? parameter.role.layer : 0);
-    if (layer && !is_lora(parameter.name)) out[parameter.role.layer] = 3;
+    if (layer && !parameter.adapter) out[parameter.role.layer] = 3;
   }
   std::fill_n(out.begin(), lowest, 1);
   return out;
@@ -91,7 +91,9 @@ StepBatches StepMaker::make(BatchPosition position) {
 void StepMaker::prepare(BatchPosition position) {
   prepared_ = position;
   future_ = std::async(std::launch::async, [this, position] {
-    omp_set_num_threads(1);  // of this thread; the others compute
+    // Of this thread, since the others compute. LibTorch's first question sets it, too.
+    at::get_num_threads();
+    omp_set_num_threads(1);
     return made(position);
   });
 }

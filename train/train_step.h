@@ -25,7 +25,8 @@ class TrainStep {
   TrainStep(const Model& model, const TrainingConfig& config, int64_t total_steps,
             Ranks* ranks = nullptr);
   // Returns the mean loss over all examples of the micro-batches, a device scalar. `step` counts
-  // from 0; it is part of the dropout key and sets the learning rate.
+  // from 0; it is part of the dropout key and sets the learning rate. REQUIRES: classes have no
+  // weights.
   at::Tensor run(std::span<const DeviceBatch> micro_batches, int64_t step);
   // The same with a weight for each micro-batch's mean loss. The weights of all ranks add up to 1;
   // returns this rank's part of the sum.

@@ -43,6 +43,11 @@ void FieldReader::wrong(const YamlNode& node, int line, const std::string& expec
                 name_ + ": expected " + expected + ", got " + node.describe() + hint);
 }
 
+void FieldReader::repeated(const YamlNode& label) {
+  problems_.add(value_->origin, label.line,
+                name_ + ": the label " + shown(label.scalar) + " appears twice; remove one");
+}
+
 void FieldReader::read(const YamlNode& node, int line, double& target, const Limits& limits) {
   const auto number = node.plain ? parse_number<double>(node.scalar) : std::nullopt;
   if (!number || !within(*number, limits))
@@ -107,10 +112,7 @@ void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const L
     const YamlNode &from = node.items[i], &to = node.items[i + 1];
     if (!from.is_scalar()) return wrong(from, from.line, kForm);
     if (!to.is_scalar() || to.scalar.empty()) return wrong(to, from.line, kForm);
-    if (!seen.insert(from.scalar).second) {
-      problems_.add(value_->origin, from.line,
-                    name_ + ": the label " + shown(from.scalar) + " appears twice; remove one");
-    }
+    if (!seen.insert(from.scalar).second) repeated(from);
     target.emplace_back(expand(from.scalar, from.line), expand(to.scalar, from.line));
   }
 }
@@ -124,10 +126,7 @@ void FieldReader::read(const YamlNode& node, int line, ClassWeights& target, con
   for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
     const YamlNode& label = node.items[i];
     if (!label.is_scalar()) return wrong(label, label.line, kForm);
-    if (!seen.insert(label.scalar).second) {
-      problems_.add(value_->origin, label.line,
-                    name_ + ": the label " + shown(label.scalar) + " appears twice; remove one");
-    }
+    if (!seen.insert(label.scalar).second) repeated(label);
     auto& [name, weight] = target.by_label.emplace_back(expand(label.scalar, label.line), 1);
     read(node.items[i + 1], label.line, weight, limits);
   }

@@ -41,6 +41,7 @@ class FieldReader {
   // `line`: of the key, or of the entry of a list.
   void wrong(const YamlNode& node, int line, const std::string& expected,
              const std::string& hint = "");
+  void repeated(const YamlNode& label);
 
   template <class T>
   void read(const YamlNode& node, int line, std::optional<T>& target, const Limits& limits) {

@@ -27,6 +27,7 @@ class ClassifierImpl final : public PoolingHeadImpl {
     // A buffer moves to the model's device, and checkpoints do not have it.
     weights_ = register_buffer("class_weights", at::tensor(weights, at::kFloat));
     weights_.set_data(weights_.to(output_weight().device()));
+    cpu_weights_ = at::tensor(weights, at::kFloat);
   }
 
   double example_weight(const Label& label) const override {
@@ -116,17 +117,19 @@ class ClassifierImpl final : public PoolingHeadImpl {
   // the same in both forms.)
   at::Tensor weighted_loss(const at::Tensor& log_probabilities, const at::Tensor& labels,
                            double smoothing) const {
+    // Those of an evaluation are on the host, wherever the model is.
+    const at::Tensor& by_class = log_probabilities.is_cpu() ? cpu_weights_ : weights_;
     at::Tensor sum, weights;
     if (labels.dim() == 1) {
-      sum = at::nll_loss(log_probabilities, labels, weights_, at::Reduction::Sum);
-      weights = weights_.index_select(0, labels).sum();
+      sum = at::nll_loss(log_probabilities, labels, by_class, at::Reduction::Sum);
+      weights = by_class.index_select(0, labels).sum();
     } else {
-      const at::Tensor weighted = labels * weights_;
+      const at::Tensor weighted = labels * by_class;
       sum = -(log_probabilities * weighted).sum();
       weights = weighted.sum();
     }
     if (smoothing > 0) {
-      const at::Tensor all = -(log_probabilities * weights_).sum();
+      const at::Tensor all = -(log_probabilities * by_class).sum();
       sum = sum * (1 - smoothing) + all * (smoothing / static_cast<double>(std::ssize(labels_)));
     }
     return sum / weights;
@@ -135,7 +138,7 @@ class ClassifierImpl final : public PoolingHeadImpl {
   std::vector<std::string> labels_;
   // Of the classes, if they differ.
   std::vector<double> host_weights_;
-  at::Tensor weights_;
+  at::Tensor weights_, cpu_weights_;
 };
 
 }  // namespace

@@ -58,7 +58,13 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
     at::Tensor q;
     if (plan.read != nullptr) {
       residual = gather(x, batch, plan.read->gather);
-      q = layer.project(residual, Projections::kQueries, names, keyed);
+      // As the rows are called where they enter, whether all or few of them are computed.
+      RowNames read = names;
+      if (step.joins && keyed.training) {
+        const at::Tensor from = batch.view(plan.read->gather.index).clamp_min(0);
+        read = {entering.unit_ids.index_select(0, from), entering.positions.index_select(0, from)};
+      }
+      q = layer.project(residual, Projections::kQueries, read, keyed);
     } else {
       q = joined(layer.project(x, Projections::kQueries, entering, keyed));
       residual = joined(x);

@@ -91,6 +91,11 @@ void add_lora(Model& model, const LoraOptions& options) {
     linear.module->add_lora(std::move(parts), options.alpha / static_cast<double>(options.rank),
                             options.dropout, site);
   }
+  if (options.rank > model->config.hidden_size) {
+    throw UserError("training.lora.rank: expected at most the model's width, " +
+                    std::to_string(model->config.hidden_size) + ", got " +
+                    std::to_string(options.rank));
+  }
   if (!missing.empty()) {
     throw UserError("training.lora.targets: expected ends of the layers' modules (" +
                     joined({known.begin(), known.end()}) + "), got '" + *missing.begin() + "'");
@@ -100,6 +105,10 @@ void add_lora(Model& model, const LoraOptions& options) {
       parameter.tensor.set_requires_grad(false);
   }
   model->lora = options;
+  if (lora_parameters(*model).empty()) {
+    throw UserError(
+        "training.lora: expected layers for its adapters, got none: training.freeze names all");
+  }
 }
 
 std::vector<ModelParameter> lora_parameters(const ModelImpl& model) {
@@ -111,7 +120,7 @@ std::vector<ModelParameter> lora_parameters(const ModelImpl& model) {
       const std::string name = linear.hf_names[part.begin / size];
       for (const auto& [end, tensor] :
            {std::pair{".lora_A.weight", part.a}, {".lora_B.weight", part.b}})
-        out.push_back({.name = name + end, .tensor = tensor, .role = linear.role});
+        out.push_back({.name = name + end, .tensor = tensor, .role = linear.role, .adapter = true});
     }
   }
   return out;
@@ -155,13 +164,20 @@ void save_lora(const ModelImpl& model, const std::filesystem::path& dir, bool wi
   const auto add = [&](const std::string& name, const at::Tensor& tensor) {
     tensors.emplace_back("base_model.model." + name, tensor.detach());
   };
-  for (const ModelParameter& parameter : lora_parameters(model))
+  std::set<int64_t> layers;
+  for (const ModelParameter& parameter : lora_parameters(model)) {
     add(parameter.name, parameter.tensor);
+    layers.insert(parameter.role.layer);
+  }
+  const std::string encoder = model.config.family->tensor_names().prefix;
   std::set<std::string> head;
   for (const ModelParameter& parameter : model.parameter_list()) {
     if (!with_head || parameter.role.part != ParameterRole::Part::kHead) continue;
     add(parameter.name, parameter.tensor);
-    head.insert(parameter.name.substr(0, parameter.name.rfind('.')));
+    // A module of the encoder (BERT's pooler), or a whole one beside it.
+    const size_t end =
+        parameter.name.starts_with(encoder) ? parameter.name.rfind('.') : parameter.name.find('.');
+    head.insert(parameter.name.substr(0, end));
   }
   nlohmann::ordered_json config{{"peft_type", "LORA"},
                                 {"task_type", "SEQ_CLS"},
@@ -175,6 +191,7 @@ void save_lora(const ModelImpl& model, const std::filesystem::path& dir, bool wi
                                 {"inference_mode", true}};
   config["modules_to_save"] =
       head.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(head);
+  if (std::ssize(layers) < model.config.num_hidden_layers) config["layers_to_transform"] = layers;
   std::filesystem::create_directories(dir);
   write_safetensors(dir / "adapter_model.safetensors", tensors);
   write_file(dir / "adapter_config.json", config.dump(2) + "\n");

@@ -10,12 +10,13 @@ namespace lait {
 
 // Freezes the encoder and adds adapters to its layers, save those that are frozen already (they
 // have no dropout either). A is drawn as PEFT draws it (uniform within 1 / sqrt(in)), B is 0, so
-// the model computes what it computed before. Throws UserError for a target that no layer has.
+// the model computes what it computed before. Throws UserError for a target that no layer has, or
+// if all layers with such modules are frozen. REQUIRES: the model is on the CPU.
 void add_lora(Model& model, const LoraOptions& options);
 
 // The adapters' matrices, "bert.encoder.layer.0.attention.self.query.lora_A.weight", …
 std::vector<ModelParameter> lora_parameters(const ModelImpl& model);
-// Whether that name of an encoder's parameter is an adapter's matrix.
+// Whether a Linear of the encoder registered the parameter of that name for an adapter.
 bool is_lora(const std::string& name);
 // CRC-32 of the weights that have adapters; 0: none have.
 uint32_t lora_base_sum(const ModelImpl& model);

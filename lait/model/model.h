@@ -27,6 +27,8 @@ struct ModelParameter {
   std::vector<std::string> hf_names = {};
   // Part of the head, but stored in the pretrained encoder's checkpoint.
   bool pretrained_head = false;
+  // A matrix of an adapter (lora.h).
+  bool adapter = false;
 };
 
 // What training.lora asks for.

@@ -51,7 +51,8 @@ struct Linear : torch::autograd::Function<Linear> {
                         const Tensor& bias, const Tensor& weight_shadow,
                         const Tensor& bias_shadow) {
     at::AutoDispatchBelowADInplaceOrView below;
-    ctx->save_for_backward({x, weight_shadow});
+    // Only the weight's gradient needs x.
+    ctx->save_for_backward({weight.requires_grad() ? x : Tensor(), weight_shadow});
     return product(x, weight_shadow, bias_shadow);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {

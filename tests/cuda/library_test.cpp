@@ -19,8 +19,10 @@ TEST(CudaLibrary, HasNccl) {
 
 // The programs run where there is no NCCL.
 TEST(CudaLibrary, IsTheOnlyOneWithNccl) {
-  EXPECT_THAT(shell("nm -DC --undefined-only " LAIT_BUILD_DIR "/bin/lait-train").out,
-              testing::Not(HasSubstr("ProcessGroupNCCL")));
+  const std::string symbols =
+      shell("nm -DC --undefined-only " LAIT_BUILD_DIR "/bin/lait-train").out;
+  EXPECT_THAT(symbols, HasSubstr("c10d::ProcessGroupGloo"));
+  EXPECT_THAT(symbols, testing::Not(HasSubstr("ProcessGroupNCCL")));
 }
 
 }  // namespace

@@ -44,11 +44,12 @@ ranks() {
     RANK=$rank LOCAL_RANK=$rank WORLD_SIZE=$size LOCAL_WORLD_SIZE=$size MASTER_ADDR=127.0.0.1 \
       MASTER_PORT=$port "$build/bin/lait-train" --config configs/demo.yaml --quiet \
       --output "$out/$run" --set training.device=cuda --set training.precision=fp32 \
-      --set training.steps=60 --set training.log_every=1 --set training.checkpoint_every=20 \
+      --set training.steps=400 --set training.log_every=1 --set training.checkpoint_every=50 \
       --set model.independent_layers=3 --set "data.train=$out/data/train.jsonl" \
       --set "data.validation=$out/data/validation.jsonl" "$@" &
     pids+=($!)
   done
+  echo "${pids[@]}" >"$out/$run.pids"
   for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
   return "$code"
 }
@@ -58,10 +59,16 @@ if ((gpus > 1)); then
   ranks 1 one
   ranks "$gpus" all
   ranks "$gpus" sharded --set training.shard_optimizer=true
-  ranks "$gpus" stopped --set training.steps=60 & pid=$!
-  while [[ ! -e $out/stopped/checkpoints/step-20 ]] && kill -0 "$pid"; do sleep 0.1; done
-  pkill -TERM -f "$out/stopped" || true
-  wait "$pid" || true
+  ranks "$gpus" stopped & pid=$!
+  while [[ ! -e $out/stopped/checkpoints/step-50 ]] && kill -0 "$pid"; do sleep 0.02; done
+  read -ra pids <"$out/stopped.pids"
+  kill -TERM "${pids[-1]}"  # one is told, all stop
+  code=0
+  wait "$pid" || code=$?
+  if ((code != 143)) || [[ -e $out/stopped/checkpoints/step-400 ]]; then
+    echo "make test-gpu: the ranks did not stop at SIGTERM (exit code $code)" >&2
+    exit 1
+  fi
   ranks "$gpus" stopped --resume
   "$build/test-venv/bin/python" tests/cuda/same_losses.py "$out/one" "$out/all"
   cmp "$out/all/best/model.safetensors" "$out/sharded/best/model.safetensors"

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "lait/model/lora.h"
 #include "tests/model/small_bert.h"
 
 namespace lait {
@@ -52,6 +53,8 @@ struct DropoutCase {
   const char* name;
   Schedule schedule;
   Pooling pooling;
+  // With dropout of their own.
+  bool adapters = false;
 };
 
 class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at::ScalarType>> {
@@ -60,6 +63,12 @@ class DropoutLawsTest : public testing::TestWithParam<std::tuple<DropoutCase, at
     const auto& [c, dtype] = GetParam();
     const ModelSpec spec = small_.spec(c.schedule, SegmentFormat::kStandalone, c.pooling);
     model_ = small_.model(spec, dtype);
+    if (c.adapters) {
+      add_lora(model_, {.rank = 8, .dropout = 0.1, .targets = {"query", "key", "value", "dense"}});
+      for (const ModelParameter& p : lora_parameters(*model_)) {
+        if (p.name.ends_with("lora_B.weight")) fill_normal(p.tensor, 5, 0.05);
+      }
+    }
     dataset_ = std::make_unique<Dataset>(
         small_.dataset(spec, small_.random_examples(/*seed=*/3, kExamples)));
     std::iota(all_.begin(), all_.end(), 0);
@@ -177,6 +186,7 @@ std::vector<DropoutCase> dropout_cases() {
           {"p2", {{2, kSegment}, {2, kExample}}, Pooling::kClsSegments},
           {"p3_cls", {{3, kSegment}, {1, kExample}}, Pooling::kCls},
           {"p4", {{4, kSegment}}, Pooling::kSegments},
+          {"p3_adapters", {{3, kSegment}, {1, kExample}}, Pooling::kClsSegments, true},
           {"groups", {{1, kSegment}, {2, kGroup}, {1, kExample}}, Pooling::kClsSegments}};
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "lait/model/lora.h"
 #include "lait/predict/predictor.h"
 #include "tests/model/small_bert.h"
 #include "tests/train/tensor_bytes.h"
@@ -124,6 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"bf16", at::kBFloat16, 8000, 2, 32, 1, Pooling::kClsSegments},
         Case{"recompute", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments, Switch::kOn},
         Case{"recompute_stock_bf16", at::kBFloat16, 2000, 0, 32, 1, Pooling::kCls, Switch::kOn},
+        Case{"adapters", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments, Switch::kOff, {}, true},
         Case{"average", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments, Switch::kOff, 0.99}),
     [](const auto& info) { return info.param.name; });
 

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <set>
 
+#include "lait/model/lora.h"
 #include "tests/model/small_bert.h"
 #include "train/train_step.h"
 
@@ -131,6 +132,8 @@ struct StepCase {
   Pooling pooling;
   HeadKind head;
   at::ScalarType dtype;
+  // With adapters, averaged weights, class weights and recomputation.
+  bool everything = false;
 };
 
 class NoSyncTest : public testing::TestWithParam<StepCase> {};
@@ -147,7 +150,14 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
     for (Example& example : examples) example.label = NumberLabel{0.5};
   }
   const Dataset dataset = small.dataset(spec, examples);
-  TrainStep train(model, training_config(), 4);
+  TrainingConfig config = training_config();
+  if (c.everything) {
+    config.ema = 0.9;
+    config.recompute = Switch::kOn;
+    add_lora(model, {.rank = 4, .dropout = 0.1, .targets = {"query", "value", "dense"}});
+    model->head->weigh_classes({1, 2, 0.5});
+  }
+  TrainStep train(model, config, 4);
   std::vector<DeviceBatch> batches;
   for (const std::vector<int64_t>& indices :
        {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{4, 5, 6, 7}}) {
@@ -156,7 +166,8 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
   at::Tensor loss;
   {
     StepGuard guard;
-    for (int64_t step = 0; step < 2; ++step) loss = train.run(batches, step);
+    const std::vector<double> shares{0.5, 0.5};
+    for (int64_t step = 0; step < 2; ++step) loss = train.run(batches, shares, step);
     EXPECT_THAT(guard.offences, testing::IsEmpty());
     // The guard was active: it saw forward, backward and update.
     EXPECT_THAT(guard.operators,
@@ -178,6 +189,10 @@ INSTANTIATE_TEST_SUITE_P(
                              Pooling::kClsSegments, HeadKind::kClassifier, at::kFloat},
                     StepCase{"mean_regression", 1, SegmentFormat::kStandalone, Pooling::kMean,
                              HeadKind::kRegression, at::kFloat},
+                    StepCase{"everything", 3, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                             HeadKind::kClassifier, at::kFloat, true},
+                    StepCase{"everything_bf16", 2, SegmentFormat::kStandalone,
+                             Pooling::kClsSegments, HeadKind::kClassifier, at::kBFloat16, true},
                     StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments,
                              HeadKind::kRegression, at::kBFloat16}),
     [](const auto& info) { return std::string(info.param.name); });
