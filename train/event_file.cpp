@@ -100,19 +100,29 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-void EventFile::write_anew(const fs::path& folder, std::span<const nlohmann::ordered_json> lines) {
+void EventFile::begin(const fs::path& folder, std::span<const nlohmann::ordered_json> lines) {
   const double now = unix_seconds();
-  std::string bytes = head(now);
-  for (const auto& line : lines) bytes += events_of(line);
+  const std::string start = head(now);
+  std::string events;
+  for (const auto& line : lines) events += events_of(line);
+  std::vector<fs::path> older;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (entry.path().filename().string().starts_with(kPrefix)) older.push_back(entry.path());
+  }
+  if (older.size() == 1) {
+    const std::string bytes = read_file(older[0]);
+    if (bytes.size() >= start.size() && bytes.substr(start.size()) == events) {
+      path_ = older[0];
+      return;
+    }
+  }
   // TensorBoard reads a folder's files in the order of their names.
   path_ = folder / fmt::format("{}{:014.3f}.lait", kPrefix, now);
-  write_file(path_, bytes);
-  std::vector<fs::path> older;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().starts_with(kPrefix) && entry.path() != path_)
-      older.push_back(entry.path());
+  write_file(path_, start + events);
+  for (const fs::path& path : older) {
+    if (path != path_) fs::remove(path);
   }
-  for (const fs::path& path : older) fs::remove(path);
 }
 
 void EventFile::append(const nlohmann::ordered_json& line) const {

@@ -2,7 +2,7 @@
 // reads them.
 //
 // A number of a line is the scalar SPLIT/NAME ("train/loss") at the line's step and time. The file
-// is a function of metrics.jsonl: a run that is opened writes it anew from the lines that it keeps.
+// is a function of metrics.jsonl: a run that is opened gives it the lines that it keeps.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -18,12 +18,11 @@ double unix_seconds();
 
 class EventFile {
  public:
-  // Writes a new file with the lines into the folder, which is created if necessary, then removes
-  // the folder's older event files. A TensorBoard that reads those goes on with the new one. Throws
-  // WriteError.
-  void write_anew(const std::filesystem::path& folder,
-                  std::span<const nlohmann::ordered_json> lines);
-  // Appends a line of metrics.jsonl. Does nothing before write_anew. Throws WriteError.
+  // Goes on with the folder's event file if it holds just these lines. Otherwise writes a new one
+  // with them, creates the folder if necessary, and removes the older files; a TensorBoard that
+  // reads those goes on with the new one. Throws WriteError.
+  void begin(const std::filesystem::path& folder, std::span<const nlohmann::ordered_json> lines);
+  // Appends a line of metrics.jsonl. Does nothing before begin. Throws WriteError.
   void append(const nlohmann::ordered_json& line) const;
 
  private:

@@ -225,7 +225,7 @@ void RunDirectory::truncate_metrics(int64_t step, std::optional<int64_t> lines) 
     write_file(path, text);
   }
   metrics_lines_ = std::ssize(kept);
-  events_.write_anew(dir_ / kTensorBoard, kept);
+  events_.begin(dir_ / kTensorBoard, kept);
 }
 
 std::vector<fs::path> RunDirectory::checkpoints() const {

@@ -124,7 +124,6 @@ constexpr HfName kNames[] = {
     {"save_total_limit", "output.keep", ""},
     {"task_name", "task", ""},
     {"test_file", "data.test", ""},
-    {"tf32", "training.tf32", ""},
     {"tokenizer_name", "", "the tokenizer is the one beside model.path"},
     {"torch_compile", "", "the kernels are compiled already"},
     {"train_batch_size", "training.batch_size", ""},

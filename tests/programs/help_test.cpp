@@ -163,7 +163,8 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
   const std::map<std::string, std::vector<std::string>> programs_of = {
       {"eval", {"lait-eval", "lait-predict"}},
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
-      {"train", {"lait-train", "lait-eval", "lait-data wordnet", "lait-data stat"}}};
+      {"train",
+       {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat"}}};
   for (const auto& [folder, programs] : programs_of) {
     for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {
       if (!entry.is_regular_file()) continue;

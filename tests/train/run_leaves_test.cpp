@@ -64,10 +64,12 @@ TEST_F(RunLeaves, ACardThatSaysHowTransformersLoadsTheModel) {
   ASSERT_EQ(train("--set output.hf_code=true").code, 0);
   EXPECT_EQ(card().at("library_name"), "transformers");
   EXPECT_THAT(card().at("text").get<std::string>(), HasSubstr("trust_remote_code=True"));
-  const ShellResult stock =
-      train("--overwrite --set model.independent_layers=0 --set model.pooling=cls");
+  const ShellResult stock = train(
+      "--overwrite --set training.steps=1 --set model.path=all-MiniLM-L6-v2 --set "
+      "model.independent_layers=0 --set model.pooling=cls");
   ASSERT_EQ(stock.code, 0) << stock.err;
   EXPECT_EQ(card().at("library_name"), "transformers");
+  EXPECT_EQ(card().at("base_model"), "sentence-transformers/all-MiniLM-L6-v2");
   EXPECT_THAT(card().at("text").get<std::string>(), Not(HasSubstr("trust_remote_code")));
 }
 
