@@ -52,28 +52,35 @@ at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size)
 at::Tensor LinearImpl::outputs(const at::Tensor& x, const RowNames& rows,
                                const Randomness& randomness, int64_t begin, int64_t size) {
   at::Tensor y = product(x, begin, size);
-  if (lora_is_merged_) return y;
-  // All adapters at once: A is theirs one below the other, B has zeros where a part has no outputs.
-  std::vector<at::Tensor> down, up;
-  for (const LoraPart& part : lora_) {
-    const int64_t above = part.begin - begin, below = size - above - part.b.size(0);
-    if (above < 0 || below < 0) continue;
-    const auto zeros = [&](int64_t count) {
-      return at::zeros({count, part.b.size(1)}, part.b.options().requires_grad(false));
-    };
-    down.push_back(part.a);
-    up.push_back(at::cat({zeros(above), part.b, zeros(below)}) * lora_scale_);
-  }
-  if (down.empty()) return y;
+  if (lora_.empty() || lora_is_merged_) return y;
+  const kernels::Dropout dropout = randomness.at(lora_dropout_, lora_site_);
+  const auto kept = [&] {
+    return dropout.p > 0 ? ops::dropout_add(x, std::nullopt, rows.unit_ids, rows.positions, dropout)
+                         : x;
+  };
   const auto multiply = [](const at::Tensor& input, const at::Tensor& matrix) {
     const at::Tensor shadow = matrix.detach().to(input.scalar_type()),
                      none = at::zeros({matrix.size(0)}, shadow.options());
     return ops::linear(input, matrix, none, shadow, none);
   };
-  const kernels::Dropout dropout = randomness.at(lora_dropout_, lora_site_);
-  const at::Tensor kept =
-      dropout.p > 0 ? ops::dropout_add(x, std::nullopt, rows.unit_ids, rows.positions, dropout) : x;
-  return y.add_(multiply(multiply(kept, at::cat(down)), at::cat(up, 1)));
+  // Each by itself, so that a part's bits do not depend on which others are computed.
+  at::Tensor input;
+  std::vector<at::Tensor> columns;
+  int64_t done = 0;
+  const auto zeros_to = [&](int64_t end) {
+    if (end > done) columns.push_back(at::zeros({x.size(0), end - done}, y.options()));
+  };
+  for (const LoraPart& part : lora_) {
+    const int64_t first = part.begin - begin;
+    if (first < 0 || first + part.b.size(0) > size) continue;
+    if (!input.defined()) input = kept();
+    zeros_to(first);
+    columns.push_back(multiply(multiply(input, part.a), part.b));
+    done = first + part.b.size(0);
+  }
+  if (columns.empty()) return y;
+  zeros_to(size);
+  return y.add_(columns.size() == 1 ? columns[0] : at::cat(columns, 1), lora_scale_);
 }
 
 void LinearImpl::add_lora(std::vector<LoraPart> parts, double scale, double dropout,
