@@ -26,6 +26,7 @@ struct Case {
   Pooling pooling;
   Switch recompute = Switch::kOff;
   std::optional<double> ema = {};
+  bool adapters = false;
 };
 
 std::vector<Example> examples_of(const SmallBert& bert, int64_t count) {
@@ -97,7 +98,9 @@ TEST_P(EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
 
 TEST_P(EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
   const TensorBytes bytes;
-  const Model model = bert_.model(spec_, GetParam().dtype);
+  Model model = bert_.model(spec_, GetParam().dtype);
+  if (GetParam().adapters)
+    add_lora(model, {.rank = 8, .targets = {"query", "key", "value", "dense"}});
   run_steps(model, dataset_, config_, 2);
   const MemoryEstimate estimate = estimate_memory(model, dataset_, config_);
   EXPECT_NEAR(static_cast<double>(estimate.total()) / static_cast<double>(bytes.peak()), 1, 0.1)

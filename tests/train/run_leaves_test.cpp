@@ -5,6 +5,7 @@
 
 #include <regex>
 
+#include "eval/gnuplot.h"
 #include "tests/oracles/python.h"
 #include "tests/train/tiny_run.h"
 #include "train/learning_curve.h"
