@@ -10,12 +10,12 @@ namespace {
 
 using testing::HasSubstr;
 
-class CudaLibrary : public testing::Test {
+class CudaLibraryFile : public testing::Test {
  protected:
   TemporaryFolder folder_;
 };
 
-TEST_F(CudaLibrary, HasNccl) {
+TEST_F(CudaLibraryFile, HasNccl) {
   const std::string library = LAIT_CUDA_LIBRARY;
   const auto output = [&](const std::string& command) {
     return shell(command + library, folder_.path()).out;
@@ -26,7 +26,7 @@ TEST_F(CudaLibrary, HasNccl) {
 }
 
 // The programs run where there is no NCCL.
-TEST_F(CudaLibrary, IsTheOnlyOneWithNccl) {
+TEST_F(CudaLibraryFile, IsTheOnlyOneWithNccl) {
   const std::string symbols =
       shell("nm -DC --undefined-only " LAIT_BUILD_DIR "/bin/lait-train", folder_.path()).out;
   EXPECT_THAT(symbols, HasSubstr("c10d::ProcessGroupGloo"));
