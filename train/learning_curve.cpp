@@ -168,13 +168,13 @@ std::vector<Json> read_metrics(const std::filesystem::path& file) {
 }
 
 std::string write_learning_curve(const RunInputs& in, const TrainerState& state,
-                                 const RunDirectory& run) {
+                                 const RunDirectory& run, const std::vector<Json>& lines) {
   const std::string& select_by = in.config.training.select_by;
   const LearningCurve curve{.title = fmt::format("{}, {}, {}", in.config.model.path,
                                                  in.task->name(), describe(in.spec.schedule)),
                             .metric = select_by.empty() ? in.metrics.front() : select_by,
                             .best_step = in.validation.dataset ? state.best_step : -1,
-                            .lines = read_metrics(run.path() / kMetricsFile)};
+                            .lines = lines};
   const Plot plot = run_gnuplot(learning_curve_script(curve));
   if (!plot.problem.empty()) return fmt::format("no {}: {}", kLearningCurveFile, plot.problem);
   write_file(run.path() / kLearningCurveFile, plot.svg);

@@ -24,10 +24,11 @@ struct LearningCurve {
 // each other, which the key says.
 std::string learning_curve_script(const LearningCurve& curve);
 
-// Writes the run's learning_curve.svg. Returns why there is none; "": it is there. Throws
-// WriteError.
+// Writes the run's learning_curve.svg from the lines of its metrics.jsonl. Returns why there is
+// none; "": it is there. Throws WriteError.
 std::string write_learning_curve(const RunInputs& in, const TrainerState& state,
-                                 const RunDirectory& run);
+                                 const RunDirectory& run,
+                                 const std::vector<nlohmann::ordered_json>& lines);
 
 // The objects of a metrics.jsonl; what is no object is left out.
 std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& file);

@@ -106,11 +106,12 @@ void Optimizer::step(int64_t step) {
   if (config_.max_grad_norm > 0)
     divisor = ((gradient_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1.0);
   // With a gradient that is not finite, the step changes nothing, not even the counts of updates.
-  const at::Tensor skipped = at::isfinite(gradient_norm_).logical_not().to(at::kFloat);
+  changed_ = at::isfinite(gradient_norm_).to(at::kFloat);
+  const at::Tensor skipped = 1 - changed_;
   const double factor = learning_rate_factor(config_, step, total_steps_);
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (lists[g].parameters.empty()) continue;
-    at::_foreach_add_(lists[g].updates, 1 - skipped);
+    at::_foreach_add_(lists[g].updates, changed_);
     at::_fused_adamw_(lists[g].parameters, lists[g].gradients, lists[g].exp_avg,
                       lists[g].exp_avg_sq,
                       /*max_exp_avg_sqs=*/{}, lists[g].updates, groups_[g].learning_rate * factor,

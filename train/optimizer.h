@@ -29,6 +29,8 @@ class Optimizer {
   double learning_rate(int64_t step) const;  // of the encoder
   // Of the last step, before clipping. A device scalar.
   at::Tensor gradient_norm() const { return gradient_norm_; }
+  // Whether the last step changed anything: 1 or 0. A device scalar.
+  at::Tensor changed() const { return changed_; }
   // Moments and update counts by parameter name ("exp_avg.NAME", …): those that this rank keeps.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
   // For checkpoints: on the first rank those of all parameters, on the others none. All call it.
@@ -53,7 +55,7 @@ class Optimizer {
   std::vector<ModelParameter> order_;
   std::vector<int> owners_;
   bool shards_ = false;
-  at::Tensor gradient_norm_;
+  at::Tensor gradient_norm_, changed_;
 };
 
 }  // namespace lait

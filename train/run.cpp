@@ -209,9 +209,11 @@ int train(const Config& config, const RunOptions& options) {
   cache.keep([&](const std::string& text) { progress.warning(text); });
   catch_signals();
   const int stopped_by = trainer.run();
+  std::vector<nlohmann::ordered_json> metrics_lines;
   if (ranks.is_first()) {
+    metrics_lines = read_metrics(run.path() / kMetricsFile);
     finish_profile(profile ? &*profile : nullptr, options, run, progress);
-    const std::string problem = write_learning_curve(in, trainer.state(), run);
+    const std::string problem = write_learning_curve(in, trainer.state(), run, metrics_lines);
     if (!problem.empty()) progress.message(problem);
   }
   if (const int signal = stopped_by; signal != 0) {
@@ -271,7 +273,7 @@ int train(const Config& config, const RunOptions& options) {
   }
   report["process"] = {{"started", utc_time(started)}, {"seconds", unix_seconds() - started}};
   if (ranks.is_first()) {
-    report["training"] = training_speed(read_metrics(run.path() / kMetricsFile));
+    report["training"] = training_speed(metrics_lines);
     const std::string json = report.dump(2) + "\n",
                       card = model_card(in, model, report, run.best());
     write_files({{run.best() / kModelCardFile, card}, {run.path() / kReportFile, json}});

@@ -1,6 +1,5 @@
 #include "train/train_step.h"
 
-#include <ATen/ops/isfinite.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -96,7 +95,7 @@ at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches,
     total = total.defined() ? total + part : part;
   }
   optimizer_.step(step);
-  if (average_) average_->update(step, at::isfinite(optimizer_.gradient_norm()).to(at::kFloat));
+  if (average_) average_->update(step, optimizer_.changed());
   return total;
 }
 
@@ -104,10 +103,8 @@ std::vector<std::pair<std::string, at::Tensor>> TrainStep::tensors() const {
   std::vector<std::pair<std::string, at::Tensor>> out;
   for (const ModelParameter& parameter : model_->parameter_list())
     out.emplace_back("weight " + parameter.name, parameter.tensor);
-  for (const ModelParameter& parameter : lora_parameters(*model_))
-    out.emplace_back("weight " + parameter.name, parameter.tensor);
   for (const auto& [name, tensor] : optimizer_.state()) out.emplace_back("AdamW's " + name, tensor);
-  if (average_) std::ranges::move(average_->tensors(), std::back_inserter(out));
+  std::ranges::move(shared_state(), std::back_inserter(out));
   return out;
 }
 

@@ -19,10 +19,6 @@ using testing::IsEmpty;
 class Damage : public TrainedHere {
  protected:
   void SetUp() override { write_inputs(64, 20, 0, "steps: 8, checkpoint_every: 2, log_every: 3"); }
-  ShellResult train(const std::string& more) {
-    return shell(program("lait-train") + " --config " + path("a.yaml") + " --output " +
-                 path("run") + " " + more);
-  }
   std::string path_of_config() { return path("a.yaml"); }
   std::string saved_;
   void remove_from(const std::string& checkpoint, const std::string& file) {
@@ -92,10 +88,10 @@ TEST_F(Damage, OfEveryFileIsFound) {
 // The end is that of a run without damage.
 TEST_F(Damage, OfTheNewestIsNamedAndTheOneBeforeItIsUsed) {
   ASSERT_EQ(run("whole").code, 0);
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   fs::resize_file(folder_ / "run/checkpoints/step-8/optimizer.safetensors", 1000);
   const auto size = fs::file_size(folder_ / "whole/checkpoints/step-8/optimizer.safetensors");
-  const ShellResult result = train("--quiet --resume");
+  const ShellResult result = train_into("run", "--quiet --resume");
   EXPECT_EQ(result.code, 0);
   EXPECT_THAT(
       result.err,
@@ -113,7 +109,7 @@ TEST_F(Damage, OfTheNewestIsNamedAndTheOneBeforeItIsUsed) {
 
 // best/ is checked at the beginning, not where it is evaluated at the end.
 TEST_F(Damage, OfTheBestModelIsNamedAndItIsWrittenAgain) {
-  ASSERT_EQ(train("--set training.evaluate_every=8").code, 0);
+  ASSERT_EQ(train_into("run", "--set training.evaluate_every=8").code, 0);
   const fs::path best = folder_ / "run/best", newest = folder_ / "run/checkpoints/step-8";
   const auto before = contents(best);
   const auto log = read_file(folder_ / "run/metrics.jsonl");
@@ -122,7 +118,8 @@ TEST_F(Damage, OfTheBestModelIsNamedAndItIsWrittenAgain) {
     std::string changed = whole;
     changed[changed.size() / 2] ^= 1;
     write_file(best / name, changed);
-    const ShellResult result = train("--set training.evaluate_every=8 --resume --quiet");
+    const ShellResult result =
+        train_into("run", "--set training.evaluate_every=8 --resume --quiet");
     EXPECT_EQ(result.code, 0);
     EXPECT_THAT(result.err,
                 testing::AllOf(HasSubstr((best / name).string() + ": expected the checksum "),
@@ -135,7 +132,7 @@ TEST_F(Damage, OfTheBestModelIsNamedAndItIsWrittenAgain) {
 
 // best/ may also be that of a later step, which a run with other threads need not find the best.
 TEST_F(Damage, OfAnEarlierBestModelMakesTheRunSelectAgain) {
-  ASSERT_EQ(train("--set training.evaluate_every=8").code, 0);
+  ASSERT_EQ(train_into("run", "--set training.evaluate_every=8").code, 0);
   const fs::path best = folder_ / "run/best", newest = folder_ / "run/checkpoints/step-8";
   const auto log = read_file(folder_ / "run/metrics.jsonl");
   for (const bool missing : {false, true}) {
@@ -144,7 +141,8 @@ TEST_F(Damage, OfAnEarlierBestModelMakesTheRunSelectAgain) {
     const std::string other = read_file(folder_ / "run/checkpoints/step-6/model/model.safetensors");
     missing ? static_cast<void>(fs::remove_all(best))
             : write_file(best / "model.safetensors", other);
-    const ShellResult result = train("--set training.evaluate_every=8 --resume --quiet");
+    const ShellResult result =
+        train_into("run", "--set training.evaluate_every=8 --resume --quiet");
     EXPECT_EQ(result.code, 0);
     EXPECT_THAT(result.err, HasSubstr(missing ? best.string() + " is missing; "
                                               : (best / "model.safetensors: ").string()));
@@ -155,13 +153,13 @@ TEST_F(Damage, OfAnEarlierBestModelMakesTheRunSelectAgain) {
     EXPECT_EQ(state.at("best_step"), 8);
     EXPECT_LE(state.at("best").get<double>(), 1);
     EXPECT_EQ(read_file(folder_ / "run/metrics.jsonl"), log) << "no line is written twice";
-    EXPECT_EQ(train("--set training.evaluate_every=8 --resume --quiet").err, "");
+    EXPECT_EQ(train_into("run", "--set training.evaluate_every=8 --resume --quiet").err, "");
   }
 }
 
 // A lost permission or a disk that fails is no damage: the checkpoint is kept.
 TEST_F(Damage, AFileThatCannotBeReadIsNotDamaged) {
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   const auto before = contents(folder_ / "run");
   const auto expect_refusal = [&](const std::string& name, const std::string& message) {
     const fs::path path = folder_ / "run" / name;
@@ -188,14 +186,14 @@ TEST_F(Damage, AFileThatCannotBeReadIsNotDamaged) {
 }
 
 TEST_F(Damage, OfTheLogIsNamed) {
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   const fs::path log = folder_ / "run/metrics.jsonl";
   const std::string whole = read_file(log);
   const auto lines = std::ranges::count(whole, '\n');
   ASSERT_GE(lines, 3);
   const auto expect_named = [&](const std::string& text, int64_t kept) {
     write_file(log, text);
-    const ShellResult result = train("--resume --quiet");
+    const ShellResult result = train_into("run", "--resume --quiet");
     EXPECT_EQ(result.code, 0);
     EXPECT_EQ(result.err, log.string() + ": expected the " + std::to_string(lines) +
                               " lines that step-8 was saved with, got " + std::to_string(kept) +
@@ -214,11 +212,11 @@ TEST_F(Damage, OfTheLogIsNamed) {
 }
 
 TEST_F(Damage, OfAllCheckpointsIsAReasonToStartOver) {
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   remove_from("step-8", "state.json");
   remove_from("step-6", "model/model.safetensors");
   const auto before = contents(folder_ / "run");
-  const ShellResult result = train("--resume");
+  const ShellResult result = train_into("run", "--resume");
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("step-8/state.json: "));
   EXPECT_THAT(result.err, HasSubstr("step-6/model/model.safetensors: cannot read: No such file"));
@@ -226,7 +224,7 @@ TEST_F(Damage, OfAllCheckpointsIsAReasonToStartOver) {
   auto after = contents(folder_ / "run");
   after[".lock"] = before.at(".lock");
   EXPECT_EQ(after, before);
-  EXPECT_EQ(train("--overwrite").code, 0);
+  EXPECT_EQ(train_into("run", "--overwrite").code, 0);
 }
 
 // Damaged checkpoints of later steps do not count as kept ones, and go.

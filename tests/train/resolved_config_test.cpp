@@ -15,9 +15,6 @@ using testing::HasSubstr;
 class ResolvedConfig : public TinyRun {
  protected:
   void SetUp() override { write_inputs(40, 20, 0, "steps: 2"); }
-  ShellResult train(const std::string& more) {
-    return shell(program("lait-train") + " --config " + path("a.yaml") + " " + more);
-  }
 };
 
 TEST_F(ResolvedConfig, HasWhatModelAndDataDecided) {

@@ -16,9 +16,6 @@ using testing::Not;
 class RunFolder : public TinyRun {
  protected:
   void SetUp() override { write_inputs(32, 20, 0, "steps: 2"); }
-  ShellResult train(const std::string& more) {
-    return shell(program("lait-train") + " --config " + path("a.yaml") + " " + more);
-  }
 };
 
 // The folders of Lightning have a config.yaml and checkpoints/ too.

@@ -21,10 +21,6 @@ using testing::Not;
 class RunLeaves : public TinyRun {
  protected:
   void SetUp() override { write_inputs(64, 40, 30, "steps: 8, evaluate_every: 4, log_every: 1"); }
-  ShellResult train(const std::string& more) {
-    return shell(program("lait-train") + " --config " + path("a.yaml") + " --output " +
-                 path("run") + " " + more);
-  }
   json report() { return json::parse(read_file(folder_ / "run/report.json")); }
   json card() {
     oracle::run("model_card.py",
@@ -37,7 +33,7 @@ class RunLeaves : public TinyRun {
 
 TEST_F(RunLeaves, AModelCardThatTheHubReads) {
   LAIT_SKIP_WITHOUT_ORACLE();
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   const json found = card(), scores = report();
   EXPECT_EQ(found.at("library_name"), "lait") << "transformers cannot load it";
   EXPECT_FALSE(found.contains("base_model")) << "it comes from a folder";
@@ -62,12 +58,13 @@ TEST_F(RunLeaves, AModelCardThatTheHubReads) {
 
 TEST_F(RunLeaves, ACardThatSaysHowTransformersLoadsTheModel) {
   LAIT_SKIP_WITHOUT_ORACLE();
-  ASSERT_EQ(train("--set output.hf_code=true").code, 0);
+  ASSERT_EQ(train_into("run", "--set output.hf_code=true").code, 0);
   EXPECT_EQ(card().at("library_name"), "transformers");
   EXPECT_THAT(card().at("text").get<std::string>(), HasSubstr("trust_remote_code=True"));
-  const ShellResult stock = train(
-      "--overwrite --set training.steps=1 --set model.path=all-MiniLM-L6-v2 --set "
-      "model.independent_layers=0 --set model.pooling=cls");
+  const ShellResult stock =
+      train_into("run",
+                 "--overwrite --set training.steps=1 --set model.path=all-MiniLM-L6-v2 --set "
+                 "model.independent_layers=0 --set model.pooling=cls");
   ASSERT_EQ(stock.code, 0) << stock.err;
   EXPECT_EQ(card().at("library_name"), "transformers");
   EXPECT_EQ(card().at("base_model"), "sentence-transformers/all-MiniLM-L6-v2");
@@ -76,14 +73,14 @@ TEST_F(RunLeaves, ACardThatSaysHowTransformersLoadsTheModel) {
 
 // best/ is the same, so nothing is selected or written again.
 TEST_F(RunLeaves, TheCardIsNoDamageOfTheBestModel) {
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   const std::string card = read_file(folder_ / "run/best/README.md");
-  EXPECT_EQ(train("--resume --quiet").err, "");
+  EXPECT_EQ(train_into("run", "--resume --quiet").err, "");
   EXPECT_EQ(read_file(folder_ / "run/best/README.md"), card);
 }
 
 TEST_F(RunLeaves, AReportThatSaysWhatRanWhere) {
-  ASSERT_EQ(train("").code, 0);
+  ASSERT_EQ(train_into("run", "").code, 0);
   const json found = report();
   EXPECT_EQ(found.at("config").at("training").at("learning_rate"), 1e-3);
   EXPECT_EQ(found.at("config").at("data").at("train"), path("train.jsonl"));

@@ -32,6 +32,13 @@ class TinyRun : public testing::Test {
             training + "}\n");
   }
   std::string path(const std::string& name) { return (folder_ / name).string(); }
+  // lait-train with a.yaml.
+  ShellResult train(const std::string& more) {
+    return shell(program("lait-train") + " --config " + path("a.yaml") + " " + more);
+  }
+  ShellResult train_into(const std::string& run, const std::string& more) {
+    return train("--output " + path(run) + " " + more);
+  }
   static std::string program(const std::string& name) { return LAIT_BUILD_DIR "/bin/" + name; }
   ShellResult shell(const std::string& command) { return lait::shell(command, folder_.path()); }
 
