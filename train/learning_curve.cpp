@@ -9,6 +9,7 @@
 #include "eval/metrics.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/files.h"
+#include "train/model_card.h"
 
 namespace lait {
 namespace {
@@ -170,7 +171,7 @@ std::vector<Json> read_metrics(const std::filesystem::path& file) {
 std::string write_learning_curve(const RunInputs& in, const TrainerState& state,
                                  const RunDirectory& run, const std::vector<Json>& lines) {
   const std::string& select_by = in.config.training.select_by;
-  const LearningCurve curve{.title = fmt::format("{}, {}, {}", in.config.model.path,
+  const LearningCurve curve{.title = fmt::format("{}, {}, {}", base_name(in.config),
                                                  in.task->name(), describe(in.spec.schedule)),
                             .metric = select_by.empty() ? in.metrics.front() : select_by,
                             .best_step = in.validation.dataset ? state.best_step : -1,

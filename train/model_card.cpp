@@ -171,11 +171,15 @@ std::string way_to_load(const RunInputs& in, Loads how) {
 
 }  // namespace
 
+std::string base_name(const Config& config) {
+  const std::string name = fs::path(config.model.path).lexically_normal().filename().string();
+  return name.empty() ? "model" : name;
+}
+
 std::string model_card(const RunInputs& in, Model& model, const Json& report,
                        const fs::path& best) {
   const Loads how = loads(best);
-  std::string base = fs::path(in.config.model.path).lexically_normal().filename().string();
-  if (base.empty()) base = "model";
+  const std::string base = base_name(in.config);
   const std::string name =
       fmt::format("{}-{}-p{}", base, in.task->name(), in.spec.independent_layers());
   std::vector<std::string> labels;

@@ -13,6 +13,9 @@
 
 namespace lait {
 
+// The pretrained model's name: the last part of its path, for people to read.
+std::string base_name(const Config& config);
+
 // `report`: report.json with the scores. `best`: the folder of the saved model.
 std::string model_card(const RunInputs& in, Model& model, const nlohmann::ordered_json& report,
                        const std::filesystem::path& best);
