@@ -19,7 +19,7 @@ page() {
     BEGIN { printf ".TH %s 1 \"\" \"lait %s\"\n", toupper(name), version }
     { gsub(/\\/, "\\e"); gsub(/-/, "\\-"); sub(/^  /, "\\\\\\&") }
     /^[A-Z]/ { if (filled == "no") print ".fi"; filled = ""; print ".SH " $0; title = $0; next }
-    title == "NAME" { sub(/^\\&/, ""); sub(/^[^ ]+( [a-z]+)? \\- /, name " \\- "); print; next }
+    title == "NAME" { sub(/^\\&/, ""); sub(/^[^ ]+( [a-z\\-]+)? \\- /, name " \\- "); print; next }
     filled == "" { print ".nf"; filled = "no" }
     { print }' >"$man/$name.1.new"
   mv "$man/$name.1.new" "$man/$name.1"

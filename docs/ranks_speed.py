@@ -6,7 +6,8 @@
 Runs both in turns, each for a few steps in fp32 without validation, and prints the medians of the
 examples per second that their metrics.jsonl have, without the first line, which warms up. Also runs
 N processes of one thread that know nothing of each other, each with an N-th of the batch: what the
-ranks take longer is the share of the sums and of waiting for each other.
+ranks take longer for a token is the share of the sums and of waiting for each other. (Their batches
+are other ones, so examples are not compared.)
 """
 
 import argparse
@@ -25,8 +26,8 @@ def free_port():
         return s.getsockname()[1]
 
 
-def examples_per_s(args, batch, ranks, threads, together=True):
-    """Of all processes; batch: of a step of all of them."""
+def speed(args, batch, ranks, threads, together=True):
+    """(examples per second, tokens per second) of all processes; batch: of a step of all."""
     steps = max(2, args.examples // batch) + 1
     of_process = batch if together else batch // ranks
     with tempfile.TemporaryDirectory() as folder:
@@ -47,11 +48,14 @@ def examples_per_s(args, batch, ranks, threads, together=True):
             for rank in range(ranks)]
         if any([process.wait() != 0 for process in started]):
             raise SystemExit("a rank failed")
-        seconds = []
+        examples, tokens = 0, 0
         for run in pathlib.Path(folder).glob("run*"):
             lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-            seconds.append(sum(of_process / line["examples_per_s"] for line in lines[1:]))
-        return batch * (steps - 1) / statistics.mean(seconds)
+            seconds = [of_process / line["examples_per_s"] for line in lines[1:]]
+            examples += of_process * len(seconds) / sum(seconds)
+            tokens += sum(line["tokens_per_s"] * s
+                          for line, s in zip(lines[1:], seconds)) / sum(seconds)
+        return examples, tokens
 
 
 def main():
@@ -69,14 +73,16 @@ def main():
     for batch in args.batch:
         one, several, apart = [], [], []
         for _ in range(args.repeats):
-            one.append(examples_per_s(args, batch, 1, args.ranks))
-            several.append(examples_per_s(args, batch, args.ranks, 1))
-            apart.append(examples_per_s(args, batch, args.ranks, 1, together=False))
-        ratio = statistics.median(b / a for a, b in zip(one, several))
-        share = statistics.median(1 - b / a for a, b in zip(apart, several))
-        print(f"batch {batch}: 1 rank {statistics.median(one):.1f} examples/s, {args.ranks} ranks "
-              f"{statistics.median(several):.1f}, ratio {ratio:.2f}; {args.ranks} processes apart "
-              f"{statistics.median(apart):.1f}, so sums and waiting {share:.0%}", flush=True)
+            one.append(speed(args, batch, 1, args.ranks))
+            several.append(speed(args, batch, args.ranks, 1))
+            apart.append(speed(args, batch, args.ranks, 1, together=False))
+        ratio = statistics.median(b[0] / a[0] for a, b in zip(one, several))
+        share = statistics.median(1 - b[1] / a[1] for a, b in zip(apart, several))
+        middle = [[statistics.median(run[i] for run in runs) for i in (0, 1)]
+                  for runs in (one, several, apart)]
+        print(f"batch {batch}: 1 rank {middle[0][0]:.1f} examples/s, {args.ranks} ranks "
+              f"{middle[1][0]:.1f}, ratio {ratio:.2f}; {middle[1][1]:.0f} tokens/s, {args.ranks} "
+              f"processes apart {middle[2][1]:.0f}, so sums and waiting {share:.0%}", flush=True)
 
 
 if __name__ == "__main__":

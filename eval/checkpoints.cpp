@@ -117,6 +117,25 @@ void check_report_folder(const fs::path& dir) {
   if (::access(there.c_str(), W_OK | X_OK) != 0) throw_write_error(there, "write into the folder");
 }
 
+namespace {
+
+// Files read as the run with that config, in `file`, read its own.
+EvaluationData data_of_run(const std::string& split, const DataFiles& files, Config config,
+                           const fs::path& file) {
+  EvaluationData data{.split = split,
+                      .files = files,
+                      .skip_bad_lines = config.data.skip_bad_lines,
+                      .skip_key = "data.skip_bad_lines in " + file.string(),
+                      .text_files = read_options(config.data).text_files,
+                      .seed = config.training.seed};
+  config.training.seed = {};
+  config.output.dir.clear();
+  data.config = write_config(config);
+  return data;
+}
+
+}  // namespace
+
 EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) {
   if (!checkpoint.run) {
     throw UserError(checkpoint.dir.string() + ": expected " + kConfigFile +
@@ -139,8 +158,7 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
                       ", which does not exist (seen from " + fs::current_path().string() +
                       "); run from the folder of the training, or name the data with --data FILE");
     }
-    if (!files.empty())
-      return {name, files, data.skip_bad_lines, "data.skip_bad_lines in " + file.string()};
+    if (!files.empty()) return data_of_run(name, files, config, file);
   }
   throw UserError(file.string() + ": expected " +
                   (split.empty() ? "data.test or data.validation" : "data." + split) +
@@ -148,16 +166,18 @@ EvaluationData run_data(const Checkpoint& checkpoint, const std::string& split) 
 }
 
 EvaluationData named_data(const Checkpoint& checkpoint, const DataFiles& files) {
-  EvaluationData data{fmt::format("{}", fmt::join(files, ", ")), files};
+  const std::string name = fmt::format("{}", fmt::join(files, ", "));
   if (checkpoint.run) {
     const fs::path file = *checkpoint.run / kConfigFile;
     try {
-      data.skip_bad_lines = read_config(file, {}).data.skip_bad_lines;
-      data.skip_key = "data.skip_bad_lines in " + file.string();
+      return data_of_run(name, files, read_config(file, {}), file);
     } catch (const UserError&) {
       // The config.yaml of another program. Nothing in it is needed here.
     }
   }
+  EvaluationData data{};
+  data.split = name;
+  data.files = files;
   return data;
 }
 
@@ -171,6 +191,7 @@ LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
   options.labels = spec.labels;
   options.skip_bad_lines = data.skip_bad_lines;
   options.skip_key = data.skip_key;
+  options.text_files = data.text_files;
   if (task.open_labels()) options.labels.clear();
   LabelledData read = read_files(task, data.files, options);
   if (task.open_labels()) {

@@ -1,6 +1,7 @@
 // Finds checkpoints and the data to evaluate them on.
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,11 @@ struct EvaluationData {
   // skipped.
   int64_t skip_bad_lines = 0;
   std::string skip_key{};  // what sets it, for messages
+  // As in the run's config (ReadOptions).
+  std::map<std::string, DataFiles> text_files{};
+  // Of the run, if there is one (EvaluationNames).
+  std::optional<uint64_t> seed{};
+  std::string config{};
 };
 
 // The run's files of `split`. For "", its test data, or its validation data if it has no test data.

@@ -24,6 +24,26 @@ std::string display_name(const Evaluation& row) {
 
 std::string kind_name(const Evaluation& row) { return row.segment_format + ", " + row.pooling; }
 
+namespace {
+
+// Numbers the classes as the task does, which metrics of single classes go by. A checkpoint may
+// have them in another order.
+void use_task_order(Evaluation& row) {
+  const std::vector<std::string> order = find_task(row.names.task).labels();
+  if (order.empty() || order == row.labels || order.size() != row.labels.size()) return;
+  const auto number = [&](double index) {
+    const std::string& label = row.labels[static_cast<size_t>(index)];
+    return static_cast<double>(std::ranges::find(order, label) - order.begin());
+  };
+  for (Outcome& outcome : row.outcomes) {
+    outcome.predicted = number(outcome.predicted);
+    outcome.label = number(outcome.label);
+  }
+  row.labels = order;
+}
+
+}  // namespace
+
 std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options) {
@@ -55,6 +75,7 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
                  .outcomes = make_outcomes(*model->head, *outputs, dataset,
                                            names.checkpoint + ", " + names.split),
                  .labels = spec.labels};
+  use_task_order(row);
   for (const std::string& name : metrics)
     row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});
   return row;

@@ -32,6 +32,10 @@ struct EvaluationNames {
   std::vector<std::string> files{};  // with the examples
   // Checksum of the examples (lait/data/example.h). Only rows with equal checksums are compared.
   uint32_t checksum = 0;
+  // Of the run; nullopt: unknown.
+  std::optional<uint64_t> seed = {};
+  // The run's config without its seed and its folder: runs with equal ones differ in their seed.
+  std::string config = {};
 };
 
 struct Evaluation {
@@ -50,6 +54,10 @@ struct Evaluation {
   std::optional<Difference> difference_to_p0;
   std::vector<Outcome> outcomes;      // in the order of the data set
   std::vector<std::string> labels{};  // of the outcomes; empty for a regression
+  // Of a mean over runs (seeds.h): theirs; such a row has no outcomes.
+  std::vector<uint64_t> seeds{};
+  // Whether a row of means has this one in it.
+  bool is_in_mean = false;
 };
 
 // The name of a row's checkpoint in reports: the name of its folder, or of the run for "RUN/best".

@@ -96,6 +96,16 @@ Flops execution_flops(const Dataset& dataset, int64_t example, const PackPlan& p
   return sum;
 }
 
+Flops batch_flops(const Dataset& dataset, std::span<const int64_t> examples, const PackPlan& plan,
+                  const LayerCosts& costs) {
+  PackPlan host = plan;
+  host.cuda_head_dim = 0;  // nothing is run
+  Flops sum;
+  for (const LayerWork& work : executed_work(pack(dataset, examples, host)))
+    sum += count_flops(work, costs);
+  return sum;
+}
+
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
                          const LayerCosts& costs) {
   const auto total = [&](Execution execution) {

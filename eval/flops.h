@@ -16,6 +16,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,9 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
 // The sum of the layers' work.
 Flops execution_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
                       const LayerCosts& costs, Execution execution);
+// What a batch of the examples computes: segments that they share once, unless the plan says not.
+Flops batch_flops(const Dataset& dataset, std::span<const int64_t> examples, const PackPlan& plan,
+                  const LayerCosts& costs);
 FlopCounts example_flops(const Dataset& dataset, int64_t example, const PackPlan& plan,
                          const LayerCosts& costs);
 // Mean over the data set, per example. REQUIRES: the data set is not empty.

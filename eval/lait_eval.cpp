@@ -17,6 +17,7 @@
 #include "eval/options.h"
 #include "eval/plot.h"
 #include "eval/report.h"
+#include "eval/seeds.h"
 #include "eval/table.h"
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
@@ -90,7 +91,9 @@ class Jobs {
                                 .task = spec.task,
                                 .split = data.split,
                                 .files = data.files,
-                                .checksum = checksum(read.examples)};
+                                .checksum = checksum(read.examples),
+                                .seed = data.seed,
+                                .config = data.config};
     const auto dataset = std::make_shared<const Dataset>(
         read.examples, *tokenizer,
         spec.tokenize_options(read_hf_config(checkpoint.dir), *tokenizer));
@@ -106,8 +109,8 @@ class Jobs {
   // Reads the examples once for all checkpoints that read them the same way. Reports skipped lines,
   // also with --quiet.
   const LabelledData& examples(const ModelSpec& spec, const EvaluationData& data) {
-    const auto entry =
-        examples_.try_emplace({spec.task, spec.labels, data.files, data.skip_bad_lines});
+    const auto entry = examples_.try_emplace(
+        {spec.task, spec.labels, data.files, data.skip_bad_lines, data.text_files});
     LabelledData& read = entry.first->second;
     if (!entry.second) return read;
     read = read_examples(spec, data);
@@ -131,7 +134,9 @@ class Jobs {
   bool quiet_;
   std::vector<std::optional<int64_t>> independent_layers_;
   std::set<std::filesystem::path> seen_;
-  std::map<std::tuple<std::string, std::vector<std::string>, DataFiles, int64_t>, LabelledData>
+  std::map<std::tuple<std::string, std::vector<std::string>, DataFiles, int64_t,
+                      std::map<std::string, DataFiles>>,
+           LabelledData>
       examples_;
   std::vector<Job> jobs_;
 };
@@ -234,6 +239,7 @@ int main(int argc, char** argv) {
     Evaluator evaluator(options);
     for (const Job& job : jobs.all()) rows.push_back(evaluator.evaluate(job));
     compare_to_p0(rows);
+    add_seed_means(rows);
     std::exception_ptr not_written;
     std::string no_plot;
     if (!report_dir.empty()) {

@@ -53,6 +53,19 @@ double macro_f1(std::span<const Outcome> outcomes) {
   return sum / static_cast<double>(classes);
 }
 
+// Of https://github.com/FakeNewsChallenge/fnc-1: the last class is "unrelated".
+double fnc1_score(std::span<const Outcome> outcomes) {
+  constexpr double kUnrelated = 3;
+  double score = 0, most = 0;
+  for (const Outcome& o : outcomes) {
+    const bool related = o.label < kUnrelated;
+    most += related ? 1 : 0.25;
+    if (o.predicted == o.label) score += related ? 0.75 : 0.25;
+    if (related && o.predicted < kUnrelated) score += 0.25;
+  }
+  return score / most;
+}
+
 double mse(std::span<const Outcome> outcomes) {
   double sum = 0;
   for (const Outcome& o : outcomes) sum += (o.predicted - o.label) * (o.predicted - o.label);
@@ -110,14 +123,19 @@ double spearman(std::span<const Outcome> outcomes) {
 }  // namespace
 
 const std::vector<Metric>& all_metrics() {
-  static const std::vector<Metric> metrics{
-      {.name = "accuracy", .is_share = true, .value = accuracy},
-      {.name = "f1", .is_share = true, .value = f1},
-      {.name = "macro_f1", .is_share = true, .value = macro_f1},
-      {.name = "mse", .higher_is_better = false, .value = mse},
-      {.name = "pearson", .value = pearson},
-      {.name = "spearman", .value = spearman},
-  };
+  static const std::vector<Metric> metrics = [] {
+    std::vector<Metric> all{
+        {.name = "accuracy", .is_share = true, .value = accuracy},
+        {.name = "f1", .is_share = true, .value = f1},
+        {.name = "macro_f1", .is_share = true, .value = macro_f1},
+        {.name = "fnc1_score", .is_share = true, .value = fnc1_score},
+        {.name = "mse", .higher_is_better = false, .value = mse},
+        {.name = "pearson", .value = pearson},
+        {.name = "spearman", .value = spearman},
+    };
+    all.insert(all.end(), query_metrics().begin(), query_metrics().end());
+    return all;
+  }();
   return metrics;
 }
 

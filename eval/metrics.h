@@ -1,11 +1,20 @@
 // Metrics: numbers computed from predictions and labels. Found by name.
 //
-//   accuracy   share of examples whose predicted class is the label
-//   f1         F1 of class 1 against all other classes
-//   macro_f1   mean F1 of the classes that occur as label or prediction (as in scikit-learn)
-//   mse        mean squared error, lower is better
-//   pearson    linear correlation; 0 if labels or predictions are constant
-//   spearman   Pearson's correlation of the ranks; ties have their mean rank
+//   accuracy     share of examples whose predicted class is the label
+//   f1           F1 of class 1 against all other classes (MultiRC's F1a)
+//   macro_f1     mean F1 of the classes that occur as label or prediction (as in scikit-learn)
+//   fnc1_score   the Fake News Challenge's: a quarter for related or unrelated (the last class),
+//                the rest for the right class of a related pair; of the most that can be reached
+//   mse          mean squared error, lower is better
+//   pearson      linear correlation; 0 if labels or predictions are constant
+//   spearman     Pearson's correlation of the ranks; ties have their mean rank
+// and those of the examples of a query together (query_metrics.cpp):
+//   f1m          MultiRC's: F1 of the means of precision and recall over questions
+//   exact_match  share of questions of which every answer's class is predicted
+//   map, mrr     mean over queries of average precision, of the first relevant passage's 1 / rank
+//   ndcg10       mean over queries of NDCG at rank 10, with gains of 2^label - 1
+// Queries without a relevant passage do not count, as in trec_eval; passages of equal scores rank
+// in the worst order. Examples without a query are one query.
 #pragma once
 #include <map>
 #include <span>
@@ -28,13 +37,15 @@ struct Outcome {
 struct Metric {
   std::string name;
   bool higher_is_better = true;
-  // A share of examples in [0, 1], shown in percent.
+  // A share in [0, 1], shown in percent.
   bool is_share = false;
   // REQUIRES: at least one outcome.
   double (*value)(std::span<const Outcome>) = nullptr;
 };
 
 const std::vector<Metric>& all_metrics();
+// Those of the examples of a query together.
+const std::vector<Metric>& query_metrics();
 // Throws UserError that names the known metrics.
 const Metric& find_metric(const std::string& name);
 // The metrics of a head with such labels on the task's data: Task::metrics, and macro_f1 for

@@ -169,8 +169,10 @@ std::string report_markdown(std::span<const Evaluation> rows, bool with_plot) {
   std::string out = "# Evaluation\n\n" + report_tables(rows, style);
   out += std::string(kFlopsDefinition) + "\n";
   out +=
-      "Intervals are 95 %: Wilson's for accuracy, bootstrap for other metrics. Differences are "
-      "paired, to the best row with P = 0.\n";
+      "Intervals are 95 %: Wilson's for accuracy, bootstrap for other metrics and where examples "
+      "share a passage or query. Differences are paired, to the best row with P = 0.\n";
+  if (std::ranges::any_of(rows, [](const Evaluation& row) { return !row.seeds.empty(); }))
+    out += "Those of means over seeds are over seeds and examples.\n";
   const std::string notes = truncation_notes(rows, style);
   if (!notes.empty()) out += "\n" + notes;
   for (const Evaluation& row : rows) {
@@ -179,14 +181,15 @@ std::string report_markdown(std::span<const Evaluation> rows, bool with_plot) {
                        row.independent_layers, markdown_text(data_name(row, rows))) +
            class_markdown(class_report(row.labels, row.outcomes));
   }
-  if (with_plot) out += fmt::format("\n![Score against attention FLOPs]({})\n", kPlotFile);
+  if (with_plot) out += fmt::format("\n![Score against FLOPs and time]({})\n", kPlotFile);
   return out;
 }
 
 std::string write_report(std::span<const Evaluation> rows, const std::filesystem::path& dir) {
   std::vector<PlotPanel> panels;
   for (const auto& group : by_data(rows))
-    panels.push_back(make_panel(group, data_name(*group.front(), rows)));
+    std::ranges::move(make_panels(group, data_name(*group.front(), rows)),
+                      std::back_inserter(panels));
   const Plot plot = draw_plot(panels);
   const std::string json = report_json(rows).dump(2) + "\n", csv = report_csv(rows),
                     markdown = report_markdown(rows, plot.problem.empty());

@@ -40,6 +40,8 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
       json["difference_to_p0"] = {{"checkpoint", row.difference_to_p0->reference},
                                   {"metrics", intervals(row.difference_to_p0->metrics)}};
     }
+    if (row.names.seed) json["seed"] = *row.names.seed;
+    if (!row.seeds.empty()) json["seeds"] = row.seeds;
     json["examples"] = row.examples;
     if (!row.labels.empty()) add_classes(json, class_report(row.labels, row.outcomes));
     json["sequences"] = row.sequences;

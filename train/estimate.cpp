@@ -118,7 +118,9 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   const auto batches = epoch_batches(train, config, /*epoch=*/0);
   const auto parts = parts_of(train, *std::ranges::max_element(batches, {}, tokens), config);
   const auto& largest = *std::ranges::max_element(parts, {}, tokens);
-  const PackedBatch packed = pack(train, largest, model->pack_plan(model->spec.schedule));
+  PackPlan plan = model->pack_plan(model->spec.schedule);
+  plan.share_segments = batch_options(config).share_segments;
+  const PackedBatch packed = pack(train, largest, plan);
   Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size());
   // First the gradient of the rows of the tables.
@@ -199,7 +201,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   const TrainingLength length = training_length(train, config);
   TimeEstimate out{.steps = length.steps};
   const auto to_batch = [&](const Dataset& data, const std::vector<int64_t>& examples) {
-    return model->to_batch(data, examples, model->spec.schedule);
+    return model->to_batch(data, examples, model->spec.schedule, batch_options(config));
   };
 
   TrainStep step(model, config, out.steps);
@@ -233,7 +235,9 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
         batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
     const auto& middle = split_batches[split_batches.size() / 2];
     const auto forward = [&](const std::vector<int64_t>& batch) {
-      model->forward(to_batch(*split.dataset, batch), Randomness{}).values.sum().item<float>();
+      const DeviceBatch packed =
+          model->to_batch(*split.dataset, batch, model->spec.schedule, {.labels = false});
+      model->forward(packed, Randomness{}).values.sum().item<float>();
     };
     forward(split_batches.front());  // the longest: warms up, and takes the memory of a pass
     double tokens = 0;

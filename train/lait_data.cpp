@@ -1,17 +1,13 @@
-// lait-data: creates the demo's data, and prints statistics of a config's data.
+// lait-data: creates the demo's data, splits data, and prints statistics of a config's data.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
-#include <set>
 
 #include "lait/base/error.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
 #include "lait/config/read.h"
-#include "lait/data/dataset.h"
-#include "lait/data/example_reader.h"
-#include "lait/data/task.h"
-#include "lait/text/tokenizer.h"
+#include "train/data_split.h"
+#include "train/data_stat.h"
 #include "train/wordnet.h"
 
 namespace {
@@ -37,89 +33,69 @@ int make_wordnet(const std::string& output, const WordnetOptions& options) {
   return kExitOk;
 }
 
-// Lengths and repeats of the segments of a split, to judge what sharing and caching would save.
-void print_statistics(const std::string& name, const LabelledData& data, const Tokenizer& tokenizer,
-                      int64_t max_tokens) {
-  // The standalone layout of BERT, MPNet and RoBERTa: one special token before the text, one behind
-  // it.
-  const SpecialTokens special = tokenizer.special_tokens();
-  const Dataset dataset(data.examples, tokenizer,
-                        {.layout = {.prefix = {special.cls}, .suffix = {special.sep}},
-                         .format = SegmentFormat::kStandalone,
-                         .max_tokens = int64_t{1} << 30,
-                         .on_overflow = OnOverflow::kTruncate});
-  std::vector<int64_t> lengths;
-  int64_t segments = 0, tokens = 0, distinct_tokens = 0;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    for (const int32_t sequence : dataset.example(i).sequences) {
-      ++segments;
-      tokens += dataset.length(sequence);
-    }
+int split(const SplitOptions& options) {
+  const std::vector<SplitPart> parts = split_data(options);
+  int64_t all = 0;
+  for (const SplitPart& part : parts) all += part.records;
+  for (const SplitPart& part : parts) {
+    std::printf("%s: %lld records (%.1f %%) in %lld groups\n", part.path.c_str(),
+                static_cast<long long>(part.records),
+                100.0 * static_cast<double>(part.records) / static_cast<double>(all),
+                static_cast<long long>(part.groups));
   }
-  for (int32_t s = 0; s < dataset.num_sequences(); ++s) {
-    lengths.push_back(dataset.length(s));
-    distinct_tokens += lengths.back();
-  }
-  std::ranges::sort(lengths);
-  const auto share = [](int64_t part, int64_t whole) {
-    return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, whole));
-  };
-  std::printf("%s: %lld examples%s, %lld segments, %lld distinct (%.1f %%)\n", name.c_str(),
-              static_cast<long long>(dataset.size()), left_out(data.counts).c_str(),
-              static_cast<long long>(segments), static_cast<long long>(dataset.num_sequences()),
-              share(dataset.num_sequences(), segments));
-  std::printf("  tokens of a distinct segment: median %lld, 95 %% %lld, longest %lld\n",
-              static_cast<long long>(lengths[lengths.size() / 2]),
-              static_cast<long long>(lengths[lengths.size() * 95 / 100]),
-              static_cast<long long>(lengths.back()));
-  if (max_tokens > 0) {
-    int64_t long_examples = 0;
-    for (int64_t i = 0; i < dataset.size(); ++i) {
-      long_examples += std::ranges::any_of(
-          dataset.example(i).sequences,
-          [&](const int32_t sequence) { return dataset.length(sequence) > max_tokens; });
-    }
-    std::printf(
-        "  %lld of %lld examples have a segment longer than data.max_segment_tokens, %lld\n",
-        static_cast<long long>(long_examples), static_cast<long long>(dataset.size()),
-        static_cast<long long>(max_tokens));
-  }
-  std::printf("  would caching help? %.1f %% of the tokens in independent layers are repeats\n",
-              100 - share(distinct_tokens, tokens));
+  return kExitOk;
 }
 
-int print_config_statistics(const std::string& name, const std::vector<Override>& overrides) {
-  const Config config = read_config(find_config(name), overrides, task_names());
-  const Task& task = find_task(config.task);
-  // The head's, which is chosen by the task if the config has none.
-  const LabelKind labels = !config.model.head                            ? task.label_kind()
-                           : *config.model.head == HeadKind::kRegression ? LabelKind::kNumber
-                                                                         : LabelKind::kClass;
-  const ReadOptions reading = read_options(config.data);
-  check_options(reading, task, labels);
-  resolve_num_segments(config.data, task);
-  const auto tokenizer = load_tokenizer(find_model(config.model.path));
-  bool any = false;
-  for (const auto& [split, files] : {std::pair{"train", &config.data.train},
-                                     {"validation", &config.data.validation},
-                                     {"test", &config.data.test}}) {
-    const LabelledData data = read_files(task, *files, reading);
-    if (data.examples.empty()) continue;
-    print_statistics(split, data, *tokenizer, config.data.max_segment_tokens);
-    any = true;
-  }
-  if (!any)
-    throw UserError(name +
-                    ": expected files in data.train, data.validation or data.test, got none");
-  return kExitOk;
+// Options of `lait-data split`.
+CLI::App* add_split(CLI::App& app, SplitOptions& options) {
+  auto* command = app.add_subcommand("split", "parts without a common article, passage or page");
+  command->add_option("--task", options.task, "the task whose file it is")
+      ->option_text("TASK")
+      ->required();
+  command->add_option("--input", options.input, "the file (.gz, too), or FEVER's folder")
+      ->option_text("FILE")
+      ->required();
+  command
+      ->add_option("--by", options.by,
+                   "fields of the records; what has a value in common stays together, also by way "
+                   "of others")
+      ->option_text("FIELD,...")
+      ->delimiter(',')
+      ->required();
+  command->add_option("--shares", options.shares, "of the records, e.g. 80,10,10")
+      ->option_text("N,...")
+      ->delimiter(',')
+      ->required();
+  command->add_option("--names", options.names, "of the parts (default: train, validation, test)")
+      ->option_text("NAME,...")
+      ->delimiter(',');
+  command->add_option("--output", options.output, "folder to write")
+      ->option_text("DIR")
+      ->required();
+  command->add_option("--seed", options.seed, "which groups go where")
+      ->option_text("N")
+      ->capture_default_str();
+  set_manual(
+      *command,
+      {.synopsis = "--task TASK --input FILE --by FIELD,... --shares N,... --output DIR "
+                   "[--names NAME,...] [--seed N]",
+       .description = "Each part has the input's form and order. Groups of connected records "
+                      "go where most of a share is missing, the largest first.",
+       .files = {{"DIR/NAME.jsonl (.csv, .tsv)", "the parts"}},
+       .examples = "lait-data split --task fnc1 --input train_stances.csv --by 'Body ID' "
+                   "--shares 80,20 --names train,dev --output fnc1\n"
+                   "lait-data split --task fever --input rte_fever_dev --by claim,evidence "
+                   "--shares 80,10,10 --output fever"});
+  return command;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"creates the demo's data, and prints statistics of a config's data", "lait-data"};
+  CLI::App app{"creates the demo's data, splits data, and prints statistics of a config's data",
+               "lait-data"};
   app.require_subcommand(1);
-  set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...",
+  set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...\nsplit [OPTION]...",
                    .description = "`lait-data COMMAND --help` lists a command's options."});
   std::string output, config;
   std::vector<std::string> set;
@@ -140,8 +116,8 @@ int main(int argc, char** argv) {
            "are true. Prints the accuracy of simple rules.",
        .files = {{"train.jsonl, validation.jsonl, test.jsonl", "the output, for task: wordnet"}},
        .examples = "lait-data wordnet --output data/wordnet"});
-  auto* stat =
-      app.add_subcommand("stat", "lengths and repeats of a config's data: would caching help?");
+  auto* stat = app.add_subcommand(
+      "stat", "lengths and repeats of a config's data: would sharing and caching help?");
   stat->add_option("--config", config, "YAML file, or the name of a shipped config")
       ->option_text("FILE|NAME")
       ->required();
@@ -155,8 +131,11 @@ int main(int argc, char** argv) {
               .environment = environment,
               .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl "
                           "--set data.validation=dev.jsonl"});
+  SplitOptions split_options;
+  const auto* split_command = add_split(app, split_options);
   return run_program(app, argc, argv, [&] {
+    if (split_command->parsed()) return split(split_options);
     return wordnet->parsed() ? make_wordnet(output, options)
-                             : print_config_statistics(config, to_overrides(set));
+                             : data_statistics(config, to_overrides(set));
   });
 }

@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
       "lait-train"};
   std::string config_name, output, sweep;
   std::vector<std::string> set;
+  std::vector<uint64_t> seeds;
   bool resume = false, overwrite = false, dry = false, list = false, list_keys = false,
        quiet = false;
   int64_t profile_steps = 0;
@@ -80,6 +81,11 @@ int main(int argc, char** argv) {
                  "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
                  "finished runs are kept")
       ->option_text("KEY=VALUES");
+  app.add_option("--seeds", seeds,
+                 "one run for each of these seeds (of each value of --sweep), in DIR/…seed=N; "
+                 "lait-eval then gives their mean")
+      ->option_text("N,...")
+      ->delimiter(',');
   app.add_option("--profile", profile_steps,
                  "record where the time of so many steps goes, in DIR/profile.json; after the "
                  "first three of this process")
@@ -95,33 +101,35 @@ int main(int argc, char** argv) {
   environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
   for (const auto& entry : compute_environment()) environment.push_back(entry);
   set_manual(
-      app, {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
-                        "--overwrite] [--sweep KEY=VALUES] [--profile N] [--dry-run] [--quiet]\n"
-                        "--list-configs | --list-keys",
-            .description = "An example's text segments are processed independently in the first P "
-                           "layers (model.independent_layers) and together in the rest. Ctrl-C and "
-                           "SIGTERM save a checkpoint and stop the run; --resume continues it. A "
-                           "second Ctrl-C stops it at once.",
-            .environment = environment,
-            .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
-                      {"DIR/metrics.jsonl", "loss, metrics, speed; one object per line"},
-                      {"DIR/tensorboard/", "the same numbers for TensorBoard"},
-                      {"DIR/best/",
-                       "the best model: a Hugging Face directory with lait.yaml and a model card"},
-                      {"DIR/checkpoints/step-N/",
-                       "what --resume reads: the newest that is whole; output.keep of them are "
-                       "kept"},
-                      {"DIR/report.json",
-                       "the best model's metrics on validation and test data; config, machine, "
-                       "speed, peak memory"},
-                      {"DIR/learning_curve.svg", "loss and validation metrics over the steps"},
-                      {"DIR/profile.json",
-                       "with --profile: a trace that https://ui.perfetto.dev shows"}},
-            .examples = "lait-train --config demo.yaml --output runs/demo\n"
-                        "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
-                        "data.validation=dev.jsonl --output runs/mnli\n"
-                        "lait-train --config sick_split3.yaml --sweep "
-                        "model.independent_layers=0,3,5 --output runs/sick"});
+      app,
+      {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
+                   "--overwrite] [--sweep KEY=VALUES] [--seeds N,...] [--profile N] [--dry-run] "
+                   "[--quiet]\n"
+                   "--list-configs | --list-keys",
+       .description = "An example's text segments are processed independently in the first P "
+                      "layers (model.independent_layers) and together in the rest. Ctrl-C and "
+                      "SIGTERM save a checkpoint and stop the run; --resume continues it. A "
+                      "second Ctrl-C stops it at once.",
+       .environment = environment,
+       .files = {{"DIR/config.yaml", "the resolved config; it can be run again"},
+                 {"DIR/metrics.jsonl", "loss, metrics, speed; one object per line"},
+                 {"DIR/tensorboard/", "the same numbers for TensorBoard"},
+                 {"DIR/best/",
+                  "the best model: a Hugging Face directory with lait.yaml and a model card"},
+                 {"DIR/checkpoints/step-N/",
+                  "what --resume reads: the newest that is whole; output.keep of them are "
+                  "kept"},
+                 {"DIR/report.json",
+                  "the best model's metrics on validation and test data; config, machine, "
+                  "speed, peak memory"},
+                 {"DIR/learning_curve.svg", "loss and validation metrics over the steps"},
+                 {"DIR/profile.json",
+                  "with --profile: a trace that https://ui.perfetto.dev shows"}},
+       .examples = "lait-train --config demo.yaml --output runs/demo\n"
+                   "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
+                   "data.validation=dev.jsonl --output runs/mnli\n"
+                   "lait-train --config sick_split3.yaml --sweep "
+                   "model.independent_layers=0,3,5 --seeds 1,2,3 --output runs/sick"});
   return run_program(app, argc, argv, [&] {
     initialize_numerics();
     if (list) {
@@ -140,9 +148,11 @@ int main(int argc, char** argv) {
     if (!dry) std::signal(SIGPIPE, SIG_IGN);
     const std::filesystem::path file = find_config(config_name);
     const RankPlace place = find_place();
-    if (place.size > 1 && (dry || !sweep.empty())) {
-      throw UserError(std::string(dry ? "--dry-run" : "--sweep") + ": expected one process, got " +
-                      std::to_string(place.size) +
+    if (place.size > 1 && (dry || !sweep.empty() || !seeds.empty())) {
+      throw UserError(std::string(dry             ? "--dry-run"
+                                  : sweep.empty() ? "--seeds"
+                                                  : "--sweep") +
+                      ": expected one process, got " + std::to_string(place.size) +
                       " ranks; start lait-train without torchrun, srun or mpirun");
     }
     if (!quiet && place.rank == 0) std::fprintf(stderr, "config: %s\n", file.c_str());
@@ -155,7 +165,8 @@ int main(int argc, char** argv) {
                        .profile_steps = profile_steps,
                        .evaluate_with = sibling_program(argv[0], "lait-eval")};
     const auto run = [&] {
-      if (!sweep.empty()) return run_sweep(file.string(), overrides, sweep, options, dry);
+      if (!sweep.empty() || !seeds.empty())
+        return run_sweep(file.string(), overrides, sweep, seeds, options, dry);
       const Config config = read_config(file, overrides, task_names());
       if (!dry) return train_as_rank(config, options, place);
       dry_run(config);

@@ -27,8 +27,8 @@ constexpr size_t kExamplesAtOnce = 4096;
 struct Facts {
   std::vector<std::string> labels{};  // found in the data; else empty
   int64_t num_segments = 0;           // of the first example
-  int64_t bad_lines = 0, unlabelled = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Facts, labels, num_segments, bad_lines, unlabelled)
+  int64_t bad_lines = 0, unlabelled = 0, without_text = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Facts, labels, num_segments, bad_lines, unlabelled, without_text)
 };
 
 // Numbers labels that come from the data as they first occur.
@@ -46,7 +46,7 @@ class FoundLabels {
     }
   }
   // Their names as the run orders them. Throws UserError as label_set does.
-  std::vector<std::string> names() const { return label_set(first_); }
+  std::vector<std::string> names(const Task& task) const { return label_set(first_, task); }
   // The index of each in `names`.
   std::vector<int64_t> indexes(const std::vector<std::string>& names) const {
     std::vector<int64_t> out;
@@ -64,11 +64,20 @@ void add_ids(ContentHash& hash, const std::vector<int32_t>& ids) {
   hash.add_text({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)});
 }
 
-// Adds the bytes of a file as they are on the disk. False if they cannot be read twice: it is a
-// pipe.
+// Adds the bytes of a file as they are on the disk, or of the files of a folder. False if they
+// cannot be read twice: it is a pipe.
 bool add_file(ContentHash& hash, const std::string& file) {
   constexpr size_t kBuffer = size_t{1} << 20;
   std::error_code error;
+  if (fs::is_directory(file, error)) {
+    std::vector<fs::path> inside;
+    for (const auto& entry : fs::directory_iterator(file)) inside.push_back(entry.path());
+    std::ranges::sort(inside);
+    return std::ranges::all_of(inside, [&](const fs::path& path) {
+      hash.add_text(path.filename().string());
+      return fs::is_directory(path) || add_file(hash, path.string());
+    });
+  }
   if (!fs::is_regular_file(file, error)) return false;
   std::ifstream in(file, std::ios::binary);
   std::vector<char> buffer(kBuffer);
@@ -100,6 +109,12 @@ std::optional<Digest> key_of(const RunInputs& in, const DataFiles& files,
   }
   for (const std::string& file : files) {
     if (!add_file(hash, file)) return std::nullopt;
+  }
+  for (const auto& [key, texts] : in.spec.reading.text_files) {
+    hash.add_text(key);
+    for (const std::string& file : texts) {
+      if (!add_file(hash, file)) return std::nullopt;
+    }
   }
   return hash.digest();
 }
@@ -152,11 +167,12 @@ Built build(const RunInputs& in, bool is_train, const DataFiles& files,
     if (file != nullptr) file->write_tokens(builder.take_tokens());
   }
   if (finds_labels) {
-    facts.labels = found.names();
+    facts.labels = found.names(*in.task);
     builder.number_classes(found.indexes(facts.labels));
   }
   facts.bad_lines = reader.counts().bad_lines;
   facts.unlabelled = reader.counts().unlabelled;
+  facts.without_text = reader.counts().without_text;
   return {builder.take(), facts};
 }
 
@@ -187,7 +203,9 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
     facts = std::move(built.facts);
     split.dataset.emplace(std::move(built.arrays), options);
   }
-  split.counts = {.bad_lines = facts.bad_lines, .unlabelled = facts.unlabelled};
+  split.counts = {.bad_lines = facts.bad_lines,
+                  .unlabelled = facts.unlabelled,
+                  .without_text = facts.without_text};
   if (!split.is_train()) return;
   if (!facts.labels.empty()) in.spec.labels = facts.labels;
   if (!in.config.data.num_segments && in.spec.num_segments == 0)

@@ -41,7 +41,8 @@ bool loses_text(const Split& split) {
 void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
   std::vector<std::string> changed = changed_since(dir, config);
   std::erase_if(changed, [](const std::string& name) {
-    return name == "data.train" || name == "data.validation";
+    return name == "data.train" || name == "data.validation" || name == "data.bodies" ||
+           name == "data.corpus" || name == "data.wiki_pages";
   });
   if (changed.empty()) return;
   throw UserError(fmt::format(

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <unordered_set>
 
@@ -32,7 +33,8 @@ std::string way_to_data(const Task& task, const std::string& file) {
            shell_words({folder.empty() ? "." : folder});
   }
   for (const ShippedConfig& config : list_configs()) {
-    if (config.name.starts_with(task.name() + "_"))
+    const std::string split = task.name() + "_split";
+    if (config.name.starts_with(split) && std::isdigit(config.name[split.size()]) != 0)
       return "how to get it: head " + shell_words({find_config(config.name).string()});
   }
   return "check the path, which is relative to " + std::filesystem::current_path().string();
@@ -45,6 +47,8 @@ void check_files(const Task& task, const std::string& key, const DataFiles& file
       throw UserError(fmt::format("{}: {}: no such file{}; {}", key, file, tilde_hint(file),
                                   way_to_data(task, file)));
     }
+    if (std::filesystem::is_directory(file, error) && key != "data.wiki_pages" && !task.open(file))
+      throw UserError(fmt::format("{}: {}: expected a file, got a folder", key, file));
   }
 }
 
@@ -126,7 +130,7 @@ RunInputs resolve_inputs(const Config& config) {
   }
   if (labels != LabelKind::kClass && config.training.label_smoothing > 0) {
     throw UserError(
-        "training.label_smoothing: expected a head with classes, got a regression; leave it out");
+        "training.label_smoothing: expected a head with classes, got another; leave it out");
   }
   if (const LoraConfig none; !config.training.lora.rank && config.training.lora != none) {
     throw UserError(
@@ -137,7 +141,7 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError("training.lora.targets: expected names of modules, got none");
   if (labels != LabelKind::kClass && config.training.class_weights) {
     throw UserError(
-        "training.class_weights: expected a head with classes, got a regression; leave it out");
+        "training.class_weights: expected a head with classes, got another; leave it out");
   }
   return in;
 }
@@ -150,6 +154,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
   Split* const splits[] = {&in.train, &in.validation, &in.test};
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
+  for (const auto& [key, texts] : in.spec.reading.text_files) check_files(*in.task, key, texts);
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (size_t s = 0; s < std::size(splits); ++s) {

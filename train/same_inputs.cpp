@@ -15,9 +15,10 @@ namespace {
 
 // What may differ between machines.
 constexpr std::string_view kOfAMachine[] = {
-    "model.path",       "data.train",         "data.validation", "data.test",
-    "output.dir",       "output.keep",        "training.device", "training.precision",
-    "training.threads", "distributed.timeout"};
+    "model.path",         "data.train",      "data.validation",    "data.test",
+    "data.bodies",        "data.corpus",     "data.wiki_pages",    "output.dir",
+    "output.keep",        "training.device", "training.precision", "training.threads",
+    "distributed.timeout"};
 
 std::string description(const RunInputs& in, at::Device device, at::ScalarType precision) {
   std::vector<std::string> names = field_names();

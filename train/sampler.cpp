@@ -4,47 +4,50 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/philox.h"
 #include "lait/data/batches.h"
+#include "train/shared_order.h"
+#include "train/shuffle.h"
 
 namespace lait {
 namespace {
 
-// Fisher-Yates with Philox words (std::shuffle differs between standard libraries).
-template <class T>
-void shuffle(std::vector<T>& values, uint64_t seed, uint32_t epoch, uint32_t stream) {
-  for (size_t i = values.size(); i > 1; --i) {
-    const auto words =
-        kernels::philox(static_cast<uint32_t>(i), epoch, stream, 0xFFFFFFFEu,
-                        static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-    const uint64_t wide = (uint64_t{words.word[0]} << 32) | words.word[1];
-    std::swap(values[i - 1], values[wide % i]);
-  }
-}
-
-}  // namespace
-
-std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset,
-                                                const TrainingConfig& config, int64_t epoch) {
+// Shuffled; each pool of kPoolBatches batches sorted by length.
+std::vector<int64_t> order_by_length(const Dataset& dataset, double batch_examples, uint64_t seed,
+                                     uint32_t epoch) {
   std::vector<int64_t> order(dataset.size());
   std::iota(order.begin(), order.end(), 0);
-  shuffle(order, config.seed, static_cast<uint32_t>(epoch), 0);
-  const double mean_length = [&] {
-    int64_t total = 0;
-    for (int64_t i : order) total += dataset.example_length(i);
-    return static_cast<double>(total) / static_cast<double>(std::max<size_t>(1, order.size()));
-  }();
-  const double batch_examples = config.batch_by == BatchBy::kTokens
-                                    ? static_cast<double>(config.batch_size) / mean_length
-                                    : static_cast<double>(config.batch_size);
+  shuffle(order, seed, epoch, 0);
   const auto pool = std::max<int64_t>(1, static_cast<int64_t>(kPoolBatches * batch_examples));
   for (int64_t begin = 0; begin < dataset.size(); begin += pool) {
     const auto end = std::min(begin + pool, dataset.size());
     std::ranges::stable_sort(order.begin() + begin, order.begin() + end, std::ranges::greater(),
                              [&](int64_t i) { return dataset.example_length(i); });
   }
+  return order;
+}
+
+// Of a batch, on average.
+double examples_of_batch(const Dataset& dataset, const TrainingConfig& config) {
+  if (config.batch_by == BatchBy::kExamples) return static_cast<double>(config.batch_size);
+  int64_t tokens = 0;
+  for (int64_t i = 0; i < dataset.size(); ++i) tokens += dataset.example_length(i);
+  const double mean_length =
+      static_cast<double>(tokens) / static_cast<double>(std::max<int64_t>(1, dataset.size()));
+  return static_cast<double>(config.batch_size) / mean_length;
+}
+
+}  // namespace
+
+std::vector<std::vector<int64_t>> epoch_batches(const Dataset& dataset,
+                                                const TrainingConfig& config, int64_t epoch) {
+  const auto number = static_cast<uint32_t>(epoch);
+  const double examples = examples_of_batch(dataset, config);
+  const std::vector<int64_t> order =
+      shares_segments(dataset, config)
+          ? shared_order(dataset, std::max<int64_t>(1, std::llround(examples)), config.seed, number)
+          : order_by_length(dataset, examples, config.seed, number);
   auto batches = split_into_batches(dataset, order, config.batch_size, config.batch_by);
-  shuffle(batches, config.seed, static_cast<uint32_t>(epoch), 1);
+  shuffle(batches, config.seed, number, 1);
   return batches;
 }
 

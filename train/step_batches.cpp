@@ -74,7 +74,8 @@ StepBatches StepMaker::made(BatchPosition position) {
   step.part = part_of_step(dataset_, std::span(batches).subspan(position.batch, count),
                            ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs_);
   for (const auto& examples : step.part.micro_batches)
-    step.micro_batches.push_back(model_->to_batch(dataset_, examples, model_->spec.schedule));
+    step.micro_batches.push_back(
+        model_->to_batch(dataset_, examples, model_->spec.schedule, batch_options(config_)));
   step.next = {position.epoch, position.batch + count};
   if (step.next.batch == std::ssize(batches)) step.next = {position.epoch + 1, 0};
   return step;

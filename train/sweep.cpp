@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "lait/base/error.h"
 #include "lait/base/program.h"
@@ -127,36 +128,67 @@ Sweep parse_sweep(const std::string& text) {
   return sweep;
 }
 
-int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
-              const std::string& text, const RunOptions& options, bool dry) {
-  const Sweep sweep = parse_sweep(text);
-  struct Run {
-    std::string name;
-    Config config;
-  };
-  std::vector<Run> runs;
-  for (const std::string& value : sweep.values) {
+namespace {
+
+struct SweepRun {
+  std::string name;
+  Config config;
+};
+
+// The runs of each value and each seed, in folders of their own.
+std::vector<SweepRun> sweep_runs(const std::string& config_file,
+                                 const std::vector<Override>& overrides, const std::string& text,
+                                 const std::vector<uint64_t>& seeds) {
+  const Sweep sweep = text.empty() ? Sweep{"", {""}} : parse_sweep(text);
+  if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
+    throw UserError("--seeds: expected each seed once");
+  if (!seeds.empty() && sweep.key == "training.seed")
+    throw UserError("--seeds: --sweep gives the seeds already; leave one of them out");
+  std::vector<SweepRun> runs;
+  const auto add = [&](const std::string& value, std::optional<uint64_t> seed) {
     auto all = overrides;
-    all.emplace_back(sweep.key + "=" + value, "--sweep");
-    Config config = read_config(config_file, all, task_names());
-    if (config.output.dir.empty())
+    std::vector<std::string> parts;
+    if (!sweep.key.empty()) {
+      parts.push_back(sweep.key + "=" + value);
+      all.emplace_back(parts.back(), "--sweep");
+    }
+    if (seed) {
+      parts.push_back("seed=" + std::to_string(*seed));
+      all.emplace_back("training." + parts.back(), "--seeds");
+    }
+    SweepRun run{fmt::format("{}", fmt::join(parts, ",")),
+                 read_config(config_file, all, task_names())};
+    if (run.config.output.dir.empty())
       throw UserError(
           "output.dir: expected the sweep's folder; set it in the config or pass --output DIR");
-    std::string folder = sweep.key + "=" + value;
+    std::string folder = run.name;
     std::ranges::replace(folder, '/', '_');
-    config.output.dir = (std::filesystem::path(config.output.dir) / folder).string();
-    const auto same = std::ranges::find(runs, config.output.dir,
-                                        [](const Run& run) { return run.config.output.dir; });
+    run.config.output.dir = (std::filesystem::path(run.config.output.dir) / folder).string();
+    const auto same = std::ranges::find(
+        runs, run.config.output.dir, [](const SweepRun& other) { return other.config.output.dir; });
     if (same != runs.end()) {
       throw UserError(fmt::format(
           "--sweep: expected values with folders of their own, got {} and {}, both for {}; write a "
           "path in another way, e.g. ./{}",
-          same->name, sweep.key + "=" + value, config.output.dir, value));
+          same->name, run.name, run.config.output.dir, value));
     }
-    runs.push_back({sweep.key + "=" + value, std::move(config)});
+    runs.push_back(std::move(run));
+  };
+  for (const std::string& value : sweep.values) {
+    if (seeds.empty()) add(value, std::nullopt);
+    for (const uint64_t seed : seeds) add(value, seed);
   }
+  return runs;
+}
+
+}  // namespace
+
+int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
+              const std::string& text, const std::vector<uint64_t>& seeds,
+              const RunOptions& options, bool dry) {
+  const std::vector<SweepRun> runs = sweep_runs(config_file, overrides, text, seeds);
   // Find impossible values before the first run.
-  for (const Run& run : runs) with_context(run.name, [&] { resolve_inputs(run.config); });
+  for (const SweepRun& run : runs) with_context(run.name, [&] { resolve_inputs(run.config); });
   std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;

@@ -1,5 +1,7 @@
 // --sweep key=a,b,c | key=a..b: one run for each value, in DIR/KEY=VALUE, one after another.
+// --seeds a,b,c: one run for each seed (of each value), in DIR/seed=N or DIR/KEY=VALUE,seed=N.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,9 @@ Sweep parse_sweep(const std::string& text);
 // are kept unless options say kOverwrite; stopped runs continue with kResume. Returns the exit code
 // of train(). With `dry`, prints the cost of each unfinished run (dry_run) and the sum of their
 // times.
+// REQUIRES: one of `sweep` and `seeds` is not empty.
 int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
-              const std::string& sweep, const RunOptions& options, bool dry);
+              const std::string& sweep, const std::vector<uint64_t>& seeds,
+              const RunOptions& options, bool dry);
 
 }  // namespace lait

@@ -1,4 +1,4 @@
-// eval/bench/: the benchmarks, and the program lait-bench.
+// eval/bench/: the benchmarks of kernels and tokenizer, and what all benchmarks share.
 //
 // Shared by the benchmarks: repeated timing, and the header of a report.
 #pragma once

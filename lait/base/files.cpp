@@ -171,19 +171,27 @@ void check_no_lfs_pointer(const std::string& name, std::string_view begin) {
 
 struct LineReader::Impl {
   Impl(const std::filesystem::path& path, size_t max)
-      : source(path), max_line_bytes(max), buffer(kBufferBytes) {}
-  Impl(int descriptor, const std::string& name, size_t max)
-      : source(descriptor, name), max_line_bytes(max), buffer(kBufferBytes) {}
+      : name(path.string()), max_line_bytes(max), buffer(kBufferBytes) {
+    source.emplace(path);
+  }
+  Impl(int descriptor, const std::string& file, size_t max)
+      : name(file), max_line_bytes(max), buffer(kBufferBytes) {
+    source.emplace(descriptor, file);
+  }
+  Impl(std::function<std::optional<std::string>()> next_line, const std::string& source_name)
+      : name(source_name), made(std::move(next_line)) {}
 
   // Reads the next piece of the file into buffer[begin, end). False at the end.
   bool refill() {
     begin = 0;
-    end = source.read(buffer.data(), buffer.size());
+    end = source->read(buffer.data(), buffer.size());
     return end > 0;
   }
 
-  Source source;
-  size_t max_line_bytes;
+  std::string name;
+  std::optional<Source> source{};
+  std::function<std::optional<std::string>()> made{};  // instead of the source
+  size_t max_line_bytes = 0;
   std::vector<char> buffer;
   size_t begin = 0, end = 0;
   int64_t line = 0;
@@ -193,10 +201,17 @@ LineReader::LineReader(const std::filesystem::path& path, size_t max_line_bytes)
     : impl_(std::make_unique<Impl>(path, max_line_bytes)) {}
 LineReader::LineReader(int descriptor, const std::string& name, size_t max_line_bytes)
     : impl_(std::make_unique<Impl>(descriptor, name, max_line_bytes)) {}
+LineReader::LineReader(std::function<std::optional<std::string>()> next, const std::string& name)
+    : impl_(std::make_unique<Impl>(std::move(next), name)) {}
 LineReader::~LineReader() = default;
 LineReader::LineReader(LineReader&&) noexcept = default;
 
 std::optional<std::string> LineReader::next() {
+  if (impl_->made) {
+    auto made = impl_->made();
+    impl_->line += made.has_value();
+    return made;
+  }
   std::string line;
   bool any = false;
   while (impl_->begin < impl_->end || impl_->refill()) {
@@ -206,7 +221,7 @@ std::optional<std::string> LineReader::next() {
     const auto* newline = static_cast<const char*>(std::memchr(from, '\n', size));
     const size_t taken = newline ? static_cast<size_t>(newline - from) : size;
     if (line.size() + taken > impl_->max_line_bytes) {
-      throw UserError(impl_->source.name() + ":" + std::to_string(impl_->line + 1) +
+      throw UserError(impl_->name + ":" + std::to_string(impl_->line + 1) +
                       ": expected lines of at most " + std::to_string(impl_->max_line_bytes) +
                       " bytes, got a longer one");
     }
@@ -221,13 +236,11 @@ std::optional<std::string> LineReader::next() {
 }
 
 int64_t LineReader::line_number() const { return impl_->line; }
-const std::string& LineReader::name() const { return impl_->source.name(); }
+const std::string& LineReader::name() const { return impl_->name; }
 void LineReader::on_wait(std::function<void()> callback) {
-  impl_->source.on_wait(std::move(callback));
+  if (impl_->source) impl_->source->on_wait(std::move(callback));
 }
-std::string LineReader::where() const {
-  return impl_->source.name() + ":" + std::to_string(impl_->line);
-}
+std::string LineReader::where() const { return impl_->name + ":" + std::to_string(impl_->line); }
 
 std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
   Source source(path);

@@ -24,6 +24,8 @@ class LineReader {
   // Reads an open descriptor (standard input is 0) from its current position. Messages call it
   // `name`.
   LineReader(int descriptor, const std::string& name, size_t max_line_bytes = kMaxLineBytes);
+  // The lines that `next` returns until nullopt, of a source that is no text file.
+  LineReader(std::function<std::optional<std::string>()> next, const std::string& name);
   ~LineReader();
   LineReader(LineReader&&) noexcept;
   // The next line without its end, or nullopt at the end of the file.

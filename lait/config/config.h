@@ -17,7 +17,7 @@ namespace lait {
 // The names of choices are in lait/config/enum_names.h.
 enum class SegmentFormat { kAuto, kStandalone, kPair };
 // kText is for families with a decoder.
-enum class HeadKind { kClassifier, kRegression, kText };
+enum class HeadKind { kClassifier, kRegression, kRelevance, kText };
 enum class Pooling { kCls, kMean, kSegments, kClsSegments };
 enum class OnOverflow { kTruncate, kError };
 enum class Precision { kAuto, kBf16, kFp32 };
@@ -31,6 +31,8 @@ enum class LearningRateSchedule { kLinear, kConstant, kCosine, kInverseSqrt };
 enum class FileFormat { kAuto, kJsonLines, kTsv, kCsv };
 // "false" and "true".
 enum class Switch { kOff, kOn };
+// kAuto: as kOn if the data repeat their segments often, else batches are as without shared ones.
+enum class ShareSegments { kAuto, kOff, kOn };
 
 // Tokens of the shortest sequence that a model must take: one token of text between two special
 // ones.
@@ -89,6 +91,8 @@ struct DataConfig {
   FileFormat format = FileFormat::kAuto;
   DataColumns columns;
   LabelMap label_map;
+  // The files in which tasks look texts up that examples name by an id (task.h: TextFile).
+  DataFiles bodies, corpus, wiki_pages;
   // Segments of every example; 0: any number. Default: that of the first training example.
   std::optional<int64_t> num_segments;
   // With special tokens; 0: the model's limit.
@@ -127,6 +131,8 @@ struct TrainingConfig {
   std::optional<int64_t> steps;
   int64_t batch_size = 32;
   BatchBy batch_by = BatchBy::kExamples;
+  // Whether batches bring examples together that share segments, and encode these once.
+  ShareSegments share_segments = ShareSegments::kAuto;
   // Micro-batches in one optimiser step.
   int64_t accumulation = 1;
   // A process's part of a micro-batch with more tokens is computed in several parts; 0: no limit.

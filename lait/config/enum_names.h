@@ -27,7 +27,7 @@ LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup},
 LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto},
            {"standalone", SegmentFormat::kStandalone}, {"pair", SegmentFormat::kPair})
 LAIT_NAMES(HeadKind, {"classifier", HeadKind::kClassifier}, {"regression", HeadKind::kRegression},
-           {"text", HeadKind::kText})
+           {"relevance", HeadKind::kRelevance}, {"text", HeadKind::kText})
 LAIT_NAMES(Pooling, {"cls", Pooling::kCls}, {"mean", Pooling::kMean},
            {"segments", Pooling::kSegments}, {"cls_segments", Pooling::kClsSegments})
 LAIT_NAMES(OnOverflow, {"truncate", OnOverflow::kTruncate}, {"error", OnOverflow::kError})
@@ -42,6 +42,8 @@ LAIT_NAMES(LearningRateSchedule, {"linear", LearningRateSchedule::kLinear},
 LAIT_NAMES(FileFormat, {"auto", FileFormat::kAuto}, {"jsonl", FileFormat::kJsonLines},
            {"tsv", FileFormat::kTsv}, {"csv", FileFormat::kCsv})
 LAIT_NAMES(Switch, {"false", Switch::kOff}, {"true", Switch::kOn})
+LAIT_NAMES(ShareSegments, {"auto", ShareSegments::kAuto}, {"false", ShareSegments::kOff},
+           {"true", ShareSegments::kOn})
 #undef LAIT_NAMES
 
 template <class E>

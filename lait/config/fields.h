@@ -33,7 +33,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "instead: stages [{num_layers, scope: segment|group|example}, …]");
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
-  v.field("model.head", c.model.head, kAny, "classifier or regression; the task's by default");
+  v.field("model.head", c.model.head, kAny,
+          "classifier, regression or relevance; the task's by default");
   v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,
@@ -52,6 +53,13 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("data.columns.id", c.data.columns.id, kAny, "the column with the example's id");
   v.field("data.label_map", c.data.label_map, kAny,
           "labels as the files write them, and what they mean, e.g. {0: entailment, 1: neutral}");
+  v.field("data.bodies", c.data.bodies, kAny,
+          "fnc1: the articles, CSV files with Body ID and articleBody");
+  v.field("data.corpus", c.data.corpus, kAny,
+          "scifact: the abstracts, JSON lines with doc_id, title and abstract");
+  v.field(
+      "data.wiki_pages", c.data.wiki_pages, kAny,
+      "fever: the folder of wiki-*.jsonl, for claims that name their evidence by page and line");
   v.field("data.num_segments", c.data.num_segments, Limits{.min = 0, .max = kMaxCount},
           "segments of every example, 0: any; default: as the first training example has");
   v.field("data.max_segment_tokens", c.data.max_segment_tokens, kFromZero,
@@ -67,6 +75,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "examples, or tokens, of a micro-batch");
   v.field("training.batch_by", c.training.batch_by, kAny,
           "what batch_size counts: examples or tokens");
+  v.field("training.share_segments", c.training.share_segments, kAny,
+          "batches of examples with common segments, each encoded once: true, false, or auto (if "
+          "more than half of the tokens are repeats)");
   v.field("training.accumulation", c.training.accumulation, Limits{.min = 1, .max = 1e6},
           "micro-batches of an optimiser step");
   v.field("training.max_tokens_per_device", c.training.max_tokens_per_device, kFromZero,

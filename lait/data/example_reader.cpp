@@ -60,17 +60,10 @@ void read_groups(const Json& groups, Example& example) {
   }
 }
 
-std::string read_id(const Json& id, const std::string& field) {
-  if (id.is_string()) return id.get<std::string>();
-  if (id.is_number_integer()) return id.dump();
-  throw BadLine("expected text or a whole number in the field \"" + field + "\", got " +
-                id.type_name());
-}
-
 }  // namespace
 
 ExampleReader::ExampleReader(const Task& task, LineReader lines, const ReadOptions& options,
-                             const ReadCounts& before)
+                             const ReadCounts& before, std::shared_ptr<const TextTable> texts)
     : task_(task),
       lines_(std::move(lines)),
       options_(options),
@@ -82,18 +75,21 @@ ExampleReader::ExampleReader(const Task& task, LineReader lines, const ReadOptio
                  return headerless(task_, options_, first, where());
                }),
       file_(std::make_shared<const std::string>(lines_.name())),
+      texts_(std::move(texts)),
       before_(before),
       counts_(before) {}
 ExampleReader::~ExampleReader() = default;
 
 std::string ExampleReader::found_instead() const {
   const int64_t unlabelled = counts_.unlabelled - before_.unlabelled,
-                bad_lines = counts_.bad_lines - before_.bad_lines;
+                bad_lines = counts_.bad_lines - before_.bad_lines,
+                without_text = counts_.without_text - before_.without_text;
   if (records_.is_empty()) return "an empty file";
   if (unlabelled > 0) {
     return "none with a gold label (" + std::to_string(unlabelled) +
            " without: null, -1 or another mark)";
   }
+  if (without_text > 0) return std::to_string(without_text) + " without an example";
   if (bad_lines > 0) return std::to_string(bad_lines) + " bad lines only";
   return records_.columns() ? "a header without rows" : "none";
 }
@@ -126,14 +122,29 @@ void ExampleReader::read_segments(const Record& record, Example& example) {
   if (groups != nullptr && !groups->is_null()) read_groups(*groups, example);
 }
 
+std::optional<Record> ExampleReader::next_record() {
+  while (pending_.empty()) {
+    std::optional<Record> record = records_.next();
+    if (!std::exchange(header_is_checked_, true) && records_.columns()) {
+      check_header(task_, options_, *records_.columns(),
+                   lines_.name() + ":" + std::to_string(records_.header_line()));
+    }
+    if (!record || !options_.columns.segments.empty()) return record;
+    pending_ = task_.examples_of(std::move(*record), texts_.get());
+    std::ranges::reverse(pending_);
+    if (pending_.empty() && for_prediction())
+      throw BadLine("expected an example in the record, got none");
+    counts_.without_text += pending_.empty();
+  }
+  Record record = std::move(pending_.back());
+  pending_.pop_back();
+  return record;
+}
+
 std::optional<Example> ExampleReader::next(Json* others) {
   for (;;) {
     try {
-      const std::optional<Record> record = records_.next();
-      if (!std::exchange(header_is_checked_, true) && records_.columns()) {
-        check_header(task_, options_, *records_.columns(),
-                     lines_.name() + ":" + std::to_string(records_.header_line()));
-      }
+      const std::optional<Record> record = next_record();
       if (!record) return std::nullopt;
       Example example;
       read_segments(*record, example);
@@ -143,13 +154,21 @@ std::optional<Example> ExampleReader::next(Json* others) {
       const Json* found = record->find(id);
       if (found == nullptr && options_.columns.id && !for_prediction())
         throw BadLine("expected the field \"" + id + "\" (data.columns.id), got none");
-      if (found != nullptr && !found->is_null()) example.id = read_id(*found, id);
+      if (found != nullptr && !found->is_null()) example.id = id_text(*found, id);
+      for (const auto& [names, to] : {std::pair{&names_.query, &example.query},
+                                      std::pair{&names_.passage, &example.passage}}) {
+        if (names->empty()) continue;
+        const std::string& name = present(*names, *record);
+        if (const Json* value = record->find(name); value != nullptr && !value->is_null())
+          *to = id_text(*value, name);
+      }
       if (others != nullptr) {
         *others = Json::object();
         record->for_each([&](const std::string& name, const Json& value) {
           if (!consumed_.contains(name)) (*others)[name] = value;
         });
       }
+      task_.complete(example);
       example.origin = {file_, records_.line_number()};
       if (for_prediction()) return example;
       const Json* value = record->find(label);
@@ -173,12 +192,65 @@ std::optional<Example> ExampleReader::next(Json* others) {
   }
 }
 
+namespace {
+
+// The ids that the records of the files name.
+std::set<std::string> wanted_ids(const Task& task, const std::vector<std::string>& files,
+                                 const ReadOptions& options) {
+  std::set<std::string> wanted;
+  for (const std::string& file : files) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(file, error) &&
+        !std::filesystem::is_directory(file, error))
+      throw UserError(file + ": expected a file that can be read twice, got a pipe");
+    LineReader lines = open_lines(task, file);
+    RecordReader records(lines, options.format, options.purpose, {});
+    for (;;) {
+      try {
+        const auto record = records.next();
+        if (!record) break;
+        for (std::string& id : task.text_ids(*record)) wanted.insert(std::move(id));
+      } catch (const BadLine&) {
+        // Reported when the examples are read.
+      }
+    }
+  }
+  return wanted;
+}
+
+// The texts that the examples of the files name; null if the task has none or the config no file.
+std::shared_ptr<const TextTable> read_texts(const Task& task, const std::vector<std::string>& files,
+                                            const ReadOptions& options) {
+  const std::optional<TextFile> info = task.text_file();
+  const auto given = info ? options.text_files.find(info->key) : options.text_files.end();
+  if (given == options.text_files.end()) return nullptr;
+  auto texts = std::make_shared<TextTable>();
+  std::set<std::string> wanted;
+  if (info->by_need) wanted = wanted_ids(task, files, options);
+  if (info->by_need && wanted.empty()) return texts;
+  for (const std::string& path : given->second)
+    info->read(path, info->by_need ? &wanted : nullptr, *texts);
+  return texts;
+}
+}  // namespace
+
+LineReader open_lines(const Task& task, const std::string& file) {
+  if (auto lines = task.open(file)) return std::move(*lines);
+  return LineReader(std::filesystem::path(file));
+}
+
+SplitReader::SplitReader(const Task& task, std::vector<std::string> files,
+                         const ReadOptions& options)
+    : task_(task),
+      files_(std::move(files)),
+      options_(options),
+      texts_(files_.empty() ? nullptr : read_texts(task_, files_, options_)) {}
+
 std::optional<Example> SplitReader::next() {
   for (;;) {
     if (!reader_) {
       if (next_file_ == files_.size()) return std::nullopt;
-      reader_.emplace(task_, LineReader(std::filesystem::path(files_[next_file_])), options_,
-                      counts_);
+      reader_.emplace(task_, open_lines(task_, files_[next_file_]), options_, counts_, texts_);
       found_any_ = false;
     }
     std::optional<Example> example = reader_->next();
@@ -210,6 +282,8 @@ std::string left_out(const ReadCounts& counts) {
   if (counts.bad_lines > 0) text += ", " + std::to_string(counts.bad_lines) + " bad lines skipped";
   if (counts.unlabelled > 0)
     text += ", " + std::to_string(counts.unlabelled) + " without gold label left out";
+  if (counts.without_text > 0)
+    text += ", " + std::to_string(counts.without_text) + " records without an example left out";
   return text;
 }
 

@@ -16,15 +16,17 @@
 namespace lait {
 
 struct ReadCounts {
-  int64_t bad_lines = 0;   // malformed, tolerated by skip_bad_lines
-  int64_t unlabelled = 0;  // left out: the file says that they have no gold label
+  int64_t bad_lines = 0;     // malformed, tolerated by skip_bad_lines
+  int64_t unlabelled = 0;    // left out: the file says that they have no gold label
+  int64_t without_text = 0;  // left out: records without an example, e.g. claims without evidence
 };
 
 class ExampleReader {
  public:
-  // `before`: the counts of the split's files before this one; counts() goes on from them.
+  // `before`: the counts of the split's files before this one; counts() goes on from them. `texts`:
+  // of the task's text file; may be null.
   ExampleReader(const Task& task, LineReader lines, const ReadOptions& options,
-                const ReadCounts& before = {});
+                const ReadCounts& before = {}, std::shared_ptr<const TextTable> texts = {});
   ~ExampleReader();
 
   // The next example, or nullopt at the end. `others`: gets the fields that are neither a segment
@@ -38,6 +40,8 @@ class ExampleReader {
 
  private:
   bool for_prediction() const { return options_.purpose == ReadFor::kPrediction; }
+  // The next record that is an example.
+  std::optional<Record> next_record();
   void read_segments(const Record& record, Example& example);
   // "file:line" of the record read last.
   std::string where() const;
@@ -49,17 +53,22 @@ class ExampleReader {
   LabelReader labels_;
   RecordReader records_;
   std::shared_ptr<const std::string> file_;
+  std::shared_ptr<const TextTable> texts_;
+  // Examples of the record read last that are still to come, the next one last.
+  std::vector<Record> pending_;
   std::set<std::string> consumed_;
   ReadCounts before_, counts_;
   bool header_is_checked_ = false;
 };
 
+// The lines of a task's file or folder.
+LineReader open_lines(const Task& task, const std::string& file);
+
 // Reads the files of a split in order; skip_bad_lines is the total over them.
 class SplitReader {
  public:
-  // The task must outlive the reader.
-  SplitReader(const Task& task, std::vector<std::string> files, const ReadOptions& options)
-      : task_(task), files_(std::move(files)), options_(options) {}
+  // The task must outlive the reader. Throws UserError for a malformed text file of the task.
+  SplitReader(const Task& task, std::vector<std::string> files, const ReadOptions& options);
 
   // The next example, or nullopt at the end. Throws UserError as ExampleReader does, and if a file
   // has no examples.
@@ -70,6 +79,7 @@ class SplitReader {
   const Task& task_;
   std::vector<std::string> files_;
   ReadOptions options_;
+  std::shared_ptr<const TextTable> texts_;
   std::optional<ExampleReader> reader_;  // of the file that is read
   size_t next_file_ = 0;
   bool found_any_ = false;  // in that file

@@ -7,8 +7,9 @@
 
 namespace lait {
 
-// The kind of a task's labels and of a head's predictions.
-enum class LabelKind { kClass, kNumber, kTexts, kSpans };
+// The kind of a task's labels and of a head's predictions. kRelevance: a number from 0 to 1, by
+// which the passages of a query are ranked.
+enum class LabelKind { kClass, kNumber, kRelevance, kTexts, kSpans };
 
 struct NoLabel {
   bool operator==(const NoLabel&) const = default;

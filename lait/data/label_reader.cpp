@@ -91,7 +91,8 @@ std::optional<ClassLabel> LabelReader::class_of(const std::string& text) const {
 
 bool LabelReader::read(const Record::Json& value, const std::string& field,
                        Example& example) const {
-  const bool numbers = task_.label_kind() == LabelKind::kNumber;
+  const bool numbers =
+      task_.label_kind() == LabelKind::kNumber || task_.label_kind() == LabelKind::kRelevance;
   if (value.is_null() && !numbers) return false;
   std::string text = as_text(value, field);
   const std::string* name = mapped(text);

@@ -9,6 +9,7 @@
 
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
+#include "lait/base/words.h"
 #include "lait/config/numbers.h"
 
 namespace lait {
@@ -67,6 +68,26 @@ std::vector<std::string> label_set(std::span<const Example> examples) {
   return labels;
 }
 
+std::vector<std::string> label_set(std::span<const Example> examples, const Task& task) {
+  const std::vector<std::string> found = label_set(examples);
+  const auto sets = task.label_sets();
+  if (sets.empty()) return found;
+  std::string known;
+  for (const auto& set : sets) {
+    known += (known.empty() ? "{" : " or {") + joined(set) + "}";
+    const auto is_among = [](const std::vector<std::string>& names) {
+      return [&names](const std::string& name) { return std::ranges::count(names, name) > 0; };
+    };
+    if (!std::ranges::all_of(found, is_among(set))) continue;
+    std::vector<std::string> ordered;
+    std::ranges::copy_if(set, std::back_inserter(ordered), is_among(found));
+    return ordered;
+  }
+  throw UserError("the data: expected labels of " + known + ", got {" + listed(found) +
+                  "}: files of different forms do not mix; say in data.label_map what each label "
+                  "means");
+}
+
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels) {
   std::unordered_map<std::string_view, int64_t> indexes;
   for (size_t k = 0; k < labels.size(); ++k) indexes.emplace(labels[k], k);
@@ -92,12 +113,25 @@ void assign_scores(std::span<Example> examples) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
       throw UserError(example_name(examples, i) +
-                      ": expected a number as label (model.head is regression), got " +
-                      shown(text));
+                      ": expected a number as label, as model.head takes, got " + shown(text));
     }
     examples[i].label = NumberLabel{value};
   }
 }
+
+namespace {
+
+void check_relevance(std::span<const Example> examples) {
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const auto* known = std::get_if<NumberLabel>(&examples[i].label);
+    if (known == nullptr || (known->value >= 0 && known->value <= 1)) continue;
+    throw UserError(example_name(examples, i) +
+                    ": expected a number from 0 to 1 as label (model.head is relevance), got " +
+                    shown(examples[i].label_text));
+  }
+}
+
+}  // namespace
 
 void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::string>& labels) {
   switch (kind) {
@@ -105,6 +139,9 @@ void assign(std::span<Example> examples, LabelKind kind, const std::vector<std::
       return assign_labels(examples, labels);
     case LabelKind::kNumber:
       return assign_scores(examples);
+    case LabelKind::kRelevance:
+      assign_scores(examples);
+      return check_relevance(examples);
     case LabelKind::kTexts:
     case LabelKind::kSpans:
       break;

@@ -17,6 +17,9 @@ inline constexpr size_t kMaxLabels = 10000, kMaxLabelBytes = 200000;
 // or if two differ only in letter case, blanks around them, or the way a number is written ("0",
 // "0.0").
 std::vector<std::string> label_set(std::span<const Example> examples);
+// The same, in the order of the task's label_sets if it has some. Throws UserError if no set has
+// all of the labels: the files have different forms.
+std::vector<std::string> label_set(std::span<const Example> examples, const Task& task);
 // Sets label to label_text's index in labels. Throws UserError naming an example whose label is not
 // among them.
 void assign_labels(std::span<Example> examples, const std::vector<std::string>& labels);

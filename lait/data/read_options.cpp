@@ -53,6 +53,10 @@ bool looks_like_header(const std::vector<std::string>& cells) {
 void check_columns(const DataColumns& columns, const Task& task) {
   const std::vector<std::string> names = task.segment_names();
   const size_t count = columns.segments.size();
+  if (count > 0 && !task.takes_columns()) {
+    throw UserError("data.columns.segments: task " + task.name() +
+                    " makes its segments of its own fields; leave it out, or set task: table");
+  }
   if (count > 0 && !names.empty() && count != names.size()) {
     throw UserError("data.columns.segments: expected " + std::to_string(names.size()) +
                     " columns (" + joined(names) + "), got " + std::to_string(count));
@@ -83,14 +87,29 @@ void check_columns(const DataColumns& columns, const Task& task) {
 }  // namespace
 
 ReadOptions read_options(const DataConfig& data) {
-  return {.format = data.format,
-          .columns = data.columns,
-          .label_map = data.label_map,
-          .skip_bad_lines = data.skip_bad_lines};
+  ReadOptions options{.format = data.format,
+                      .columns = data.columns,
+                      .label_map = data.label_map,
+                      .skip_bad_lines = data.skip_bad_lines};
+  for (const auto& [key, files] : {std::pair{"data.bodies", &data.bodies},
+                                   {"data.corpus", &data.corpus},
+                                   {"data.wiki_pages", &data.wiki_pages}}) {
+    if (!files->empty()) options.text_files[key] = *files;
+  }
+  return options;
 }
 
 void check_options(const ReadOptions& options, const Task& task, LabelKind labels) {
   check_columns(options.columns, task);
+  const auto text_file = task.text_file();
+  for (const auto& [key, files] : options.text_files) {
+    if (!text_file || text_file->key != key)
+      throw UserError(key + ": task " + task.name() + " has no such file; leave it out");
+    if (!options.columns.segments.empty())
+      throw UserError(key +
+                      ": data.columns.segments names fields with the texts themselves; leave "
+                      "one of them out");
+  }
   if (options.label_map.empty()) return;
   if (labels != LabelKind::kClass)
     throw UserError("data.label_map: expected a head with classes, got another; leave it out");
@@ -104,6 +123,7 @@ void check_options(const ReadOptions& options, const Task& task, LabelKind label
 
 int64_t resolve_num_segments(const DataConfig& data, const Task& task) {
   const bool has_columns = !data.columns.segments.empty();
+  if (!has_columns && task.any_number_of_segments()) return data.num_segments.value_or(0);
   const int64_t fixed =
       has_columns ? std::ssize(data.columns.segments) : std::ssize(task.segment_names());
   const int64_t given = data.num_segments.value_or(fixed);

@@ -1,6 +1,7 @@
 // How a data file is to be read beside what its task says, and the checks of that before its rows
 // are read.
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct ReadOptions {
   LabelMap label_map{};
   // The classes by index, if not in the task's order.
   std::vector<std::string> labels{};
+  // The files with texts that examples name, by the config's key.
+  std::map<std::string, DataFiles> text_files{};
   // Malformed records tolerated in total; one more throws.
   int64_t skip_bad_lines = 0;
   // What sets skip_bad_lines, for the message; "": nothing that the user has.

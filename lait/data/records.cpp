@@ -102,6 +102,13 @@ const std::string& Record::text(const std::string& name) const {
   return value->get_ref<const std::string&>();
 }
 
+std::string id_text(const Json& id, const std::string& field) {
+  if (id.is_string()) return id.get<std::string>();
+  if (id.is_number_integer()) return id.dump();
+  throw BadLine("expected text or a whole number in the field \"" + field + "\", got " +
+                id.type_name());
+}
+
 void Record::for_each(const std::function<void(const std::string&, const Json&)>& body) const {
   if (names_) {
     for (size_t i = 0; i < cells_.size(); ++i) body((*names_)[i], cells_[i]);
@@ -232,7 +239,7 @@ void RecordReader::begin(const std::string& first) {
     if (row[i].empty()) row[i] = std::to_string(i + 1);
     if (names.insert(row[i]).second) continue;
     throw UserError(where() + ": expected a " + separated(separator_) + " header with the column " +
-                    row[i] + " once, got it twice");
+                    shown(row[i]) + " once, got it twice");
   }
   fewest_cells_ = row.size();
   names_ = std::make_shared<const std::vector<std::string>>(std::move(row));

@@ -46,6 +46,9 @@ class Record {
   std::vector<Json> cells_;
 };
 
+// The text of an id, which may be a whole number. Throws BadLine naming the field for other values.
+std::string id_text(const Record::Json& id, const std::string& field);
+
 // Prediction takes {"segments"} lines beside the training's files, and needs no labels.
 enum class ReadFor { kTraining, kPrediction };
 

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "lait/config/config.h"
+#include "lait/data/example.h"
 #include "lait/data/label.h"
 #include "lait/data/records.h"
+#include "lait/data/text_table.h"
 
 namespace lait {
 
@@ -21,6 +23,18 @@ struct FieldNames {
   std::vector<std::vector<std::string>> segments{};
   std::vector<std::string> label{"label"};
   std::vector<std::string> id{"id", "idx"};
+  // What metrics group examples by (Example::query and passage); empty: nothing.
+  std::vector<std::string> query{}, passage{};
+};
+
+// The file that examples take texts from which they name by an id.
+struct TextFile {
+  // Of the config: "data.bodies".
+  std::string key;
+  // Whether to read only the texts that the examples name: the file has far more.
+  bool by_need = false;
+  // Adds the texts of one file. Throws UserError if it is malformed, and for an id that is there.
+  void (*read)(const std::string& path, WantedIds wanted, TextTable& texts) = nullptr;
 };
 
 class Task {
@@ -51,6 +65,24 @@ class Task {
   // One line for --help and errors: the files that it reads.
   virtual std::string formats() const = 0;
   virtual FieldNames fields() const = 0;
+  // Whether examples differ in their number of segments; segment_names() is then empty.
+  virtual bool any_number_of_segments() const { return false; }
+  // Of labels that the training data define: those that belong together, in their order. The labels
+  // of a run must be of one set. Empty: any labels.
+  virtual std::vector<std::vector<std::string>> label_sets() const { return {}; }
+  // The lines of its file or folder, if these are not the lines of one text file.
+  virtual std::optional<LineReader> open(const std::string&) const { return std::nullopt; }
+  virtual std::optional<TextFile> text_file() const { return std::nullopt; }
+  // The ids of the texts that the record names; for text files that are read by need.
+  virtual std::vector<std::string> text_ids(const Record&) const { return {}; }
+  // The examples of a record of its files: records with the fields() or with "segments" and
+  // "groups". None: the record is left out, and counted. `texts` is null if the config names no
+  // text file. Throws BadLine. (Not called if data.columns names the segments.)
+  virtual std::vector<Record> examples_of(Record record, const TextTable* texts) const;
+  // Whether data.columns may name the segments; false: examples_of makes them of other fields.
+  virtual bool takes_columns() const { return true; }
+  // Sets the query and the passage of an example whose record names none.
+  virtual void complete(Example&) const {}
   // Whether data.columns.segments must name the segments.
   virtual bool needs_columns() const { return false; }
   // The format that kAuto means; kAuto: found in the file.
@@ -60,6 +92,9 @@ class Task {
     return std::nullopt;
   }
 };
+
+// One record.
+std::vector<Record> records(Record::Json example);
 
 std::vector<std::string> task_names();
 // The list. find_task throws UserError naming the known tasks and the closest name.

@@ -9,6 +9,7 @@ namespace {
 
 std::vector<std::string> own_metrics(LabelKind labels) {
   if (labels == LabelKind::kNumber) return {"pearson", "spearman", "mse"};
+  if (labels == LabelKind::kRelevance) return {"map", "mrr", "ndcg10"};
   return {"accuracy"};
 }
 
@@ -27,7 +28,7 @@ class Jsonl : public Task {
     return "JSON lines {\"segments\": [\"…\", \"…\"], \"label\": …}, optionally with \"groups\" "
            "and \"id\"";
   }
-  FieldNames fields() const override { return {}; }
+  FieldNames fields() const override { return {.query = {"query_id"}}; }
   FileFormat format() const override { return FileFormat::kJsonLines; }
 
  private:

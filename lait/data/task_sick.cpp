@@ -1,6 +1,6 @@
-// SICK (Marelli et al. 2014): sentence pairs, entailment. Tab-separated with a header; quotes are
-// ordinary text. The complete SICK calls the label entailment_label, the shared task's files
-// entailment_judgment.
+// SICK (Marelli et al. 2014): sentence pairs, entailment (sick) and relatedness from 1 to 5
+// (sick_relatedness, a regression). Tab-separated with a header; quotes are ordinary text. The
+// complete SICK calls the entailment entailment_label, the shared task's files entailment_judgment.
 #include "lait/data/tasks.h"
 
 namespace lait {
@@ -25,7 +25,33 @@ class Sick : public Task {
   }
 };
 
+class SickRelatedness : public Sick {
+ public:
+  std::string name() const override { return "sick_relatedness"; }
+  std::vector<std::string> labels() const override { return {}; }
+  LabelKind label_kind() const override { return LabelKind::kNumber; }
+  double lowest_score() const override { return 1; }
+  double highest_score() const override { return 5; }
+  std::vector<std::string> metrics(LabelKind) const override {
+    return {"pearson", "spearman", "mse"};
+  }
+  std::string formats() const override {
+    return "SICK's tab-separated files, or JSON lines or CSV, with pair_ID, sentence_A, "
+           "sentence_B, relatedness_score (1 to 5)";
+  }
+  FieldNames fields() const override {
+    FieldNames names = Sick::fields();
+    names.label = {"relatedness_score", "label"};
+    return names;
+  }
+};
+
 }  // namespace
+
+const Task& sick_relatedness_task() {
+  static const SickRelatedness task;
+  return task;
+}
 
 const Task& sick_task() {
   static const Sick task;

@@ -186,7 +186,7 @@ void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions&
   const std::string architecture =
       spec.format == SegmentFormat::kPair ? model->head->tensors().architecture : "";
   const bool has_code = options.hf_code && architecture.empty();
-  write_hf_config(dir, model->config, architecture, spec.labels,
+  write_hf_config(dir, model->config, architecture, spec.head, spec.labels,
                   has_code ? hf_code_fields(spec) : nlohmann::ordered_json::object());
   if (has_code) write_file(dir / kHfCodeFile, kHfCode);
   write_file(dir / "lait.yaml", write_spec(spec));

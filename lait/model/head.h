@@ -27,11 +27,11 @@ struct Outputs {
 
 // The model's prediction for one example.
 struct Prediction {
-  // The most probable class; "" for a regression.
+  // The most probable class; "" for a head without classes.
   std::string label{};
-  // The probability of that class; for a regression the score.
+  // The probability of that class; for a head without classes its score.
   double score = 0;
-  // By class, in the order of the labels; empty for a regression.
+  // By class, in the order of the labels; empty for a head without classes.
   std::vector<double> probabilities{};
   // The value that metrics compare: the class's index, or the score.
   double value = 0;
@@ -39,7 +39,7 @@ struct Prediction {
 
 struct HeadOptions {
   Pooling pooling{};
-  // Classes by index; empty for a regression.
+  // Classes by index; empty for a head without classes.
   std::vector<std::string> labels{};
 };
 

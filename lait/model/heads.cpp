@@ -9,9 +9,10 @@ namespace lait {
 // One line for each head; the function is defined in the head's file.
 HeadInfo classifier_head();
 HeadInfo regression_head();
+HeadInfo relevance_head();
 
 const std::vector<HeadInfo>& all_heads() {
-  static const std::vector<HeadInfo> heads{classifier_head(), regression_head()};
+  static const std::vector<HeadInfo> heads{classifier_head(), regression_head(), relevance_head()};
   return heads;
 }
 

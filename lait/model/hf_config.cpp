@@ -107,8 +107,8 @@ HfConfig read_hf_config(const std::filesystem::path& model_dir) {
 }
 
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
-                     const std::string& architecture, const std::vector<std::string>& labels,
-                     const Json& added) {
+                     const std::string& architecture, HeadKind head,
+                     const std::vector<std::string>& labels, const Json& added) {
   Json json = config.raw.is_object() ? config.raw : Json::object();
   // Of the checkpoint that the model was trained from. Its code is not copied.
   for (const char* key : {kBaseModelType, kHfSettings, "auto_map"}) json.erase(key);
@@ -125,7 +125,7 @@ void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (json.contains(key)) json[key] = "float32";
   }
-  write_hf_labels(json, labels);
+  write_hf_labels(json, head, labels);
   json.update(added);
   // A label that is not UTF-8 must not lose the training run that is being saved.
   write_file(dir / "config.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "lait/config/config.h"
+
 namespace lait {
 
 class Family;
@@ -44,11 +46,12 @@ struct HfConfig {
 // support; a head dimension without kernels.
 HfConfig read_hf_config(const std::filesystem::path& model_dir);
 
-// config.json for fp32 weights: the original's other keys, the family's, `architecture`, id2label
-// from `labels` (hf_labels.h), and `added`. An empty architecture says that no class of
+// config.json for fp32 weights: the original's other keys, the family's, `architecture`, what
+// hf_labels.h writes of the head, and `added`. An empty architecture says that no class of
 // transformers computes the model: model_type is "lait" (hf_code.h).
 void write_hf_config(const std::filesystem::path& dir, const HfConfig& config,
-                     const std::string& architecture, const std::vector<std::string>& labels,
+                     const std::string& architecture, HeadKind head,
+                     const std::vector<std::string>& labels,
                      const nlohmann::ordered_json& added = nlohmann::ordered_json::object());
 
 // The fields that BERT and similar families share, with their limits.

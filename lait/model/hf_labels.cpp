@@ -110,10 +110,11 @@ std::optional<HeadKind> hf_head_kind(const Json& json, size_t num_labels) {
     return num_labels == 1 ? HeadKind::kRegression : HeadKind::kClassifier;
   if (*problem == "regression") return HeadKind::kRegression;
   if (*problem == "single_label_classification") return HeadKind::kClassifier;
+  if (*problem == "multi_label_classification" && num_labels == 1) return HeadKind::kRelevance;
   return std::nullopt;
 }
 
-void write_hf_labels(Json& json, const std::vector<std::string>& labels) {
+void write_hf_labels(Json& json, HeadKind head, const std::vector<std::string>& labels) {
   // id2label defines the number of labels; an older count beside it would override it or cause a
   // warning.
   for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
@@ -126,7 +127,9 @@ void write_hf_labels(Json& json, const std::vector<std::string>& labels) {
   }
   json["id2label"] = id2label;
   json["label2id"] = label2id;
-  json["problem_type"] = labels.empty() ? "regression" : "single_label_classification";
+  json["problem_type"] = head == HeadKind::kRelevance    ? "multi_label_classification"
+                         : head == HeadKind::kRegression ? "regression"
+                                                         : "single_label_classification";
 }
 
 }  // namespace lait

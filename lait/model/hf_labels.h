@@ -22,10 +22,12 @@ std::vector<std::string> read_hf_labels(ConfigFields& fields, const nlohmann::or
 bool are_unnamed(const std::vector<std::string>& labels);
 
 // What transformers takes the head for: problem_type, or else the number of labels (one: a
-// regression). nullopt: a problem that no head here has.
+// regression). One output with the loss of "multi_label_classification" is a relevance. nullopt: a
+// problem that no head here has.
 std::optional<HeadKind> hf_head_kind(const nlohmann::ordered_json& json, size_t num_labels);
 
-// id2label, label2id and problem_type; no labels: a regression, with one label "LABEL_0".
-void write_hf_labels(nlohmann::ordered_json& json, const std::vector<std::string>& labels);
+// id2label, label2id and problem_type; a head without labels has one, "LABEL_0".
+void write_hf_labels(nlohmann::ordered_json& json, HeadKind head,
+                     const std::vector<std::string>& labels);
 
 }  // namespace lait

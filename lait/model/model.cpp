@@ -22,9 +22,11 @@ PackPlan ModelImpl::pack_plan(const Schedule& schedule) const {
 }
 
 DeviceBatch ModelImpl::to_batch(const Dataset& dataset, std::span<const int64_t> indices,
-                                const Schedule& schedule, Labels labels) const {
-  PackedBatch packed = pack(dataset, indices, pack_plan(schedule));
-  const at::Tensor made = labels == Labels::kTaken ? head->labels(packed.labels) : at::Tensor();
+                                const Schedule& schedule, const BatchOptions& options) const {
+  PackPlan plan = pack_plan(schedule);
+  plan.share_segments = options.share_segments;
+  PackedBatch packed = pack(dataset, indices, plan);
+  const at::Tensor made = options.labels ? head->labels(packed.labels) : at::Tensor();
   return to_device(std::move(packed), made, device());
 }
 

@@ -42,7 +42,13 @@ struct LoraOptions {
   std::string base = {};
 };
 
-enum class Labels { kTaken, kLeft };
+// What a batch holds beside the examples' tokens.
+struct BatchOptions {
+  // False where nothing compares with labels: prediction takes examples of any.
+  bool labels = true;
+  // A segment of several examples is encoded once; false: once for each.
+  bool share_segments = true;
+};
 
 class ModelImpl : public torch::nn::Module {
  public:
@@ -50,9 +56,8 @@ class ModelImpl : public torch::nn::Module {
   ModelImpl(const HfConfig& config, const ModelSpec& spec, at::ScalarType compute_dtype);
 
   // Packs the examples of `indices` under `schedule` and moves them to the model's device.
-  // kLeft where nothing compares with labels: prediction takes examples of any.
   DeviceBatch to_batch(const Dataset& dataset, std::span<const int64_t> indices,
-                       const Schedule& schedule, Labels labels = Labels::kTaken) const;
+                       const Schedule& schedule, const BatchOptions& options = {}) const;
   // The plan that to_batch packs with.
   PackPlan pack_plan(const Schedule& schedule) const;
   // For the batch's examples, in its order.

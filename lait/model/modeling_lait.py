@@ -279,4 +279,6 @@ class LaitForSequenceClassification(PreTrainedModel):
             return None
         if self.settings["head"] == "regression":
             return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype))
+        if self.settings["head"] == "relevance":
+            return F.binary_cross_entropy_with_logits(logits.squeeze(-1), labels.to(logits.dtype))
         return F.cross_entropy(logits, labels)

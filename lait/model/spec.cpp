@@ -89,7 +89,7 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   const HeadInfo& head = find_head(*model.head);
   if (!task.open_labels() && head.labels != task.label_kind()) {
     throw UserError("model.head: task " + task.name() + " has " +
-                    (task.label_kind() == LabelKind::kNumber ? "scores" : "classes") +
+                    (task.label_kind() == LabelKind::kClass ? "classes" : "scores") +
                     ", so the head must be " + to_string(head_for(task.label_kind())));
   }
   if (config.output.hf_code == Switch::kOn && !hf.family->has_hf_code()) {
@@ -259,6 +259,12 @@ void check_example(const Example& example, const ModelSpec& spec) {
   if (example.groups.empty() && has_scope(spec.schedule, Scope::kGroup)) {
     throw UserError(
         "expected the field \"groups\", which the model's schedule has a stage for, got none");
+  }
+  if (find_head(spec.head).labels == LabelKind::kRelevance && has_label(example.label) &&
+      example.query.empty()) {
+    throw UserError(
+        "expected the field \"query_id\", since the metrics of model.head: relevance rank the "
+        "passages of a query, got none; use task: ranking or jsonl");
   }
   check_pooling(spec.pooling, spec.schedule, example.segments.size() > 1,
                 "give one segment, or train with another pooling or fewer independent_layers");

@@ -26,7 +26,7 @@ struct ModelSpec {
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;
   std::string task;
-  // Classes by index; empty for a regression.
+  // Classes by index; empty for a head without classes.
   std::vector<std::string> labels;
   // Of every example; 0: any number.
   int64_t num_segments = 0;

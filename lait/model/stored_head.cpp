@@ -93,6 +93,9 @@ StoredHead read_stored_head(const fs::path& dir, const HfConfig& config) {
   }
   StoredHead head{.kind = hf_head_kind(config.raw, config.labels.size())};
   if (!are_unnamed(config.labels)) head.labels = config.labels;
+  const auto problem = config.raw.find("problem_type");
+  head.is_any_number =
+      config.labels.size() == 1 && (problem == config.raw.end() || problem->is_null());
   const HeadKind kind = head.kind.value_or(HeadKind::kClassifier);
   head.other_class = other_class(config, config.family->head_tensors(kind, true).architecture);
   return head;
@@ -100,7 +103,8 @@ StoredHead read_stored_head(const fs::path& dir, const HfConfig& config) {
 
 HeadMatch match_head(const StoredHead& stored, const ModelSpec& spec) {
   if (!stored.other_class.empty()) return {"head is " + stored.other_class + "'s"};
-  if (stored.kind != spec.head) {
+  const bool fits = stored.kind == spec.head || (stored.is_any_number && spec.labels.empty());
+  if (!fits) {
     return {stored.kind ? "head is a " + to_string(*stored.kind)
                         : std::string("problem_type is another")};
   }

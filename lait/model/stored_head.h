@@ -16,8 +16,11 @@ struct StoredHead {
   // nullopt: the problem_type of config.json is one that no head here has.
   std::optional<HeadKind> kind = {};
   Pooling pooling = Pooling::kCls;
-  // By output; empty for a regression, and if the labels have no names.
+  // By output; empty for a head without labels, and if the labels have no names.
   std::vector<std::string> labels = {};
+  // One output of which config.json does not say more: a regression or a relevance (sentence-
+  // transformers' CrossEncoder).
+  bool is_any_number = false;
   // The Hugging Face class that config.json names, if it is not the family's sequence classifier:
   // its head may have the same tensors, but reads something else. "": none.
   std::string other_class = {};

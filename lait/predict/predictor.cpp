@@ -19,7 +19,7 @@ namespace {
 Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
                       const Schedule& schedule) {
   Outputs out =
-      model->forward(model->to_batch(dataset, batch, schedule, Labels::kLeft), Randomness{});
+      model->forward(model->to_batch(dataset, batch, schedule, {.labels = false}), Randomness{});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }

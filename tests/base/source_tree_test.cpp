@@ -48,8 +48,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
      {"eval", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
       "kernels", "kernels/cpu"}},
     {"train",
-     {"eval", "lait/predict", "lait/ranks", "lait/model", "lait/checkpoint", "lait/data",
-      "lait/ops", "lait/text", "lait/config", "kernels"}}};
+     {"eval", "eval/bench", "lait/predict", "lait/ranks", "lait/model", "lait/checkpoint",
+      "lait/data", "lait/ops", "lait/text", "lait/config", "kernels"}}};
 
 // Folders that do not include lait/base.
 const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference", "kernels/cpu",

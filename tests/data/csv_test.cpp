@@ -81,8 +81,8 @@ TEST_F(Csv, AHeaderOfManyColumnsIsCheckedOnce) {
             1u);
   // In square time it is minutes.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
-  expect_error("table", header + "\tc7\n", ":1: expected a tab-separated header with the column c7",
-               {.columns = columns_});
+  expect_error("table", header + "\tc7\n",
+               ":1: expected a tab-separated header with the column 'c7'", {.columns = columns_});
 }
 
 TEST_F(Csv, BadBytesBehindAnOpenQuoteAreStillAnOpenQuote) {

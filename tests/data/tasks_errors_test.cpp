@@ -84,16 +84,18 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
   expect_error("jsonl", "1\n2\n", ": expected examples of task jsonl, got 2 bad lines only",
                {.skip_bad_lines = 2});
   expect_error("sick", "pair_ID\tsentence_A\tsentence_A\tsentence_B\tentailment_judgment\n",
-               ":1: expected a tab-separated header with the column sentence_A once");
+               ":1: expected a tab-separated header with the column 'sentence_A' once");
   expect_error("snli", "{\"sentence1\": \"p\", \"sentence2\": \"h\", \"gold_label\": \"yes\"}\n",
                ":1: expected a label of {entailment, neutral, contradiction}, got 'yes'");
   try {
     find_task("snil");
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(),
-                 "task: expected one of {wordnet, sick, mnli, snli, rte, boolq, vitaminc, stsb, "
-                 "jsonl, table}, got 'snil' (did you mean snli?)");
+    EXPECT_STREQ(
+        error.what(),
+        "task: expected one of {wordnet, mnli, snli, anli, sick, rte, qnli, paws, mrpc, qqp, wic, "
+        "boolq, boolq_split, multirc, fever, vitaminc, scifact, fnc1, answer_equivalence, "
+        "ranking, stsb, sick_relatedness, jsonl, table}, got 'snil' (did you mean snli?)");
   }
 }
 

@@ -87,8 +87,10 @@ TEST(Metrics, UnknownNameIsAnError) {
     find_metric("acuracy");
     FAIL() << "expected an error";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("expected a metric among accuracy, f1, macro_f1, mse, "
-                                        "pearson, spearman, got 'acuracy'"));
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr("expected a metric among accuracy, f1, macro_f1, fnc1_score, mse, pearson, "
+                  "spearman, f1m, exact_match, map, mrr, ndcg10, got 'acuracy'"));
   }
 }
 

@@ -33,6 +33,47 @@ const std::map<std::string, std::vector<std::string>> kFiles{
     {"rte",
      {"index\tsentence1\tsentence2\tlabel\n0\tp \"x\th\tnot_entailment\n",
       "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": 0, \"idx\": 3}\n"}},
+    {"anli",
+     {R"({"uid": "u", "context": "p", "hypothesis": "h", "label": "e", "reason": ""})"
+      "\n"}},
+    {"qnli", {"index\tquestion\tsentence\tlabel\n5\tWho?\tA \"man\"\tentailment\n"}},
+    {"paws", {"id\tsentence1\tsentence2\tlabel\n1\ta\tb\t0\n"}},
+    {"mrpc", {"Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\t\"a\" b\tc\n"}},
+    {"qqp",
+     {"id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\tq\tr\t1\n",
+      "\"id\",\"question1\",\"question2\",\"is_duplicate\"\n\"0\",\"a \"\"b\"\"\",\"c\",\"1\"\n"}},
+    {"wic",
+     {R"({"word": "w", "sentence1": "a w", "sentence2": "w b", "idx": 0, "label": true})"
+      "\n"}},
+    {"boolq_split",
+     {"{\"question\": \"q\", \"answer\": true, \"passage\": \"One. Two! Dr. No? \xC3\xA9\"}\n"}},
+    {"multirc",
+     {R"({"idx": 4, "passage": {"text": "p", "questions": [{"question": "q", "idx": 7, )"
+      R"("answers": [{"text": "a", "idx": 1, "label": 0}, {"text": "b", "label": 1}]}]}})"
+      "\n",
+      R"({"paragraph": "p", "question": "q", "answer": "a", "label": 1, )"
+      R"("idx": {"paragraph": 4, "question": 7, "answer": 2}})"
+      "\n"}},
+    {"fever",
+     {R"({"id": 9, "label": "SUPPORTS", "claim": "c", "evidence": [[[1, 1, "Page", 1]]]})"
+      "\n",
+      R"({"id": 1, "claim": "c", "evidence_sentence": "e", "gold_label": "REFUTES"})"
+      "\n"}},
+    {"scifact",
+     {R"({"id": 1, "claim": "c", "evidence": {"5": [{"sentences": [0], "label": "SUPPORT"}]}, )"
+      R"("cited_doc_ids": [5, 6]})"
+      "\n",
+      "index\tsentence1\tsentence2\tentailment\n0\te\tc\tnot_entailment\n"}},
+    {"fnc1", {"Headline,Body ID,Stance\n\"a, b\",0,discuss\nX,12,unrelated\n"}},
+    {"answer_equivalence",
+     {R"({"question": "q", "reference": "r", "candidate": "c", "label": true})"
+      "\n"}},
+    {"ranking",
+     {R"({"query_id": "7", "query": "q", "passage": "p", "label": 1})"
+      "\n",
+      "query\tpassage\tlabel\nq\tp\t0.5\n"}},
+    {"sick_relatedness",
+     {"pair_ID\tsentence_A\tsentence_B\trelatedness_score\n7\tA \"man\tis\" here\t4.5\n"}},
     {"boolq",
      {"{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": "
       "\"p\"}\n{\"question\": \"q\", \"passage\": \"p\", \"label\": \"False\", \"idx\": 7}\n"}},
@@ -51,8 +92,29 @@ const std::map<std::string, std::vector<std::string>> kFiles{
      {"q,a,gold,key\n\"one, \"\"two\"\"\nthree\",b,1,x\nc,d,2.5,\n",
       "q\ta\tgold\tkey\none \"two\tb\t1\tx\n", "\"q\";\"a\";\"gold\";\"key\"\na;\"b;\";1;x\n"}}};
 
+// The texts that examples of kFiles name.
+struct TextFiles {
+  TextFiles() {
+    folder.write("bodies", "Body ID,articleBody\n0,\"one\n\ntwo\"\n12,other\n");
+    folder.write("corpus", R"({"doc_id": 5, "title": "T", "abstract": ["one", "two"]})"
+                           "\n"
+                           R"({"doc_id": 6, "title": "U", "abstract": []})"
+                           "\n");
+    std::filesystem::create_directory(folder / "wiki");
+    folder.write("wiki/wiki-001.jsonl", R"({"id": "Page", "lines": "0\tFirst .\n1\tSecond ."})"
+                                        "\n");
+  }
+  TemporaryFolder folder;
+  const std::map<std::string, std::string> by_key{{"data.bodies", (folder / "bodies").string()},
+                                                  {"data.corpus", (folder / "corpus").string()},
+                                                  {"data.wiki_pages", (folder / "wiki").string()}};
+};
+
 ReadOptions options_for(const Task& task) {
+  static const TextFiles texts;
   ReadOptions options;
+  if (const auto file = task.text_file())
+    options.text_files[file->key] = {texts.by_key.at(file->key)};
   if (task.needs_columns())
     options.columns = {.segments = {"q", "a"}, .label = "gold", .id = "key"};
   return options;
@@ -81,8 +143,8 @@ void check(const Task& task, std::vector<Example>& examples) {
     if (!task.open_labels() && !in_range) throw std::logic_error("a label out of range");
   }
   if (task.open_labels()) {
-    assign_labels(examples, label_set(examples));
-    assign_scores(examples);
+    assign_labels(examples, label_set(examples, task));
+    if (task.label_sets().empty()) assign_scores(examples);
   }
 }
 
@@ -166,6 +228,24 @@ TEST_P(TaskFuzz, HostileLinesAreNamed) {
 
 INSTANTIATE_TEST_SUITE_P(Tasks, TaskFuzz, testing::ValuesIn(task_names()),
                          [](const auto& info) { return info.param; });
+
+TEST(Fuzz, TextFiles) {
+  const std::map<std::string, std::string> seeds{
+      {"fnc1", "Body ID,articleBody\n0,\"one\n\ntwo\"\n12,other\n"},
+      {"scifact", "{\"doc_id\": 5, \"title\": \"T\", \"abstract\": [\"one\", \"two\"]}\n"},
+      {"fever", "{\"id\": \"Page\", \"lines\": \"0\\tFirst .\\tLink\\n1\\tSecond .\\n2\\t\"}\n"}};
+  for (const auto& [name, seed] : seeds) {
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder / "wiki");
+    const TextFile file = *find_task(name).text_file();
+    fuzz(Mutator({seed}, {"\\t", "\\n", "\"lines\": ", "[", "0", ",", "\n", "\"\""}),
+         [&](const std::string& bytes) {
+           folder.write("wiki/a.jsonl", bytes);
+           TextTable texts;
+           file.read((folder / (file.by_need ? "wiki" : "wiki/a.jsonl")).string(), nullptr, texts);
+         });
+  }
+}
 
 TEST(Fuzz, GzipLines) {
   const TemporaryFolder folder;

@@ -221,7 +221,8 @@ TEST(HfConfig, WritesAClassifierAndKeepsTheRest) {
   TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.hidden_dropout_prob = 0;  // an override of the run
-  write_hf_config(dir.path(), c, kArchitecture, {"entailment", "neutral \xFF", "contradiction"});
+  write_hf_config(dir.path(), c, kArchitecture, HeadKind::kClassifier,
+                  {"entailment", "neutral \xFF", "contradiction"});
   const Json json = Json::parse(read_file(dir / "config.json"));
   EXPECT_EQ(json["architectures"], Json::array({"BertForSequenceClassification"}));
   EXPECT_EQ(json["id2label"],
@@ -243,7 +244,7 @@ TEST(HfConfig, AConfigThatNeverWasAFileIsWrittenWhole) {
   TemporaryFolder dir;
   HfConfig c = read(dir, base().dump());
   c.raw = nullptr;
-  write_hf_config(dir.path(), c, kArchitecture, {});
+  write_hf_config(dir.path(), c, kArchitecture, HeadKind::kRegression, {});
   const HfConfig again = read_hf_config(dir.path());
   EXPECT_EQ(again.hidden_size, c.hidden_size);
   EXPECT_EQ(again.initializer_range, c.initializer_range);
@@ -264,7 +265,8 @@ TEST(HfConfig, TransformersBuildsTheModelItSays) {
                      {"vocab_size", 100}});
     HfConfig c = read(dir, json.dump());
     c.classifier_dropout = 0.5;
-    write_hf_config(dir.path(), c, kArchitecture, labels);
+    write_hf_config(dir.path(), c, kArchitecture,
+                    labels.empty() ? HeadKind::kRegression : HeadKind::kClassifier, labels);
   };
   write(classifier, {"a", "b", "c"});
   write(regression, {});

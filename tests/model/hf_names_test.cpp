@@ -28,7 +28,7 @@ HfConfig read(const TemporaryFolder& dir, const Json& json) {
 TEST(HfModelType, AModelThatTransformersLacksNamesItsFamily) {
   TemporaryFolder dir;
   const HfConfig c = read(dir, base());
-  write_hf_config(dir.path(), c, /*architecture=*/"", {"a", "b"},
+  write_hf_config(dir.path(), c, /*architecture=*/"", HeadKind::kClassifier, {"a", "b"},
                   {{"auto_map", {{"AutoConfig", "modeling_lait.LaitConfig"}}}, {"lait", {1}}});
   Json json = Json::parse(read_file(dir / "config.json"));
   EXPECT_EQ(json["model_type"], "lait");
@@ -37,7 +37,8 @@ TEST(HfModelType, AModelThatTransformersLacksNamesItsFamily) {
   const HfConfig again = read_hf_config(dir.path());
   EXPECT_EQ(again.family, find_family("bert"));
   // A stock model that was trained from it has none of that.
-  write_hf_config(dir.path(), again, "BertForSequenceClassification", {"a", "b"});
+  write_hf_config(dir.path(), again, "BertForSequenceClassification", HeadKind::kClassifier,
+                  {"a", "b"});
   const Json stock = Json::parse(read_file(dir / "config.json"));
   EXPECT_EQ(stock["model_type"], "bert");
   for (const char* key : {"base_model_type", "auto_map", "lait"}) EXPECT_FALSE(stock.contains(key));

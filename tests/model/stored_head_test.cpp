@@ -169,6 +169,9 @@ TEST_F(StoredHeadTest, RegressionsAreTakenByRegressionsOnly) {
   EXPECT_EQ(load(spec(Pooling::kCls, {}))->head_origin, "the checkpoint's");
   make_stock({{"problem_type", "multi_label_classification"}});
   EXPECT_EQ(load(spec(Pooling::kCls, {}))->head_origin,
+            "new, since the checkpoint's head is a relevance");
+  make_stock({{"problem_type", "of another kind"}});
+  EXPECT_EQ(load(spec(Pooling::kCls, {}))->head_origin,
             "new, since the checkpoint's problem_type is another");
 }
 

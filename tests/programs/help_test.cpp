@@ -56,7 +56,7 @@ std::map<std::string, Page> pages() {
     Page page{output_of("./" + name + " --help"), {}, {}};
     page.options = matches(section(page.text, "OPTIONS"),
                            std::regex(R"((?:^|\n)  (?:-[a-z], )?(--[a-z][a-z-]*))"));
-    page.commands = matches(section(page.text, "COMMANDS"), std::regex(R"((?:^|\n)  ([a-z]+) )"));
+    page.commands = matches(section(page.text, "COMMANDS"), std::regex(R"((?:^|\n)  ([a-z-]+) )"));
     return out[name] = page;
   };
   for (const auto& entry : fs::directory_iterator(LAIT_BUILD_DIR "/bin")) {
@@ -164,7 +164,9 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
       {"eval", {"lait-eval", "lait-predict"}},
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
       {"train",
-       {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat"}}};
+       {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat",
+        "lait-data split", "lait-bench tokenizer", "lait-bench attention",
+        "lait-bench train-step"}}};
   for (const auto& [folder, programs] : programs_of) {
     for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {
       if (!entry.is_regular_file()) continue;
@@ -212,7 +214,7 @@ TEST(Help, BashCompletesTheOptionsOfEveryPage) {
 TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
   EXPECT_EQ(complete("lait-train --con"), "--config\n");
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml\n");
-  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step\n");
   EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
   EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
   EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file

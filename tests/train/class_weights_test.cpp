@@ -62,7 +62,7 @@ TEST_F(ClassWeightsRun, MistakesAreSaid) {
               HasSubstr("training.class_weights: expected a number"));
   EXPECT_THAT(error({"training.class_weights={entails: 2, entails: 3}"}), HasSubstr("twice"));
   EXPECT_THAT(error({"training.class_weights=balanced", "model.head=regression"}),
-              HasSubstr("training.class_weights: expected a head with classes, got a regression"));
+              HasSubstr("training.class_weights: expected a head with classes, got another"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <regex>
 #include <thread>
 
 #include "lait/base/file_writer.h"
@@ -23,9 +24,10 @@ using testing::Not;
 
 class RanksTrain : public TinyRun {
  protected:
-  // Whose masks must not depend on the rank that draws them.
+  // Whose masks must not depend on the rank that draws them. The mean has no |u - v|: where an
+  // element of that is 0 but for rounding, its gradient has either sign, and so the runs part.
   static constexpr const char* kDropout =
-      " --set model.hidden_dropout=0.1 --set model.attention_dropout=0.1 ";
+      " --set model.hidden_dropout=0.1 --set model.attention_dropout=0.1 --set model.pooling=mean ";
   // 37 examples in batches of 16: the last one has 5.
   void SetUp() override {
     write_inputs(37, 5, 9, "steps: 30, log_every: 1, seed: 3");
@@ -258,10 +260,12 @@ TEST_F(RanksTrain, NameARankThatHangsAndTheFirstThatDies) {
       train_and(2, arguments, 2, [](const std::vector<pid_t>& pids) { kill(pids[0], SIGKILL); });
   EXPECT_EQ(died.codes[1], kExitOurs);
   EXPECT_THAT(died.errors[1], HasSubstr("rank 1 of 2: the meeting point 127.0.0.1:"));
-  // What it calls complete is there.
-  const std::string complete =
-      "(run/checkpoints/step-" + std::to_string(newest_checkpoint()) + " is";
-  EXPECT_THAT(died.errors[1], HasSubstr(complete));
+  // What it calls complete is there. (The first rank may have died after it finished another one.)
+  std::smatch complete;
+  ASSERT_TRUE(std::regex_search(died.errors[1], complete,
+                                std::regex(R"(\((run/checkpoints/step-[0-9]+) is complete)")))
+      << died.errors[1];
+  EXPECT_TRUE(fs::exists(folder_ / complete[1].str() / "state.json")) << complete[1];
 }
 
 TEST_F(RanksTrain, AnotherNumberOfRanksResumesTheSameSteps) {

@@ -43,8 +43,9 @@ TEST_F(RunReport, ValidationLossIsTheMeanCrossEntropy) {
                   path("run"))
                 .code,
             0);
-  const ShellResult predicted = shell(program("lait-predict") + " --quiet --checkpoint " +
-                                      path("run") + " --input " + path("validation.jsonl"));
+  const ShellResult predicted =
+      shell(program("lait-predict") + " --quiet --precision fp32 --checkpoint " + path("run") +
+            " --input " + path("validation.jsonl"));
   ASSERT_EQ(predicted.code, 0) << predicted.err;
   std::istringstream predictions(predicted.out), examples(read_file(folder_ / "validation.jsonl"));
   double sum = 0;

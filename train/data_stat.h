@@ -1,0 +1,15 @@
+// `lait-data stat`: lengths and repeats of a config's data, and what sharing and a cache would
+// save.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "lait/config/override.h"
+
+namespace lait {
+
+// Prints them for each split that has files; what is saved for the training data at each P, at the
+// config's batch size. Throws UserError.
+int data_statistics(const std::string& config, const std::vector<Override>& overrides);
+
+}  // namespace lait
