@@ -58,23 +58,24 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 
-  Evaluation row{.names = names,
-                 .schedule = spec.schedule,
-                 .independent_layers = spec.independent_layers(),
-                 .segment_format = to_string(spec.format),
-                 .pooling = to_string(spec.pooling),
-                 .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
-                 .metrics = {},
-                 .examples = dataset.size(),
-                 .sequences = dataset.num_sequences(),
-                 .truncated_examples = dataset.num_truncated(),
-                 .flops = mean_flops(dataset, model->pack_plan(spec.schedule),
-                                     model->config.family->costs(model->config).layer),
-                 .examples_per_s = static_cast<double>(dataset.size()) / seconds,
-                 .difference_to_p0 = {},
-                 .outcomes = make_outcomes(*model->head, *outputs, dataset,
-                                           names.checkpoint + ", " + names.split),
-                 .labels = spec.labels};
+  Evaluation row{
+      .names = names,
+      .schedule = spec.schedule,
+      .independent_layers = spec.independent_layers(),
+      .segment_format = to_string(spec.format),
+      .pooling = to_string(spec.pooling),
+      .precision = model->compute_dtype == at::kBFloat16 ? "bf16" : "fp32",
+      .metrics = {},
+      .examples = dataset.size(),
+      .sequences = dataset.num_sequences(),
+      .truncated_examples = dataset.num_truncated(),
+      .flops = mean_flops(dataset, model->pack_plan(spec.schedule),
+                          model->config.family->costs(model->config).layer),
+      .examples_per_s = static_cast<double>(dataset.size()) / seconds,
+      .difference_to_p0 = {},
+      .outcomes = make_outcomes(model, *outputs, dataset, names.checkpoint + ", " + names.split),
+      .labels = spec.labels};
+  row.examples = std::ssize(row.outcomes);
   use_task_order(row);
   for (const std::string& name : metrics)
     row.metrics.push_back({name, metric_interval(find_metric(name), row.outcomes)});

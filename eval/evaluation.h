@@ -46,11 +46,11 @@ struct Evaluation {
   std::string pooling;                 // as in a config
   std::string precision;               // "fp32" or "bf16"
   std::vector<NamedInterval> metrics;  // in the task's order
-  int64_t examples = 0;
-  int64_t sequences = 0;           // distinct segments (in pair format, examples)
-  int64_t truncated_examples = 0;  // of which a segment lost tokens
-  FlopCounts flops;                // per example
-  double examples_per_s = 0;       // of packing and model, without reading and tokenizing
+  int64_t examples = 0;                // questions, if they are windows of passages
+  int64_t sequences = 0;               // distinct segments (in pair format, examples)
+  int64_t truncated_examples = 0;      // of which a segment lost tokens
+  FlopCounts flops;                    // per example
+  double examples_per_s = 0;           // of packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;
   std::vector<Outcome> outcomes;      // in the order of the data set
   std::vector<std::string> labels{};  // of the outcomes; empty for a regression

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "eval/answers_object.h"
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
@@ -16,6 +17,7 @@
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
+#include "lait/data/example_reader.h"
 #include "lait/model/initialize.h"
 
 namespace {
@@ -58,6 +60,7 @@ void check_output(const std::string& input, const std::string& output) {
 int main(int argc, char** argv) {
   CLI::App app{"predicts labels and scores for the examples of a file", "lait-predict"};
   std::string dir, input, output;
+  bool answers = false;
   ModelOptions options;
   app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
       ->option_text("DIR");
@@ -67,16 +70,22 @@ int main(int argc, char** argv) {
          "--output", output,
          "file for the predictions, written completely or not at all (default: standard output)")
       ->option_text("FILE");
+  app.add_flag("--answers", answers,
+               "write one JSON object {id: answer} instead of lines, for SQuAD's official script");
   options.add_to(app);
   set_manual(
       app,
-      {.synopsis =
-           std::string("--checkpoint DIR --input FILE [--output FILE] ") + ModelOptions::synopsis(),
+      {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] [--answers] ") +
+                   ModelOptions::synopsis(),
        .description =
            "The input has {\"segments\": [\"…\", \"…\"]} lines, or is a file as the training's "
            "were, with labels (which are not read) or without. Each example gives one output "
            "line, in the same order: {\"label\": …, \"scores\": {label: probability, …}}, or "
-           "{\"score\": …} for a regression or relevance. Other fields of the input, such as an "
+           "{\"score\": …} for a regression or relevance, or {\"answer\": \"…\", \"start\": …, "
+           "\"end\": …, "
+           "\"score\": …, \"no_answer\": …} for questions about a passage: the answer is the "
+           "passage's characters from start to end, or \"\" if it has none, that is, if no_answer "
+           "is above the checkpoint's no_answer_threshold. Other fields of the input, such as an "
            "id, are "
            "copied before them, one with a prediction's name as input_NAME. Where the text was "
            "too long, \"truncated\" lists the segments (from 0) that lost tokens. Each time that "
@@ -105,16 +114,20 @@ int main(int argc, char** argv) {
     }
     const bool from_stdin = input == "-";
     check_output(input, output);
-    LineReader reader = from_stdin ? LineReader(STDIN_FILENO, "standard input") : LineReader(input);
+    LineReader reader = from_stdin
+                            ? LineReader(STDIN_FILENO, "standard input")
+                            : open_lines(find_task(read_spec(checkpoints.front().dir).task), input);
     Predictor predictor =
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
     Output out(output);
+    AnswersObject object([&](std::string_view text) { out.write(text); });
     const PredictedLines counts =
         predict_lines(predictor, std::move(reader),
                       {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
-                      [&](std::string_view text) { out.write(text); });
+                      [&](std::string_view text) { answers ? object.add(text) : out.write(text); });
     if (counts.lines == 0 && !from_stdin)
       throw UserError(input + ": expected lines to predict, got " + counts.found_instead);
+    if (answers) object.finish();
     out.finish();
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/answer_metrics.h"
 #include "lait/base/error.h"
 #include "lait/data/dataset.h"
 #include "lait/model/device_batch.h"
@@ -120,6 +121,18 @@ double spearman(std::span<const Outcome> outcomes) {
   return pearson(ranked);
 }
 
+double mean_of(std::span<const Outcome> outcomes, double Outcome::*member) {
+  double sum = 0;
+  for (const Outcome& o : outcomes) sum += o.*member;
+  return sum / static_cast<double>(outcomes.size());
+}
+
+double answer_f1(std::span<const Outcome> outcomes) { return mean_of(outcomes, &Outcome::f1); }
+
+double answer_exact(std::span<const Outcome> outcomes) {
+  return mean_of(outcomes, &Outcome::exact);
+}
+
 }  // namespace
 
 const std::vector<Metric>& all_metrics() {
@@ -132,6 +145,8 @@ const std::vector<Metric>& all_metrics() {
         {.name = "mse", .higher_is_better = false, .value = mse},
         {.name = "pearson", .value = pearson},
         {.name = "spearman", .value = spearman},
+        {.name = "answer_f1", .is_share = true, .value = answer_f1},
+        {.name = "answer_exact", .is_share = true, .value = answer_exact},
     };
     all.insert(all.end(), query_metrics().begin(), query_metrics().end());
     return all;
@@ -200,6 +215,14 @@ std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
     }
   }
   return outcomes;
+}
+
+std::vector<Outcome> make_outcomes(const Model& model, const Outputs& outputs,
+                                   const Dataset& dataset, const std::string& what) {
+  if (!dataset.has_windows()) return make_outcomes(*model->head, outputs, dataset, what);
+  check_finite(outputs, what);
+  return answer_outcomes(find_answers(model->head->predict(outputs), dataset), dataset,
+                         model->spec.no_answer_threshold, what);
 }
 
 double mean_loss(const HeadImpl& head, const Outputs& outputs, const Dataset& dataset) {

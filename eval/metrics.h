@@ -8,6 +8,8 @@
 //   mse          mean squared error, lower is better
 //   pearson      linear correlation; 0 if labels or predictions are constant
 //   spearman     Pearson's correlation of the ranks; ties have their mean rank
+//   answer_f1    mean over questions of the words that the answer shares with a correct one, as F1
+//   answer_exact share of questions whose answer is a correct one (answer_metrics.h)
 // and those of the examples of a query together (query_metrics.cpp):
 //   f1m          MultiRC's: F1 of the means of precision and recall over questions
 //   exact_match  share of questions of which every answer's class is predicted
@@ -22,16 +24,18 @@
 #include <vector>
 
 #include "lait/data/task.h"
-#include "lait/model/head.h"
+#include "lait/model/model.h"
 
 namespace lait {
 
-// The outcome of one example: class indices for classification, scores for regression.
+// The outcome of one example: class indices for classification, scores for regression; of a
+// question, how well its answer agrees with the correct ones.
 struct Outcome {
   double predicted = 0;
   double label = 0;
   // Numbers of the query and the passage of the example. -1: none.
   int32_t query = -1, passage = -1;
+  double exact = 0, f1 = 0;
 };
 
 struct Metric {
@@ -57,6 +61,9 @@ bool better(const std::string& metric, double value, double other);
 // The head's predictions and the data set's labels. Throws UserError "what: …" (`what` names the
 // data set) if outputs are not finite, or for the first example whose label the head does not know.
 std::vector<Outcome> make_outcomes(const HeadImpl& head, const Outputs& outputs,
+                                   const Dataset& dataset, const std::string& what);
+// The same of a model: of an extractive one's questions, with the threshold of its spec.
+std::vector<Outcome> make_outcomes(const Model& model, const Outputs& outputs,
                                    const Dataset& dataset, const std::string& what);
 // The mean over the examples of the head's loss, without label smoothing.
 double mean_loss(const HeadImpl& head, const Outputs& outputs, const Dataset& dataset);

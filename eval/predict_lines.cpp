@@ -15,7 +15,10 @@ namespace {
 
 using Json = Record::Json;
 
-// The fields of an output line that are the prediction's, whichever a model has.
+// The fields of an output line that are the prediction's: of a model that finds answers, and
+// whichever another model has.
+constexpr std::string_view kAnswerFields[] = {"answer", "start",     "end",
+                                              "score",  "no_answer", "truncated"};
 constexpr std::string_view kPredictionFields[] = {"label", "scores", "score", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
@@ -52,9 +55,13 @@ class LinePredictor {
     std::exception_ptr problem;
     const Dataset dataset = tokenize(examples, problem);
     if (dataset.size() > 0) {
-      const auto predictions =
-          predictor_.model()->head->predict(*predictor_.outputs(dataset, options_));
-      write_(lines(predictions, dataset, examples, others));
+      if (dataset.has_windows()) {
+        write_(answer_lines(*predictor_.answers(dataset, options_), dataset, examples, others));
+      } else {
+        const auto predictions =
+            predictor_.model()->head->predict(*predictor_.outputs(dataset, options_));
+        write_(lines(predictions, dataset, examples, others));
+      }
     }
     if (problem) std::rethrow_exception(problem);
   }
@@ -65,11 +72,18 @@ class LinePredictor {
     check_examples(example, predictor_.spec());
   }
 
+  bool is_predicted(const std::string& field) const {
+    const auto among = [&](const auto& fields) {
+      return std::ranges::find(fields, field) != std::end(fields);
+    };
+    return predictor_.spec().window_overlap ? among(kAnswerFields) : among(kPredictionFields);
+  }
+
   // A reader of the output must not take the input's fields for the prediction's.
   Json carried(const Json& others, const Example& example) {
     Json out = Json::object();
     for (const auto& [name, value] : others.items()) {
-      const bool taken = std::ranges::find(kPredictionFields, name) != std::end(kPredictionFields);
+      const bool taken = is_predicted(name);
       const std::string carried_name = taken ? "input_" + name : name;
       if (taken && others.contains(carried_name)) {
         const std::string place = example_name(std::span(&example, 1), 0);
@@ -98,13 +112,7 @@ class LinePredictor {
     std::string out;
     for (size_t i = 0; i < predictions.size(); ++i) {
       const Prediction& prediction = predictions[i];
-      if (!std::isfinite(prediction.score)) {
-        write_(out);
-        throw UserError(example_name(examples, i) + ": expected a finite score, got " +
-                        std::to_string(shown_number(prediction.score)) +
-                        ": the model's weights are damaged, or its training diverged; take "
-                        "another checkpoint");
-      }
+      check_finite(prediction.score, out, examples, i);
       Json line = others[i];
       if (prediction.probabilities.empty()) {
         // A relevance near 1 needs all its digits, or passages would have equal scores.
@@ -118,15 +126,56 @@ class LinePredictor {
         line["label"] = prediction.label;
         line["scores"] = std::move(scores);
       }
-      const auto truncated = dataset.example(static_cast<int64_t>(i)).truncated;
-      if (!truncated.empty()) {
-        line["truncated"] = std::vector(truncated.begin(), truncated.end());
-        ++counts_.truncated;
-      }
-      ++counts_.lines;
-      out += line.dump() + "\n";
+      end_line(line, dataset, static_cast<int64_t>(i), out);
     }
     return out;
+  }
+
+  std::string answer_lines(std::span<const Answer> answers, const Dataset& dataset,
+                           std::span<const Example> examples, std::span<const Json> others) {
+    std::string out;
+    int64_t window = 0;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const Answer& answer = answers[i];
+      check_finite(answer.score, out, examples, i);
+      const bool none = answer.is_none(predictor_.spec().no_answer_threshold);
+      const std::string& passage = examples[i].segments.back();
+      const auto place = [&](int64_t byte) {
+        return none ? Json(nullptr) : Json(character_of(passage, byte));
+      };
+      Json line = others[i];
+      line["answer"] = none ? "" : answer.text;
+      line["start"] = place(answer.begin);
+      line["end"] = place(answer.end);
+      line["score"] = as_float(answer.score);
+      line["no_answer"] = as_float(answer.no_answer);
+      end_line(line, dataset, window, out);
+      while (window < dataset.size() && dataset.window(window).question == static_cast<int32_t>(i))
+        ++window;
+    }
+    return out;
+  }
+
+  // Throws UserError, once the lines before are written.
+  void check_finite(double score, const std::string& lines, std::span<const Example> examples,
+                    size_t i) const {
+    if (std::isfinite(score)) return;
+    write_(lines);
+    throw UserError(example_name(examples, i) + ": expected a finite score, got " +
+                    std::to_string(shown_number(score)) +
+                    ": the model's weights are damaged, or its training diverged; take "
+                    "another checkpoint");
+  }
+
+  // `example`: of the data set.
+  void end_line(Json& line, const Dataset& dataset, int64_t example, std::string& lines) {
+    const auto truncated = dataset.example(example).truncated;
+    if (!truncated.empty()) {
+      line["truncated"] = std::vector(truncated.begin(), truncated.end());
+      ++counts_.truncated;
+    }
+    ++counts_.lines;
+    lines += line.dump() + "\n";
   }
 
   Predictor& predictor_;

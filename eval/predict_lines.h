@@ -1,5 +1,6 @@
 // Prediction of a file: {"segments": ["…", "…"]} lines or any file of the model's task in, one JSON
-// line for each example out, {"label": …, "scores": {…}} or {"score": …}, in the same order.
+// line for each example out, in the same order: {"label": …, "scores": {…}}, {"score": …}, or of a
+// model that finds answers {"answer": …, "start": …, "end": …, "score": …, "no_answer": …}.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -76,6 +76,9 @@ struct Reads {
     kFirst,
     // All rows of row_segments.
     kSegments,
+    // The first row of the example, then those of the texts of row_segments, without their special
+    // tokens.
+    kFirstAndTexts,
     kAll
   };
   enum class Means {

@@ -57,15 +57,16 @@ std::string front_matter(const RunInputs& in, const std::string& name, const Jso
   std::string out = "---\n";
   out += fmt::format("library_name: {}\n", how == Loads::kNot ? "lait" : "transformers");
   if (!base.empty()) out += "base_model: " + quoted(base) + "\n";
-  out += "pipeline_tag: text-classification\n";
+  const std::string pipeline = find_head(in.spec.head).pipeline;
+  out += "pipeline_tag: " + pipeline + "\n";
   out += fmt::format("tags: [lait, {}]\n", quoted(in.task->name()));
   std::string results;
   for (const char* split : {"validation", "test"}) {
     if (!report.contains(split)) continue;
     results += fmt::format(
-        "  - task: {{type: text-classification}}\n"
+        "  - task: {{type: {3}}}\n"
         "    dataset: {{name: {0}, type: {1}, split: {2}}}\n    metrics:\n",
-        quoted(file_names(files_of(in, split))), quoted(in.task->name()), split);
+        quoted(file_names(files_of(in, split))), quoted(in.task->name()), split, pipeline);
     for (const auto& [metric, value] : report[split]["metrics"].items()) {
       results += fmt::format("    - {{type: {}, value: {}}}\n", metric,
                              Json(value["value"].get<double>()).dump());
@@ -146,12 +147,13 @@ std::string way_to_load(const RunInputs& in, Loads how) {
       "the folder of this page:\n\n    lait-predict --checkpoint . --input pairs.jsonl\n\n",
       segments);
   if (how == Loads::kAsItIs) {
-    out +=
-        "With transformers:\n\n```python\nfrom transformers import "
-        "AutoModelForSequenceClassification, AutoTokenizer\n\n"
-        "model = AutoModelForSequenceClassification.from_pretrained(\".\").eval()\n"
+    const HeadInfo& head = find_head(in.spec.head);
+    out += fmt::format(
+        "With transformers:\n\n```python\nfrom transformers import {0}, AutoTokenizer\n\n"
+        "model = {0}.from_pretrained(\".\").eval()\n"
         "tokenizer = AutoTokenizer.from_pretrained(\".\")\n"
-        "logits = model(**tokenizer(\"…\", \"…\", return_tensors=\"pt\")).logits\n```\n\n";
+        "{1} = model(**tokenizer(\"…\", \"…\", return_tensors=\"pt\")){2}\n```\n\n",
+        head.auto_class, head.pools ? "logits" : "outputs", head.pools ? ".logits" : "");
   } else if (how == Loads::kWithItsCode) {
     out += fmt::format(
         "With transformers, which runs `modeling_lait.py` of this folder:\n\n```python\n"
@@ -190,8 +192,10 @@ std::string model_card(const RunInputs& in, Model& model, const Json& report,
       "[layer-adjustable interactions](https://arxiv.org/abs/2305.19585):\n{}.\n\n",
       markdown_text(name), markdown_text(base), markdown_text(in.task->name()),
       what_a_token_sees(in));
-  out += labels.empty() ? "It gives a score.\n\n"
-                        : fmt::format("Labels: {}.\n\n", fmt::join(labels, ", "));
+  out += in.train.dataset->has_windows()
+             ? "It finds the part of a passage that answers a question, or that there is none.\n\n"
+         : labels.empty() ? "It gives a score.\n\n"
+                          : fmt::format("Labels: {}.\n\n", fmt::join(labels, ", "));
   out += scores_table(in, report);
   out += way_to_load(in, how);
   out += "## Training\n\n" + data_table(in);

@@ -27,8 +27,10 @@ constexpr size_t kExamplesAtOnce = 4096;
 struct Facts {
   std::vector<std::string> labels{};  // found in the data; else empty
   int64_t num_segments = 0;           // of the first example
-  int64_t bad_lines = 0, unlabelled = 0, without_text = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Facts, labels, num_segments, bad_lines, unlabelled, without_text)
+  int64_t bad_lines = 0, unlabelled = 0, without_text = 0, bad_answers = 0;
+  std::string first_bad_answer{};
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Facts, labels, num_segments, bad_lines, unlabelled, without_text,
+                                 bad_answers, first_bad_answer)
 };
 
 // Numbers labels that come from the data as they first occur.
@@ -173,6 +175,8 @@ Built build(const RunInputs& in, bool is_train, const DataFiles& files,
   facts.bad_lines = reader.counts().bad_lines;
   facts.unlabelled = reader.counts().unlabelled;
   facts.without_text = reader.counts().without_text;
+  facts.bad_answers = reader.counts().bad_answers;
+  facts.first_bad_answer = reader.counts().first_bad_answer;
   return {builder.take(), facts};
 }
 
@@ -205,7 +209,9 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
   }
   split.counts = {.bad_lines = facts.bad_lines,
                   .unlabelled = facts.unlabelled,
-                  .without_text = facts.without_text};
+                  .without_text = facts.without_text,
+                  .bad_answers = facts.bad_answers,
+                  .first_bad_answer = facts.first_bad_answer};
   if (!split.is_train()) return;
   if (!facts.labels.empty()) in.spec.labels = facts.labels;
   if (!in.config.data.num_segments && in.spec.num_segments == 0)

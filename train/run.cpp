@@ -33,7 +33,8 @@ namespace {
 
 // Whether the model will not see some text of the user. This is reported also with --quiet.
 bool loses_text(const Split& split) {
-  return split.counts.bad_lines > 0 || split.dataset->num_truncated() > 0;
+  return split.counts.bad_lines > 0 || split.counts.bad_answers > 0 ||
+         split.dataset->num_truncated() > 0;
 }
 
 // A checkpoint can only continue its own run. The spelling of a path may change, since the data has
@@ -253,7 +254,7 @@ int train(const Config& config, const RunOptions& options) {
            .on_progress = [&, title = "best model, " + name](
                               int64_t done) { progress.evaluation(title, done, dataset.size()); },
            .ranks = &ranks});
-      if (outputs) outcomes = make_outcomes(*best->model()->head, *outputs, dataset, name);
+      if (outputs) outcomes = make_outcomes(best->model(), *outputs, dataset, name);
     }
     if (!outcomes) {
       const auto signal = static_cast<int>(ranks.max(stop_signal()));

@@ -79,6 +79,9 @@ std::string train_labels(const RunInputs& in) {
 std::string describe(const std::string& name, const Split& split) {
   std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
                                  split.dataset->size(), split.dataset->num_sequences());
+  if (split.dataset->has_windows())
+    text +=
+        fmt::format(", windows of the passages of {} questions", split.dataset->num_questions());
   text += left_out(split.counts);
   if (split.dataset->num_truncated() > 0)
     text += fmt::format(", {} of {} examples truncated", split.dataset->num_truncated(),
@@ -166,6 +169,10 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
     }
   }
   in.config.data.num_segments = in.spec.num_segments;
+  if (in.train.dataset->has_windows() && !in.validation.dataset) {
+    in.warnings.emplace_back(
+        "data.validation: none, so the threshold by which a question has no answer stays 0");
+  }
   for (const Split* split : {&in.validation, &in.test}) {
     if (split->dataset && is_training_data(*split->dataset, *in.train.dataset)) {
       in.warnings.push_back(fmt::format(

@@ -36,7 +36,7 @@ def main():
     regression = settings["num_labels"] == 1
     model = AutoModelForSequenceClassification.from_pretrained(
         model_dir, num_labels=settings["num_labels"], attn_implementation="sdpa",
-        dtype=torch.float32)
+        dtype=torch.float32, ignore_mismatched_sizes=True)  # a head of other labels
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings["learning_rate"], fused=True)
     inputs = [padded(batch, model.config, regression) for batch in settings["batches"]]

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/answer_metrics.h"
 #include "lait/base/file_writer.h"
 #include "lait/model/lora.h"
 #include "lait/predict/predictor.h"
@@ -205,8 +206,8 @@ bool Trainer::evaluate() {
   const double seconds = steady_seconds() - began;
   if (!outputs->values.isfinite().all().item<bool>())
     give_up("the model's outputs for the validation data are not finite");
-  std::vector<Outcome> outcomes =
-      make_outcomes(*model_->head, *outputs, *in_.validation, "validation");
+  choose_threshold(model_, *outputs, *in_.validation);
+  std::vector<Outcome> outcomes = make_outcomes(model_, *outputs, *in_.validation, "validation");
   const auto metrics = compute_metrics(in_.metrics, outcomes);
   const std::string selected =
       in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
@@ -219,6 +220,7 @@ bool Trainer::evaluate() {
     line[name] = value;
     text += fmt::format("  {} {:.4f}", name, value);
   }
+  if (in_.validation->has_windows()) line["no_answer_threshold"] = model_->spec.no_answer_threshold;
   line["examples_per_s"] = static_cast<double>(size) / seconds;
   const double value = metrics.at(selected);
   metric_ = fmt::format("{} {:.4f}", selected, value);

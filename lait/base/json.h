@@ -40,9 +40,11 @@ struct BadJson : std::runtime_error {
   bool invalid_utf8;
 };
 
-// Json is nlohmann::json, or ordered_json to keep the order of the keys. Throws BadJson.
-template <class Json = nlohmann::json>
-Json parse_json_text(std::string_view text) {
+// Json is nlohmann::json, or ordered_json to keep the order of the keys. `keep` is called with each
+// object that is complete, and its depth; what it returns false for takes no more memory. Throws
+// BadJson.
+template <class Json = nlohmann::json, class Keep>
+Json parse_json_text(std::string_view text, const Keep& keep) {
   using Event = typename Json::parse_event_t;
   // The parser would take a NUL for the end of the text and ignore the rest.
   if (const auto nul = text.find('\0'); nul != text.npos) {
@@ -61,7 +63,7 @@ Json parse_json_text(std::string_view text) {
       throw BadJson("expected each key once, got " + quote(value.template get<std::string>()) +
                     " twice");
     }
-    return true;
+    return event != Event::object_end || keep(depth, value);
   };
   try {
     return Json::parse(text, check);
@@ -73,6 +75,11 @@ Json parse_json_text(std::string_view text) {
   } catch (const typename Json::out_of_range&) {
     throw BadJson("expected JSON, got a number that is too large");
   }
+}
+
+template <class Json = nlohmann::json>
+Json parse_json_text(std::string_view text) {
+  return parse_json_text<Json>(text, [](int, const Json&) { return true; });
 }
 
 // The same, but throws UserError "where: …".

@@ -17,7 +17,7 @@ namespace lait {
 // The names of choices are in lait/config/enum_names.h.
 enum class SegmentFormat { kAuto, kStandalone, kPair };
 // kText is for families with a decoder.
-enum class HeadKind { kClassifier, kRegression, kRelevance, kText };
+enum class HeadKind { kClassifier, kRegression, kRelevance, kSpan, kText };
 enum class Pooling { kCls, kMean, kSegments, kClsSegments };
 enum class OnOverflow { kTruncate, kError };
 enum class Precision { kAuto, kBf16, kFp32 };
@@ -37,6 +37,8 @@ enum class ShareSegments { kAuto, kOff, kOn };
 // Tokens of the shortest sequence that a model must take: one token of text between two special
 // ones.
 inline constexpr int64_t kFewestTokens = 3;
+// Of data.window_overlap.
+inline constexpr int64_t kDefaultWindowOverlap = 128;
 // Of training.epochs and training.warmup.
 inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
 
@@ -98,6 +100,9 @@ struct DataConfig {
   // With special tokens; 0: the model's limit.
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;
+  // Tokens that two windows of a passage have in common; default kDefaultWindowOverlap, for tasks
+  // whose answers are spans of a passage.
+  std::optional<int64_t> window_overlap;
   int64_t skip_bad_lines = 0;
   bool operator==(const DataConfig&) const = default;
 };

@@ -27,7 +27,8 @@ LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup},
 LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto},
            {"standalone", SegmentFormat::kStandalone}, {"pair", SegmentFormat::kPair})
 LAIT_NAMES(HeadKind, {"classifier", HeadKind::kClassifier}, {"regression", HeadKind::kRegression},
-           {"relevance", HeadKind::kRelevance}, {"text", HeadKind::kText})
+           {"relevance", HeadKind::kRelevance}, {"span", HeadKind::kSpan},
+           {"text", HeadKind::kText})
 LAIT_NAMES(Pooling, {"cls", Pooling::kCls}, {"mean", Pooling::kMean},
            {"segments", Pooling::kSegments}, {"cls_segments", Pooling::kClsSegments})
 LAIT_NAMES(OnOverflow, {"truncate", OnOverflow::kTruncate}, {"error", OnOverflow::kError})

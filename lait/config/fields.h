@@ -34,7 +34,7 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
   v.field("model.head", c.model.head, kAny,
-          "classifier, regression or relevance; the task's by default");
+          "classifier, regression, relevance or span; the task's by default");
   v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,
@@ -66,6 +66,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "longest sequence, with special tokens; 0: the model's limit");
   v.field("data.on_overflow", c.data.on_overflow, kAny,
           "longer sequences: truncate (and count) or error");
+  v.field(
+      "data.window_overlap", c.data.window_overlap, kFromZero,
+      "tokens that windows of a long passage share (squad; default 128, at most half a window)");
   v.field("data.skip_bad_lines", c.data.skip_bad_lines, kFromZero,
           "malformed lines allowed in a split");
   v.field("training.epochs", c.training.epochs, Limits{.max = 1e6, .above = 0},

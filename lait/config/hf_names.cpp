@@ -46,6 +46,7 @@ constexpr HfName kNames[] = {
     {"do_eval", "", kGiven},
     {"do_predict", "", "lait-predict predicts with a trained run"},
     {"do_train", "", kGiven},
+    {"doc_stride", "data.window_overlap", "tokens"},
     {"early_stopping_patience", "training.early_stopping.patience", "in evaluations"},
     {"early_stopping_threshold", "training.early_stopping.min_change", ""},
     {"eval_accumulation_steps", "", "outputs are small; nothing is accumulated"},

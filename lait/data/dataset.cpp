@@ -60,6 +60,11 @@ uint32_t Dataset::checksum() const {
     crc.add(arrays_.groups[i]);
     add_label(crc, read_label(arrays_.labels[i]));
   }
+  if (has_windows()) {
+    crc.add(arrays_.windows);
+    crc.add(arrays_.answers.values);
+    crc.add(arrays_.passage_texts.values);
+  }
   return crc.value();
 }
 

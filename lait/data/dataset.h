@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lait/base/error.h"
@@ -25,6 +26,7 @@ struct TokenizedExample {
   // The segments that lost tokens.
   std::span<const int32_t> truncated;
   Label label;
+  // In a data set of windows the label is in tokens of the window: its spans that lie in it.
   // Numbers of the distinct Example::query and Example::passage; -1: none.
   int32_t query = -1, passage = -1;
 };
@@ -61,6 +63,20 @@ class Dataset {
   // Tokens of a pair sequence's first segment, its special tokens included; the whole length of a
   // standalone sequence.
   int64_t first_segment_length(int32_t sequence) const { return arrays_.first_lengths[sequence]; }
+  // Whether examples are windows of passages; then:
+  bool has_windows() const { return !arrays_.windows.empty(); }
+  const Window& window(int64_t i) const { return arrays_.windows[i]; }
+  int64_t num_questions() const { return arrays_.answers.size(); }
+  // Correct answers, in bytes of the passage; none: it has no answer, or the label is not known.
+  std::span<const ByteRange> answers(int32_t question) const { return arrays_.answers[question]; }
+  std::string_view passage_text(int32_t passage) const {
+    const std::span<const char> text = arrays_.passage_texts[passage];
+    return {text.data(), text.size()};
+  }
+  // Where its tokens stand in that text.
+  std::span<const ByteRange> passage_tokens(int32_t passage) const {
+    return arrays_.passage_tokens[passage];
+  }
   // Tokens of all its sequences.
   int64_t example_length(int64_t i) const;
   // Equal for examples with equal texts.

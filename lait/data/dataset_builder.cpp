@@ -79,6 +79,10 @@ struct DatasetBuilder::Tokenized {
   std::vector<Sequence> sequences;
   std::vector<Digest> digests;  // of the sequences
   uint64_t text = 0;
+  // Of windows, if options say so.
+  std::vector<TokenWindow> windows;
+  std::vector<ByteRange> tokens;
+  Digest passage;
 };
 
 DatasetBuilder::DatasetBuilder(const Tokenizer& tokenizer, const TokenizeOptions& options,
@@ -86,7 +90,8 @@ DatasetBuilder::DatasetBuilder(const Tokenizer& tokenizer, const TokenizeOptions
     : tokenizer_(tokenizer), options_(options), threads_(threads) {
   check_room(options);
   arrays_->tokens.begins = arrays_->sequences.begins = arrays_->groups.begins =
-      arrays_->truncated.begins = arrays_->labels.begins = {0};
+      arrays_->truncated.begins = arrays_->labels.begins = arrays_->answers.begins =
+          arrays_->passage_texts.begins = arrays_->passage_tokens.begins = {0};
 }
 
 void DatasetBuilder::add(std::span<const Example> examples,
@@ -102,9 +107,18 @@ void DatasetBuilder::add(std::span<const Example> examples,
     for_each_on(threads_, first + calls, [&](int64_t call) {
       if (call < first) return meanwhile();
       const size_t from = static_cast<size_t>(call - first) * kExamplesOfACall;
+      Windower windower(tokenizer_, options_);
       for (size_t e = from; e < std::min(part.size(), from + kExamplesOfACall); ++e) {
         Tokenized& out = made[e];
-        out.sequences = sequences_of(part[e], tokenizer_, options_);
+        if (options_.window_overlap) {
+          WindowedExample windowed = windower.windows_of(part[e]);
+          out.sequences = std::move(windowed.sequences);
+          out.windows = std::move(windowed.windows);
+          out.tokens = std::move(windowed.tokens);
+          out.passage = digest_of(std::vector{part[e].segments.back()});
+        } else {
+          out.sequences = sequences_of(part[e], tokenizer_, options_);
+        }
         out.digests.clear();
         for (const Sequence& sequence : out.sequences) out.digests.push_back(digest_of(sequence));
         out.text = digest_of(part[e].segments).low;
@@ -114,41 +128,91 @@ void DatasetBuilder::add(std::span<const Example> examples,
       for (const Sequence& sequence : made[e].sequences) {
         if (options_.on_overflow == OnOverflow::kError &&
             sequence.full_length > options_.max_tokens) {
-          throw TooLong(example_name(examples, begin + e), arrays_->texts.size(),
+          throw TooLong(example_name(examples, begin + e), num_examples_,
                         too_long(sequence, options_.max_tokens));
         }
       }
-      append(part[e], made[e]);
+      options_.window_overlap ? append_windows(part[e], made[e]) : append(part[e], made[e]);
+      ++num_examples_;
     }
     begin += part.size();
   } while (begin < examples.size());
+}
+
+int32_t DatasetBuilder::add_sequence(const Sequence& sequence, const Digest& digest) {
+  TokenArrays<Owned>& out = *arrays_;
+  const auto next = static_cast<int32_t>(sequences_.size());
+  const int32_t found = sequences_.find_or_add(digest);
+  if (found != next) return found;
+  append_values<int32_t>(out.tokens, sequence.tokens);
+  // Not end_item: some of the tokens may have been taken.
+  out.tokens.begins.push_back(out.tokens.begins.back() + std::ssize(sequence.tokens));
+  out.first_lengths.push_back(sequence.first_length);
+  return found;
+}
+
+void DatasetBuilder::end_example(const Example& example, const Label& label,
+                                 const Tokenized& tokenized) {
+  TokenArrays<Owned>& out = *arrays_;
+  append_label(out.labels.values, label);
+  end_item(out.sequences);
+  end_item(out.truncated);
+  end_item(out.groups);
+  end_item(out.labels);
+  out.queries.push_back(number_of(queries_, example.query));
+  out.texts.push_back(tokenized.text);
 }
 
 void DatasetBuilder::append(const Example& example, const Tokenized& tokenized) {
   TokenArrays<Owned>& out = *arrays_;
   for (size_t s = 0; s < tokenized.sequences.size(); ++s) {
     const Sequence& sequence = tokenized.sequences[s];
-    const auto next = static_cast<int32_t>(sequences_.size());
-    const int32_t found = sequences_.find_or_add(tokenized.digests[s]);
-    if (found == next) {
-      append_values<int32_t>(out.tokens, sequence.tokens);
-      // Not end_item: some of the tokens may have been taken.
-      out.tokens.begins.push_back(out.tokens.begins.back() + std::ssize(sequence.tokens));
-      out.first_lengths.push_back(sequence.first_length);
-    }
-    out.sequences.values.push_back(found);
+    out.sequences.values.push_back(add_sequence(sequence, tokenized.digests[s]));
     // By example: sequences can be equal only because they were truncated.
     append_values<int32_t>(out.truncated, sequence.truncated);
   }
   if (options_.format != SegmentFormat::kPair) append_values<int32_t>(out.groups, example.groups);
-  append_label(out.labels.values, example.label);
-  end_item(out.sequences);
-  end_item(out.truncated);
-  end_item(out.groups);
-  end_item(out.labels);
-  out.queries.push_back(number_of(queries_, example.query));
+  end_example(example, example.label, tokenized);
   out.passages.push_back(number_of(passages_, example.passage));
-  out.texts.push_back(tokenized.text);
+}
+
+void DatasetBuilder::append_windows(const Example& example, const Tokenized& tokenized) {
+  TokenArrays<Owned>& out = *arrays_;
+  const auto* known = std::get_if<SpanLabel>(&example.label);
+  const auto question = static_cast<int32_t>(out.answers.size());
+  const auto next = static_cast<int32_t>(passage_texts_.size());
+  const int32_t passage = passage_texts_.find_or_add(tokenized.passage);
+  if (passage == next) {
+    append_values<char>(out.passage_texts, example.segments.back());
+    append_values<ByteRange>(out.passage_tokens, tokenized.tokens);
+    end_item(out.passage_texts);
+    end_item(out.passage_tokens);
+  }
+  std::vector<ByteRange> answers;
+  for (const TextSpan& span : known != nullptr ? known->any_of : std::vector<TextSpan>())
+    answers.push_back({static_cast<int32_t>(span.begin), static_cast<int32_t>(span.end)});
+  append_values<ByteRange>(out.answers, answers);
+  end_item(out.answers);
+  const bool pair = options_.format == SegmentFormat::kPair;
+  for (size_t w = 0; w < tokenized.windows.size(); ++w) {
+    const TokenWindow& window = tokenized.windows[w];
+    const std::vector<size_t> of_window = pair ? std::vector{w} : std::vector{size_t{0}, w + 1};
+    for (const size_t s : of_window) {
+      out.sequences.values.push_back(add_sequence(tokenized.sequences[s], tokenized.digests[s]));
+      append_values<int32_t>(out.truncated, tokenized.sequences[s].truncated);
+    }
+    SpanLabel in_window;
+    for (const ByteRange& answer : answers) {
+      const TokenWindow found = tokens_in_window(answer, tokenized.tokens, window);
+      if (found.size > 0)
+        in_window.any_of.push_back({static_cast<int32_t>(example.segments.size()) - 1, found.first,
+                                    found.first + found.size});
+    }
+    end_example(example, known != nullptr ? Label(in_window) : Label(NoLabel()), tokenized);
+    out.passages.push_back(passage);
+    out.windows.push_back(
+        {question, passage, static_cast<int32_t>(window.first), static_cast<int32_t>(window.size)});
+  }
 }
 
 std::vector<int32_t> DatasetBuilder::take_tokens() {

@@ -12,6 +12,7 @@
 #include "lait/data/example.h"
 #include "lait/data/token_arrays.h"
 #include "lait/data/token_sequences.h"
+#include "lait/data/windows.h"
 
 namespace lait {
 
@@ -46,11 +47,18 @@ class DatasetBuilder {
  private:
   struct Tokenized;
   void append(const Example& example, const Tokenized& tokenized);
+  // The examples of the windows.
+  void append_windows(const Example& example, const Tokenized& tokenized);
+  // The number of the sequence, which is stored if it is new.
+  int32_t add_sequence(const Sequence& sequence, const Digest& digest);
+  // The end of an example, whose sequences are appended.
+  void end_example(const Example& example, const Label& label, const Tokenized& tokenized);
 
   const Tokenizer& tokenizer_;
   TokenizeOptions options_;
   int threads_;
-  DistinctContents sequences_, queries_, passages_;
+  DistinctContents sequences_, queries_, passages_, passage_texts_;
+  size_t num_examples_ = 0;  // that were given
   std::shared_ptr<TokenArrays<Owned>> arrays_ = std::make_shared<TokenArrays<Owned>>();
 };
 

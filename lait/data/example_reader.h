@@ -19,6 +19,8 @@ struct ReadCounts {
   int64_t bad_lines = 0;     // malformed, tolerated by skip_bad_lines
   int64_t unlabelled = 0;    // left out: the file says that they have no gold label
   int64_t without_text = 0;  // left out: records without an example, e.g. claims without evidence
+  int64_t bad_answers = 0;   // left out: the passage has another text at their place
+  std::string first_bad_answer{};  // "file:line: question ID: expected …, got …"
 };
 
 class ExampleReader {
@@ -43,6 +45,8 @@ class ExampleReader {
   // The next record that is an example.
   std::optional<Record> next_record();
   void read_segments(const Record& record, Example& example);
+  // Sets the label. False: the example has none.
+  bool read_label(const Record::Json& value, const std::string& field, Example& example);
   // "file:line" of the record read last.
   std::string where() const;
 

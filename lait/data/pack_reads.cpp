@@ -25,6 +25,38 @@ void for_each_segment(const Units& units, const std::vector<int32_t>& of_example
   }
 }
 
+struct RowRange {
+  int32_t begin, end;
+};
+
+// The rows of a segment's text, without special tokens. `segment`: of the example; `s`: of the
+// level.
+RowRange text_rows(const PackState& state, const Units& units, int32_t segment, int32_t s) {
+  const SegmentLayout& layout = state.layout;
+  const bool pair = state.batch.levels.front().scope == Scope::kExample;
+  const int64_t between = std::ssize(layout.between), of_first = layout.between_of_first;
+  const int64_t before = pair && segment > 0 ? between - of_first : std::ssize(layout.prefix);
+  const int64_t behind = pair && segment == 0 ? of_first : std::ssize(layout.suffix);
+  return {units.segment_rows[s] + static_cast<int32_t>(before),
+          units.segment_rows[s + 1] - static_cast<int32_t>(behind)};
+}
+
+// The rows of a segment that the head reads among the rows of `reads`.
+RowRange rows_of_segment(const PackState& state, const Units& units, int32_t segment, int32_t s) {
+  const Reads& reads = state.batch.reads;
+  using Rows = Reads::Rows;
+  if (reads.rows == Rows::kAll ||
+      (reads.rows == Rows::kSegments && lists(reads.row_segments, segment)))
+    return {units.segment_rows[s], units.segment_rows[s + 1]};
+  if (reads.rows == Rows::kFirstAndTexts && lists(reads.row_segments, segment))
+    return text_rows(state, units, segment, s);
+  return {0, 0};
+}
+
+bool reads_first(const Reads& reads) {
+  return reads.rows == Reads::Rows::kFirst || reads.rows == Reads::Rows::kFirstAndTexts;
+}
+
 // Rows of the last level that the head reads.
 std::vector<bool> rows_read(const PackState& state) {
   const Units& last = state.units.back();
@@ -32,17 +64,16 @@ std::vector<bool> rows_read(const PackState& state) {
   const bool final_means =
       reads.means != Reads::Means::kNone && state.batch.means_step == kFinalStates;
   std::vector<bool> read(last.rows(), false);
-  const auto mark = [&](int32_t segment) {
-    std::fill(read.begin() + last.segment_rows[segment],
-              read.begin() + last.segment_rows[segment + 1], true);
+  const auto mark = [&](RowRange rows) {
+    std::fill(read.begin() + rows.begin, read.begin() + rows.end, true);
   };
   for (const auto& of_example : last.of_example) {
     if (of_example.empty()) continue;
-    if (reads.rows == Reads::Rows::kFirst) read[last.row_begin[of_example[0]]] = true;
+    if (reads_first(reads)) read[last.row_begin[of_example[0]]] = true;
     for_each_segment(last, of_example, [&](int32_t segment, int32_t s) {
-      if ((reads.rows == Reads::Rows::kSegments && lists(reads.row_segments, segment)) ||
-          (final_means && lists(reads.mean_segments, segment)))
-        mark(s);
+      mark(rows_of_segment(state, last, segment, s));
+      if (final_means && lists(reads.mean_segments, segment))
+        mark({last.segment_rows[s], last.segment_rows[s + 1]});
     });
   }
   return read;
@@ -100,10 +131,10 @@ void add_rows(PackState& state, const std::vector<int32_t>& made, int64_t num_ma
   }
   std::vector<int32_t> index, offsets{0};
   for (const auto& of_example : last.of_example) {
+    if (reads_first(reads)) index.push_back(made[last.row_begin[of_example.front()]]);
     for_each_segment(last, of_example, [&](int32_t segment, int32_t s) {
-      if (reads.rows == Reads::Rows::kSegments && !lists(reads.row_segments, segment)) return;
-      for (int32_t r = last.segment_rows[s]; r < last.segment_rows[s + 1]; ++r)
-        index.push_back(made[r]);
+      const RowRange rows = rows_of_segment(state, last, segment, s);
+      for (int32_t r = rows.begin; r < rows.end; ++r) index.push_back(made[r]);
     });
     offsets.push_back(static_cast<int32_t>(index.size()));
   }
@@ -112,7 +143,7 @@ void add_rows(PackState& state, const std::vector<int32_t>& made, int64_t num_ma
   const bool in_order =
       std::ranges::equal(index, std::views::iota(int32_t{0}, static_cast<int32_t>(index.size())));
   if (in_order) return;
-  const int64_t num_rows = std::ssize(index);
+  const int64_t num_rows = round_rows(std::ssize(index));
   head.rows = state.put_gather(std::move(index), num_rows, num_made);
 }
 

@@ -23,6 +23,7 @@ struct Units {
 struct PackState {
   std::span<const PackExample> examples;
   const PackPlan& plan;
+  const SegmentLayout& layout;
   PackedBatch batch;
   std::vector<Units> units;  // by level
   // Of the last join: rows of the level before.

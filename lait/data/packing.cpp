@@ -187,7 +187,12 @@ StepRows rows_of(const PackedBatch& batch, const Step& step) {
 
 PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                  const SegmentLayout& layout, const PackPlan& plan) {
-  PackState state{.examples = examples, .plan = plan, .batch = {}, .units = {}, .join_index = {}};
+  PackState state{.examples = examples,
+                  .plan = plan,
+                  .layout = layout,
+                  .batch = {},
+                  .units = {},
+                  .join_index = {}};
   PackedBatch& batch = state.batch;
   batch.num_examples = std::ssize(examples);
   batch.reads = plan.reads;

@@ -80,8 +80,8 @@ struct ReadRows {
 struct HeadRows {
   // Rows::kFirst: the example's first row, among the rows that the last step computes.
   Gather first_row;  // (B)
-  // Rows::kSegments, kAll: the rows read, example by example. The gather is empty if they already
-  // lie in that order.
+  // Rows::kSegments, kFirstAndTexts, kAll: the rows read, example by example, rounded up. The
+  // gather is empty if they already lie in that order.
   Gather rows;
   Slice row_offsets;  // (B + 1) into them
   // Of the segments whose means are read: the example's first one, and the others.

@@ -26,6 +26,7 @@ const std::vector<const Task*>& all_tasks() {
                                               &fnc1_task(),
                                               &answer_equivalence_task(),
                                               &ranking_task(),
+                                              &squad_task(),
                                               &stsb_task(),
                                               &sick_relatedness_task(),
                                               &jsonl_task(),

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "lait/text/tokenizer.h"
+
 namespace lait {
 
 template <class T>
@@ -27,6 +29,15 @@ struct Lists {
   }
 };
 
+// A part of a passage that is an example of its own: its tokens [first_token, first_token +
+// num_tokens).
+struct Window {
+  int32_t question = 0;  // the number of the example that was given
+  int32_t passage = 0;   // of the distinct passage text
+  int32_t first_token = 0, num_tokens = 0;
+  bool operator==(const Window&) const = default;
+};
+
 template <template <class> class Array>
 struct TokenArrays {
   Lists<Array, int32_t> tokens;      // of each distinct sequence
@@ -37,6 +48,11 @@ struct TokenArrays {
   Lists<Array, std::byte> labels;    // of each example: label_bytes.h
   Array<int32_t> queries, passages;  // (N) of each example, see TokenizedExample
   Array<uint64_t> texts;             // (N) of each example: Dataset::text_hash
+  // Empty but for data sets of windows (windows.h).
+  Array<Window> windows;                   // (N)
+  Lists<Array, ByteRange> answers;         // of each question: correct ones, in its passage
+  Lists<Array, char> passage_texts;        // of each distinct passage: UTF-8
+  Lists<Array, ByteRange> passage_tokens;  // of each distinct passage: where its tokens stand
 };
 
 // Calls body for each array, in the order in which a file has them: first the tokens, which may be
@@ -56,8 +72,12 @@ void for_each_array(Arrays& arrays, const Body& body) {
   body(arrays.queries);
   body(arrays.passages);
   body(arrays.texts);
+  body(arrays.windows);
+  list(arrays.answers);
+  list(arrays.passage_texts);
+  list(arrays.passage_tokens);
 }
-inline constexpr size_t kNumTokenArrays = 14;
+inline constexpr size_t kNumTokenArrays = 21;
 using ArrayBytes = std::array<std::span<const std::byte>, kNumTokenArrays>;
 
 // The bytes of each array, and arrays of such bytes. The bytes are not copied.

@@ -106,11 +106,12 @@ class Dresser {
 
 }  // namespace
 
-// A standalone segment needs room for one token of text; both texts of a pair may be cut to
-// nothing.
+// A standalone segment and a window need room for one token of text; both texts of a pair may be
+// cut to nothing.
 void check_room(const TokenizeOptions& options) {
   const bool pair = options.format == SegmentFormat::kPair;
-  const int64_t fewest = options.layout.special_tokens(pair) + (pair ? 0 : 1);
+  const int64_t fewest =
+      options.layout.special_tokens(pair) + (pair && !options.window_overlap ? 0 : 1);
   if (options.max_tokens >= fewest) return;
   throw UserError("data.max_segment_tokens: expected at least " + std::to_string(fewest) + " (" +
                   std::to_string(options.layout.special_tokens(pair)) +

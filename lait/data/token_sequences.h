@@ -6,6 +6,7 @@
 // The SegmentLayout says which special tokens stand where.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct TokenizeOptions {
   // The most tokens of a sequence, special tokens included; at most the model's positions.
   int64_t max_tokens = 512;
   OnOverflow on_overflow = OnOverflow::kTruncate;
+  // Each example becomes windows of its passage, which have so many tokens in common (windows.h);
+  // nullopt: examples are left whole.
+  std::optional<int64_t> window_overlap = {};
   // Prepended to the segments if the layout uses prompts (Task::prompts).
   std::vector<std::string> prompts = {};
 };

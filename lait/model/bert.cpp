@@ -197,7 +197,11 @@ std::string BertFamily::pair_problem(const HfConfig& config) const {
   return config.type_vocab_size < 2 ? "pair needs two token types, and the model has one" : "";
 }
 
-HeadTensors BertFamily::head_tensors(HeadKind, bool on_first_row) const {
+HeadTensors BertFamily::head_tensors(HeadKind kind, bool on_first_row) const {
+  if (kind == HeadKind::kSpan) {
+    return {.architecture = question_answering_class(),
+            .modules = {{.name = "output", .hf_name = "qa_outputs"}}};
+  }
   HeadTensors out{.modules = {{.name = "output", .hf_name = "classifier"}}};
   if (on_first_row) {
     out.architecture = "BertForSequenceClassification";

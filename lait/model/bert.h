@@ -77,6 +77,9 @@ class BertFamily : public Family {
   bool has_hf_code() const override { return true; }
   std::string tokenizer_class() const override { return "BertTokenizer"; }
   EncoderCosts costs(const HfConfig& config) const override;
+
+ protected:
+  virtual std::string question_answering_class() const { return "BertForQuestionAnswering"; }
 };
 
 }  // namespace lait

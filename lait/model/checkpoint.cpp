@@ -167,10 +167,12 @@ Model load_checkpoint(const fs::path& dir, const ModelSpec& spec, at::ScalarType
 }
 
 void load_weights(const fs::path& dir, Model& model) {
-  if (read_files(dir).first.labels != model->spec.labels)
+  const ModelSpec spec = read_files(dir).first;
+  if (spec.labels != model->spec.labels)
     throw UserError(dir.string() + ": expected a checkpoint of the run's labels, got others");
   at::NoGradGuard no_grad;
   fill(model, open(dir, model->config), HeadWeights::kRequired);
+  model->spec.no_answer_threshold = spec.no_answer_threshold;
 }
 
 void save_checkpoint(const Model& model, const fs::path& dir, const SaveOptions& options) {

@@ -3,6 +3,7 @@
 // pooling.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,14 @@ struct Outputs {
   }
 };
 
+// The best span of an example's text: tokens [begin, end), and the sum of its two logits.
+struct SpanPrediction {
+  int64_t begin = 0, end = 0;
+  double score = 0;
+  // The logits' sum for "no answer".
+  double no_answer = 0;
+};
+
 // The model's prediction for one example.
 struct Prediction {
   // The most probable class; "" for a head without classes.
@@ -35,6 +44,8 @@ struct Prediction {
   std::vector<double> probabilities{};
   // The value that metrics compare: the class's index, or the score.
   double value = 0;
+  // Of a head that finds spans; none: the text has no token.
+  std::optional<SpanPrediction> span{};
 };
 
 struct HeadOptions {
@@ -80,6 +91,11 @@ struct HeadInfo {
   // The kind of label that it is trained on.
   LabelKind labels;
   bool needs_decoder = false;
+  // Whether model.pooling says what it reads.
+  bool pools = true;
+  // What transformers calls it.
+  const char* pipeline = "text-classification";
+  const char* auto_class = "AutoModelForSequenceClassification";
   std::shared_ptr<HeadImpl> (*make)(const HfConfig& config, const HeadOptions& options);
 };
 

@@ -10,9 +10,11 @@ namespace lait {
 HeadInfo classifier_head();
 HeadInfo regression_head();
 HeadInfo relevance_head();
+HeadInfo span_head();
 
 const std::vector<HeadInfo>& all_heads() {
-  static const std::vector<HeadInfo> heads{classifier_head(), regression_head(), relevance_head()};
+  static const std::vector<HeadInfo> heads{classifier_head(), regression_head(), relevance_head(),
+                                           span_head()};
   return heads;
 }
 

@@ -6,6 +6,7 @@
 #include "lait/base/json.h"
 #include "lait/data/labels.h"
 #include "lait/model/config_fields.h"
+#include "lait/model/head.h"
 
 namespace lait {
 namespace {
@@ -118,6 +119,11 @@ void write_hf_labels(Json& json, HeadKind head, const std::vector<std::string>& 
   // id2label defines the number of labels; an older count beside it would override it or cause a
   // warning.
   for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
+  if (find_head(head).labels == LabelKind::kSpans) {
+    // A start and an end, which have no names: transformers' default are two outputs.
+    for (const char* key : {"id2label", "label2id", "problem_type"}) json.erase(key);
+    return;
+  }
   const std::vector<std::string> names =
       labels.empty() ? std::vector<std::string>{unnamed(0)} : labels;
   Json id2label = Json::object(), label2id = Json::object();

@@ -26,7 +26,8 @@ bool are_unnamed(const std::vector<std::string>& labels);
 // problem that no head here has.
 std::optional<HeadKind> hf_head_kind(const nlohmann::ordered_json& json, size_t num_labels);
 
-// id2label, label2id and problem_type; a head without labels has one, "LABEL_0".
+// id2label, label2id and problem_type; a head without labels has one, "LABEL_0". A head that finds
+// spans has none of them.
 void write_hf_labels(nlohmann::ordered_json& json, HeadKind head,
                      const std::vector<std::string>& labels);
 

@@ -78,6 +78,7 @@ class MpnetFamily final : public RobertaFamily {
  protected:
   int64_t uncounted_token(const HfConfig&) const override { return kUncounted; }
   std::string classifier_class() const override { return "MPNetForSequenceClassification"; }
+  std::string question_answering_class() const override { return "MPNetForQuestionAnswering"; }
 };
 
 }  // namespace

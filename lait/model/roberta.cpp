@@ -25,7 +25,8 @@ SegmentLayout RobertaFamily::layout(const HfConfig& config, const SpecialTokens&
           .uncounted_token = uncounted};
 }
 
-HeadTensors RobertaFamily::head_tensors(HeadKind, bool on_first_row) const {
+HeadTensors RobertaFamily::head_tensors(HeadKind kind, bool on_first_row) const {
+  if (kind == HeadKind::kSpan) return BertFamily::head_tensors(kind, on_first_row);
   HeadTensors out{.modules = {{.name = "output", .hf_name = "classifier.out_proj"}}};
   if (on_first_row) {
     out.architecture = classifier_class();

@@ -19,6 +19,7 @@ class RobertaFamily : public BertFamily {
  protected:
   // The token that positions leave out, which is also its position.
   virtual int64_t uncounted_token(const HfConfig& config) const { return config.pad_token_id; }
+  std::string question_answering_class() const override { return "RobertaForQuestionAnswering"; }
   virtual std::string classifier_class() const { return "RobertaForSequenceClassification"; }
 };
 

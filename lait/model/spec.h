@@ -3,6 +3,7 @@
 // and prediction call `check`.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ struct ModelSpec {
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;
   std::string task;
+  // Tokens that windows of a passage have in common; nullopt: the task's labels are no spans.
+  std::optional<int64_t> window_overlap = {};
+  // Of such a task: a question has no answer if the score of that is larger than the best span's by
+  // more than this. Chosen on validation data.
+  double no_answer_threshold = 0;
   // Classes by index; empty for a head without classes.
   std::vector<std::string> labels;
   // Of every example; 0: any number.

@@ -8,6 +8,7 @@
 #include "lait/base/error.h"
 #include "lait/base/json.h"
 #include "lait/config/enum_names.h"
+#include "lait/model/head.h"
 #include "lait/model/hf_code.h"
 #include "lait/model/hf_labels.h"
 
@@ -42,12 +43,23 @@ std::vector<std::string> without_case(std::vector<std::string> names) {
   return names;
 }
 
+// The classes that config.json names.
+nlohmann::ordered_json architectures(const HfConfig& config) {
+  const auto named = config.raw.find("architectures");
+  return named != config.raw.end() && named->is_array() ? *named : nlohmann::ordered_json::array();
+}
+
+// Whether config.json names that class.
+bool names_class(const HfConfig& config, const std::string& name) {
+  const auto named = architectures(config);
+  return std::find(named.begin(), named.end(), name) != named.end();
+}
+
 // The class whose head the checkpoint has, if config.json names others than `expected` only.
 std::string other_class(const HfConfig& config, const std::string& expected) {
-  const auto named = config.raw.find("architectures");
-  if (named == config.raw.end() || !named->is_array() || named->empty()) return "";
-  if (std::find(named->begin(), named->end(), expected) != named->end()) return "";
-  return named->front().is_string() ? named->front().get<std::string>() : "";
+  const auto named = architectures(config);
+  if (named.empty() || names_class(config, expected)) return "";
+  return named.front().is_string() ? named.front().get<std::string>() : "";
 }
 
 }  // namespace
@@ -72,6 +84,7 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
   if (named.empty()) return;
   const size_t outputs = std::max<size_t>(1, spec.labels.size());
   const bool has_names = says("id2label");
+  if (find_head(spec.head).labels == LabelKind::kSpans) return;
   if (named.size() != outputs) {
     fail("labels: expected " + std::to_string(named.size()) +
          (has_names ? ", as id2label has" : ", as num_labels says") + ", got " +
@@ -97,7 +110,14 @@ StoredHead read_stored_head(const fs::path& dir, const HfConfig& config) {
   head.is_any_number =
       config.labels.size() == 1 && (problem == config.raw.end() || problem->is_null());
   const HeadKind kind = head.kind.value_or(HeadKind::kClassifier);
-  head.other_class = other_class(config, config.family->head_tensors(kind, true).architecture);
+  const std::string expected = config.family->head_tensors(kind, true).architecture;
+  // Heads of another class, which its name tells.
+  for (const HeadInfo& other : all_heads()) {
+    const std::string name = config.family->head_tensors(other.kind, true).architecture;
+    if (name == expected || !names_class(config, name)) continue;
+    return {.kind = other.kind};
+  }
+  head.other_class = other_class(config, expected);
   return head;
 }
 
@@ -108,7 +128,8 @@ HeadMatch match_head(const StoredHead& stored, const ModelSpec& spec) {
     return {stored.kind ? "head is a " + to_string(*stored.kind)
                         : std::string("problem_type is another")};
   }
-  if (stored.pooling != spec.pooling) return {"head has pooling " + to_string(stored.pooling)};
+  if (find_head(spec.head).pools && stored.pooling != spec.pooling)
+    return {"head has pooling " + to_string(stored.pooling)};
   if (spec.labels.empty()) return {};
   if (stored.labels.empty()) return {"labels have no names"};
   std::vector<int64_t> order = order_of(spec.labels, stored.labels);

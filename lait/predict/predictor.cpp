@@ -153,7 +153,19 @@ Predictor Predictor::load(const std::filesystem::path& checkpoint_or_run, Precis
 Prediction Predictor::predict(std::vector<std::string> segments) {
   const Example example{.segments = std::move(segments)};
   check_example(example, spec());
-  return model_->head->predict(*outputs({&example, 1})).front();
+  const Dataset dataset = tokenize({&example, 1});
+  if (!dataset.has_windows()) return model_->head->predict(*outputs(dataset)).front();
+  const Answer answer = answers(dataset)->front();
+  return {.label = answer.is_none(spec().no_answer_threshold) ? "" : answer.text,
+          .score = answer.score,
+          .value = answer.score};
+}
+
+std::optional<std::vector<Answer>> Predictor::answers(const Dataset& dataset,
+                                                      const PredictOptions& options) {
+  const std::optional<Outputs> found = outputs(dataset, options);
+  if (!found) return std::nullopt;
+  return find_answers(model_->head->predict(*found), dataset);
 }
 
 Dataset Predictor::tokenize(std::span<const Example> examples) const {

@@ -17,6 +17,7 @@
 
 #include "lait/data/dataset.h"
 #include "lait/model/checkpoint.h"
+#include "lait/predict/answers.h"
 #include "lait/ranks/ranks.h"
 
 namespace lait {
@@ -54,8 +55,14 @@ class Predictor {
                         DeviceKind device = DeviceKind::kAuto,
                         std::optional<int64_t> independent_layers = {});
 
-  // One example; outputs() is faster for many. Throws as check_example does.
+  // One example; outputs() is faster for many. Of an extractive model the label is the answer, ""
+  // for none. Throws as check_example does.
   Prediction predict(std::vector<std::string> segments);
+
+  // The answers to the questions of an extractive model's data set from tokenize(); nullopt as
+  // outputs().
+  std::optional<std::vector<Answer>> answers(const Dataset& dataset,
+                                             const PredictOptions& options = {});
 
   Dataset tokenize(std::span<const Example> examples) const;
   // For a data set from tokenize(), in its order; nullopt if options.should_stop returned true.

@@ -95,7 +95,7 @@ TEST_F(TaskErrors, MistakesAreNamedWithTheirLine) {
         error.what(),
         "task: expected one of {wordnet, mnli, snli, anli, sick, rte, qnli, paws, mrpc, qqp, wic, "
         "boolq, boolq_split, multirc, fever, vitaminc, scifact, fnc1, answer_equivalence, "
-        "ranking, stsb, sick_relatedness, jsonl, table}, got 'snil' (did you mean snli?)");
+        "ranking, squad, stsb, sick_relatedness, jsonl, table}, got 'snil' (did you mean snli?)");
   }
 }
 

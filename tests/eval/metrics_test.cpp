@@ -90,7 +90,8 @@ TEST(Metrics, UnknownNameIsAnError) {
     EXPECT_THAT(
         error.what(),
         HasSubstr("expected a metric among accuracy, f1, macro_f1, fnc1_score, mse, pearson, "
-                  "spearman, f1m, exact_match, map, mrr, ndcg10, got 'acuracy'"));
+                  "spearman, answer_f1, answer_exact, f1m, exact_match, map, mrr, ndcg10, got "
+                  "'acuracy'"));
   }
 }
 

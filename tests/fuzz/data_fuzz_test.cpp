@@ -1,5 +1,4 @@
-// Fuzz targets of lait/data and of the files that it reads: every task's native file, gzip files,
-// WordNet's database.
+// Fuzz targets of lait/data: every task's native file, and the files with texts that examples name.
 #include <gmock/gmock.h>
 #include <zlib.h>
 
@@ -10,8 +9,6 @@
 #include "lait/data/labels.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
-#include "train/wordnet.h"
-#include "train/wordnet_nouns.h"
 
 namespace lait {
 namespace {
@@ -74,6 +71,13 @@ const std::map<std::string, std::vector<std::string>> kFiles{
       "query\tpassage\tlabel\nq\tp\t0.5\n"}},
     {"sick_relatedness",
      {"pair_ID\tsentence_A\tsentence_B\trelatedness_score\n7\tA \"man\tis\" here\t4.5\n"}},
+    {"squad",
+     {R"({"id": "1", "question": "q", "context": "a b", "answers": {"text": ["b"], )"
+      R"("answer_start": [2]}})"
+      "\n",
+      R"({"version": "v2.0", "data": [{"title": "t", "paragraphs": [{"context": "a b", "qas": )"
+      R"([{"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 2}]}]}]}]})"
+      "\n"}},
     {"boolq",
      {"{\"question\": \"q\", \"title\": \"t\", \"answer\": true, \"passage\": "
       "\"p\"}\n{\"question\": \"q\", \"passage\": \"p\", \"label\": \"False\", \"idx\": 7}\n"}},
@@ -127,6 +131,22 @@ std::vector<Example> read_examples(const Task& task, const std::filesystem::path
   return read_files(task, {file.string()}, options).examples;
 }
 
+struct InRange {
+  const Task& task;
+  const Example& example;
+  bool operator()(const NumberLabel& label) const { return label.value >= 0 && label.value <= 5; }
+  bool operator()(const ClassLabel& label) const {
+    return label.index >= 0 && label.index < std::ssize(task.labels());
+  }
+  bool operator()(const SpanLabel& label) const {
+    return std::ranges::all_of(label.any_of, [&](const TextSpan& span) {
+      return span.segment == 1 && span.begin >= 0 && span.begin <= span.end &&
+             span.end <= std::ssize(example.segments[1]);
+    });
+  }
+  bool operator()(const auto&) const { return false; }
+};
+
 // What a task's reader returns must be usable: segments, labels in range. (check_examples counts
 // the segments.)
 void check(const Task& task, std::vector<Example>& examples) {
@@ -134,12 +154,7 @@ void check(const Task& task, std::vector<Example>& examples) {
     if (example.segments.empty()) throw std::logic_error("an example without segments");
     if (!example.groups.empty() && example.groups.size() != example.segments.size())
       throw std::logic_error("groups are missing");
-    const auto* number = std::get_if<NumberLabel>(&example.label);
-    const auto* known = std::get_if<ClassLabel>(&example.label);
-    const bool in_range = number != nullptr ? number->value >= 0 && number->value <= 5
-                          : known != nullptr
-                              ? known->index >= 0 && known->index < std::ssize(task.labels())
-                              : false;
+    const bool in_range = std::visit(InRange{task, example}, example.label);
     if (!task.open_labels() && !in_range) throw std::logic_error("a label out of range");
   }
   if (task.open_labels()) {
@@ -245,50 +260,6 @@ TEST(Fuzz, TextFiles) {
            file.read((folder / (file.by_need ? "wiki" : "wiki/a.jsonl")).string(), nullptr, texts);
          });
   }
-}
-
-TEST(Fuzz, GzipLines) {
-  const TemporaryFolder folder;
-  std::string text;
-  for (int i = 0; i < 300; ++i) text += std::to_string(i * 7919) + "\n";
-  std::vector<std::string> seeds;
-  for (const char* mode : {"wb9", "wb1", "wb0"}) {
-    const std::string path = (folder / "seed.gz").string();
-    gzFile file = gzopen(path.c_str(), mode);
-    gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
-    gzclose(file);
-    std::ifstream in(path, std::ios::binary);
-    seeds.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-  }
-  seeds.push_back(seeds[0] + seeds[1]);  // concatenated members are one file
-  fuzz(Mutator(seeds, {"\x1f\x8b", "\x1f\x8b\x08", std::string(8, '\0')}),
-       [&](const std::string& bytes) {
-         const auto path = folder.write("a.gz", bytes);
-         if (bytes.size() % 2 == 0) {  // damaged content with a correct checksum
-           gzFile file = gzopen(path.c_str(), "wb");
-           gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
-           gzclose(file);
-         }
-         LineReader reader(path);
-         while (reader.next()) continue;
-       });
-}
-
-TEST(Fuzz, WordNetNouns) {
-  const TemporaryFolder folder;
-  const char* const kNouns =
-      "  1 This software and database is being provided to you\n"
-      "00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is perceived\n"
-      "00001930 03 n 01 physical_entity 0 002 @ 00001740 n 0000 ~ 00002137 n 0000 | an entity that "
-      "has physical existence; \"x\"\n"
-      "00002137 03 n 02 abstraction 0 abstract_entity 0 001 @ 00001930 n 0000 | a general concept "
-      "formed by extracting\n";
-  fuzz(Mutator({kNouns}, {" @ ", " @i ", " ~ ", "00001740", "00002137", " | ", " n 0000", "ff"}),
-       [&](const std::string& bytes) {
-         folder.write("data.noun", bytes);
-         read_nouns(folder.path());
-         make_wordnet_examples({.database = folder.path()});
-       });
 }
 
 }  // namespace

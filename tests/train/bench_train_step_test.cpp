@@ -47,9 +47,10 @@ TEST_F(TrainStepBenchmark, MeasuresEachPWithAndWithoutSharing) {
 
 TEST_F(TrainStepBenchmark, MeasuresTransformersOnTheSameTokens) {
   LAIT_SKIP_WITHOUT_ORACLE();
+  write_checkpoint(folder_ / "stock", {.format = SegmentFormat::kPair, .pooling = Pooling::kCls});
   const ShellResult result =
       shell(program("lait-bench") + " train-step --config " + path("a.yaml") +
-            " --set data.train=" + path("train.jsonl") +
+            " --set model.path=" + path("stock") +
             " --independent-layers 0 --steps 1 --milliseconds 1 --python " +
             oracle::in_quotes(oracle::python()) + " --json " + path("bench.json"));
   ASSERT_EQ(result.code, 0) << result.err;
