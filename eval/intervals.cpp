@@ -194,10 +194,13 @@ double student_quantile(size_t degrees) {
                (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * n * n * n));
 }
 
-// The interval over examples and a half-width over runs, as independent errors.
-Interval widened(const Interval& e, double half) {
-  return {e.value, e.value - std::hypot(e.value - e.low, half),
-          e.value + std::hypot(e.high - e.value, half)};
+// The interval over examples and a half-width over runs, as independent errors; of a share not
+// beyond `lowest` and 1.
+Interval widened(const Metric& metric, const Interval& e, double half, double lowest) {
+  const double low = e.value - std::hypot(e.value - e.low, half),
+               high = e.value + std::hypot(e.high - e.value, half);
+  return metric.is_share ? Interval{e.value, std::max(lowest, low), std::min(1.0, high)}
+                         : Interval{e.value, low, high};
 }
 
 }  // namespace
@@ -209,8 +212,9 @@ Interval mean_interval(const Metric& metric, Runs runs) {
         return resampled_mean(metric, runs, clusters, drawn);
       });
   if (runs.size() < 2) return over_examples;
-  return widened(over_examples,
-                 student_quantile(runs.size() - 1) * std::sqrt(squared_error(metric, runs)));
+  return widened(metric, over_examples,
+                 student_quantile(runs.size() - 1) * std::sqrt(squared_error(metric, runs)),
+                 /*lowest=*/0);
 }
 
 Interval mean_difference(const Metric& metric, Runs runs, Runs reference) {
@@ -223,9 +227,10 @@ Interval mean_difference(const Metric& metric, Runs runs, Runs reference) {
                 });
   const size_t fewest = std::min(runs.size(), reference.size());
   if (fewest < 2) return over_examples;
-  return widened(over_examples,
+  return widened(metric, over_examples,
                  student_quantile(fewest - 1) *
-                     std::sqrt(squared_error(metric, runs) + squared_error(metric, reference)));
+                     std::sqrt(squared_error(metric, runs) + squared_error(metric, reference)),
+                 /*lowest=*/-1);
 }
 
 }  // namespace lait

@@ -63,6 +63,18 @@ TEST(SeedMeans, AreRowsWithTheirSeedsAndDifferences) {
   EXPECT_FALSE(rows[6].is_in_mean);
 }
 
+TEST(SeedMeans, IntervalsOfSharesEndAtNoneAndAll) {
+  const std::vector<Outcome> right(50, Outcome{1, 1}), wrong(50, Outcome{0, 1});
+  const std::vector<std::span<const Outcome>> far{right, wrong}, same{right, right};
+  const Interval mean = mean_interval(find_metric("accuracy"), far),
+                 difference = mean_difference(find_metric("accuracy"), far, same);
+  EXPECT_EQ(mean.value, 0.5);
+  EXPECT_EQ(mean.low, 0);
+  EXPECT_EQ(mean.high, 1);
+  EXPECT_EQ(difference.low, -1);
+  EXPECT_EQ(difference.high, 1);
+}
+
 TEST(SeedMeans, NeedTheSameConfigAndDifferentSeeds) {
   std::mt19937 random(6);
   std::vector<Evaluation> rows{run_of("a", 0, 1, 0.8, random), run_of("b", 0, 1, 0.8, random),
