@@ -6,6 +6,7 @@
 
 #include "lait/base/error.h"
 #include "lait/config/read.h"
+#include "tests/train/tiny_run.h"
 
 namespace lait {
 namespace {
@@ -42,6 +43,34 @@ TEST(ParseSweep, ValuesAreReadAsThoseOfSet) {
                        .data.train);
   }
   EXPECT_THAT(read, ElementsAre(ElementsAre("a: b"), ElementsAre("c", "d")));
+}
+
+class SeedsOfARun : public TinyRun {
+ protected:
+  void SetUp() override { write_inputs(16, 5, 0, "steps: 1"); }
+};
+
+TEST_F(SeedsOfARun, EachHasAFolderAlsoForEachValueOfASweep) {
+  ASSERT_EQ(train_into("alone", "--quiet --seeds 1,2").code, 0);
+  for (const char* folder : {"seed=1", "seed=2"})
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "alone" / folder / "report.json")) << folder;
+  ASSERT_EQ(train_into("both", "--quiet --sweep model.independent_layers=0,2 --seeds 3").code, 0);
+  for (const char* folder :
+       {"model.independent_layers=0,seed=3", "model.independent_layers=2,seed=3"})
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "both" / folder / "report.json")) << folder;
+  const ShellResult evaluated =
+      shell(program("lait-eval") + " --quiet --checkpoint " + path("alone"));
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+  EXPECT_THAT(evaluated.out, testing::HasSubstr("mean of seeds 1 2"));
+}
+
+TEST_F(SeedsOfARun, MistakesAreNamed) {
+  const ShellResult twice = train_into("run", "--seeds 1,1");
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_THAT(twice.err, testing::HasSubstr("--seeds: expected each seed once"));
+  const ShellResult both = train_into("run", "--sweep training.seed=1,2 --seeds 3");
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, testing::HasSubstr("--seeds: --sweep gives the seeds already"));
 }
 
 }  // namespace
