@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "lait/base/error.h"
+#include "lait/base/words.h"
 
 namespace lait {
 namespace {
@@ -71,12 +72,6 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
-std::string joined_words(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
 double overlap_f1(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   if (a.empty() || b.empty()) return a.empty() == b.empty() ? 1 : 0;
   std::map<std::string, int64_t> counts;
@@ -106,7 +101,7 @@ std::vector<int64_t> first_windows(const Dataset& dataset) {
 
 }  // namespace
 
-std::string normalized_answer(std::string_view text) { return joined_words(words_of(text)); }
+std::string normalized_answer(std::string_view text) { return joined(words_of(text), " "); }
 
 AnswerScores answer_scores(const std::string& predicted, std::span<const std::string> correct) {
   const std::vector<std::string> words = words_of(predicted);

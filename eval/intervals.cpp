@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -121,35 +122,6 @@ Interval wilson(int64_t successes, int64_t trials) {
   return {p, std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
-Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes) {
-  const double value = metric.value(outcomes);
-  const auto size = static_cast<int64_t>(outcomes.size());
-  const Clusters clusters(outcomes);
-  if (metric.name == "accuracy" && clusters.are_single(outcomes.size()))
-    return wilson(std::llround(value * static_cast<double>(size)), size);
-  std::vector<Outcome> resampled;
-  return bootstrap(value, clusters.size(), [&](const std::vector<size_t>& drawn) {
-    clusters.take(outcomes, drawn, resampled);
-    return metric.value(resampled);
-  });
-}
-
-Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes,
-                           std::span<const Outcome> reference) {
-  if (outcomes.size() != reference.size())
-    throw std::invalid_argument("paired_difference: the examples differ");
-  const Clusters clusters(outcomes);
-  if (metric.name == "accuracy" && clusters.are_single(outcomes.size()))
-    return paired_accuracy(outcomes, reference);
-  std::vector<Outcome> ours, theirs;
-  return bootstrap(metric.value(outcomes) - metric.value(reference), clusters.size(),
-                   [&](const std::vector<size_t>& drawn) {
-                     clusters.take(outcomes, drawn, ours);
-                     clusters.take(reference, drawn, theirs);
-                     return metric.value(ours) - metric.value(theirs);
-                   });
-}
-
 namespace {
 
 using Runs = std::span<const std::span<const Outcome>>;
@@ -171,16 +143,16 @@ double resampled_mean(const Metric& metric, Runs runs, const Clusters& clusters,
   return sum / static_cast<double>(runs.size());
 }
 
-// The squared standard error of the mean over runs, from the spread of the runs' values.
+// The squared standard error of the mean over runs, from the spread of the runs' values. REQUIRES:
+// two or more.
 double squared_error(const Metric& metric, Runs runs) {
   const auto n = static_cast<double>(runs.size());
-  const double mean = mean_value(metric, runs);
+  std::vector<double> values;
+  for (const auto& outcomes : runs) values.push_back(metric.value(outcomes));
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
   double sum = 0;
-  for (const auto& outcomes : runs) {
-    const double deviation = metric.value(outcomes) - mean;
-    sum += deviation * deviation;
-  }
-  return n > 1 ? sum / (n - 1) / n : 0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return sum / (n - 1) / n;
 }
 
 // The 97.5 % quantile of Student's t distribution; Cornish and Fisher's expansion from 5 degrees of
@@ -231,6 +203,23 @@ Interval mean_difference(const Metric& metric, Runs runs, Runs reference) {
                  student_quantile(fewest - 1) *
                      std::sqrt(squared_error(metric, runs) + squared_error(metric, reference)),
                  /*lowest=*/-1);
+}
+
+Interval metric_interval(const Metric& metric, std::span<const Outcome> outcomes) {
+  if (metric.name == "accuracy" && Clusters(outcomes).are_single(outcomes.size())) {
+    const auto size = static_cast<int64_t>(outcomes.size());
+    return wilson(std::llround(metric.value(outcomes) * static_cast<double>(size)), size);
+  }
+  return mean_interval(metric, std::span(&outcomes, 1));
+}
+
+Interval paired_difference(const Metric& metric, std::span<const Outcome> outcomes,
+                           std::span<const Outcome> reference) {
+  if (outcomes.size() != reference.size())
+    throw std::invalid_argument("paired_difference: the examples differ");
+  if (metric.name == "accuracy" && Clusters(outcomes).are_single(outcomes.size()))
+    return paired_accuracy(outcomes, reference);
+  return mean_difference(metric, std::span(&outcomes, 1), std::span(&reference, 1));
 }
 
 }  // namespace lait
