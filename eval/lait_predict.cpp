@@ -3,45 +3,24 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <filesystem>
-#include <optional>
 
 #include "eval/answers_object.h"
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
 #include "lait/base/error.h"
-#include "lait/base/file_writer.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
+#include "lait/base/text_output.h"
 #include "lait/data/example_reader.h"
 #include "lait/model/initialize.h"
 
 namespace {
 
 using namespace lait;
-
-// Writes predictions to standard output, or to a file that gets its name when it is complete.
-class Output {
- public:
-  explicit Output(const std::string& path) {
-    if (!path.empty()) file_.emplace(path);
-  }
-  void write(std::string_view text) {
-    if (file_) return file_->write(text);
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-      throw_write_error("standard output");
-  }
-  void finish() {
-    if (file_) file_->commit();
-  }
-
- private:
-  std::optional<FileWriter> file_;
-};
 
 // The output must not replace the input, and plain text must not be named .gz.
 void check_output(const std::string& input, const std::string& output) {
@@ -119,7 +98,7 @@ int main(int argc, char** argv) {
                             : open_lines(find_task(read_spec(checkpoints.front().dir).task), input);
     Predictor predictor =
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
-    Output out(output);
+    TextOutput out(output);
     AnswersObject object([&](std::string_view text) { out.write(text); });
     const PredictedLines counts =
         predict_lines(predictor, std::move(reader),
