@@ -1,11 +1,15 @@
-// lait-data: creates the demo's data, splits data, and prints statistics of a config's data.
+// lait-data: creates the demo's data, splits and exports data, and prints statistics of it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "lait/base/error.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
+#include "lait/base/signals.h"
+#include "lait/base/terminal.h"
 #include "lait/config/read.h"
+#include "lait/data/task.h"
+#include "train/data_export.h"
 #include "train/data_split.h"
 #include "train/data_stat.h"
 #include "train/wordnet.h"
@@ -89,16 +93,81 @@ CLI::App* add_split(CLI::App& app, SplitOptions& options) {
   return command;
 }
 
+struct ConfigOptions {
+  std::string config{};
+  std::vector<std::string> set{};
+};
+
+// Of the commands that read a config.
+void add_config(CLI::App& command, ConfigOptions& options) {
+  command.add_option("--config", options.config, "YAML file, or the name of a shipped config")
+      ->option_text("FILE|NAME")
+      ->required();
+  command
+      .add_option("--set", options.set,
+                  "overrides the config; KEY= goes back to the default; repeatable")
+      ->option_text("KEY=VALUE")
+      ->take_all();
+}
+
+Entries config_environment() {
+  Entries environment = hub_environment();
+  environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
+  return environment;
+}
+
+int export_examples(const ConfigOptions& given, const ExportOptions& options) {
+  exit_on_signals();
+  const Config config =
+      read_config(find_config(given.config), to_overrides(given.set), task_names());
+  const Exported exported = export_data(config, options);
+  const std::string missing = left_out(exported.counts);
+  const std::string counted = std::to_string(exported.examples) + " examples" + missing + "\n";
+  if (!options.output.empty()) {
+    std::printf("%s: %s", options.output.c_str(), counted.c_str());
+  } else if (!missing.empty()) {
+    show("lait-data: " + counted);
+  }
+  return kExitOk;
+}
+
+// Options of `lait-data export`.
+CLI::App* add_export(CLI::App& app, ConfigOptions& config, ExportOptions& options) {
+  auto* command = app.add_subcommand("export", "a config's examples as JSON lines, as LAIT reads");
+  add_config(*command, config);
+  command->add_option("--split", options.split, "which of the config's data")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  command
+      ->add_option("--output", options.output,
+                   "file to write, completely or not at all (default: standard output)")
+      ->option_text("FILE");
+  set_manual(*command,
+             {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--split "
+                          "train|validation|test] [--output FILE]",
+              .description =
+                  "One line for each example that the task makes of its files: {\"segments\": "
+                  "[\"…\", \"…\"], \"label\": …}, with groups, id, query and passage where the "
+                  "example has them. The same task reads these lines as equal examples, so they "
+                  "can be looked at, thinned out or edited. Where data.columns names the "
+                  "segments, the lines have columns of these names.",
+              .environment = config_environment(),
+              .examples = "lait-data export --config multirc_split11.yaml --split validation "
+                          "--set data.validation=val.jsonl | head -n 3"});
+  return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"creates the demo's data, splits data, and prints statistics of a config's data",
+  CLI::App app{"creates the demo's data, splits and exports data, and prints statistics of it",
                "lait-data"};
   app.require_subcommand(1);
-  set_manual(app, {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...\nsplit [OPTION]...",
-                   .description = "`lait-data COMMAND --help` lists a command's options."});
-  std::string output, config;
-  std::vector<std::string> set;
+  set_manual(
+      app,
+      {.synopsis = "wordnet [OPTION]...\nstat [OPTION]...\nsplit [OPTION]...\nexport [OPTION]...",
+       .description = "`lait-data COMMAND --help` lists a command's options."});
+  std::string output;
   WordnetOptions options;
   auto* wordnet = app.add_subcommand("wordnet", "fact verification from WordNet's glosses");
   wordnet->add_option("--output", output, "folder to write")->option_text("DIR")->required();
@@ -116,26 +185,23 @@ int main(int argc, char** argv) {
            "are true. Prints the accuracy of simple rules.",
        .files = {{"train.jsonl, validation.jsonl, test.jsonl", "the output, for task: wordnet"}},
        .examples = "lait-data wordnet --output data/wordnet"});
+  ConfigOptions of_stat, of_export;
   auto* stat = app.add_subcommand(
       "stat", "lengths and repeats of a config's data: would sharing and caching help?");
-  stat->add_option("--config", config, "YAML file, or the name of a shipped config")
-      ->option_text("FILE|NAME")
-      ->required();
-  stat->add_option("--set", set, "overrides the config; KEY= goes back to the default; repeatable")
-      ->option_text("KEY=VALUE")
-      ->take_all();
-  Entries environment = hub_environment();
-  environment.emplace_back("any", "${NAME} in a config is replaced by the variable's value");
+  add_config(*stat, of_stat);
   set_manual(*stat,
              {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
-              .environment = environment,
+              .environment = config_environment(),
               .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl "
                           "--set data.validation=dev.jsonl"});
   SplitOptions split_options;
   const auto* split_command = add_split(app, split_options);
+  ExportOptions export_options;
+  const auto* export_command = add_export(app, of_export, export_options);
   return run_program(app, argc, argv, [&] {
     if (split_command->parsed()) return split(split_options);
+    if (export_command->parsed()) return export_examples(of_export, export_options);
     return wordnet->parsed() ? make_wordnet(output, options)
-                             : data_statistics(config, to_overrides(set));
+                             : data_statistics(of_stat.config, to_overrides(of_stat.set));
   });
 }

@@ -107,9 +107,9 @@ TEST_F(Install, NothingNamesLibTorchsFolder) {
 
 TEST_F(Install, ManualPages) {
   const fs::path man = prefix() / "share/man/man1";
-  for (const char* program :
-       {"lait-train", "lait-eval", "lait-predict", "lait-data", "lait-data-wordnet",
-        "lait-data-stat", "lait-data-split", "lait-bench-attention", "lait-bench-train-step"})
+  for (const char* program : {"lait-train", "lait-eval", "lait-predict", "lait-data",
+                              "lait-data-wordnet", "lait-data-stat", "lait-data-split",
+                              "lait-data-export", "lait-bench-attention", "lait-bench-train-step"})
     EXPECT_TRUE(fs::exists(man / (std::string(program) + ".1"))) << program;
   const std::string page = read_file(man / "lait-train.1");
   EXPECT_THAT(page, HasSubstr(".SH NAME\nlait-train \\- fine\\-tunes"));

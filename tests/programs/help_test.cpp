@@ -165,7 +165,7 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
       {"train",
        {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat",
-        "lait-data split", "lait-bench tokenizer", "lait-bench attention",
+        "lait-data split", "lait-data export", "lait-bench tokenizer", "lait-bench attention",
         "lait-bench train-step"}}};
   for (const auto& [folder, programs] : programs_of) {
     for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {

@@ -7,8 +7,10 @@
 #include "eval/report.h"
 #include "lait/base/file_writer.h"
 #include "lait/checkpoint/safetensors.h"
+#include "lait/config/read.h"
 #include "tests/base/small_disk.h"
 #include "tests/eval/tiny_checkpoint.h"
+#include "train/data_export.h"
 #include "train/run_directory.h"
 #include "train/wordnet.h"
 
@@ -67,6 +69,21 @@ const Writer kWriters[] = {
        splits.train = {{kText, "it is a kind of thing", version == 1, "1", true, true}};
        splits.validation = splits.test = splits.train;
        write_wordnet_examples(splits, dir / "wordnet");
+     }},
+    {"Export",
+     [](const fs::path& dir, int version) {
+       static const TemporaryFolder folder;
+       static const std::string input = [] {
+         const fs::path file = folder / "in";
+         write_file(file,
+                    "{\"premise\": \"" + kText + "\", \"hypothesis\": \"h\", \"label\": 1}\n");
+         return file.string();
+       }();
+       const Config config = parse_config(
+           "task: rte\nmodel: {path: none}\ndata: {train: " + input + "}\noutput: {dir: none}\n",
+           "config", {});
+       // Another file each time, since it replaces none.
+       export_data(config, {.output = dir / ("export-" + std::to_string(version) + ".jsonl")});
      }},
     {"Report",
      [](const fs::path& dir, int version) {
