@@ -91,6 +91,12 @@ bool add_file(ContentHash& hash, const std::string& file) {
   return in.eof();
 }
 
+// Whether every example has as many segments as the first one of the training data.
+bool first_tells_number(const RunInputs& in) {
+  return !in.config.data.num_segments && in.spec.num_segments == 0 &&
+         !in.task->any_number_of_segments();
+}
+
 // Everything that the data set is made of. nullopt: the split has no key, since its files cannot be
 // read twice.
 std::optional<Digest> key_of(const RunInputs& in, const DataFiles& files,
@@ -149,8 +155,7 @@ Built build(const RunInputs& in, bool is_train, const DataFiles& files,
   for (std::vector<Example> examples = read_some(reader), next; !examples.empty();
        examples = std::move(next)) {
     if (facts.num_segments == 0) facts.num_segments = std::ssize(examples.front().segments);
-    if (is_train && !in.config.data.num_segments && spec.num_segments == 0)
-      spec.num_segments = facts.num_segments;
+    if (is_train && first_tells_number(in)) spec.num_segments = facts.num_segments;
     if (finds_labels) {
       found.assign(examples);
     } else if (in.task->open_labels()) {
@@ -214,8 +219,7 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
                   .first_bad_answer = facts.first_bad_answer};
   if (!split.is_train()) return;
   if (!facts.labels.empty()) in.spec.labels = facts.labels;
-  if (!in.config.data.num_segments && in.spec.num_segments == 0)
-    in.spec.num_segments = facts.num_segments;
+  if (first_tells_number(in)) in.spec.num_segments = facts.num_segments;
 }
 
 }  // namespace lait
