@@ -19,32 +19,20 @@ A trial takes --steps steps and writes everything, the JSONs and a copy of the p
 BUILD/results/trial-STEPS. --model names another model for it.
 """
 import argparse
-import datetime
 import itertools
-import json
-import os
 import pathlib
-import re
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import textwrap
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from results_runs import (FOLDER, PAGE, ROOT, Programs, data_file, fail, markdown, origin,
+                          read_json, without_paths, write_between, write_json)
+
 CONFIG = ROOT / "configs" / "mpnet_sick.yaml"
-PAGE = ROOT / "docs" / "results.md"
-BEGIN, END = "<!-- mpnet-sick: begin -->\n", "<!-- mpnet-sick: end -->"
 METRIC = "accuracy"
 NUM_BEST, SEEDS = 2, (1, 2, 3)  # the best schedules get all seeds, the others the first
 NUM_EPOCHS = 3
 FLOPS = ("score_context", "attention", "encoder")
-
-
-def fail(message):
-    sys.exit("results_mpnet.py: " + message)
 
 
 def schedules(num_layers):
@@ -57,78 +45,17 @@ def schedules(num_layers):
     return out
 
 
-def data_file(folder, name):
-    for file in (folder / name, folder / (name + ".gz")):
-        if file.exists():
-            return file
-    fail(f"--data: expected {folder / name} or {name}.gz, got neither")
-
-
-class Child:
-    """Runs programs. They have a session of their own, so that a Ctrl-C reaches this script only,
-    which passes it on once; then lait-train saves."""
-
-    def __init__(self):
-        self.process = None
-        self.signal = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.stop)
-
-    def stop(self, number, _frame):
-        self.signal = number
-        if self.process is None:
-            sys.exit(128 + number)
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-
-    def run(self, *command):
-        words = [str(word) for word in command]
-        print("$", " ".join(words), file=sys.stderr)
-        self.process = subprocess.Popen(words, start_new_session=True, stdin=subprocess.DEVNULL)
-        code = self.process.wait()
-        if self.signal:
-            print("stopped; the same command goes on", file=sys.stderr)
-            sys.exit(128 + self.signal)
-        if code != 0:
-            fail(f"exit code {code}: {' '.join(words)}")
-        self.process = None
-
-
-def read_json(file):
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def write(file, text):
-    """Writes a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
-
-
-def machine(device):
-    if device == "cuda":
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.check_output(query, text=True).splitlines()[0].strip()
-    names = re.findall(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return f"{names[0]}, {os.cpu_count()} threads"
-
-
 class Results:
     def __init__(self, args):
         self.args = args
-        self.programs = args.build / "bin"
         self.model = args.model or args.build / "models" / "all-mpnet-base-v2"
         if not (self.model / "config.json").exists():
             fail(f"expected a model in {self.model}, got nothing there; run cmake/setup.sh mpnet")
-        for program in ("lait-train", "lait-eval"):
-            if not (self.programs / program).exists():
-                fail(f"expected {self.programs / program}, got nothing there; run make, or --build")
+        self.programs = Programs(args.build, ("lait-train", "lait-eval"))
         self.num_layers = read_json(self.model / "config.json")["num_hidden_layers"]
         self.schedules = schedules(self.num_layers)
-        self.child = Child()
         self.output = args.output or args.build / "results"
-        self.folder, self.page = ROOT / "docs" / "results", PAGE
+        self.folder, self.page = FOLDER, PAGE
         if args.steps:
             self.output = self.output / f"trial-{args.steps}"
             self.folder, self.page = self.output / "results", self.output / "results.md"
@@ -160,38 +87,19 @@ class Results:
             "data.test": data_file(self.args.data, "SICK_test_annotated.txt"),
             "training.checkpoint_every": 50,  # a loss of power costs a few minutes
         }
-        pairs = [f"{key}={value}" for key, value in {**self.settings(run), **paths}.items()]
-        options = itertools.chain(*(("--set", pair) for pair in pairs))
-        seconds_file = self.output / f"{run}.seconds"  # so far
-        begun = (folder / "config.yaml").exists()
-        before = float(seconds_file.read_text()) if begun and seconds_file.exists() else 0.0
-        self.output.mkdir(parents=True, exist_ok=True)
-        train = [self.programs / "lait-train", "--config", CONFIG, *options, "--output", folder]
-        if not (folder / "report.json").exists():
-            start = time.monotonic()
-            try:
-                self.child.run(*train, *(["--resume"] if begun else []))
-            finally:
-                write(seconds_file, f"{before + time.monotonic() - start:.1f}\n")
-        report = read_json(folder / "report.json")
-        evaluation = self.output / f"{run}.eval"
-        check = [self.programs / "lait-eval", "--checkpoint", folder, "--report", evaluation]
-        check += ["--device", self.args.device, "--precision", report["precision"], "--quiet"]
-        self.child.run(*check, "--data", paths["data.test"])
-        row = read_json(evaluation / "report.json")[0]
-        version = subprocess.check_output([train[0], "--version"], text=True)
+        settings = {**self.settings(run), **paths}
+        report, seconds = self.programs.train(CONFIG, settings, folder)
+        row = self.programs.evaluate(folder, report, paths["data.test"], self.args.device)
         result = {
             "run": run,
             "model": self.model.resolve().name,
             "config": without_paths((folder / "config.yaml").read_text(encoding="utf-8")),
             **{key: report[key] for key in ("precision", "best_step", "validation", "test")},
             "flops": row["flops"],
-            "machine": machine(self.args.device),
-            "version": version.strip(),
-            "date": datetime.date.today().isoformat(),
-            "seconds": round(float(seconds_file.read_text())),
+            **self.programs.made_by(self.args.device),
+            "seconds": seconds,
         }
-        write(self.file(run), json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write_json(self.file(run), result)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         self.write_table()
 
@@ -208,17 +116,13 @@ class Results:
             yield f"{name}-seed{seed}"
 
     def write_table(self):
-        text = PAGE.read_text(encoding="utf-8")
-        if BEGIN not in text or END not in text:
-            fail(f"{PAGE}: expected the markers {BEGIN.strip()} and {END}")
-        head, tail = text.split(BEGIN)[0], text.split(END)[1]
-        write(self.page, head + BEGIN + self.table() + END + tail)
+        write_between(self.page, "mpnet-sick", self.table())
 
     def table(self):
         header = ["schedule", "segments, pooling", "validation accuracy, %", "test accuracy, %"]
         header += ["its seeds [95 %]", "score and context FLOPs", "attention FLOPs"]
         header += ["encoder FLOPs", "encoder, cached"]
-        rows, results = [header, ["---"] * len(header)], []
+        rows, results = [header], []
         for name, model in self.schedules.items():
             p = model["independent_layers"]
             words = f"P = {p} (stock)" if name == "pair-p0" else f"P = {p} of {self.num_layers}"
@@ -228,25 +132,13 @@ class Results:
             cells += row_cells(runs, p) if runs else ["not run"] + [""] * (len(header) - 3)
             rows.append(cells)
             results += runs
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
         if not results:
             return "No run is finished yet.\n"
-        parts = ["Means of the seeds"]
-        for key in ("machine", "precision", "version", "date"):
-            parts.append(f"{key}: {', '.join(sorted({run[key] for run in results}))}")
-        minutes = [run["seconds"] / 60 for run in results]
-        parts.append(f"minutes a run: {min(minutes):.0f} to {max(minutes):.0f}")
-        return "\n".join(lines) + "\n\n" + textwrap.fill("; ".join(parts) + ".", 150) + "\n"
+        return markdown(rows) + "\n" + origin(results, "Means of the seeds")
 
 
 def value(result, split):
     return result[split]["metrics"][METRIC]["value"]
-
-
-def without_paths(config):
-    """The lines of a run's config.yaml that mean the same elsewhere."""
-    paths = re.compile(r" +(path|train|validation|test|dir): ")
-    return [line for line in config.splitlines() if not paths.match(line)]
 
 
 def seed_of(file):
