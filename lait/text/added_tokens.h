@@ -28,9 +28,12 @@ struct AddedToken {
 
 class AddedTokens {
  public:
+  // White space as Unicode's White_Space has it (Rust), or with U+001C to U+001F (Python).
+  enum class Space { kUnicode, kPython };
+
   AddedTokens() = default;
   // Drops tokens whose content is empty.
-  explicit AddedTokens(std::vector<AddedToken> tokens);
+  explicit AddedTokens(std::vector<AddedToken> tokens, Space space = Space::kUnicode);
 
   bool empty() const { return tokens_.empty(); }
 
@@ -66,12 +69,14 @@ class AddedTokens {
   // The leftmost match at or after byte `from`, and the longest there.
   Match find(std::string_view text, size_t from) const;
   // Where the white space at the end of text begins; looks back to byte `from` at most.
-  static size_t space_begin(std::string_view text, size_t from);
+  size_t space_begin(std::string_view text, size_t from) const;
   // The length of the white space at the beginning of text.
-  static size_t leading_space(std::string_view text);
+  size_t leading_space(std::string_view text) const;
+  bool is_space(int32_t c) const;
 
   // Longest first.
   std::vector<AddedToken> tokens_;
+  Space space_ = Space::kUnicode;
   // Whether a token begins with the byte.
   std::array<bool, 256> begins_{};
   // The first byte of all tokens where they share it, else -1.

@@ -8,6 +8,9 @@ namespace {
 using Json = JsonFile::Json;
 using Piece = DescribedLayout::Piece;
 
+// A special token that the model's layout has and the tokenizer has not.
+constexpr int32_t kMissing = -3;
+
 // A token's id in ["</s>", 2].
 int32_t id_of(const JsonFile& file, const Json& processor, const char* key) {
   const Json& token = file.list(processor, key);
@@ -55,6 +58,7 @@ std::string shown(const std::vector<Piece>& pieces, bool with_types,
     out += out.empty() ? "" : " ";
     out += piece.id == DescribedLayout::kFirstText    ? "A"
            : piece.id == DescribedLayout::kSecondText ? "B"
+           : piece.id == kMissing                     ? "(a token that is not there)"
                                                       : name(piece.id);
     if (with_types) out.append(":").append(std::to_string(piece.type));
   }
@@ -64,13 +68,19 @@ std::string shown(const std::vector<Piece>& pieces, bool with_types,
 }  // namespace
 
 DescribedLayout DescribedLayout::bert(int32_t cls, int32_t sep) {
-  return {.single = {{cls, 0}, {kFirstText, 0}, {sep, 0}},
-          .pair = {{cls, 0}, {kFirstText, 0}, {sep, 0}, {kSecondText, 1}, {sep, 1}}};
+  return {
+      .single = {{cls, 0}, {kFirstText, 0}, {sep, 0}},
+      .pair = std::vector<Piece>{{cls, 0}, {kFirstText, 0}, {sep, 0}, {kSecondText, 1}, {sep, 1}}};
 }
 
 DescribedLayout DescribedLayout::roberta(int32_t cls, int32_t sep) {
   return {.single = {{cls, 0}, {kFirstText, 0}, {sep, 0}},
-          .pair = {{cls, 0}, {kFirstText, 0}, {sep, 0}, {sep, 0}, {kSecondText, 0}, {sep, 0}}};
+          .pair = std::vector<Piece>{
+              {cls, 0}, {kFirstText, 0}, {sep, 0}, {sep, 0}, {kSecondText, 0}, {sep, 0}}};
+}
+
+DescribedLayout DescribedLayout::t5(int32_t, int32_t sep) {
+  return {.single = {{kFirstText, 0}, {sep, 0}}};
 }
 
 void DescribedLayout::check(const SegmentLayout& layout,
@@ -78,21 +88,24 @@ void DescribedLayout::check(const SegmentLayout& layout,
   const bool with_types = layout.second_type != layout.first_type;
   const auto model_pieces = [&](bool is_pair) {
     std::vector<Piece> out;
-    const auto add = [&](int32_t id, int32_t type) { out.push_back({id, type}); };
+    const auto add = [&](int32_t id, int32_t type) {
+      out.push_back({id == kNoToken ? kMissing : id, type});
+    };
     int32_t type = layout.first_type;
     for (const int32_t id : layout.prefix) add(id, type);
-    add(kFirstText, type);
+    out.push_back({kFirstText, type});
     for (size_t i = 0; is_pair && i < layout.between.size(); ++i) {
       const bool of_first = static_cast<int64_t>(i) < layout.between_of_first;
       add(layout.between[i], of_first ? layout.first_type : layout.second_type);
     }
     if (is_pair) type = layout.second_type;
-    if (is_pair) add(kSecondText, type);
+    if (is_pair) out.push_back({kSecondText, type});
     for (const int32_t id : layout.suffix) add(id, type);
     return out;
   };
   for (const bool is_pair : {false, true}) {
-    std::vector<Piece> model = model_pieces(is_pair), file = is_pair ? pair : single;
+    if (is_pair && !pair) continue;
+    std::vector<Piece> model = model_pieces(is_pair), file = is_pair ? *pair : single;
     if (!with_types) {
       for (Piece& piece : model) piece.type = 0;
       for (Piece& piece : file) piece.type = 0;

@@ -24,11 +24,15 @@ struct DescribedLayout {
 
   // What an error begins with: "PATH: post_processor", and how it ends: the way out.
   std::string where = {}, way_out = {};
-  std::vector<Piece> single = {}, pair = {};
+  std::vector<Piece> single = {};
+  // nullopt: the model decides.
+  std::optional<std::vector<Piece>> pair = std::nullopt;
 
   // "[CLS] A [SEP]", as BertTokenizer and RobertaTokenizer dress texts.
   static DescribedLayout bert(int32_t cls, int32_t sep);
   static DescribedLayout roberta(int32_t cls, int32_t sep);
+  // "A </s>". T5 reads two texts as one, so T5Tokenizer's "A </s> B </s>" is not used.
+  static DescribedLayout t5(int32_t cls, int32_t sep);
 
   // Throws UserError where it is another layout than the model's. `name` gives the name of a
   // special token. Types count where the model gives the second text another one.

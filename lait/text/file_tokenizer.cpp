@@ -30,10 +30,10 @@ void FileTokenizer::set_words(const Words& words) {
       tokens_.push_back({.content = name, .id = id});
     return id;
   };
-  special_tokens_.unk = find(names_.unk, "unk_token", words.needs_unk);
-  special_tokens_.cls = find(names_.cls, "cls_token", true);
-  special_tokens_.sep = find(names_.sep, "sep_token", true);
-  special_tokens_.pad = find(names_.pad, "pad_token", true);
+  special_tokens_.unk = find(names_.unk, "unk_token", words.needs.unk);
+  special_tokens_.cls = find(names_.cls, "cls_token", words.needs.cls);
+  special_tokens_.sep = find(names_.sep, words.sep_key, words.needs.sep);
+  special_tokens_.pad = find(names_.pad, "pad_token", words.needs.pad);
   special_tokens_.mask = find(names_.mask, "mask_token", false);
 
   vocab_size_ = words.size;
@@ -43,8 +43,8 @@ void FileTokenizer::set_words(const Words& words) {
     if (token.normalized && words.normalize) token.content = words.normalize(token.content);
     (token.normalized ? normalized : as_they_are).push_back(std::move(token));
   }
-  added_ = AddedTokens(std::move(as_they_are));
-  added_normalized_ = AddedTokens(std::move(normalized));
+  added_ = AddedTokens(std::move(as_they_are), words.space);
+  added_normalized_ = AddedTokens(std::move(normalized), words.space);
   tokens_.clear();
 }
 

@@ -30,6 +30,11 @@ struct TokenizerSpec {
   std::string where = "vocabulary";
 };
 
+// The special tokens without which a kind of tokenizer is of no use.
+struct SpecialTokenNeeds {
+  bool cls = true, sep = true, pad = true, unk = false;
+};
+
 class FileTokenizer : public Tokenizer {
  public:
   SpecialTokens special_tokens() const final { return special_tokens_; }
@@ -44,13 +49,17 @@ class FileTokenizer : public Tokenizer {
     FindToken find;
     // The largest id + 1.
     int32_t size = 0;
-    // A vocabulary without unk is refused.
-    bool needs_unk = false;
+    // A vocabulary without one of these is refused.
+    SpecialTokenNeeds needs = {};
     // What becomes of a token that is searched for in normalised text. May be null.
     std::function<std::string(const std::string&)> normalize = {};
+    // What tokenizer_config.json calls sep.
+    const char* sep_key = "sep_token";
+    // The white space that added tokens take.
+    AddedTokens::Space space = AddedTokens::Space::kUnicode;
   };
-  // Ends the construction. Throws UserError where the vocabulary lacks cls, sep, pad, or a needed
-  // unk.
+  // Ends the construction. Throws UserError where the vocabulary lacks a special token that is
+  // needed.
   void set_words(const Words& words);
 
   // Searched for in the text itself, and in its normalised pieces.

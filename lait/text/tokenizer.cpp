@@ -12,12 +12,19 @@ const std::vector<const TokenizerKind*>& all_tokenizers() {
   static const std::vector<const TokenizerKind*> list = {
       &wordpiece_tokenizer(),
       &byte_bpe_tokenizer(),
+      &sentencepiece_tokenizer(),
   };
   return list;
 }
 
 void Tokenizer::save(const std::filesystem::path& dir) const {
   for (const auto& [name, content] : files()) write_file(dir / name, content);
+}
+
+std::string Tokenizer::decode(const std::vector<int32_t>&, bool) const {
+  throw UserError(
+      "tokenizer: expected one that turns ids into text (SentencePiece, T5's), got another kind; "
+      "use a model of such a family");
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model_dir) {

@@ -22,7 +22,7 @@ struct SegmentLayout;
 inline constexpr int32_t kNoToken = -1;
 
 // Ids of the special tokens; kNoToken where the tokenizer has none of that kind. RoBERTa's <s> is
-// cls, its </s> is sep.
+// cls, its </s> is sep; T5's </s> is sep.
 struct SpecialTokens {
   int32_t cls = kNoToken, sep = kNoToken, pad = kNoToken, unk = kNoToken, mask = kNoToken;
 };
@@ -45,6 +45,10 @@ class Tokenizer {
   // Requires: text is under 2 GiB.
   virtual void encode(std::string_view text, std::vector<int32_t>& out,
                       std::vector<ByteRange>& ranges) const = 0;
+  // The text of ids. Equals Hugging Face's decode(ids, skip_special_tokens=...,
+  // clean_up_tokenization_spaces=False); ids that are no tokens are left out. Thread-safe. Throws
+  // UserError where the kind cannot do it: only SentencePiece can.
+  virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special_tokens) const;
   virtual SpecialTokens special_tokens() const = 0;
   // The largest id + 1.
   virtual int32_t vocab_size() const = 0;

@@ -111,11 +111,12 @@ void describe_post_processor(const TokenizerClass& tokenizer_class, const JsonFi
   PostProcessor read = read_post_processor(tokenizer_json);
   spec.trim_offsets = read.trim_offsets;
   if (!read.layout && tokenizer_class.is_generic) {
-    read.layout = DescribedLayout{
-        .where = tokenizer_json.path + ": post_processor",
-        .way_out = "use the tokenizer files of the model",
-        .single = {{DescribedLayout::kFirstText, 0}},
-        .pair = {{DescribedLayout::kFirstText, 0}, {DescribedLayout::kSecondText, 1}}};
+    read.layout =
+        DescribedLayout{.where = tokenizer_json.path + ": post_processor",
+                        .way_out = "use the tokenizer files of the model",
+                        .single = {{DescribedLayout::kFirstText, 0}},
+                        .pair = std::vector<DescribedLayout::Piece>{
+                            {DescribedLayout::kFirstText, 0}, {DescribedLayout::kSecondText, 1}}};
   }
   if (read.layout) spec.layouts.push_back(std::move(*read.layout));
 }

@@ -6,5 +6,6 @@ namespace lait {
 
 const TokenizerKind& wordpiece_tokenizer();
 const TokenizerKind& byte_bpe_tokenizer();
+const TokenizerKind& sentencepiece_tokenizer();
 
 }  // namespace lait

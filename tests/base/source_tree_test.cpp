@@ -30,6 +30,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait/text", {}},
     {"lait/text/wordpiece", {"lait/text"}},
     {"lait/text/byte_bpe", {"lait/text"}},
+    {"lait/text/sentencepiece", {"lait/text"}},
     {"lait/programs", {}},
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "lait/ranks", "kernels"}},
@@ -57,10 +58,18 @@ const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference",
                                             "lait/programs"};
 
 // Folders that are built without LibTorch and run where there is none.
-const std::set<std::string> kWithoutLibTorch = {
-    "lait",      "kernels",     "kernels/reference", "kernels/cpu",         "kernels/cuda",
-    "lait/base", "lait/config", "lait/text",         "lait/text/wordpiece", "lait/text/byte_bpe",
-    "lait/data"};
+const std::set<std::string> kWithoutLibTorch = {"lait",
+                                                "kernels",
+                                                "kernels/reference",
+                                                "kernels/cpu",
+                                                "kernels/cuda",
+                                                "lait/base",
+                                                "lait/config",
+                                                "lait/text",
+                                                "lait/text/wordpiece",
+                                                "lait/text/byte_bpe",
+                                                "lait/text/sentencepiece",
+                                                "lait/data"};
 
 // A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing
 // alone.

@@ -4,6 +4,7 @@
 #include "tests/base/temporary_folder.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/text/byte_bpe_files.h"
+#include "tests/text/sentencepiece_files.h"
 
 namespace lait {
 namespace {
@@ -110,6 +111,45 @@ TEST(Fuzz, TextForByteBpe) {
   fuzz(Mutator({kText, "hello hello"},
                {"<mask>", "</s>", "  ", "\xE2\x80\xA8", "'ll", "\xF0\x9F\x98\x80", "hello",
                 "\xE3\x80\x80", "\xC2\xA0", "\n"}),
+       [&](const std::string& text) { encode_and_check(*tokenizer, text); },
+       {.takes_everything = true});
+}
+
+TEST(Fuzz, SpieceModel) {
+  namespace files = sentencepiece_files;
+  fuzz_file("spiece.model", files::spiece_model(), {},
+            {files::piece("x", -1), files::trainer(), files::bytes_field(3, "\x18\x01"),
+             files::charsmap(), files::bytes_field(4, "\x0A\x02hi")});
+}
+
+// Only the normaliser's table is damaged: the library reads it without checks.
+TEST(Fuzz, SpieceModelCharsmap) {
+  const TemporaryFolder folder;
+  fuzz(Mutator({sentencepiece_files::charsmap()}, {std::string("\xE2\x01\x00\x00", 4)}),
+       [&](const std::string& map) {
+         folder.write("spiece.model", sentencepiece_files::spiece_model(map));
+         encode_and_check(*load_tokenizer(folder.path()),
+                          "hello \xE2\x91\xA0\t" + map.substr(0, 500));
+       });
+}
+
+TEST(Fuzz, T5Config) {
+  fuzz_file("tokenizer_config.json",
+            R"({"tokenizer_class": "T5Tokenizer", "legacy": false, "extra_ids": 3, )"
+            R"("eos_token": {"content": "</s>", "lstrip": true}, "additional_special_tokens": )"
+            R"(["<extra_id_0>", "<extra_id_1>", "<extra_id_2>", "<E>"], "added_tokens_decoder": )"
+            R"({"14": {"content": "<F>", "rstrip": true}}})",
+            {{"spiece.model", sentencepiece_files::spiece_model()}},
+            {"\"extra_ids\": ", "\"legacy\": ", "\"15\": ", "{}", "[]", "\"<extra_id_3>\""});
+}
+
+TEST(Fuzz, TextForSentencePiece) {
+  const TemporaryFolder folder;
+  folder.write("spiece.model", sentencepiece_files::spiece_model());
+  folder.write("tokenizer_config.json", R"({"legacy": false})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  fuzz(Mutator({kText, "hello world"}, {"<extra_id_0>", "</s>", "  ", "\xE2\x96\x81", "<unk>",
+                                        "\xF0\x9F\x98\x80", "hello", "\xE2\x91\xA0", "\t", "\n"}),
        [&](const std::string& text) { encode_and_check(*tokenizer, text); },
        {.takes_everything = true});
 }

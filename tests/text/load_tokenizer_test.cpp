@@ -220,8 +220,8 @@ TEST_F(LoadTokenizer, MalformedTokenizerJson) {
   EXPECT_THAT(error_of("[]"), HasSubstr(where + ": the file: expected an object, got []"));
   EXPECT_THAT(error_of("{}"),
               HasSubstr(where + ": model: expected a WordPiece vocabulary, got none"));
-  EXPECT_THAT(error_of(R"({"model": {"type": "Unigram", "vocab": []}})"),
-              HasSubstr("expected a tokenizer, found tokenizer.json of type Unigram"));
+  EXPECT_THAT(error_of(R"({"model": {"type": "WordLevel", "vocab": []}})"),
+              HasSubstr("expected a tokenizer, found tokenizer.json of type WordLevel"));
   EXPECT_THAT(error_of(R"({"model": {"vocab": [["a", 0]]}})"),
               HasSubstr(where + ": vocab: expected an object"));
   EXPECT_THAT(error_of(R"({"model": {"vocab": {"a": -1}}})"),

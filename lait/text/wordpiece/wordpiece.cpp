@@ -97,7 +97,7 @@ WordPiece::WordPiece(const WordPieceSpec& spec)
   };
   set_words({.find = [&](std::string_view token) { return vocabulary_.find(token); },
              .size = vocabulary_.size(),
-             .needs_unk = true,
+             .needs = {.unk = true},
              .normalize = normalize});
 }
 
