@@ -26,6 +26,12 @@ inline fs::path python() {
   return fs::path(LAIT_BUILD_DIR) / "test-venv" / "bin" / "python";
 }
 
+// That of T5's oracles, with an older transformers (tests/requirements-t5.txt).
+inline fs::path t5_python() {
+  if (const char* set = std::getenv("LAIT_TEST_T5_PYTHON")) return set;
+  return fs::path(LAIT_BUILD_DIR) / "t5-venv" / "bin" / "python";
+}
+
 // Why the oracles cannot run here; empty if they can.
 inline std::string missing() {
   if (!fs::exists(python())) {
@@ -36,6 +42,12 @@ inline std::string missing() {
     return "no model at " + kMiniLm.string() + "; `make` fetches it";
   return "";
 }
+
+#define LAIT_SKIP_WITHOUT_T5_ORACLE()                                                      \
+  if (!std::filesystem::exists(::lait::oracle::t5_python())) {                             \
+    GTEST_SKIP() << "no Python at " << ::lait::oracle::t5_python()                         \
+                 << "; `make test` makes it, or set LAIT_TEST_T5_PYTHON to one with them"; \
+  }
 
 #define LAIT_SKIP_WITHOUT_ORACLE()                                       \
   if (const std::string why = ::lait::oracle::missing(); !why.empty()) { \
@@ -62,13 +74,13 @@ inline std::string sanitizer() {
 // Runs a script quietly, with `prefix` before it (sanitizer(), if it loads our libraries); throws
 // with its output.
 inline void run(const std::string& script, const std::string& arguments, const fs::path& log,
-                const std::string& prefix = "") {
+                const std::string& prefix = "", const fs::path& with = python()) {
   // Idle threads that spin make PyTorch many times slower beside other tests.
   const std::string command = prefix +
                               "OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=0 "
                               "HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "
                               "HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1 '" +
-                              python().string() + "' '" + (kScripts / script).string() + "' " +
+                              with.string() + "' '" + (kScripts / script).string() + "' " +
                               arguments + " > '" + log.string() + "' 2>&1";
   if (std::system(command.c_str()) != 0)
     throw std::runtime_error(command + " failed:\n" + read_file(log));

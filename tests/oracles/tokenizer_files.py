@@ -2,8 +2,8 @@
 import pathlib
 import shutil
 
-NAMES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-         "special_tokens_map.json")
+NAMES = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.json",
+         "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 def copy_tokenizer(model_dir, directory):

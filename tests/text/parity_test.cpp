@@ -12,45 +12,9 @@
 namespace lait {
 namespace {
 
+using tokenizer_oracle::difference;
+using tokenizer_oracle::quoted;
 using tokenizer_oracle::Records;
-
-// The bytes around the place, others than printable ASCII as \xNN.
-std::string quoted(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : text.substr(0, 300)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7F) {
-      out += c;
-    } else {
-      out += std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
-    }
-  }
-  return out + (text.size() > 300 ? "…" : "");
-}
-
-std::string shown(int32_t id) { return std::to_string(id); }
-std::string shown(const ByteRange& range) {
-  std::string out = "[";  // "[" + ... makes GCC 12 warn falsely
-  out.append(std::to_string(range.begin)).append(",");
-  return out.append(std::to_string(range.end)).append(")");
-}
-
-// Some items around the place of the first difference; "" where there is none.
-template <class Item>
-std::string difference(const std::vector<Item>& got, const std::vector<Item>& expected) {
-  if (got == expected) return "";
-  const auto at = static_cast<size_t>(
-      std::mismatch(got.begin(), got.end(), expected.begin(), expected.end()).first - got.begin());
-  const auto window = [&](const std::vector<Item>& items) {
-    std::string out;
-    for (size_t i = at < 3 ? 0 : at - 3; i < std::min(items.size(), at + 6); ++i)
-      out.append(" ").append(shown(items[i]));
-    return out;
-  };
-  return "first difference at token " + std::to_string(at) + ": expected ..." + window(expected) +
-         ", got ..." + window(got);
-}
 
 struct Case {
   const char* group;
