@@ -195,7 +195,7 @@ LabelledData read_examples(const ModelSpec& spec, const EvaluationData& data) {
   if (task.open_labels()) options.labels.clear();
   LabelledData read = read_files(task, data.files, options);
   if (task.open_labels()) {
-    assign(read.examples, find_head(spec.head).labels, spec.labels);
+    assign(read.examples, spec.label_kind(), spec.labels);
   }
   return read;
 }

@@ -69,6 +69,7 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
       .examples = dataset.size(),
       .sequences = dataset.num_sequences(),
       .truncated_examples = dataset.num_truncated(),
+      .decoder_flops = mean_decoder_flops(model, dataset),
       .flops = mean_flops(dataset, model->pack_plan(spec.schedule),
                           model->config.family->costs(model->config).layer),
       .examples_per_s = static_cast<double>(dataset.size()) / seconds,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/decoder_flops.h"
 #include "eval/flops.h"
 #include "eval/intervals.h"
 #include "lait/data/task.h"
@@ -49,6 +50,7 @@ struct Evaluation {
   int64_t examples = 0;                // questions, if they are windows of passages
   int64_t sequences = 0;               // distinct segments (in pair format, examples)
   int64_t truncated_examples = 0;      // of which a segment lost tokens
+  DecoderFlops decoder_flops = {};     // per example; zeros without a decoder
   FlopCounts flops;                    // per example
   double examples_per_s = 0;           // of packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;

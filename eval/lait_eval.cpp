@@ -160,7 +160,7 @@ class Evaluator {
         job.dataset->size(), options_.quiet);
     return *lait::evaluate(
         predictor_->model(), spec, *job.dataset,
-        metrics_of(find_task(spec.task), find_head(spec.head).labels), job.names,
+        metrics_of(find_task(spec.task), spec.label_kind()), job.names,
         {.batch_size = options_.batch_size, .should_stop = {}, .on_progress = progress});
   }
 

@@ -116,7 +116,7 @@ class LinePredictor {
       Json line = others[i];
       if (prediction.probabilities.empty()) {
         // A relevance near 1 needs all its digits, or passages would have equal scores.
-        const bool is_logit = find_head(predictor_.spec().head).labels == LabelKind::kNumber;
+        const bool is_logit = predictor_.spec().label_kind() == LabelKind::kNumber;
         line["score"] = is_logit ? as_float(prediction.score) : prediction.score;
       } else {
         const auto& labels = predictor_.spec().labels;

@@ -118,6 +118,11 @@ Table flops_table(const std::vector<const Evaluation*>& rows, const Style& style
     for (const char* part : {"M", "lait", "cached"})
       table.header.push_back(*part == 'M' ? std::string(kind.name) + " M" : part);
   }
+  const bool decoder = std::ranges::any_of(
+      rows, [](const Evaluation* row) { return row->decoder_flops.total() > 0; });
+  for (const DecoderFlopKind& kind : kDecoderFlopKinds) {
+    if (decoder) table.header.push_back(std::string(kind.name) + " M");
+  }
   for (const Evaluation* row : rows) {
     std::vector<std::string> cells{style.text(keep_end(display_name(*row), style.name_width)),
                                    std::to_string(row->independent_layers)};
@@ -126,6 +131,9 @@ Table flops_table(const std::vector<const Evaluation*>& rows, const Style& style
       cells.push_back(fmt::format("{:.{}f}", full / 1e6, full < 1e7 ? 2 : 1));
       cells.push_back(fmt::format("{:.3f}", flop_share(row->flops.lait.*kind.member, full)));
       cells.push_back(fmt::format("{:.3f}", flop_share(row->flops.lait_cached.*kind.member, full)));
+    }
+    for (const DecoderFlopKind& kind : kDecoderFlopKinds) {
+      if (decoder) cells.push_back(fmt::format("{:.1f}", row->decoder_flops.*kind.member / 1e6));
     }
     table.rows.push_back(std::move(cells));
   }

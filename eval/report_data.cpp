@@ -53,6 +53,10 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
       json["ratio_to_full"][kind.name] = {{"lait", flop_share(lait, full)},
                                           {"lait_cached", flop_share(cached, full)}};
     }
+    if (row.decoder_flops.total() > 0) {
+      for (const DecoderFlopKind& kind : kDecoderFlopKinds)
+        json["decoder_flops"][kind.name] = row.decoder_flops.*kind.member;
+    }
     json["flops_definition"] = kFlopsDefinition;
     json["examples_per_s"] = row.examples_per_s;
     out.push_back(std::move(json));
@@ -68,6 +72,12 @@ std::string report_csv(std::span<const Evaluation> rows) {
   for (const FlopKind& kind : kFlopKinds) {
     for (const char* part : {"full", "lait", "lait_cached"})
       out += fmt::format(",{}_{}", kind.name, part);
+  }
+  const bool decoder = std::ranges::any_of(
+      rows, [](const Evaluation& row) { return row.decoder_flops.total() > 0; });
+  if (decoder) {
+    for (const DecoderFlopKind& kind : kDecoderFlopKinds)
+      out += fmt::format(",{}_of_decoder", kind.name);
   }
   out += ",examples_per_s\n";
   auto quoted = [](const std::string& text) {
@@ -96,6 +106,10 @@ std::string report_csv(std::span<const Evaluation> rows) {
       for (const FlopKind& kind : kFlopKinds) {
         out += fmt::format(",{},{},{}", row.flops.full.*kind.member, row.flops.lait.*kind.member,
                            row.flops.lait_cached.*kind.member);
+      }
+      if (decoder) {
+        for (const DecoderFlopKind& kind : kDecoderFlopKinds)
+          out += fmt::format(",{}", row.decoder_flops.*kind.member);
       }
       out += fmt::format(",{}\n", row.examples_per_s);
     }

@@ -36,7 +36,12 @@ enum class Site : uint8_t {
   kPooled = 4,
   kBeforeDense = 5,
   // And the following: one for each product of a layer that has adapters.
-  kLora = 6
+  kLora = 6,
+  // Far behind those.
+  kFfnInner = 128,
+  kFinal = 129,
+  kCrossAttention = 130,
+  kCrossAttentionOutput = 131
 };
 
 // The dropout key: everything but the element. p = 0 means no dropout; p is below 1.

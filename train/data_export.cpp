@@ -60,7 +60,10 @@ const DataFiles& files_of(const DataConfig& data, const std::string& split) {
 
 Exported export_data(const Config& config, const ExportOptions& options) {
   const Task& task = find_task(config.task);
-  const LabelKind kind = find_head(config.model.head.value_or(head_for(task.label_kind()))).labels;
+  // With task jsonl a head decides what its labels are.
+  LabelKind kind = task.label_kind();
+  if (config.model.head && !takes(find_head(*config.model.head), kind))
+    kind = find_head(*config.model.head).labels.front();
   if (kind == LabelKind::kSpans)
     throw UserError("task " + task.name() +
                     ": expected examples with a class or a number as label; its answers are places "

@@ -126,12 +126,14 @@ void print_savings(const Dataset& dataset, const HfConfig& hf, const Reads& read
 int data_statistics(const std::string& name, const std::vector<Override>& overrides) {
   const Config config = read_config(find_config(name), overrides, task_names());
   const Task& task = find_task(config.task);
-  const HeadInfo& head = find_head(config.model.head.value_or(head_for(task.label_kind())));
-  const ReadOptions reading = read_options(config.data);
-  check_options(reading, task, head.labels);
-  resolve_num_segments(config.data, task);
   const std::filesystem::path model = find_model(config.model.path);
   const HfConfig hf = read_hf_config(model);
+  const HeadInfo& head =
+      find_head(config.model.head.value_or(head_for(task.label_kind(), *hf.family)));
+  const ReadOptions reading = read_options(config.data);
+  check_options(reading, task,
+                takes(head, task.label_kind()) ? task.label_kind() : head.labels.front());
+  resolve_num_segments(config.data, task);
   const auto tokenizer = load_tokenizer(model);
   bool any = false;
   for (const auto& [split, files] : {std::pair{"train", &config.data.train},
@@ -146,7 +148,7 @@ int data_statistics(const std::string& name, const std::vector<Override>& overri
     any = true;
     if (files != &config.data.train) continue;
     const Dataset cut(data.examples, *tokenizer,
-                      standalone(hf, *tokenizer, limit > 0 ? limit : hf.max_tokens));
+                      standalone(hf, *tokenizer, limit > 0 ? limit : longest_by_default(hf)));
     const auto made =
         head.make(hf, {.pooling = config.model.pooling.value_or(hf.family->default_pooling()),
                        .labels = {"", ""}});

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "eval/decoder_flops.h"
 #include "eval/flops.h"
 #include "lait/config/write.h"
 #include "lait/model/checkpoint.h"
@@ -117,6 +118,12 @@ RunCost dry_run(const Config& config) {
         "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
         flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
         flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
+    if (const DecoderFlops decoder = mean_decoder_flops(model, data); decoder.total() > 0) {
+      fmt::print(
+          "#   and of the decoder, all labels ranked: cross-attention {:.1f}, decoder {:.1f}, "
+          "logits {:.1f}\n",
+          decoder.cross_attention / 1e6, decoder.decoder / 1e6, decoder.logits / 1e6);
+    }
   }
   fmt::print("# {}\n", kFlopsDefinition);
   return print_cost(in, model, device);

@@ -45,8 +45,9 @@ int64_t total_of(const Parts& parts) { return std::reduce(parts.begin(), parts.e
 size_t part_of(const ParameterRole& role, size_t num_parts) {
   switch (role.part) {
     case ParameterRole::Part::kEncoderLayer:
-    case ParameterRole::Part::kDecoderLayer:
       return std::min(1 + static_cast<size_t>(role.layer), num_parts - 1);
+    case ParameterRole::Part::kDecoderLayer:
+    case ParameterRole::Part::kTop:
     case ParameterRole::Part::kHead:
       return num_parts - 1;
     case ParameterRole::Part::kEmbedding:
@@ -54,6 +55,22 @@ size_t part_of(const ParameterRole& role, size_t num_parts) {
       break;
   }
   return 0;
+}
+
+// What a decoder keeps for backward; saved_bytes has the rest.
+int64_t decoder_bytes(const PackedBatch& batch, const Model& model) {
+  if (!batch.targets) return 0;
+  const DecoderCosts costs = model->config.family->decoder_costs(model->config);
+  const LayerCosts& layer = costs.layer;
+  const auto element = static_cast<int64_t>(c10::elementSize(model->compute_dtype));
+  const int64_t width = model->config.hidden_size, attention = layer.saved_key_value / 2,
+                rows = batch.targets->num_rows, keys = batch.levels.back().num_rows;
+  // The cross-attention: k and v, gathered where the head's rows are, q, context and a norm.
+  const int64_t cross = (keys + batch.head.rows.index.size) * layer.saved_key_value * element +
+                        rows * ((2 * attention + width) * element + (2 * width + 1) * kReal);
+  const int64_t own = rows * ((width + layer.saved_key_value + layer.saved_made) * element +
+                              layer.saved_floats * kReal);
+  return costs.num_layers * (cross + own);
 }
 
 // What forward keeps for backward: the tensors saved by LibTorch's norms and activations and by the
@@ -77,7 +94,8 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
     parts.push_back(bytes);
     input_rows = made;
   }
-  parts.push_back(batch.head.row_unit_ids.size * kReal * model->head->saved_floats());
+  parts.push_back(batch.head.row_unit_ids.size * kReal * model->head->saved_floats() +
+                  input_rows * kReal * costs.final_floats + decoder_bytes(batch, model));
   return parts;
 }
 
@@ -120,7 +138,8 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   const auto& largest = *std::ranges::max_element(parts, {}, tokens);
   PackPlan plan = model->pack_plan(model->spec.schedule);
   plan.share_segments = batch_options(config).share_segments;
-  const PackedBatch packed = pack(train, largest, plan);
+  PackedBatch packed = pack(train, largest, plan);
+  model->head->add_targets(packed, /*labels_only=*/true, /*cuda_head_dim=*/0);
   Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size());
   // First the gradient of the rows of the tables.

@@ -43,22 +43,27 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
 }
 
 double learning_rate_share(const TrainingConfig& config, const ModelParameter& parameter,
-                           int64_t num_layers) {
+                           const ModelImpl& model) {
   using Part = ParameterRole::Part;
+  const int64_t num_layers = model.config.num_hidden_layers,
+                decoder_layers = model.decoder ? model.config.num_decoder_layers : 0;
   const auto below_head = [&](int64_t parts) {
     return std::pow(config.layer_decay, static_cast<double>(parts));
   };
   switch (parameter.role.part) {
     case Part::kHead:
       return parameter.pretrained_head ? 1 : config.head_learning_rate_factor;
-    case Part::kEncoderLayer:
+    case Part::kTop:
+      return 1;
     case Part::kDecoderLayer:
-      return below_head(num_layers - parameter.role.layer);
+      return below_head(decoder_layers - parameter.role.layer);
+    case Part::kEncoderLayer:
+      return below_head(decoder_layers + num_layers - parameter.role.layer);
     case Part::kEmbedding:
     case Part::kSharedTable:
       break;
   }
-  return below_head(num_layers + 1);
+  return below_head(decoder_layers + num_layers + 1);
 }
 
 }  // namespace lait

@@ -19,6 +19,6 @@ double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t 
 // more in embeddings and tables that layers share (as in timm and BEiT), 1 in a head of the
 // checkpoint, head_learning_rate_factor in a new one.
 double learning_rate_share(const TrainingConfig& config, const ModelParameter& parameter,
-                           int64_t num_layers);
+                           const ModelImpl& model);
 
 }  // namespace lait

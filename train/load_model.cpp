@@ -53,6 +53,7 @@ Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
   at::globalContext().setAllowTF32CuBLAS(training.tf32 == Switch::kOn);
   Model model =
       load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype, training.seed);
+  model->head->use_tokenizer(*in.tokenizer);
   model->freeze(in.frozen);
   if (training.lora.rank) {
     add_lora(model, {.rank = *training.lora.rank,

@@ -148,12 +148,20 @@ std::string way_to_load(const RunInputs& in, Loads how) {
       segments);
   if (how == Loads::kAsItIs) {
     const HeadInfo& head = find_head(in.spec.head);
+    std::string use = fmt::format("{} = model(**tokenizer(\"…\", \"…\", return_tensors=\"pt\")){}",
+                                  head.pools ? "logits" : "outputs", head.pools ? ".logits" : "");
+    if (head.needs_decoder) {
+      std::string text;
+      for (const Prompts::Part& part : in.task->prompts().parts) text += part.text + "… ";
+      use = fmt::format("tokens = model.generate(**tokenizer(\"{}\", return_tensors=\"pt\"))",
+                        text.empty() ? "… …" : text.substr(0, text.size() - 1));
+    }
     out += fmt::format(
         "With transformers:\n\n```python\nfrom transformers import {0}, AutoTokenizer\n\n"
         "model = {0}.from_pretrained(\".\").eval()\n"
         "tokenizer = AutoTokenizer.from_pretrained(\".\")\n"
-        "{1} = model(**tokenizer(\"…\", \"…\", return_tensors=\"pt\")){2}\n```\n\n",
-        head.auto_class, head.pools ? "logits" : "outputs", head.pools ? ".logits" : "");
+        "{1}\n```\n\n",
+        head.auto_class, use);
   } else if (how == Loads::kWithItsCode) {
     out += fmt::format(
         "With transformers, which runs `modeling_lait.py` of this folder:\n\n```python\n"

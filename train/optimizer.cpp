@@ -58,8 +58,7 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
     const at::Tensor& parameter = leaf.tensor;
     if (owners_[p] != ranks_.rank()) continue;
     const bool decays = leaf.role.kind == Kind::kMatrix || leaf.role.kind == Kind::kTable;
-    const double rate = config.learning_rate *
-                        learning_rate_share(config, leaf, model_->config.num_hidden_layers),
+    const double rate = config.learning_rate * learning_rate_share(config, leaf, *model_),
                  decay = decays ? config.weight_decay : 0;
     const auto [found, is_new] = known.emplace(std::pair{rate, decay}, groups_.size());
     if (is_new) groups_.push_back({rate, decay, {}, {}, {}, {}, {}});

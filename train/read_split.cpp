@@ -110,7 +110,11 @@ std::optional<Digest> key_of(const RunInputs& in, const DataFiles& files,
   hash.add_number(layout.between_of_first);
   hash.add_number(layout.uses_prompts);
   hash.add_number(options.max_tokens);
-  for (const std::string& prompt : options.prompts) hash.add_text(prompt);
+  hash.add_number(layout.joins_texts);
+  for (const Prompts::Part& part : options.prompts) {
+    hash.add_number(part.segment);
+    hash.add_text(part.text);
+  }
   for (const auto& [name, content] : in.tokenizer->files()) {
     hash.add_text(name);
     hash.add_text(content);
@@ -145,7 +149,7 @@ struct Built {
 // Reads and tokenizes a split. `file`: gets the tokens as they are made; may be null.
 Built build(const RunInputs& in, bool is_train, const DataFiles& files,
             const TokenizeOptions& options, TokenFileWriter* file) {
-  const LabelKind labels = find_head(in.spec.head).labels;
+  const LabelKind labels = in.spec.label_kind();
   const bool finds_labels = is_train && in.task->open_labels() && labels == LabelKind::kClass;
   ModelSpec spec = in.spec;
   Facts facts;

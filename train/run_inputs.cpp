@@ -119,8 +119,8 @@ RunInputs resolve_inputs(const Config& config) {
   resolve_defaults(in.config, in.hf_config);
   in.frozen =
       resolve_frozen(config.training.freeze, in.spec.schedule, in.hf_config.num_hidden_layers);
-  const LabelKind labels = find_head(in.spec.head).labels;
-  in.metrics = metrics_of(*in.task, labels);
+  const bool class_loss = find_head(in.spec.head).has_class_loss;
+  in.metrics = metrics_of(*in.task, in.spec.label_kind());
   const std::string& select_by = config.training.select_by;
   if (!select_by.empty() && std::ranges::find(in.metrics, select_by) == in.metrics.end()) {
     throw UserError(fmt::format("training.select_by: expected one of {{{}}}, got '{}'",
@@ -131,9 +131,9 @@ RunInputs resolve_inputs(const Config& config) {
         "training.early_stopping.patience: expected data.validation, whose metric it watches, got "
         "none; name the files, or leave it out");
   }
-  if (labels != LabelKind::kClass && config.training.label_smoothing > 0) {
+  if (!class_loss && config.training.label_smoothing > 0) {
     throw UserError(
-        "training.label_smoothing: expected a head with classes, got another; leave it out");
+        "training.label_smoothing: expected a classifier, got another head; leave it out");
   }
   if (const LoraConfig none; !config.training.lora.rank && config.training.lora != none) {
     throw UserError(
@@ -142,9 +142,9 @@ RunInputs resolve_inputs(const Config& config) {
   }
   if (config.training.lora.targets.empty())
     throw UserError("training.lora.targets: expected names of modules, got none");
-  if (labels != LabelKind::kClass && config.training.class_weights) {
+  if (!class_loss && config.training.class_weights) {
     throw UserError(
-        "training.class_weights: expected a head with classes, got another; leave it out");
+        "training.class_weights: expected a classifier, got another head; leave it out");
   }
   return in;
 }
@@ -163,7 +163,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
   for (size_t s = 0; s < std::size(splits); ++s) {
     read_split(in, *splits[s], *files[s], cache);
     if (!splits[s]->is_train()) continue;
-    if (find_head(in.spec.head).labels == LabelKind::kClass && in.spec.labels.size() < 2) {
+    if (in.spec.label_kind() == LabelKind::kClass && in.spec.labels.size() < 2) {
       throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
                                   in.spec.labels.size()));
     }

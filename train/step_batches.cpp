@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "eval/decoder_flops.h"
 #include "eval/flops.h"
 #include "train/sampler.h"
 
@@ -18,9 +19,9 @@ std::vector<double> forwards_of(const Model& model) {
   std::vector<double> out(static_cast<size_t>(model->config.num_hidden_layers), 2);
   int64_t lowest = model->config.num_hidden_layers;
   for (const ModelParameter& parameter : model->trained_parameters()) {
-    if (parameter.role.part == Part::kHead) continue;
-    const bool layer =
-        parameter.role.part == Part::kEncoderLayer || parameter.role.part == Part::kDecoderLayer;
+    const Part part = parameter.role.part;
+    if (part == Part::kHead || part == Part::kTop || part == Part::kDecoderLayer) continue;
+    const bool layer = part == Part::kEncoderLayer;
     lowest = std::min(lowest, layer ? parameter.role.layer : 0);
     if (layer && !parameter.adapter) out[parameter.role.layer] = 3;
   }
@@ -31,14 +32,14 @@ std::vector<double> forwards_of(const Model& model) {
 }  // namespace
 
 ExampleCosts training_costs(const Model& model, const Dataset& dataset) {
-  const auto flops = [&dataset, plan = model->pack_plan(model->spec.schedule),
+  const auto flops = [&dataset, model, plan = model->pack_plan(model->spec.schedule),
                       costs = model->config.family->costs(model->config).layer,
                       forwards = forwards_of(model)](int64_t example) {
     double sum = 0;
     size_t layer = 0;
     for (const LayerWork& work : layer_work(dataset, example, plan, Execution::kLait))
       sum += count_flops(work, costs).encoder * forwards[layer++];
-    return sum;
+    return sum + 3 * decoder_flops(model, dataset, example, /*labels_only=*/true).total();
   };
   const auto weight = [head = model->head, &dataset](int64_t example) {
     return head->example_weight(dataset.example(example).label);

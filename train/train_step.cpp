@@ -24,7 +24,8 @@ std::vector<at::Tensor> leaves_of(const Model& model, bool vocabulary) {
   std::erase_if(parameters, [&](const auto& p) { return is_vocabulary(p) != vocabulary; });
   std::ranges::stable_sort(parameters, {}, [](const ModelParameter& p) {
     const bool table = p.role.part == Part::kEmbedding || p.role.part == Part::kSharedTable;
-    return std::tuple(!table, p.role.part == Part::kHead, p.role.layer);
+    const bool behind = p.role.part == Part::kTop || p.role.part == Part::kHead;
+    return std::tuple(!table, behind, p.role.part, p.role.layer);
   });
   std::vector<at::Tensor> leaves;
   for (const ModelParameter& parameter : parameters) leaves.push_back(parameter.tensor);

@@ -118,6 +118,19 @@ CheckpointTensors::CheckpointTensors(const fs::path& dir, TensorNames names)
       }
     }
   }
+  merge_copies();
+}
+
+void CheckpointTensors::merge_copies() {
+  for (const auto& [name, copies] : names_.also) {
+    for (const std::string& copy : copies) {
+      const auto found = tensors_.find(copy);
+      if (found == tensors_.end()) continue;
+      const Place place = found->second;
+      tensors_.erase(found);
+      tensors_.emplace(name, place);  // unless it is there under its own name
+    }
+  }
 }
 
 std::string CheckpointTensors::canonical(std::string name) const {

@@ -21,6 +21,8 @@ struct TensorNames {
   std::vector<std::pair<std::string, std::string>> renamed_ends;
   // Prefixes of names that a model need not use: buffers, heads of pretraining and of other tasks.
   std::vector<std::string> ignorable;
+  // Tensors that a checkpoint may have under other names instead, or again.
+  std::vector<std::pair<std::string, std::vector<std::string>>> also = {};
 };
 
 // Tensors under the names of a model with a head, whether the checkpoint is one or is the bare
@@ -45,6 +47,7 @@ class CheckpointTensors {
   };
 
   std::string canonical(std::string name) const;
+  void merge_copies();
 
   std::filesystem::path dir_;
   TensorNames names_;

@@ -22,6 +22,8 @@ enum class Pooling { kCls, kMean, kSegments, kClsSegments };
 enum class OnOverflow { kTruncate, kError };
 enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
+// Where a model's weights come from. kRandom: config.json and the tokenizer's files are enough.
+enum class ModelInit { kPretrained, kRandom };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
 // Of the learning rate, after the warm-up.
@@ -45,6 +47,7 @@ inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
 struct ModelConfig {
   // A Hugging Face directory, or a name looked up in the local Hugging Face cache.
   std::string path;
+  ModelInit init = ModelInit::kPretrained;
   // P; shorthand for schedule [{P, segment}, {L-P, example}]; default 0.
   std::optional<int64_t> independent_layers;
   // Excludes independent_layers; num_layers must add up to the model's L.

@@ -36,6 +36,7 @@ LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16},
            {"fp32", Precision::kFp32})
 LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
            {"cuda", DeviceKind::kCuda})
+LAIT_NAMES(ModelInit, {"pretrained", ModelInit::kPretrained}, {"random", ModelInit::kRandom})
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
 LAIT_NAMES(LearningRateSchedule, {"linear", LearningRateSchedule::kLinear},
            {"constant", LearningRateSchedule::kConstant}, {"cosine", LearningRateSchedule::kCosine},

@@ -26,6 +26,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
   constexpr Limits kBelowOne{.min = 0, .below = 1}, kRate{.min = 0}, kPositive{.above = 0};
   v.field("task", c.task, kAny, "what the segments and labels are and how the files are read");
   v.field("model.path", c.model.path, kAny, "a Hugging Face directory, or a model's name");
+  v.field("model.init", c.model.init, kAny,
+          "pretrained, or random: new weights for the folder's config.json, drawn from the seed");
   v.field("model.independent_layers", c.model.independent_layers,
           Limits{.min = 0, .max = kMaxLayers},
           "P: layers in which a token sees its own segment only");
@@ -34,7 +36,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
   v.field("model.head", c.model.head, kAny,
-          "classifier, regression, relevance or span; the task's by default");
+          "classifier, regression, relevance, span, or text (the decoder writes the label); "
+          "default: the "
+          "task's, and text for families with a decoder");
   v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,

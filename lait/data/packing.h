@@ -93,6 +93,24 @@ struct HeadRows {
   Slice row_positions;  // (B) 0
 };
 
+// The rows of a decoder (target_rows.h). Row i of a sequence reads its token i - 1 (the first row
+// reads the start token) and predicts token i.
+struct TargetRows {
+  int64_t num_sequences = 0;  // S
+  int64_t num_rows = 0;       // R, rounded up
+  int64_t live_rows = 0;
+  Slice token_ids;        // (R) that the rows read
+  Slice targets;          // (R) that the rows predict
+  Slice offsets;          // (S + 1)
+  Slice example_offsets;  // (B + 1): the rows of each example
+  // Dropout keys: the example's.
+  Slice sequence_ids;   // (S)
+  Slice example_ids;    // (B)
+  Slice row_unit_ids;   // (R)
+  Slice row_positions;  // (R) in the sequence
+  Work self_work, cross_work;
+};
+
 struct PackPlan {
   Schedule schedule;
   Reads reads;
@@ -119,6 +137,7 @@ struct PackedBatch {
   std::vector<Level> levels;
   std::optional<ReadRows> read_rows;
   HeadRows head;
+  std::optional<TargetRows> targets;
   int64_t num_examples = 0;   // B
   std::vector<Label> labels;  // (B)
 };

@@ -37,6 +37,18 @@ struct TextFile {
   void (*read)(const std::string& path, WantedIds wanted, TextTable& texts) = nullptr;
 };
 
+// What a family that was trained with prompts (T5) reads and writes.
+struct Prompts {
+  // In the order of its input: a segment, and the text before it. Empty: segments as they are.
+  struct Part {
+    int32_t segment = 0;
+    std::string text = {};
+  };
+  std::vector<Part> parts = {};
+  // What it writes for each of labels(), in their order; empty: the label's name.
+  std::vector<std::string> labels = {};
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -59,9 +71,8 @@ class Task {
   // For labels of that kind: names known to eval/metrics.h, which adds those of every classifier;
   // the first selects the best checkpoint.
   virtual std::vector<std::string> metrics(LabelKind labels) const = 0;
-  // Texts that a family trained with prompts (T5) puts before the segments, by segment; other
-  // families ignore them.
-  virtual std::vector<std::string> prompts() const { return {}; }
+  // Families without prompts ignore them.
+  virtual Prompts prompts() const { return {}; }
   // One line for --help and errors: the files that it reads.
   virtual std::string formats() const = 0;
   virtual FieldNames fields() const = 0;

@@ -29,6 +29,9 @@ class BoolQ : public Task {
   FieldNames fields() const override {
     return {.segments = {{"question"}, {"passage"}}, .label = {"answer", "label"}};
   }
+  Prompts prompts() const override {
+    return {.parts = {{1, "boolq passage: "}, {0, "question: "}}, .labels = {"False", "True"}};
+  }
 };
 
 constexpr size_t kMostPieces = 5;

@@ -166,6 +166,10 @@ class Fever : public Task {
     return {{"SUPPORTS", "REFUTES", "NOT ENOUGH INFO"}, {"entailment", "not_entailment"}};
   }
   std::vector<std::string> metrics(LabelKind) const override { return {"accuracy", "macro_f1"}; }
+  // In the style of T5's NLI tasks; T5 was not trained on it.
+  Prompts prompts() const override {
+    return {.parts = {{0, "fever hypothesis: "}, {1, "premise: "}}};
+  }
   std::string formats() const override {
     return "a folder of NAME.raw.input0, NAME.raw.input1 and NAME.label; JSON lines, TSV or CSV "
            "with claim, evidence and label; or the shared task's JSON lines with data.wiki_pages";

@@ -43,6 +43,11 @@ class MultiRc : public Task {
             .query = {"question_id"},
             .passage = {"passage_id"}};
   }
+  // (T5's preprocessor also removes the markup <b> and <br> from paragraphs.)
+  Prompts prompts() const override {
+    return {.parts = {{1, "multirc question: "}, {2, "answer: "}, {0, "paragraph: "}},
+            .labels = {"False", "True"}};
+  }
   void complete(Example& example) const override {
     if (example.segments.size() != 3) return;
     if (example.passage.empty()) example.passage = example.segments[0];

@@ -34,6 +34,11 @@ class Nli : public Task {
             .label = {"label", "gold_label"},
             .id = {"pairID", "uid", "id", "idx", "index"}};
   }
+  // T5's of MNLI, whose classes these are, and GLUE's of RTE.
+  Prompts prompts() const override {
+    if (labels_.size() == 2) return {.parts = {{0, "rte sentence1: "}, {1, "sentence2: "}}};
+    return {.parts = {{1, "mnli hypothesis: "}, {0, "premise: "}}};
+  }
 
  private:
   std::string name_;

@@ -10,6 +10,7 @@ namespace {
 struct Names {
   std::string task;
   std::vector<std::string> first, second, label, id, labels;
+  Prompts prompts = {};
 };
 
 class Paraphrase : public Task {
@@ -28,6 +29,7 @@ class Paraphrase : public Task {
   FieldNames fields() const override {
     return {.segments = {names_.first, names_.second}, .label = names_.label, .id = names_.id};
   }
+  Prompts prompts() const override { return names_.prompts; }
 
  private:
   Names names_;
@@ -46,22 +48,26 @@ const Task& paws_task() {
 }
 
 const Task& mrpc_task() {
-  static const Paraphrase task({.task = "mrpc",
-                                .first = {"sentence1", "#1 String"},
-                                .second = {"sentence2", "#2 String"},
-                                .label = {"label", "Quality"},
-                                .id = {"index", "id", "idx"},
-                                .labels = {"not_equivalent", "equivalent"}});
+  static const Paraphrase task(
+      {.task = "mrpc",
+       .first = {"sentence1", "#1 String"},
+       .second = {"sentence2", "#2 String"},
+       .label = {"label", "Quality"},
+       .id = {"index", "id", "idx"},
+       .labels = {"not_equivalent", "equivalent"},
+       .prompts = {.parts = {{0, "mrpc sentence1: "}, {1, "sentence2: "}}}});
   return task;
 }
 
 const Task& qqp_task() {
-  static const Paraphrase task({.task = "qqp",
-                                .first = {"question1"},
-                                .second = {"question2"},
-                                .label = {"label", "is_duplicate"},
-                                .id = {"id", "idx"},
-                                .labels = {"not_duplicate", "duplicate"}});
+  static const Paraphrase task(
+      {.task = "qqp",
+       .first = {"question1"},
+       .second = {"question2"},
+       .label = {"label", "is_duplicate"},
+       .id = {"id", "idx"},
+       .labels = {"not_duplicate", "duplicate"},
+       .prompts = {.parts = {{0, "qqp question1: "}, {1, "question2: "}}}});
   return task;
 }
 

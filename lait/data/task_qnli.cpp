@@ -18,6 +18,9 @@ class Qnli : public Task {
   FieldNames fields() const override {
     return {.segments = {{"question"}, {"sentence"}}, .id = {"index", "id", "idx"}};
   }
+  Prompts prompts() const override {
+    return {.parts = {{0, "qnli question: "}, {1, "sentence: "}}};
+  }
 };
 
 }  // namespace

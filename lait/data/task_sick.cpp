@@ -23,6 +23,11 @@ class Sick : public Task {
             .label = {"entailment_judgment", "entailment_label", "label"},
             .id = {"pair_ID", "id", "idx"}};
   }
+  // T5's of MNLI, whose classes these are.
+  Prompts prompts() const override {
+    return {.parts = {{1, "mnli hypothesis: "}, {0, "premise: "}},
+            .labels = {"entailment", "neutral", "contradiction"}};
+  }
 };
 
 class SickRelatedness : public Sick {
@@ -43,6 +48,10 @@ class SickRelatedness : public Sick {
     FieldNames names = Sick::fields();
     names.label = {"relatedness_score", "label"};
     return names;
+  }
+  // T5's of STS-B.
+  Prompts prompts() const override {
+    return {.parts = {{0, "stsb sentence1: "}, {1, "sentence2: "}}};
   }
 };
 

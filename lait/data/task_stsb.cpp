@@ -31,6 +31,9 @@ class StsB : public Task {
             .label = {"score", "label"},
             .id = {"index", "id", "idx"}};
   }
+  Prompts prompts() const override {
+    return {.parts = {{0, "stsb sentence1: "}, {1, "sentence2: "}}};
+  }
   std::optional<Headerless> headerless(const std::vector<std::string>& first) const override {
     const bool header = std::ranges::find(first, "sentence1") != first.end();
     if (header || first.size() < kFewestColumns || first.size() > kMostColumns) return std::nullopt;

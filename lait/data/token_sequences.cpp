@@ -36,34 +36,104 @@ class Dresser {
   Dresser(const Tokenizer& tokenizer, const TokenizeOptions& options)
       : tokenizer_(tokenizer), options_(options), layout_(options.layout) {}
 
-  void segment(const std::string& text, size_t s, Sequence& out) const {
+  std::vector<Sequence> standalone(const Example& example) const {
+    std::vector<Sequence> out;
+    for (const Part& part : parts_of(example)) segment(part, out.emplace_back());
+    return out;
+  }
+
+  Sequence pair(const Example& example) const {
+    const std::vector<Part> parts = parts_of(example);
+    return layout_.joins_texts ? one_text(parts) : two_texts(parts);
+  }
+
+ private:
+  // A segment in its place in the input, with its prompt.
+  struct Part {
+    int32_t segment = 0;
+    std::string text = {};
+  };
+
+  std::vector<Part> parts_of(const Example& example) const {
+    const auto& prompts = options_.prompts;
+    const size_t size = example.segments.size();
+    const bool prompted = layout_.uses_prompts && prompts.size() == size && example.groups.empty();
+    std::vector<Part> parts;
+    for (size_t i = 0; i < size; ++i) {
+      const int32_t segment = prompted ? prompts[i].segment : static_cast<int32_t>(i);
+      const std::string& text = example.segments[segment];
+      parts.push_back({segment, prompted ? prompts[i].text + text : text});
+    }
+    return parts;
+  }
+
+  void segment(const Part& part, Sequence& out) const {
     out.tokens = layout_.prefix;
-    std::string prompted;
-    tokenizer_.encode(dressed(text, s, prompted), out.tokens);
+    tokenizer_.encode(part.text, out.tokens);
     out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);
     const int64_t kept = options_.max_tokens - std::ssize(layout_.suffix);
     if (std::ssize(out.tokens) > kept) {
       out.tokens.resize(kept);
-      out.truncated.push_back(static_cast<int32_t>(s));
+      out.truncated.push_back(part.segment);
     }
     append(out.tokens, layout_.suffix);
     out.first_length = std::ssize(out.tokens);
   }
 
-  void pair(const std::vector<std::string>& segments, Sequence& out) const {
-    std::vector<int32_t> first, second;
-    std::string prompted;
-    tokenizer_.encode(dressed(segments[0], 0, prompted), first);
-    // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
-    std::string others;
-    std::vector<size_t> ends;  // of each segment in it
-    for (size_t s = 1; s < segments.size(); ++s) {
-      if (s > 1) others += ' ';
-      others += dressed(segments[s], s, prompted);
-      ends.push_back(others.size());
+  // A text of parts [first, size), joined by blanks, and where each of them ends.
+  struct Joined {
+    std::string text;
+    std::vector<size_t> ends;
+  };
+  static Joined joined(std::span<const Part> parts) {
+    Joined out;
+    for (const Part& part : parts) {
+      if (!out.ends.empty()) out.text += ' ';
+      out.text += part.text;
+      out.ends.push_back(out.text.size());
     }
-    if (segments.size() > 1) tokenizer_.encode(others, second);
-    const bool has_second = segments.size() > 1;
+    return out;
+  }
+
+  // Adds the segments that a cut at `byte` of their text shortens.
+  static void add_cut(std::span<const Part> parts, const std::vector<size_t>& ends, int32_t byte,
+                      Sequence& out) {
+    for (size_t i = 0; i < ends.size(); ++i) {
+      if (ends[i] > static_cast<size_t>(byte)) out.truncated.push_back(parts[i].segment);
+    }
+  }
+
+  // T5's: the segments are one text.
+  Sequence one_text(std::span<const Part> parts) const {
+    const Joined whole = joined(parts);
+    Sequence out;
+    std::vector<ByteRange> ranges;
+    tokenizer_.encode(whole.text, out.tokens, ranges);
+    const int64_t limit = options_.max_tokens - layout_.special_tokens(false);
+    out.full_length = std::ssize(out.tokens) + layout_.special_tokens(false);
+    if (std::ssize(out.tokens) > limit) {
+      add_cut(parts, whole.ends, ranges[limit].begin, out);
+      out.tokens.resize(limit);
+    }
+    const auto kept = std::span(ranges).first(out.tokens.size());
+    const auto second = std::ranges::find_if(kept, [&](const ByteRange& range) {
+      return static_cast<size_t>(range.end) > whole.ends.front();
+    });
+    out.first_length = second - kept.begin();
+    append(out.tokens, layout_.suffix);
+    if (second == kept.end()) out.first_length = std::ssize(out.tokens);
+    return out;
+  }
+
+  Sequence two_texts(std::span<const Part> parts) const {
+    Sequence out;
+    std::vector<int32_t> first, second;
+    tokenizer_.encode(parts.front().text, first);
+    // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
+    const std::span<const Part> others = parts.subspan(1);
+    const Joined rest = joined(others);
+    const bool has_second = !others.empty();
+    if (has_second) tokenizer_.encode(rest.text, second);
     const int64_t special = layout_.special_tokens(has_second),
                   limit = options_.max_tokens - special;
     out.full_length = std::ssize(first) + std::ssize(second) + special;
@@ -78,25 +148,15 @@ class Dresser {
     }
     append(out.tokens, layout_.suffix);
     if (!has_second) out.first_length = std::ssize(out.tokens);
-    if (kept.first < std::ssize(first)) out.truncated.push_back(0);
+    if (kept.first < std::ssize(first)) out.truncated.push_back(parts.front().segment);
     if (kept.second < std::ssize(second)) {
       // Where the text is cut.
       std::vector<ByteRange> ranges;
       second.clear();
-      tokenizer_.encode(others, second, ranges);
-      const auto cut = static_cast<size_t>(ranges[kept.second].begin);
-      for (size_t s = 0; s < ends.size(); ++s) {
-        if (ends[s] > cut) out.truncated.push_back(static_cast<int32_t>(s) + 1);
-      }
+      tokenizer_.encode(rest.text, second, ranges);
+      add_cut(others, rest.ends, ranges[kept.second].begin, out);
     }
-  }
-
- private:
-  // The text of a segment with its prompt, if the layout uses prompts: `text`, or `prompted`.
-  std::string_view dressed(const std::string& text, size_t segment, std::string& prompted) const {
-    if (!layout_.uses_prompts || segment >= options_.prompts.size()) return text;
-    prompted = options_.prompts[segment] + text;
-    return prompted;
+    return out;
   }
 
   const Tokenizer& tokenizer_;
@@ -121,14 +181,8 @@ void check_room(const TokenizeOptions& options) {
 std::vector<Sequence> sequences_of(const Example& example, const Tokenizer& tokenizer,
                                    const TokenizeOptions& options) {
   const Dresser dresser(tokenizer, options);
-  if (options.format == SegmentFormat::kPair) {
-    std::vector<Sequence> out(1);
-    dresser.pair(example.segments, out.front());
-    return out;
-  }
-  std::vector<Sequence> out(example.segments.size());
-  for (size_t s = 0; s < out.size(); ++s) dresser.segment(example.segments[s], s, out[s]);
-  return out;
+  if (options.format == SegmentFormat::kPair) return {dresser.pair(example)};
+  return dresser.standalone(example);
 }
 
 }  // namespace lait

@@ -12,6 +12,7 @@
 
 #include "lait/config/config.h"
 #include "lait/data/example.h"
+#include "lait/data/task.h"
 #include "lait/text/segment_layout.h"
 #include "lait/text/tokenizer.h"
 
@@ -27,8 +28,9 @@ struct TokenizeOptions {
   // Each example becomes windows of its passage, which have so many tokens in common (windows.h);
   // nullopt: examples are left whole.
   std::optional<int64_t> window_overlap = {};
-  // Prepended to the segments if the layout uses prompts (Task::prompts).
-  std::vector<std::string> prompts = {};
+  // If the layout uses prompts (Task::prompts): the order of the sequences, and what is prepended.
+  // Not used for examples with another number of segments, or with groups.
+  std::vector<Prompts::Part> prompts = {};
 };
 
 struct Sequence {

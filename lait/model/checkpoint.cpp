@@ -9,6 +9,7 @@
 #include "lait/base/files.h"
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/checkpoint/safetensors.h"
+#include "lait/data/crc.h"
 #include "lait/model/hf_code.h"
 #include "lait/model/lora.h"
 #include "lait/model/stored_head.h"
@@ -19,8 +20,11 @@ namespace {
 
 constexpr const char* kWeights = "model.safetensors";
 
-CheckpointTensors open(const fs::path& dir, const HfConfig& config) {
-  return CheckpointTensors(dir, config.family->tensor_names());
+// What a model without a decoder does not read of one is ignored.
+CheckpointTensors open(const fs::path& dir, const HfConfig& config, const ModelSpec& spec) {
+  TensorNames names = config.family->tensor_names();
+  if (!find_head(spec.head).needs_decoder) names.ignorable.emplace_back("decoder.");
+  return CheckpointTensors(dir, names);
 }
 
 // Matrices hold nearly all of a model's elements: half as many means a different model.
@@ -85,6 +89,28 @@ HeadTensorsFound find_head_tensors(const CheckpointTensors& tensors, const Model
   return found;
 }
 
+// The family's own way to begin: the same weights on every machine.
+void initialise(Model& model, uint64_t seed) {
+  using Kind = ParameterRole::Kind;
+  const HfConfig& config = model->config;
+  const at::NoGradGuard no_grad;
+  for (const ModelParameter& parameter : model->parameter_list()) {
+    if (parameter.role.part == ParameterRole::Part::kHead && !parameter.pretrained_head) continue;
+    for (const auto& [name, tensor] : hf_tensors(parameter)) {
+      if (parameter.role.kind == Kind::kNorm && !name.ends_with(".bias")) {
+        tensor.fill_(1);
+      } else if (tensor.dim() < 2) {
+        tensor.zero_();
+      } else {
+        Crc of_name;
+        of_name.add(name.data(), name.size());
+        fill_normal(tensor, seed ^ (uint64_t{of_name.value()} << 32),
+                    config.family->initial_deviation(config, name));
+      }
+    }
+  }
+}
+
 // lait.yaml and config.json, each read once, which belong together.
 std::pair<ModelSpec, HfConfig> read_files(const fs::path& dir) {
   ModelSpec spec = read_spec(dir);
@@ -96,7 +122,7 @@ std::pair<ModelSpec, HfConfig> read_files(const fs::path& dir) {
 // With the spec's head.
 CheckpointTensors open_with_head(const fs::path& dir, const ModelSpec& spec,
                                  const HfConfig& config) {
-  CheckpointTensors tensors = open(dir, config);
+  CheckpointTensors tensors = open(dir, config, spec);
   const auto outputs = static_cast<double>(std::max<size_t>(1, spec.labels.size()));
   check_num_weights(tensors, config.family->num_parameters(config) +
                                  outputs * static_cast<double>(config.hidden_size));
@@ -132,10 +158,20 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
   if (overrides.attention_dropout)
     config.attention_probs_dropout_prob = *overrides.attention_dropout;
   if (overrides.classifier_dropout) config.classifier_dropout = *overrides.classifier_dropout;
-  const CheckpointTensors tensors = open(dir, config);
+  const auto make = [&] {
+    Model model(config, spec, compute_dtype);
+    model->head->initialise(seed, config.initializer_range);
+    return model;
+  };
+  if (overrides.init == ModelInit::kRandom) {
+    Model model = make();
+    initialise(model, seed);
+    model->refresh_shadows();
+    return model;
+  }
+  const CheckpointTensors tensors = open(dir, config, spec);
   check_num_weights(tensors, config.family->num_parameters(config));
-  Model model(config, spec, compute_dtype);
-  model->head->initialise(seed, config.initializer_range);
+  Model model = make();
   const StoredHead stored = read_stored_head(dir, config);
   const HeadTensorsFound found = find_head_tensors(tensors, model);
   HeadMatch match = match_head(stored, spec);
@@ -171,7 +207,7 @@ void load_weights(const fs::path& dir, Model& model) {
   if (spec.labels != model->spec.labels)
     throw UserError(dir.string() + ": expected a checkpoint of the run's labels, got others");
   at::NoGradGuard no_grad;
-  fill(model, open(dir, model->config), HeadWeights::kRequired);
+  fill(model, open(dir, model->config, model->spec), HeadWeights::kRequired);
   model->spec.no_answer_threshold = spec.no_answer_threshold;
 }
 

@@ -1,5 +1,5 @@
 // Models from Hugging Face directories, and back: our checkpoint is such a directory plus
-// lait.yaml.
+// lait.yaml. (A head that writes texts also needs HeadImpl::use_tokenizer.)
 #pragma once
 #include <filesystem>
 
@@ -13,7 +13,8 @@ void check_fits(const std::filesystem::path& dir, const Tokenizer& tokenizer,
 
 // A pretrained encoder with a head: the checkpoint's if match_head (stored_head.h) takes it over,
 // its outputs in the order of the spec's labels; otherwise a new one, initialised from seed.
-// Model::head_origin says which.
+// Model::head_origin says which. With overrides.init kRandom the directory needs no weights: all
+// are drawn from seed, as the family begins.
 Model load_pretrained(const std::filesystem::path& dir, const ModelSpec& spec,
                       const ModelConfig& overrides, at::ScalarType compute_dtype, uint64_t seed);
 // A checkpoint written by save_checkpoint. Throws UserError if lait.yaml is missing, or its

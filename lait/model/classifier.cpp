@@ -146,7 +146,8 @@ class ClassifierImpl final : public PoolingHeadImpl {
 HeadInfo classifier_head() {
   return {
       .kind = HeadKind::kClassifier,
-      .labels = LabelKind::kClass,
+      .labels = {LabelKind::kClass},
+      .has_class_loss = true,
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<ClassifierImpl>(config, options);
       }};

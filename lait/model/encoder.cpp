@@ -104,6 +104,15 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
     }
     if (hooks.on_states) hooks.on_states(step, out.rows);
   }
+  if (end == packed.steps.size() && end > first) {
+    const StepRows last = rows_of(packed, packed.steps.back());
+    const RowNames names{
+        batch.view(last.read ? last.read->row_unit_ids : last.level->row_unit_ids),
+        batch.view(last.read ? last.read->row_positions : last.level->row_positions)};
+    Randomness keyed = randomness;
+    keyed.training = keyed.training && !frozen_.layer(packed.steps.back().layer);
+    out.rows = output(out.rows, names, keyed);
+  }
   if (wants_means && packed.means_step == kFinalStates && end == packed.steps.size()) {
     const Slice& segments =
         packed.read_rows ? packed.read_rows->segment_offsets : packed.levels.back().segment_offsets;

@@ -72,6 +72,11 @@ class EncoderImpl : public torch::nn::Module {
   // Of one layer's attention; layers may share a bias.
   virtual ops::AttentionSpec attention_spec() const = 0;
   virtual double attention_dropout() const = 0;
+  // What becomes of the last step's states (R, C): a pre-norm family's final norm.
+  virtual at::Tensor output(const at::Tensor& states, const RowNames& /*rows*/,
+                            const Randomness& /*randomness*/) {
+    return states;
+  }
 
   std::vector<std::shared_ptr<EncoderLayerImpl>> layers_;
 

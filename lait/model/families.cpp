@@ -8,11 +8,13 @@ namespace lait {
 const Family& bert_family();
 const Family& mpnet_family();
 const Family& roberta_family();
+const Family& t5_family();
 
 namespace {
 
 std::vector<const Family*>& list() {
-  static std::vector<const Family*> families{&bert_family(), &mpnet_family(), &roberta_family()};
+  static std::vector<const Family*> families{&bert_family(), &mpnet_family(), &roberta_family(),
+                                             &t5_family()};
   return families;
 }
 

@@ -12,6 +12,7 @@
 #include "lait/checkpoint/checkpoint_tensors.h"
 #include "lait/config/config.h"
 #include "lait/model/config_fields.h"
+#include "lait/model/decoder.h"
 #include "lait/model/encoder.h"
 #include "lait/model/hf_config.h"
 #include "lait/text/segment_layout.h"
@@ -21,7 +22,8 @@ namespace lait {
 
 // What kind of parameter it is, for the optimiser, the memory estimate, freezing and checkpoints.
 struct ParameterRole {
-  enum class Part { kEmbedding, kEncoderLayer, kDecoderLayer, kSharedTable, kHead };
+  // kTop: between the layers and the head, as a final norm.
+  enum class Part { kEmbedding, kEncoderLayer, kDecoderLayer, kSharedTable, kTop, kHead };
   enum class Kind { kMatrix, kNorm, kBias, kTable };
   Part part = Part::kHead;
   // For kEncoderLayer and kDecoderLayer.
@@ -66,6 +68,17 @@ struct EncoderCosts {
   LayerCosts layer;
   // What the embeddings save for backward: floats for each row.
   int64_t embedding_floats = 0;
+  // What is done to the last step's states saves: floats for each row.
+  int64_t final_floats = 0;
+};
+
+// A decoder's layers: self-attention and feed-forward as `layer`, and a cross-attention whose
+// projections and pairs cost what the self-attention's do.
+struct DecoderCosts {
+  int64_t num_layers = 0;
+  LayerCosts layer = {};
+  // Multiply-adds of a row's product with the output layer.
+  double logits = 0;
 };
 
 class Family {
@@ -82,8 +95,14 @@ class Family {
   virtual std::shared_ptr<EncoderImpl> make_encoder(const HfConfig& config,
                                                     at::ScalarType compute_dtype) const = 0;
 
-  // Names of the encoder's parameter `name` in Hugging Face's checkpoints; several names if they
-  // are equal parts of it, concatenated along dimension 0.
+  // Null if the family has none. It may share parameters of the encoder, a make_encoder's.
+  virtual std::shared_ptr<DecoderImpl> make_decoder(const HfConfig&, const EncoderImpl& /*encoder*/,
+                                                    at::ScalarType /*compute_dtype*/) const {
+    return nullptr;
+  }
+
+  // Names of the encoder's parameter `name`, or the decoder's "decoder." + name, in Hugging Face's
+  // checkpoints; several names if they are equal parts of it, concatenated along dimension 0.
   virtual std::vector<std::string> hf_names(const std::string& name) const = 0;
   virtual ParameterRole role(const std::string& name) const = 0;
   virtual TensorNames tensor_names() const = 0;
@@ -99,6 +118,10 @@ class Family {
   // heads.
   virtual HeadTensors head_tensors(HeadKind kind, bool on_first_row) const = 0;
   virtual Pooling default_pooling() const = 0;
+  // Of a fresh model's tensor, which is normal around 0 (biases are 0, norms 1).
+  virtual double initial_deviation(const HfConfig& config, const std::string& /*hf_name*/) const {
+    return config.initializer_range;
+  }
   virtual bool has_decoder() const { return false; }
   // Whether modeling_lait.py (hf_code.h) computes it.
   virtual bool has_hf_code() const { return false; }
@@ -106,6 +129,7 @@ class Family {
   virtual std::string tokenizer_class() const { return ""; }
 
   virtual EncoderCosts costs(const HfConfig& config) const = 0;
+  virtual DecoderCosts decoder_costs(const HfConfig&) const { return {}; }
 };
 
 // The list.

@@ -2,6 +2,7 @@
 // encoder, and computes outputs, their loss, and predictions. No other code names a head or a
 // pooling.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "lait/config/config.h"
+#include "lait/model/decoder.h"
 #include "lait/model/encoder.h"
 #include "lait/model/family.h"
 
@@ -52,12 +54,23 @@ struct HeadOptions {
   Pooling pooling{};
   // Classes by index; empty for a head without classes.
   std::vector<std::string> labels{};
+  // What a head that writes texts writes for each class, or for each of its numbers.
+  std::vector<std::string> texts{};
+  // Those numbers; empty for classes.
+  std::vector<double> values{};
+  // Not null if the head needs it.
+  std::shared_ptr<DecoderImpl> decoder{};
 };
 
 class HeadImpl : public torch::nn::Module {
  public:
   virtual Reads reads() const = 0;
-  // For the batch's examples; (B, K) float.
+  // Called once, before batches are made: heads that write texts keep the tokens of theirs.
+  virtual void use_tokenizer(const Tokenizer&) {}
+  // Appends what the decoder reads, for the label of each example only (training), or for every
+  // label that can be. `cuda_head_dim` as in PackPlan.
+  virtual void add_targets(PackedBatch&, bool /*labels_only*/, int64_t /*cuda_head_dim*/) const {}
+  // For the batch's examples: (B, K) float, or ragged.
   virtual Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                           const Randomness& randomness) = 0;
   // Labels in the form that `loss` takes, on the host. Throws UserError for labels of another kind.
@@ -88,9 +101,11 @@ class HeadImpl : public torch::nn::Module {
 
 struct HeadInfo {
   HeadKind kind;
-  // The kind of label that it is trained on.
-  LabelKind labels;
+  // The kinds of labels that it can be trained on; a model has one of them.
+  std::vector<LabelKind> labels;
   bool needs_decoder = false;
+  // Whether class_weights and label_smoothing mean something in its loss.
+  bool has_class_loss = false;
   // Whether model.pooling says what it reads.
   bool pools = true;
   // What transformers calls it.
@@ -99,11 +114,15 @@ struct HeadInfo {
   std::shared_ptr<HeadImpl> (*make)(const HfConfig& config, const HeadOptions& options);
 };
 
+inline bool takes(const HeadInfo& head, LabelKind labels) {
+  return std::ranges::find(head.labels, labels) != head.labels.end();
+}
+
 // The list; for a kind of label, earlier heads are preferred.
 const std::vector<HeadInfo>& all_heads();
 const HeadInfo& find_head(HeadKind kind);
-// The default for a task.
-HeadKind head_for(LabelKind labels);
+// The default for a task and a family: one with a decoder writes its labels.
+HeadKind head_for(LabelKind labels, const Family& family);
 
 // Throws UserError if a head with that pooling would not see all of an example's segments. Its
 // message ends with `way_out`.

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "lait/base/error.h"
-#include "lait/config/enum_names.h"
 #include "lait/model/head.h"
 
 namespace lait {
@@ -11,30 +10,29 @@ HeadInfo classifier_head();
 HeadInfo regression_head();
 HeadInfo relevance_head();
 HeadInfo span_head();
+HeadInfo text_head();
 
 const std::vector<HeadInfo>& all_heads() {
   static const std::vector<HeadInfo> heads{classifier_head(), regression_head(), relevance_head(),
-                                           span_head()};
+                                           span_head(), text_head()};
   return heads;
 }
 
 const HeadInfo& find_head(HeadKind kind) {
-  std::string known;
-  for (const HeadInfo& head : all_heads()) {
-    if (head.kind == kind) return head;
-    known += (known.empty() ? "" : " or ") + to_string(head.kind);
-  }
-  throw UserError("model.head: " + to_string(kind) + " needs a decoder; use " + known);
+  return *std::ranges::find(all_heads(), kind, &HeadInfo::kind);
 }
 
 void HeadImpl::weigh_classes(const std::vector<double>&) {
   TORCH_CHECK(false, "weigh_classes: the head has no classes");
 }
 
-HeadKind head_for(LabelKind labels) {
-  const auto found = std::ranges::find(all_heads(), labels, &HeadInfo::labels);
-  if (found == all_heads().end())
-    throw UserError("model.head: this build has no head for the task's labels");
+HeadKind head_for(LabelKind labels, const Family& family) {
+  const HeadInfo* found = nullptr;
+  for (const HeadInfo& head : all_heads()) {
+    if (!takes(head, labels) || (head.needs_decoder && !family.has_decoder())) continue;
+    if (found == nullptr || head.needs_decoder) found = &head;
+  }
+  if (found == nullptr) throw UserError("model.head: this build has no head for the task's labels");
   return found->kind;
 }
 

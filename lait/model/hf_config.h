@@ -29,12 +29,21 @@ struct HfConfig {
   int64_t max_tokens = 0;
   int64_t type_vocab_size = 0;
   int64_t pad_token_id = 0;
+  // The longest sequence unless the config gives one; 0: max_tokens.
+  int64_t default_max_tokens = 0;
   double layer_norm_eps = 1e-12;
   double hidden_dropout_prob = 0.1;
   double attention_probs_dropout_prob = 0.1;
   // nullopt: hidden_dropout_prob.
   std::optional<double> classifier_dropout;
   double initializer_range = 0.02;
+  // Of families with a decoder, or with a table of bucketed distances.
+  int64_t num_decoder_layers = 0;
+  int64_t decoder_start_token_id = 0;
+  int64_t position_buckets = 0, position_distance = 0;
+  bool gated_feed_forward = false;
+  // The output layer's weight is the embeddings'.
+  bool tied_embeddings = true;
   // id2label's names by index (hf_labels.h); empty if there are none.
   std::vector<std::string> labels;
   nlohmann::ordered_json raw;  // all of config.json

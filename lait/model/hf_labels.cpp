@@ -119,8 +119,8 @@ void write_hf_labels(Json& json, HeadKind head, const std::vector<std::string>& 
   // id2label defines the number of labels; an older count beside it would override it or cause a
   // warning.
   for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
-  if (find_head(head).labels == LabelKind::kSpans) {
-    // A start and an end, which have no names: transformers' default are two outputs.
+  if (!find_head(head).pools) {
+    // A start and an end have no names (transformers' default are two outputs), nor has a text.
     for (const char* key : {"id2label", "label2id", "problem_type"}) json.erase(key);
     return;
   }

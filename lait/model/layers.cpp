@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -18,35 +19,36 @@ at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& i
                           batch.view(indices.inverse));
 }
 
-LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype)
+void refresh_shadow(at::Tensor& shadow, const at::Tensor& leaf, at::ScalarType compute_dtype) {
+  const at::NoGradGuard no_grad;
+  if (compute_dtype == at::kFloat) {
+    shadow = leaf.detach();
+    return;
+  }
+  if (!shadow.defined() || shadow.device() != leaf.device())
+    shadow = at::empty(leaf.sizes(), leaf.options().dtype(compute_dtype).requires_grad(false));
+  shadow.copy_(leaf);
+}
+
+LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype, bool has_bias)
     : compute_dtype_(compute_dtype) {
   weight = register_parameter("weight", at::zeros({out, in}, at::kFloat));
-  bias = register_parameter("bias", at::zeros({out}, at::kFloat));
+  if (has_bias) bias = register_parameter("bias", at::zeros({out}, at::kFloat));
 }
 
 void LinearImpl::refresh_shadows() {
-  at::NoGradGuard no_grad;
-  if (compute_dtype_ == at::kFloat) {
-    weight_shadow_ = weight.detach();
-    bias_shadow_ = bias.detach();
-    return;
-  }
-  if (!weight_shadow_.defined() || weight_shadow_.device() != weight.device()) {
-    weight_shadow_ =
-        at::empty(weight.sizes(), weight.options().dtype(compute_dtype_).requires_grad(false));
-    bias_shadow_ =
-        at::empty(bias.sizes(), bias.options().dtype(compute_dtype_).requires_grad(false));
-  }
-  weight_shadow_.copy_(weight);
-  bias_shadow_.copy_(bias);
+  refresh_shadow(weight_shadow_, weight, compute_dtype_);
+  if (bias.defined()) refresh_shadow(bias_shadow_, bias, compute_dtype_);
 }
 
 at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size) {
   TORCH_CHECK(weight_shadow_.defined(),
               "Linear: refresh_shadows has not been called since the weights were set");
   if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
-  return ops::linear(x, weight.narrow(0, begin, size), bias.narrow(0, begin, size),
-                     weight_shadow_.narrow(0, begin, size), bias_shadow_.narrow(0, begin, size));
+  const auto part = [&](const at::Tensor& whole) {
+    return whole.defined() ? whole.narrow(0, begin, size) : at::Tensor();
+  };
+  return ops::linear(x, part(weight), part(bias), part(weight_shadow_), part(bias_shadow_));
 }
 
 at::Tensor LinearImpl::outputs(const at::Tensor& x, const RowNames& rows,
@@ -59,9 +61,7 @@ at::Tensor LinearImpl::outputs(const at::Tensor& x, const RowNames& rows,
                          : x;
   };
   const auto multiply = [](const at::Tensor& input, const at::Tensor& matrix) {
-    const at::Tensor shadow = matrix.detach().to(input.scalar_type()),
-                     none = at::zeros({matrix.size(0)}, shadow.options());
-    return ops::linear(input, matrix, none, shadow, none);
+    return ops::linear(input, matrix, {}, matrix.detach().to(input.scalar_type()), {});
   };
   // Each by itself, so that a part's bits do not depend on which others are computed.
   at::Tensor input;
@@ -121,6 +121,14 @@ at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
   // bf16.
   return at::layer_norm(x.to(at::kFloat), {weight.size(0)}, weight, bias, epsilon_)
       .to(x.scalar_type());
+}
+
+RmsNormImpl::RmsNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) {
+  weight = register_parameter("weight", at::ones({width}, at::kFloat));
+}
+
+at::Tensor RmsNormImpl::forward(const at::Tensor& x) {
+  return at::rms_norm(x.to(at::kFloat), {weight.size(0)}, weight, epsilon_).to(x.scalar_type());
 }
 
 DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon,

@@ -45,6 +45,9 @@ class Shadowed {
   virtual void refresh_shadows() = 0;
 };
 
+// Makes `shadow` the leaf's copy in that dtype; in float it is the leaf's own memory.
+void refresh_shadow(at::Tensor& shadow, const at::Tensor& leaf, at::ScalarType compute_dtype);
+
 // An adapter (lora.h) of a Linear's outputs [begin, begin + b.size(0)).
 struct LoraPart {
   int64_t begin = 0;
@@ -53,7 +56,7 @@ struct LoraPart {
 
 class LinearImpl : public torch::nn::Module, public Shadowed {
  public:
-  LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype);
+  LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype, bool has_bias = true);
   // Without adapters.
   at::Tensor forward(const at::Tensor& x) { return product(x, 0, weight.size(0)); }
   // With adapters, whose dropout is keyed by x's rows.
@@ -74,7 +77,7 @@ class LinearImpl : public torch::nn::Module, public Shadowed {
   void unmerge_lora(const at::Tensor& weight);
 
   at::Tensor weight;  // (out, in) float leaf
-  at::Tensor bias;    // (out) float leaf
+  at::Tensor bias;    // (out) float leaf; undefined if it has none
 
  private:
   at::Tensor product(const at::Tensor& x, int64_t begin, int64_t size);
@@ -99,6 +102,19 @@ class LayerNormImpl : public torch::nn::Module {
   double epsilon_;
 };
 TORCH_MODULE(LayerNorm);
+
+// x / sqrt(mean(x^2) + epsilon) * weight: T5's norm, without mean and bias.
+class RmsNormImpl : public torch::nn::Module {
+ public:
+  RmsNormImpl(int64_t width, double epsilon);
+  at::Tensor forward(const at::Tensor& x);  // in float, result in x's dtype
+
+  at::Tensor weight;  // (C) float leaf
+
+ private:
+  double epsilon_;
+};
+TORCH_MODULE(RmsNorm);
 
 // LayerNorm(residual + dropout(x W^T + b)): the end of each half of a post-norm layer.
 class DenseNormImpl : public torch::nn::Module {

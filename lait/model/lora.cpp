@@ -33,13 +33,15 @@ struct NamedLinear {
 std::vector<NamedLinear> linears_of(const ModelImpl& model) {
   const Family& family = *model.config.family;
   std::vector<NamedLinear> out;
-  for (const auto& named : model.encoder->named_modules()) {
-    auto* linear = dynamic_cast<LinearImpl*>(named.value().get());
-    if (linear == nullptr) continue;
-    const std::string weight = named.key() + std::string(kWeight);
-    NamedLinear& found =
-        out.emplace_back(NamedLinear{linear, family.role(weight), family.hf_names(weight)});
-    for (std::string& name : found.hf_names) name.resize(name.size() - kWeight.size());
+  for (const auto& [prefix, module] : model.family_modules()) {
+    for (const auto& named : module->named_modules("", /*include_self=*/false)) {
+      auto* linear = dynamic_cast<LinearImpl*>(named.value().get());
+      if (linear == nullptr) continue;
+      const std::string weight = prefix + named.key() + std::string(kWeight);
+      NamedLinear& found =
+          out.emplace_back(NamedLinear{linear, family.role(weight), family.hf_names(weight)});
+      for (std::string& name : found.hf_names) name.resize(name.size() - kWeight.size());
+    }
   }
   return out;
 }
@@ -65,10 +67,10 @@ void fill_uniform(const at::Tensor& weight, uint64_t seed, uint32_t stream) {
 void add_lora(Model& model, const LoraOptions& options) {
   std::set<std::string> missing(options.targets.begin(), options.targets.end()), known;
   uint32_t stream = 0;
-  std::map<int64_t, uint8_t> in_layer;  // products so far
+  std::map<std::pair<ParameterRole::Part, int64_t>, uint8_t> in_layer;  // products so far
   for (const NamedLinear& linear : linears_of(*model)) {
     const auto site = static_cast<kernels::Site>(static_cast<uint8_t>(kernels::Site::kLora) +
-                                                 in_layer[linear.role.layer]++);
+                                                 in_layer[{linear.role.part, linear.role.layer}]++);
     const int64_t size = linear.module->weight.size(0) / std::ssize(linear.hf_names),
                   in = linear.module->weight.size(1);
     const bool frozen = !linear.module->weight.requires_grad();

@@ -11,8 +11,16 @@ ModelImpl::ModelImpl(const HfConfig& hf, const ModelSpec& model_spec, at::Scalar
     : config(hf), spec(model_spec), compute_dtype(dtype) {
   initialize_numerics();
   encoder = register_module("encoder", config.family->make_encoder(config, compute_dtype));
-  head = register_module(
-      "head", find_head(spec.head).make(config, {.pooling = spec.pooling, .labels = spec.labels}));
+  const HeadInfo& info = find_head(spec.head);
+  HeadOptions options{.pooling = spec.pooling, .labels = spec.labels};
+  if (info.needs_decoder) {
+    decoder =
+        register_module("decoder", config.family->make_decoder(config, *encoder, compute_dtype));
+    options.decoder = decoder;
+    options.values = text_values(spec);
+    options.texts = label_texts(spec);
+  }
+  head = register_module("head", info.make(config, options));
 }
 
 PackPlan ModelImpl::pack_plan(const Schedule& schedule) const {
@@ -26,6 +34,7 @@ DeviceBatch ModelImpl::to_batch(const Dataset& dataset, std::span<const int64_t>
   PackPlan plan = pack_plan(schedule);
   plan.share_segments = options.share_segments;
   PackedBatch packed = pack(dataset, indices, plan);
+  head->add_targets(packed, /*labels_only=*/options.labels, plan.cuda_head_dim);
   const at::Tensor made = options.labels ? head->labels(packed.labels) : at::Tensor();
   return to_device(std::move(packed), made, device());
 }
@@ -34,15 +43,24 @@ Outputs ModelImpl::forward(const DeviceBatch& batch, const Randomness& randomnes
   return head->forward(encoder->forward(batch, randomness), batch, randomness);
 }
 
+std::vector<std::pair<const char*, const torch::nn::Module*>> ModelImpl::family_modules() const {
+  std::vector<std::pair<const char*, const torch::nn::Module*>> out{{"", encoder.get()}};
+  if (decoder) out.emplace_back("decoder.", decoder.get());
+  return out;
+}
+
 std::vector<ModelParameter> ModelImpl::parameter_list() const {
   const Family& family = *config.family;
   std::vector<ModelParameter> out;
-  for (const auto& named : encoder->named_parameters()) {
-    if (is_lora(named.key())) continue;
-    out.push_back({.name = family.tensor_names().prefix + named.key(),
-                   .tensor = named.value(),
-                   .role = family.role(named.key()),
-                   .hf_names = family.hf_names(named.key())});
+  for (const auto& [prefix, module] : family_modules()) {
+    for (const auto& named : module->named_parameters()) {
+      if (is_lora(named.key())) continue;
+      const std::string name = prefix + named.key();
+      out.push_back({.name = family.tensor_names().prefix + name,
+                     .tensor = named.value(),
+                     .role = family.role(name),
+                     .hf_names = family.hf_names(name)});
+    }
   }
   const HeadTensors& tensors = head->tensors();
   for (const auto& named : head->named_parameters()) {

@@ -68,6 +68,8 @@ class ModelImpl : public torch::nn::Module {
     return head->loss(outputs, batch, config);
   }
 
+  // The modules that have the family's parameters, and what their names begin with.
+  std::vector<std::pair<const char*, const torch::nn::Module*>> family_modules() const;
   // All parameters in the order of their Hugging Face names; sums over parameters use this order.
   // Adapters are not among them.
   std::vector<ModelParameter> parameter_list() const;
@@ -85,6 +87,7 @@ class ModelImpl : public torch::nn::Module {
   ModelSpec spec;
   const at::ScalarType compute_dtype;  // kFloat or kBFloat16
   std::shared_ptr<EncoderImpl> encoder;
+  std::shared_ptr<DecoderImpl> decoder;  // null if the head needs none
   std::shared_ptr<HeadImpl> head;
   // What load_pretrained made of the checkpoint's head, in words: "the checkpoint's", "new, since
   // the checkpoint's …"; "" if it has none.

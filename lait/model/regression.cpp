@@ -26,7 +26,7 @@ class RegressionImpl final : public NumberHeadImpl {
 HeadInfo regression_head() {
   return {
       .kind = HeadKind::kRegression,
-      .labels = LabelKind::kNumber,
+      .labels = {LabelKind::kNumber},
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RegressionImpl>(config, options);
       }};

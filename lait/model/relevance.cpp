@@ -30,7 +30,7 @@ class RelevanceImpl final : public NumberHeadImpl {
 HeadInfo relevance_head() {
   return {
       .kind = HeadKind::kRelevance,
-      .labels = LabelKind::kRelevance,
+      .labels = {LabelKind::kRelevance},
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RelevanceImpl>(config, options);
       }};

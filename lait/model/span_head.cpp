@@ -153,7 +153,7 @@ class SpanImpl final : public HeadImpl {
 
 HeadInfo span_head() {
   return {.kind = HeadKind::kSpan,
-          .labels = LabelKind::kSpans,
+          .labels = {LabelKind::kSpans},
           .pools = false,
           .pipeline = "question-answering",
           .auto_class = "AutoModelForQuestionAnswering",

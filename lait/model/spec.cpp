@@ -1,5 +1,7 @@
 #include "lait/model/spec.h"
 
+#include <cmath>
+
 #include "lait/base/error.h"
 #include "lait/config/enum_names.h"
 #include "lait/config/read.h"
@@ -8,6 +10,56 @@
 #include "lait/model/head.h"
 
 namespace lait {
+
+namespace {
+
+// T5 writes scores in steps of 0.2.
+constexpr int kTextSteps = 5;
+
+bool reads_first_row(const ModelSpec& spec) {
+  if (!find_head(spec.head).pools) return spec.label_kind() == LabelKind::kSpans;
+  return spec.pooling == Pooling::kCls || spec.pooling == Pooling::kClsSegments;
+}
+
+}  // namespace
+
+LabelKind ModelSpec::label_kind() const {
+  const HeadInfo& info = find_head(head);
+  const bool numbers = info.labels.size() > 1 && labels.empty() && !task.empty() &&
+                       find_task(task).label_kind() == LabelKind::kNumber;
+  return numbers ? LabelKind::kNumber : info.labels.front();
+}
+
+std::vector<double> text_values(const ModelSpec& spec) {
+  if (spec.label_kind() != LabelKind::kNumber) return {};
+  const Task& task = find_task(spec.task);
+  const double low = task.lowest_score(), high = task.highest_score();
+  if (!std::isfinite(low) || !std::isfinite(high)) {
+    throw UserError("model.head: " + to_string(spec.head) +
+                    " writes numbers of a range, and task " + task.name() +
+                    " has none; use regression");
+  }
+  std::vector<double> values;
+  const auto first = static_cast<int64_t>(std::ceil(low * kTextSteps)),
+             last = static_cast<int64_t>(std::floor(high * kTextSteps));
+  for (int64_t i = first; i <= last; ++i) values.push_back(static_cast<double>(i) / kTextSteps);
+  return values;
+}
+
+std::vector<std::string> label_texts(const ModelSpec& spec) {
+  std::vector<std::string> texts;
+  for (const double value : text_values(spec)) {
+    const auto tenths = static_cast<int64_t>(std::llround(value * 10));
+    texts.push_back(std::to_string(tenths / 10) + "." + std::to_string(tenths % 10));
+  }
+  if (!texts.empty()) return texts;
+  texts = find_task(spec.task).prompts().labels;
+  return texts.size() == spec.labels.size() && !texts.empty() ? texts : spec.labels;
+}
+
+int64_t longest_by_default(const HfConfig& config) {
+  return config.default_max_tokens > 0 ? config.default_max_tokens : config.max_tokens;
+}
 
 void ModelSpec::check(const HfConfig& config, const std::string& where) const {
   const auto checks = [&] {
@@ -18,7 +70,15 @@ void ModelSpec::check(const HfConfig& config, const std::string& where) const {
       throw UserError("model.segment_format: " + problem + "; use standalone");
     if (find_head(head).needs_decoder && !config.family->has_decoder())
       throw UserError("model.head: " + to_string(head) + " needs a decoder, and " +
-                      config.family->model_type() + " has none");
+                      config.family->model_type() + " has none; use classifier or regression");
+    if (find_head(head).needs_decoder) label_texts(*this);
+    if (reads_first_row(*this) && config.family->layout(config, {}).prefix.empty()) {
+      throw UserError((find_head(head).pools ? "model.pooling: " + to_string(pooling)
+                                             : "model.head: " + to_string(head)) +
+                      " reads an example's first token, and " + config.family->model_type() +
+                      " has none like [CLS]; use " +
+                      (find_head(head).pools ? "segments or mean" : "another model"));
+    }
     if (max_segment_tokens > config.max_tokens) {
       throw UserError("data.max_segment_tokens: expected at most the model's " +
                       std::to_string(config.max_tokens) + " positions, got " +
@@ -52,7 +112,7 @@ TokenizeOptions ModelSpec::tokenize_options(const HfConfig& config,
           .max_tokens = max_segment_tokens,
           .on_overflow = on_overflow,
           .window_overlap = window_overlap,
-          .prompts = find_task(task).prompts()};
+          .prompts = find_task(task).prompts().parts};
 }
 
 SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule) {
@@ -69,16 +129,17 @@ SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& sched
 ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   const Task& task = find_task(config.task);
   ModelConfig& model = config.model;
-  if (!model.head) model.head = head_for(task.label_kind());
+  const HeadKind usual = head_for(task.label_kind(), *hf.family);
+  if (!model.head) model.head = usual;
   const HeadInfo& head = find_head(*model.head);
   const bool spans = task.label_kind() == LabelKind::kSpans;
-  if (spans != (head.labels == LabelKind::kSpans) ||
-      (!task.open_labels() && head.labels != task.label_kind())) {
+  if (spans != takes(head, LabelKind::kSpans) ||
+      (!task.open_labels() && !takes(head, task.label_kind()))) {
     throw UserError("model.head: task " + task.name() + " has " +
                     (spans                                    ? "spans of a passage"
                      : task.label_kind() == LabelKind::kClass ? "classes"
                                                               : "scores") +
-                    ", so the head must be " + to_string(head_for(task.label_kind())));
+                    ", so the head must be " + to_string(usual));
   }
   if (!head.pools && model.pooling) {
     throw UserError("model.pooling: the head " + to_string(*model.head) +
@@ -101,7 +162,7 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.pooling = *model.pooling;
   spec.head = *model.head;
   spec.max_segment_tokens =
-      config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : hf.max_tokens;
+      config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : longest_by_default(hf);
   spec.on_overflow = config.data.on_overflow;
   spec.task = task.name();
   if (spans) {
@@ -112,7 +173,7 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   config.data.max_segment_tokens = spec.max_segment_tokens;
   spec.num_segments = resolve_num_segments(config.data, task);
   spec.reading = read_options(config.data);
-  check_options(spec.reading, task, head.labels);
+  check_options(spec.reading, task, spec.label_kind());
   spec.check(hf, "");
   return spec;
 }
@@ -134,7 +195,7 @@ void check_example(const Example& example, const ModelSpec& spec) {
     throw UserError(
         "expected the field \"groups\", which the model's schedule has a stage for, got none");
   }
-  if (find_head(spec.head).labels == LabelKind::kRelevance && has_label(example.label) &&
+  if (spec.label_kind() == LabelKind::kRelevance && has_label(example.label) &&
       example.query.empty()) {
     throw UserError(
         "expected the field \"query_id\", since the metrics of model.head: relevance rank the "

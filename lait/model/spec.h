@@ -39,6 +39,8 @@ struct ModelSpec {
   // What the training's files call their fields; for the same task's files.
   ReadOptions reading{};
 
+  // What the labels are that the head is trained on.
+  LabelKind label_kind() const;
   // P: layers before the first of example scope.
   int64_t independent_layers() const { return lait::independent_layers(schedule); }
   // Throws UserError "where: KEY: expected …" if a model with that config cannot have this spec: a
@@ -51,6 +53,15 @@ struct ModelSpec {
   ModelSpec at(int64_t independent_layers, const HfConfig& config) const;
   TokenizeOptions tokenize_options(const HfConfig& config, const Tokenizer& tokenizer) const;
 };
+
+// What a head that writes texts writes for each class (Prompts::labels, or their names), or for
+// each number that it can write: T5's, in steps of 0.2 from the task's lowest to its highest score.
+// Throws UserError for numbers without such limits.
+std::vector<std::string> label_texts(const ModelSpec& spec);
+// Those numbers; empty for classes.
+std::vector<double> text_values(const ModelSpec& spec);
+// The longest sequence where the config names none.
+int64_t longest_by_default(const HfConfig& config);
 
 // kPair or kStandalone. Throws UserError for pair if a layer is not of example scope.
 SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule);

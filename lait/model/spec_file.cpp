@@ -165,12 +165,12 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   spec.pooling = *model.pooling;
   const HeadInfo& head =
       with_context(path.string(), [&]() -> const HeadInfo& { return find_head(spec.head); });
-  if ((head.labels == LabelKind::kSpans) != spec.window_overlap.has_value()) {
+  if (takes(head, LabelKind::kSpans) != spec.window_overlap.has_value()) {
     throw UserError(path.string() +
                     ": expected data.window_overlap for a head that finds spans, "
                     "and for no other; is the file damaged?");
   }
-  if (head.labels == LabelKind::kClass && spec.labels.size() < 2) {
+  if (spec.label_kind() == LabelKind::kClass && spec.labels.size() < 2) {
     throw UserError(path.string() + ": expected at least two labels, got " +
                     std::to_string(spec.labels.size()));
   }

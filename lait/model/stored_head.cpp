@@ -84,7 +84,7 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
   if (named.empty()) return;
   const size_t outputs = std::max<size_t>(1, spec.labels.size());
   const bool has_names = says("id2label");
-  if (find_head(spec.head).labels == LabelKind::kSpans) return;
+  if (!find_head(spec.head).pools) return;
   if (named.size() != outputs) {
     fail("labels: expected " + std::to_string(named.size()) +
          (has_names ? ", as id2label has" : ", as num_labels says") + ", got " +

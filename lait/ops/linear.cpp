@@ -28,12 +28,15 @@ bool in_float(const Tensor& x) {
   return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() && !cpu_has_bf16_gemm();
 }
 
-// (R, K), (N, K), (N) -> (R, N)
+// (R, K), (N, K), (N) or none -> (R, N)
 Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (in_float(x))
-    return at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.to(at::kFloat).t())
-        .to(x.scalar_type());
-  return at::linear(x, weight, bias);
+  if (in_float(x)) {
+    const Tensor rows = x.to(at::kFloat), transposed = weight.to(at::kFloat).t();
+    const Tensor y = bias.defined() ? at::addmm(bias.to(at::kFloat), rows, transposed)
+                                    : at::mm(rows, transposed);
+    return y.to(x.scalar_type());
+  }
+  return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
 Tensor input_gradient(const Tensor& dy, const Tensor& weight) {  // (R, N), (N, K) -> (R, K)
@@ -48,12 +51,13 @@ Tensor weight_gradient(const Tensor& dy, const Tensor& x) {  // (R, N), (R, K) -
 
 struct Linear : torch::autograd::Function<Linear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
-                        const Tensor& bias, const Tensor& weight_shadow,
-                        const Tensor& bias_shadow) {
+                        const std::optional<Tensor>& bias, const Tensor& weight_shadow,
+                        const std::optional<Tensor>& bias_shadow) {
     at::AutoDispatchBelowADInplaceOrView below;
     // Only the weight's gradient needs x.
     ctx->save_for_backward({weight.requires_grad() ? x : Tensor(), weight_shadow});
-    return product(x, weight_shadow, bias_shadow);
+    ctx->saved_data["has_bias"] = bias.has_value();
+    return product(x, weight_shadow, bias_shadow.value_or(Tensor()));
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto t = ctx->get_saved_variables();
@@ -61,7 +65,8 @@ struct Linear : torch::autograd::Function<Linear> {
     variable_list out(5);
     if (ctx->needs_input_grad(0)) out[0] = input_gradient(dy, t[1]);
     if (ctx->needs_input_grad(1)) out[1] = weight_gradient(dy, t[0]);
-    if (ctx->needs_input_grad(2)) out[2] = dy.sum({0}, /*keepdim=*/false, at::kFloat);
+    if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2))
+      out[2] = dy.sum({0}, /*keepdim=*/false, at::kFloat);
     return out;
   }
 };
@@ -87,7 +92,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
   TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(),
               ", the weight's compute-dtype copy ", weight_shadow.scalar_type());
   if (!at::GradMode::is_enabled()) return product(x, weight_shadow, bias_shadow);
-  return Linear::apply(x, weight, bias, weight_shadow, bias_shadow);
+  const auto given = [](const Tensor& b) { return b.defined() ? std::optional(b) : std::nullopt; };
+  return Linear::apply(x, weight, given(bias), weight_shadow, given(bias_shadow));
 }
 
 }  // namespace lait::ops

@@ -87,7 +87,8 @@ at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index,
 at::Tensor unit_mean(const at::Tensor& x, const at::Tensor& offsets);
 
 // y = x W^T + b in x's dtype. x (R, K), R a multiple of 16 (so that a row's bits do not depend on
-// the batch). weight (N, K) and bias (N) are the float leaves, which get float gradients.
+// the batch). weight (N, K) and bias (N) are the float leaves, which get float gradients; both
+// biases are undefined where there is none.
 // weight_shadow and bias_shadow are their copies in x's dtype, which the product reads; in fp32
 // they are the leaves.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

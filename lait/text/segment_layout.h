@@ -26,6 +26,8 @@ struct SegmentLayout {
   // A token that positions leave out, as RoBERTa does with padding wherever it stands: it gets the
   // position before first_position; -1: none.
   int32_t uncounted_token = -1;
+  // A pair is one text, its segments joined by blanks; `between` is then not used.
+  bool joins_texts = false;
   // Texts that a task puts before its segments (Task::prompts) are used.
   bool uses_prompts = false;
 

@@ -148,8 +148,8 @@ TEST(WriteConfig, Text) {
   c.data.test = {"x", "y"};
   c.training.epochs = 3;
   const std::string text = write_config(c);
-  EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  independent_layers: "
-                              "3\n  segment_format: auto\n"));
+  EXPECT_THAT(text, HasSubstr("task: sick\nmodel:\n  path: all-MiniLM-L6-v2\n  init: pretrained\n"
+                              "  independent_layers: 3\n  segment_format: auto\n"));
   EXPECT_THAT(text,
               HasSubstr("data:\n  train: \"a b.tsv\"\n  validation: []\n  test: [x, \"y\"]\n"));
   EXPECT_THAT(text, HasSubstr("  epochs: 3\n  batch_size: 32\n"));

@@ -116,9 +116,9 @@ TEST(HfNames, GeluInPythonIsGelu) {
   const TemporaryFolder dir;
   Json json = base();
   json["hidden_act"] = "gelu_python";
-  for (const Family* family : all_families()) {
-    json["model_type"] = family->model_type();
-    EXPECT_EQ(read(dir, json).family, family);
+  for (const char* family : {"bert", "mpnet", "roberta"}) {
+    json["model_type"] = family;
+    EXPECT_EQ(read(dir, json).family, find_family(family));
   }
 }
 

@@ -78,8 +78,6 @@ TEST_F(HeadsTest, LabelsOfAnotherKindAreRefused) {
       find_head(HeadKind::kRegression).make(small_.config(), {.pooling = Pooling::kMean});
   EXPECT_THAT(error_of([&] { regression->labels(std::vector<Label>{ClassLabel{1}}); }),
               testing::HasSubstr("takes numbers as labels"));
-  EXPECT_THAT(error_of([] { find_head(HeadKind::kText); }),
-              testing::HasSubstr("model.head: text needs a decoder; use classifier or regression"));
 }
 
 // Outputs the states of every row of the example.

@@ -29,14 +29,13 @@ inline std::string varint_field(uint32_t number, uint64_t value) {
 inline std::string piece(std::string_view text, float score, uint32_t type = 1) {
   std::string bits(sizeof(score), '\0');
   std::memcpy(bits.data(), &score, sizeof(score));
-  return bytes_field(1, bytes_field(1, text)
-                            .append(varint(2 << 3 | 5))
-                            .append(bits)
-                            .append(varint_field(3, type)));
+  return bytes_field(
+      1,
+      bytes_field(1, text).append(varint(2 << 3 | 5)).append(bits).append(varint_field(3, type)));
 }
 
-// A double array of the keys "①" (E2 91 A0), "▁" (E2 96 81) and "\t", each unit with its label, whether it ends a
-// key, and where its children are.
+// A double array of the keys "①" (E2 91 A0), "▁" (E2 96 81) and "\t", each unit with its label,
+// whether it ends a key, and where its children are.
 inline std::vector<uint32_t> trie() {
   std::vector<uint32_t> units(2048, 0x80000000u);  // of no label
   const auto put = [&](uint32_t at, uint32_t label, uint32_t children, bool is_leaf) {

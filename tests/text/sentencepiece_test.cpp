@@ -74,8 +74,8 @@ TEST_F(LoadSentencePiece, LegacyPutsASpaceBeforeEachText) {
 
 TEST_F(LoadSentencePiece, RangesAreThoseOfTheFastTokenizer) {
   put_config(R"({"legacy": false})");
-  EXPECT_THAT(ranges("hello  world."), ElementsAre(ByteRange{0, 5}, ByteRange{6, 12},
-                                                  ByteRange{12, 13}));
+  EXPECT_THAT(ranges("hello  world."),
+              ElementsAre(ByteRange{0, 5}, ByteRange{6, 12}, ByteRange{12, 13}));
   EXPECT_THAT(ranges("  hello"), ElementsAre(ByteRange{1, 7}));
   EXPECT_THAT(ranges("."), ElementsAre(ByteRange{0, 1}, ByteRange{0, 1})) << "the space before it";
   EXPECT_THAT(ranges("\xE2\x91\xA0."),
@@ -130,7 +130,8 @@ TEST_F(LoadSentencePiece, TheModelMustPutEosBehindTexts) {
   const auto tokenizer = load();
   EXPECT_NO_THROW(tokenizer->check_layout({.suffix = {1}}));
   EXPECT_THAT(error_of([&] { tokenizer->check_layout({.prefix = {kNoToken}, .suffix = {1}}); }),
-              HasSubstr("spiece.model: expected (a token that is not there) A </s>, as the model is given its texts, got A "
+              HasSubstr("spiece.model: expected (a token that is not there) A </s>, as the model "
+                        "is given its texts, got A "
                         "</s>; use the tokenizer files of the model"));
 }
 
@@ -180,7 +181,8 @@ TEST_F(LoadSentencePiece, RefusesDamagedModels) {
   EXPECT_THAT(error_of_model(model + files::piece(std::string(1001, 'x'), 0)),
               HasSubstr("piece 14: expected 1 to 1000 bytes"));
   EXPECT_THAT(error_of_model(model + files::piece("\xFF", 0)), HasSubstr("piece 14"));
-  EXPECT_THAT(error_of_model(model + files::piece(std::string("x\0", 2), 0)), HasSubstr("piece 14"));
+  EXPECT_THAT(error_of_model(model + files::piece(std::string("x\0", 2), 0)),
+              HasSubstr("piece 14"));
   EXPECT_THAT(error_of_model(model + files::piece("x", NAN)),
               HasSubstr("piece 14: expected a finite score, got none"));
   EXPECT_THAT(error_of_model(model + files::piece("a", 0)),

@@ -185,7 +185,7 @@ TEST(LayerDecay, LowersTheRateByLayer) {
   config.layer_decay = 0.5;
   std::map<std::string, double> shares;
   for (const ModelParameter& parameter : model->parameter_list())
-    shares[parameter.name] = learning_rate_share(config, parameter, kLayers);
+    shares[parameter.name] = learning_rate_share(config, parameter, *model);
   EXPECT_EQ(shares.at("bert.embeddings.word_embeddings.weight"), std::pow(0.5, 5));
   EXPECT_EQ(shares.at("bert.encoder.layer.0.attention.self.qkv.bias"), std::pow(0.5, 4));
   EXPECT_EQ(shares.at("bert.encoder.layer.3.output.LayerNorm.weight"), 0.5);
@@ -213,7 +213,7 @@ TEST(LayerDecay, IsAppliedByTheOptimizer) {
   for (const ModelParameter& p : model->parameter_list()) {
     const double moved =
         (before.at(p.name) - p.tensor.detach()).to(at::kDouble).mean().item<double>();
-    EXPECT_NEAR(moved / (1e-3 * learning_rate_share(config, p, kLayers)), 1, 1e-2) << p.name;
+    EXPECT_NEAR(moved / (1e-3 * learning_rate_share(config, p, *model)), 1, 1e-2) << p.name;
   }
 }
 

@@ -164,7 +164,7 @@ TEST_F(ToyFamilyTest, LayoutIsItsOwn) {
   examples[0].segments = {"20 21", "30"};
   const IdTokenizer tokenizer(200);
   TokenizeOptions options = spec_.tokenize_options(config_, tokenizer);
-  options.prompts = {"50 ", "60 "};
+  options.prompts = {{0, "50 "}, {1, "60 "}};
   const Dataset data(examples, tokenizer, options);
   const int32_t mask = tokenizer.special_tokens().mask, sep = tokenizer.special_tokens().sep;
   const auto tokens = data.tokens(0);

@@ -16,7 +16,8 @@
 namespace lait {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "protobuf's numbers are read as they lie");
+static_assert(std::endian::native == std::endian::little,
+              "protobuf's numbers are read as they lie");
 
 [[noreturn]] void fail(const std::string& where, const std::string& problem) {
   throw UserError(where + ": " + problem + "; use the file that came with the model");

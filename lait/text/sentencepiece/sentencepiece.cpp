@@ -85,8 +85,8 @@ SentencePiece::SentencePiece(const SentencePieceSpec& spec)
       legacy_(spec.legacy),
       add_prefix_space_(spec.add_prefix_space),
       unk_(spec.special_tokens.unk) {
-  const auto status = processor_->LoadFromSerializedProto(
-      legacy_ ? spec.model : without_dummy_prefix(spec.model));
+  const auto status =
+      processor_->LoadFromSerializedProto(legacy_ ? spec.model : without_dummy_prefix(spec.model));
   if (!status.ok())
     throw UserError(spec.where + ": expected a SentencePiece model, got one that its library " +
                     "refuses (" + shortened(plain(status.message())) +
@@ -181,8 +181,7 @@ void SentencePiece::encode_text(std::string_view text, Text& out) const {
   }
 }
 
-void SentencePiece::encode_piece(std::string_view text, size_t begin, size_t end,
-                                 Text& out) const {
+void SentencePiece::encode_piece(std::string_view text, size_t begin, size_t end, Text& out) const {
   std::string_view piece = text.substr(begin, end - begin);
   // The library drops blanks at the beginning where it is not to put one there, so they are hidden
   // behind unk's text, whose pieces are left out.
@@ -194,8 +193,7 @@ void SentencePiece::encode_piece(std::string_view text, size_t begin, size_t end
   const size_t added = behind_unk.empty() ? 0 : unk_.size();
   sentencepiece::ImmutableSentencePieceText split;
   const auto status = processor_->Encode(piece, split.mutable_proto());
-  if (!status.ok())
-    throw std::logic_error(std::string("SentencePiece: ") + status.message());
+  if (!status.ok()) throw std::logic_error(std::string("SentencePiece: ") + status.message());
   const size_t size = split.pieces_size();
   const size_t skipped = added > 0 && size >= unk_length_ ? unk_length_ : 0;
   const int32_t unk = special_tokens_.unk;
@@ -212,8 +210,7 @@ void SentencePiece::encode_piece(std::string_view text, size_t begin, size_t end
   }
 }
 
-std::string SentencePiece::decode(const std::vector<int32_t>& ids,
-                                  bool skip_special_tokens) const {
+std::string SentencePiece::decode(const std::vector<int32_t>& ids, bool skip_special_tokens) const {
   std::string out;
   std::vector<std::string> pieces;
   bool is_first = true;

@@ -33,8 +33,7 @@ class T5TokenReader {
  public:
   T5TokenReader(TokenizerFiles& files, const std::vector<std::string>& pieces)
       : files_(files), num_pieces_(static_cast<int32_t>(pieces.size())) {
-    for (int32_t id = 0; id < num_pieces_; ++id)
-      vocabulary_[pieces[static_cast<size_t>(id)]] = id;
+    for (int32_t id = 0; id < num_pieces_; ++id) vocabulary_[pieces[static_cast<size_t>(id)]] = id;
   }
 
   T5Tokens read() {
@@ -71,9 +70,8 @@ class T5TokenReader {
 
   Named read_token(const JsonFile& file, const std::string& key, const Json& value) const {
     if (value.is_string()) return {{.content = value.get<std::string>()}};
-    const auto content = value.is_object()
-                             ? file.get<std::string>(value, "content", "a string")
-                             : std::nullopt;
+    const auto content =
+        value.is_object() ? file.get<std::string>(value, "content", "a string") : std::nullopt;
     if (!content) file.fail(key, "a token", value);
     if (file.get_bool(value, "single_word").value_or(false))
       file.fail(key + ".single_word", "false", true, "SentencePiece's tokens stand anywhere");
@@ -96,8 +94,8 @@ class T5TokenReader {
     const Json& extra = file.json.value("extra_special_tokens", Json());
     if (!extra.is_array() && !extra.is_null() && !extra.empty())
       file.fail("extra_special_tokens", "a list", extra, "write additional_special_tokens");
-    const char* key = extra.empty() || file.json.contains(kAdditional) ? kAdditional
-                                                                       : "extra_special_tokens";
+    const char* key =
+        extra.empty() || file.json.contains(kAdditional) ? kAdditional : "extra_special_tokens";
     if (file.json.value(key, Json()).is_null()) return;
     if (!additional_) additional_.emplace();
     for (const Json& value : file.list(file.json, key)) {
