@@ -43,7 +43,7 @@ install(TARGETS ${installed_libraries} EXPORT laitTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(DIRECTORY kernels lait eval train DESTINATION "include/lait" FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/lait/configs" FILES_MATCHING
-        PATTERN "*.yaml" PATTERN "bench_lengths.txt")
+        PATTERN "*.yaml" PATTERN "bench_lengths.txt" PATTERN "t5_tiny.json")
 
 foreach(library ${torch_cpu_libraries} ${cuda_runtime_libraries})
   get_filename_component(folder "${library}" DIRECTORY)
