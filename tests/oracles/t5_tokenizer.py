@@ -131,7 +131,8 @@ def write_cases(output, model):
         try:
             tokenizer = T5Tokenizer.from_pretrained(directory)
             expected = {"ids": [tokenizer.encode(text, add_special_tokens=False)
-                                for text in CASE_TEXTS], "size": max(tokenizer.get_vocab().values()) + 1,
+                                for text in CASE_TEXTS],
+                        "size": max(tokenizer.get_vocab().values()) + 1,
                         "eos": tokenizer.eos_token_id, "pad": tokenizer.pad_token_id}
         except Exception as error:  # pylint: disable=broad-except
             expected = {"refused": f"{type(error).__name__}: {error}"}

@@ -2,8 +2,8 @@
 
     t5_train.py OUTPUT_JSON SHAPE
 
-OUTPUT_JSON {"OPTIMIZER NAME": [loss of each step, ...]}: OPTIMIZER adamw or adafactor, NAME pair (the
-stock model) or p2 (two independent layers). Every step sees all examples. AdamW: learning rate
+OUTPUT_JSON {"OPTIMIZER NAME": [loss of each step, ...]}: OPTIMIZER adamw or adafactor, NAME pair
+(the stock model) or p2 (two independent layers). Every step sees all examples. AdamW: learning rate
 1e-3, decay 0.01, not on norms and biases. Adafactor as T5 was trained: constant rate 1e-2,
 scale_parameter, no relative step, clip threshold 1.
 """
