@@ -1,5 +1,5 @@
-// The random models that tests/oracles/t5_parity.py makes, and what transformers computes with them.
-// Only tests see this.
+// The random models that tests/oracles/t5_parity.py makes, and what transformers computes with
+// them. Only tests see this.
 #pragma once
 #include <map>
 #include <memory>

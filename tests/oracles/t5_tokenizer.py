@@ -6,9 +6,9 @@ OUTPUT_DIR/KIND/              model directories: small, small_legacy (a model tr
                               t5_legacy (the model in DATA_DIR/tokenizers/t5), if it is there
 OUTPUT_DIR/GROUP.texts        (uint32 length, bytes)* of the groups of tokenizer_parity.py
 OUTPUT_DIR/GROUP.KIND         (uint32 count, uint16 ids)*, of T5Tokenizer, for each text
-OUTPUT_DIR/GROUP.KIND.ranges  (uint32 count, (int32 begin, int32 end)s)*: the bytes of each token, by
-                              T5TokenizerFast; count 0 where it is not asked: where it gives other
-                              ids, and beyond ASCII's printable characters and white space, where it
+OUTPUT_DIR/GROUP.KIND.ranges  (uint32 count, (int32 begin, int32 end)s)*: the bytes of each token,
+                              by T5TokenizerFast; count 0 where it is not asked: where it gives
+                              other ids, and beyond ASCII's printable characters and white space, where it
                               counts by grapheme clusters and leaves out what is dropped
 OUTPUT_DIR/decode.KIND        (uint32 count, uint16 ids)*
 OUTPUT_DIR/decode.KIND.texts  (uint32 length, bytes)*: of each of them, decoded with special tokens
@@ -39,8 +39,9 @@ KINDS = {"code_points": ("small", "t5"), "glosses": ("t5",), "data": ("t5", "t5_
 HOSTILE = ["<extra_id_0>", "<extra_id_0>. Hello", "Hello <extra_id_0>.", "<extra_id_0><extra_id_1>",
            "a<extra_id_0>b", " <extra_id_0> ", "  a  <extra_id_5>  <extra_id_99> b ",
            "<extra_id_100> <extra_id_1", "\x1c<extra_id_0>\x1d.", "\u200b<extra_id_0>\u200b",
-           "\u3000<extra_id_3>\u00a0x", "</s>", " </s> </s>", "a</s>b <pad><unk> c", "\u2581", "\u2581a",
-           "\u2581\u2581 a\u2581b\u2581", " \u2581</s>", "<unk>", "<unk><unk> a", "<unk", "&lt;unk>",
+           "\u3000<extra_id_3>\u00a0x", "</s>", " </s> </s>", "a</s>b <pad><unk> c",
+           "\u2581", "\u2581a", "\u2581\u2581 a\u2581b\u2581", " \u2581</s>", "<unk>",
+           "<unk><unk> a", "<unk", "&lt;unk>",
            "\u2581<extra_id_0>", "😀<extra_id_0>😀", "<extra_id_0>\u0301", "ﬁ ㍿ ① ﷺ x²",
            "translate English to German: That is good.", "<extra_id_7> " * 5000,
            "\u2581" * 50_000, "😀" * 5000, "😀 " * 20_000]

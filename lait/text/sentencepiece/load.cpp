@@ -1,8 +1,8 @@
 // Loading a T5 tokenizer from a Hugging Face model directory.
 //
 // The result equals what transformers' slow T5Tokenizer (4.57.6) makes of the same files
-// (docs/tokenizer-files.md). The pieces are spiece.model's; tokenizer.json gives only flags of added
-// tokens, where tokenizer_config.json has none.
+// (docs/tokenizer-files.md). The pieces are spiece.model's; tokenizer.json gives only flags of
+// added tokens, where tokenizer_config.json has none.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
