@@ -8,8 +8,8 @@ OUTPUT_DIR/GROUP.texts        (uint32 length, bytes)* of the groups of tokenizer
 OUTPUT_DIR/GROUP.KIND         (uint32 count, uint16 ids)*, of T5Tokenizer, for each text
 OUTPUT_DIR/GROUP.KIND.ranges  (uint32 count, (int32 begin, int32 end)s)*: the bytes of each token,
                               by T5TokenizerFast; count 0 where it is not asked: where it gives
-                              other ids, and beyond ASCII's printable characters and white space, where it
-                              counts by grapheme clusters and leaves out what is dropped
+                              other ids, and beyond ASCII's printable characters and white space,
+                              where it counts by grapheme clusters and leaves out what is dropped
 OUTPUT_DIR/decode.KIND        (uint32 count, uint16 ids)*
 OUTPUT_DIR/decode.KIND.texts  (uint32 length, bytes)*: of each of them, decoded with special tokens
                               and without them
