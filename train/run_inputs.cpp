@@ -133,7 +133,7 @@ RunInputs resolve_inputs(const Config& config) {
   }
   if (!class_loss && config.training.label_smoothing > 0) {
     throw UserError(
-        "training.label_smoothing: expected a classifier, got another head; leave it out");
+        "training.label_smoothing: expected a head with classes, got another; leave it out");
   }
   if (const LoraConfig none; !config.training.lora.rank && config.training.lora != none) {
     throw UserError(
@@ -144,7 +144,7 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError("training.lora.targets: expected names of modules, got none");
   if (!class_loss && config.training.class_weights) {
     throw UserError(
-        "training.class_weights: expected a classifier, got another head; leave it out");
+        "training.class_weights: expected a head with classes, got another; leave it out");
   }
   return in;
 }
