@@ -1,6 +1,8 @@
 #include "lait/base/file_writer.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +48,30 @@ void forget(size_t& slot) {
   slots[slot].taken = false;
   slot = kNoSlot;
 }
+
+// Files that exist already, while no slot has their name yet.
+std::atomic<int> being_opened{0};
+
+// While a file is opened and noted, its thread takes no signal, and a handler in another thread
+// waits.
+class Opening {
+ public:
+  Opening() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+    ++being_opened;
+  }
+  ~Opening() {
+    --being_opened;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 const char* way_out(int error) {
   switch (error) {
@@ -141,6 +167,8 @@ void throw_write_error(const fs::path& path, const std::string& what, int error)
 }
 
 void remove_unfinished_files() {
+  // At most a second, since a disk may hang. (poll is a sleep that signal handlers may call.)
+  for (int i = 0; i < 1000 && being_opened > 0; ++i) ::poll(nullptr, 0, /*milliseconds=*/1);
   for (const Slot& slot : slots) {
     if (slot.in_use) ::unlink(slot.path.data());
   }
@@ -165,9 +193,12 @@ FileWriter::FileWriter(const fs::path& path) : path_(behind_links(path)), slot_(
     if (error) throw_write_error(path_.parent_path(), "make the folder", error.value());
   }
   fs::path temporary = path_.string() + kUnfinishedSuffix;
-  fd_ = open_alone(temporary, path_);
-  temporary_ = std::move(temporary);
-  slot_ = note(temporary_);
+  {
+    const Opening opening;
+    fd_ = open_alone(temporary, path_);
+    temporary_ = std::move(temporary);
+    slot_ = note(temporary_);
+  }
   try {
     if (is_there) set_mode(fd_, status.st_mode, path_);
   } catch (...) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lait/base/files.h"
+#include "lait/base/signals.h"
 #include "tests/base/small_disk.h"
 
 namespace lait {
@@ -170,6 +171,33 @@ TEST(FileWriter, ASignalsHandlerRemovesWhatIsUnfinished) {
     many.push_back(std::make_unique<FileWriter>(folder / ("many" + std::to_string(i))));
   for (const auto& writer : many) writer->commit();
   EXPECT_TRUE(fs::exists(folder / "many39"));
+}
+
+// At whatever instruction the signal comes: also between a file's opening and its noting.
+TEST(FileWriter, ASignalAtAnyMomentLeavesNothing) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 60; ++i) {
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      exit_on_signals();
+      ::close(ready[0]);
+      ::close(ready[1]);
+      for (;;) FileWriter(folder / "a");
+    }
+    ::close(ready[1]);
+    char none;
+    ASSERT_EQ(::read(ready[0], &none, 1), 0);  // the child's end is closed
+    ::close(ready[0]);
+    ::usleep(300 + 37 * i);
+    ::kill(child, SIGTERM);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status));
+    ASSERT_EQ(WEXITSTATUS(status), 143);
+    ASSERT_FALSE(fs::exists(folder / "a.writing")) << "round " << i;
+  }
 }
 
 TEST(FileWriter, DevicesAreWrittenDirectly) {
