@@ -52,25 +52,19 @@ std::string line_of(const Example& example, const Form& form) {
   return line.dump() + "\n";
 }
 
-const DataFiles& files_of(const DataConfig& data, const std::string& split) {
-  return split == "train" ? data.train : split == "test" ? data.test : data.validation;
-}
-
 }  // namespace
 
 Exported export_data(const Config& config, const ExportOptions& options) {
   const Task& task = find_task(config.task);
-  // With task jsonl a head decides what its labels are.
-  LabelKind kind = task.label_kind();
-  if (config.model.head && !takes(find_head(*config.model.head), kind))
-    kind = find_head(*config.model.head).labels.front();
+  const LabelKind kind =
+      config.model.head ? label_kind(find_head(*config.model.head), task) : task.label_kind();
   if (kind == LabelKind::kSpans)
     throw UserError("task " + task.name() +
                     ": expected examples with a class or a number as label; its answers are places "
                     "in the passage, which lines of segments cannot name; edit the file itself");
   const ReadOptions reading = read_options(config.data);
   check_options(reading, task, kind);
-  const DataFiles& files = files_of(config.data, options.split);
+  const DataFiles& files = config.data.files_of(options.split);
   if (files.empty())
     throw UserError("data." + options.split + ": expected files to export, got none");
   const std::filesystem::path output = options.output;

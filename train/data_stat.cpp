@@ -20,14 +20,18 @@ namespace {
 
 // FLOPs are counted of at most so many examples, and batches.
 constexpr int64_t kMostExamples = 2000, kMostBatches = 50;
+// Tokens that no text has.
+constexpr int64_t kWhole = int64_t{1} << 30;
 
 double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
-TokenizeOptions standalone(const HfConfig& hf, const Tokenizer& tokenizer, int64_t max_tokens) {
+TokenizeOptions standalone(const HfConfig& hf, const Tokenizer& tokenizer, const Task& task,
+                           int64_t max_tokens) {
   return {.layout = hf.family->layout(hf, tokenizer.special_tokens()),
           .format = SegmentFormat::kStandalone,
           .max_tokens = max_tokens,
-          .on_overflow = OnOverflow::kTruncate};
+          .on_overflow = OnOverflow::kTruncate,
+          .prompts = task.prompts().parts};
 }
 
 void print_lengths(const std::string& name, const LabelledData& data, const Dataset& dataset,
@@ -131,28 +135,23 @@ int data_statistics(const std::string& name, const std::vector<Override>& overri
   const HeadInfo& head =
       find_head(config.model.head.value_or(head_for(task.label_kind(), *hf.family)));
   const ReadOptions reading = read_options(config.data);
-  check_options(reading, task,
-                takes(head, task.label_kind()) ? task.label_kind() : head.labels.front());
+  check_options(reading, task, label_kind(head, task));
   resolve_num_segments(config.data, task);
   const auto tokenizer = load_tokenizer(model);
   bool any = false;
-  for (const auto& [split, files] : {std::pair{"train", &config.data.train},
-                                     {"validation", &config.data.validation},
-                                     {"test", &config.data.test}}) {
-    const LabelledData data = read_files(task, *files, reading);
+  const auto cut_to = [&](const LabelledData& data, int64_t tokens) {
+    return Dataset(data.examples, *tokenizer, standalone(hf, *tokenizer, task, tokens));
+  };
+  for (const std::string split : {"train", "validation", "test"}) {
+    const LabelledData data = read_files(task, config.data.files_of(split), reading);
     if (data.examples.empty()) continue;
     const int64_t limit = config.data.max_segment_tokens;
-    print_lengths(split, data,
-                  Dataset(data.examples, *tokenizer, standalone(hf, *tokenizer, int64_t{1} << 30)),
-                  limit);
+    print_lengths(split, data, cut_to(data, kWhole), limit);
     any = true;
-    if (files != &config.data.train) continue;
-    const Dataset cut(data.examples, *tokenizer,
-                      standalone(hf, *tokenizer, limit > 0 ? limit : longest_by_default(hf)));
-    const auto made =
-        head.make(hf, {.pooling = config.model.pooling.value_or(hf.family->default_pooling()),
-                       .labels = {"", ""}});
-    print_savings(cut, hf, made->reads(), config.training);
+    if (split != "train") continue;
+    const Reads reads = head.reads(config.model.pooling.value_or(hf.family->default_pooling()));
+    print_savings(cut_to(data, limit > 0 ? limit : longest_by_default(hf)), hf, reads,
+                  config.training);
   }
   if (!any)
     throw UserError(name +

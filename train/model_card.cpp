@@ -46,11 +46,6 @@ std::string file_names(const DataFiles& files) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-const DataFiles& files_of(const RunInputs& in, const std::string& split) {
-  const DataConfig& data = in.config.data;
-  return split == "train" ? data.train : split == "validation" ? data.validation : data.test;
-}
-
 std::string front_matter(const RunInputs& in, const std::string& name, const Json& report,
                          Loads how) {
   const std::string base = hub_name(in.config.model.path);
@@ -66,7 +61,8 @@ std::string front_matter(const RunInputs& in, const std::string& name, const Jso
     results += fmt::format(
         "  - task: {{type: {3}}}\n"
         "    dataset: {{name: {0}, type: {1}, split: {2}}}\n    metrics:\n",
-        quoted(file_names(files_of(in, split))), quoted(in.task->name()), split, pipeline);
+        quoted(file_names(in.config.data.files_of(split))), quoted(in.task->name()), split,
+        pipeline);
     for (const auto& [metric, value] : report[split]["metrics"].items()) {
       results += fmt::format("    - {{type: {}, value: {}}}\n", metric,
                              Json(value["value"].get<double>()).dump());
@@ -99,7 +95,7 @@ std::string scores_table(const RunInputs& in, const Json& report) {
 std::string data_table(const RunInputs& in) {
   Table table{.header = {"data", "files", "examples"}, .rows = {}, .num_text_columns = 2};
   for (const auto& [split, data] : splits(in)) {
-    table.rows.push_back({split, markdown_text(file_names(files_of(in, split))),
+    table.rows.push_back({split, markdown_text(file_names(in.config.data.files_of(split))),
                           std::to_string(data->dataset->size())});
   }
   return format_markdown(table);

@@ -1,11 +1,16 @@
-// What the parts of packing share: the batch under construction, and functions that append to its
-// one array.
+// What the parts of packing share: functions that append to a batch's one array, and the batch
+// under construction.
 #pragma once
 #include <vector>
 
 #include "lait/data/packing.h"
 
 namespace lait {
+
+Slice put(PackedBatch& batch, const std::vector<int32_t>& values);
+// `cuda_head_dim` as in PackPlan.
+Work put_work(PackedBatch& batch, const std::vector<int32_t>& q_offsets,
+              const std::vector<int32_t>& k_offsets, int64_t cuda_head_dim);
 
 // The part of a level that only packing needs. Units are numbered in row order.
 struct Units {
@@ -29,8 +34,10 @@ struct PackState {
   // Of the last join: rows of the level before.
   std::vector<int32_t> join_index;
 
-  Slice put(const std::vector<int32_t>& values);
-  Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets);
+  Slice put(const std::vector<int32_t>& values) { return lait::put(batch, values); }
+  Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
+    return lait::put_work(batch, q_offsets, k_offsets, plan.cuda_head_dim);
+  }
   // `index` lists the live rows; dead rows up to `num_rows` read row 0.
   Gather put_gather(std::vector<int32_t> index, int64_t num_rows, int64_t num_source_rows);
 };

@@ -10,18 +10,18 @@
 
 namespace lait {
 
-Slice PackState::put(const std::vector<int32_t>& values) {
+Slice put(PackedBatch& batch, const std::vector<int32_t>& values) {
   const Slice slice{std::ssize(batch.ints), std::ssize(values)};
   batch.ints.insert(batch.ints.end(), values.begin(), values.end());
   return slice;
 }
 
-Work PackState::put_work(const std::vector<int32_t>& q_offsets,
-                         const std::vector<int32_t>& k_offsets) {
-  if (plan.cuda_head_dim == 0) return {};
+Work put_work(PackedBatch& batch, const std::vector<int32_t>& q_offsets,
+              const std::vector<int32_t>& k_offsets, int64_t cuda_head_dim) {
+  if (cuda_head_dim == 0) return {};
   const kernels::HostWorkList list = kernels::make_work_list(
-      q_offsets.data(), k_offsets.data(), std::ssize(q_offsets) - 1, plan.cuda_head_dim);
-  return {put(list.tiles), list.counts()};
+      q_offsets.data(), k_offsets.data(), std::ssize(q_offsets) - 1, cuda_head_dim);
+  return {put(batch, list.tiles), list.counts()};
 }
 
 Gather PackState::put_gather(std::vector<int32_t> index, int64_t num_rows,

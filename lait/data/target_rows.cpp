@@ -1,23 +1,9 @@
 #include "lait/data/target_rows.h"
 
-#include "kernels/work_list.h"
+#include "lait/data/packer.h"
 
 namespace lait {
 namespace {
-
-Slice put(std::vector<int32_t>& ints, const std::vector<int32_t>& values) {
-  const Slice slice{std::ssize(ints), std::ssize(values)};
-  ints.insert(ints.end(), values.begin(), values.end());
-  return slice;
-}
-
-Work put_work(std::vector<int32_t>& ints, const std::vector<int32_t>& q_offsets,
-              const std::vector<int32_t>& k_offsets, int64_t head_dim) {
-  if (head_dim == 0) return {};
-  const kernels::HostWorkList list = kernels::make_work_list(q_offsets.data(), k_offsets.data(),
-                                                             std::ssize(q_offsets) - 1, head_dim);
-  return {put(ints, list.tiles), list.counts()};
-}
 
 std::vector<int32_t> values_of(const std::vector<int32_t>& ints, const Slice& slice,
                                int64_t count) {
@@ -52,19 +38,18 @@ void pack_targets(PackedBatch& batch, std::span<const TargetSequences> sequences
   out.live_rows = std::ssize(tokens);
   out.num_rows = round_rows(out.live_rows);
   for (auto* values : {&tokens, &targets, &row_ids, &positions}) values->resize(out.num_rows, 0);
-  std::vector<int32_t>& ints = batch.ints;
   const std::vector<int32_t> encoder_offsets =
-      values_of(ints, batch.head.row_offsets, batch.num_examples + 1);
-  out.token_ids = put(ints, tokens);
-  out.targets = put(ints, targets);
-  out.offsets = put(ints, offsets);
-  out.example_offsets = put(ints, example_offsets);
-  out.sequence_ids = put(ints, sequence_ids);
-  out.example_ids = put(ints, example_ids);
-  out.row_unit_ids = put(ints, row_ids);
-  out.row_positions = put(ints, positions);
-  out.self_work = put_work(ints, offsets, offsets, cuda_head_dim);
-  out.cross_work = put_work(ints, example_offsets, encoder_offsets, cuda_head_dim);
+      values_of(batch.ints, batch.head.row_offsets, batch.num_examples + 1);
+  out.token_ids = put(batch, tokens);
+  out.targets = put(batch, targets);
+  out.offsets = put(batch, offsets);
+  out.example_offsets = put(batch, example_offsets);
+  out.sequence_ids = put(batch, sequence_ids);
+  out.example_ids = put(batch, example_ids);
+  out.row_unit_ids = put(batch, row_ids);
+  out.row_positions = put(batch, positions);
+  out.self_work = put_work(batch, offsets, offsets, cuda_head_dim);
+  out.cross_work = put_work(batch, example_offsets, encoder_offsets, cuda_head_dim);
 }
 
 }  // namespace lait

@@ -10,7 +10,7 @@
 namespace lait {
 
 // The sequences of an example, each to its end token.
-using TargetSequences = std::vector<std::vector<int32_t>>;
+using TargetSequences = std::span<const std::vector<int32_t>>;
 
 // Appends the integers of the sequences, an element for each example, to a batch whose head reads
 // all rows, and sets batch.targets. `cuda_head_dim` as in PackPlan.

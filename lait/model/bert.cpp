@@ -12,10 +12,6 @@ namespace {
 
 using kernels::Site;
 
-std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const char* name) {
-  return parent.register_module(name, std::make_shared<torch::nn::Module>());
-}
-
 bool has(const std::string& name, const char* part) { return name.find(part) != name.npos; }
 
 }  // namespace
@@ -23,14 +19,14 @@ bool has(const std::string& name, const char* part) { return name.find(part) != 
 BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtype)
     : attention_width_(config.num_attention_heads * config.head_dim),
       hidden_dropout_(config.hidden_dropout_prob) {
-  const auto attention = child(*this, "attention");
+  const auto attention = add_child(*this, "attention");
   qkv_ =
-      child(*attention, "self")
+      add_child(*attention, "self")
           ->register_module("qkv", Linear(config.hidden_size, 3 * attention_width_, compute_dtype));
   attention_output_ = attention->register_module(
       "output",
       DenseNorm(attention_width_, config.hidden_size, config.layer_norm_eps, compute_dtype));
-  intermediate_ = child(*this, "intermediate")
+  intermediate_ = add_child(*this, "intermediate")
                       ->register_module("dense", Linear(config.hidden_size,
                                                         config.intermediate_size, compute_dtype));
   output_ = register_module("output", DenseNorm(config.intermediate_size, config.hidden_size,
@@ -39,15 +35,7 @@ BertLayerImpl::BertLayerImpl(const HfConfig& config, at::ScalarType compute_dtyp
 
 at::Tensor BertLayerImpl::project(const at::Tensor& x, Projections which, const RowNames& rows,
                                   const Randomness& randomness) {
-  switch (which) {
-    case Projections::kAll:
-      return qkv_->adapted(x, rows, randomness);
-    case Projections::kKeysValues:
-      return qkv_->outputs(x, rows, randomness, attention_width_, 2 * attention_width_);
-    case Projections::kQueries:
-      return qkv_->outputs(x, rows, randomness, 0, attention_width_);
-  }
-  TORCH_CHECK(false, "BertLayer: unknown projections ", static_cast<int>(which));
+  return fused_projections(*qkv_, x, which, rows, randomness);
 }
 
 at::Tensor BertLayerImpl::finish(const at::Tensor& context, const at::Tensor& residual,
@@ -61,7 +49,7 @@ at::Tensor BertLayerImpl::finish(const at::Tensor& context, const at::Tensor& re
 BertEmbeddingsImpl::BertEmbeddingsImpl(const HfConfig& config, at::ScalarType compute_dtype)
     : compute_dtype_(compute_dtype), dropout_(config.hidden_dropout_prob) {
   const auto table = [&](const char* name, int64_t rows) {
-    return child(*this, name)
+    return add_child(*this, name)
         ->register_parameter("weight", at::zeros({rows, config.hidden_size}, at::kFloat));
   };
   word_ = table("word_embeddings", config.vocab_size);
@@ -89,8 +77,8 @@ BertEncoderImpl::BertEncoderImpl(const HfConfig& config, at::ScalarType compute_
             .scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim))},
       attention_dropout_(config.attention_probs_dropout_prob) {
   embeddings_ = register_module("embeddings", BertEmbeddings(config, compute_dtype));
-  stack_ = child(*this, "encoder");
-  const auto list = child(*stack_, "layer");
+  stack_ = add_child(*this, "encoder");
+  const auto list = add_child(*stack_, "layer");
   for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
     layers_.push_back(list->register_module(
         std::to_string(l), std::make_shared<BertLayerImpl>(config, compute_dtype)));

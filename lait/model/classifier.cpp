@@ -148,6 +148,7 @@ HeadInfo classifier_head() {
       .kind = HeadKind::kClassifier,
       .labels = {LabelKind::kClass},
       .has_class_loss = true,
+      .reads = pooling_reads,
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<ClassifierImpl>(config, options);
       }};

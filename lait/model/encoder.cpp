@@ -3,15 +3,26 @@
 #include "lait/model/recompute.h"
 
 namespace lait {
-namespace {
+
+at::Tensor fused_projections(LinearImpl& qkv, const at::Tensor& x, Projections which,
+                             const RowNames& rows, const Randomness& randomness) {
+  const int64_t width = qkv.weight.size(0) / 3;
+  switch (which) {
+    case Projections::kAll:
+      return qkv.adapted(x, rows, randomness);
+    case Projections::kKeysValues:
+      return qkv.outputs(x, rows, randomness, width, 2 * width);
+    case Projections::kQueries:
+      return qkv.outputs(x, rows, randomness, 0, width);
+  }
+  TORCH_CHECK(false, "fused_projections: unknown projections ", static_cast<int>(which));
+}
 
 void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work) {
   if (work.blocks.empty()) return;
   units.work = batch.view(work.tiles);
   units.work_blocks = work.blocks;
 }
-
-}  // namespace
 
 at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
                                  const Randomness& randomness, const RunHooks& hooks) {

@@ -19,6 +19,13 @@ namespace lait {
 // Which of q, k, v a call of `project` computes.
 enum class Projections { kAll, kKeysValues, kQueries };
 
+// A family's q, k, v as one product, (out) rows of 3 H D: those that `which` names.
+at::Tensor fused_projections(LinearImpl& qkv, const at::Tensor& x, Projections which,
+                             const RowNames& rows, const Randomness& randomness);
+
+// The work list of a packed batch, if it has one.
+void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work);
+
 class EncoderLayerImpl : public torch::nn::Module {
  public:
   // (T, C) -> (T, 3 H D), (T, 2 H D) or (T, H D): q, k, v concatenated.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lait/config/config.h"
+#include "lait/data/task.h"
 #include "lait/model/decoder.h"
 #include "lait/model/encoder.h"
 #include "lait/model/family.h"
@@ -64,7 +65,6 @@ struct HeadOptions {
 
 class HeadImpl : public torch::nn::Module {
  public:
-  virtual Reads reads() const = 0;
   // Called once, before batches are made: heads that write texts keep the tokens of theirs.
   virtual void use_tokenizer(const Tokenizer&) {}
   // Appends what the decoder reads, for the label of each example only (training), or for every
@@ -108,6 +108,8 @@ struct HeadInfo {
   bool has_class_loss = false;
   // Whether model.pooling says what it reads.
   bool pools = true;
+  // What it reads from the encoder.
+  Reads (*reads)(Pooling);
   // What transformers calls it.
   const char* pipeline = "text-classification";
   const char* auto_class = "AutoModelForSequenceClassification";
@@ -117,6 +119,10 @@ struct HeadInfo {
 inline bool takes(const HeadInfo& head, LabelKind labels) {
   return std::ranges::find(head.labels, labels) != head.labels.end();
 }
+
+// What a head's labels are in a task: the task's own, or with a task of open labels (jsonl) those
+// that the head takes.
+LabelKind label_kind(const HeadInfo& head, const Task& task);
 
 // The list; for a kind of label, earlier heads are preferred.
 const std::vector<HeadInfo>& all_heads();

@@ -12,6 +12,10 @@ HeadInfo relevance_head();
 HeadInfo span_head();
 HeadInfo text_head();
 
+LabelKind label_kind(const HeadInfo& head, const Task& task) {
+  return takes(head, task.label_kind()) ? task.label_kind() : head.labels.front();
+}
+
 const std::vector<HeadInfo>& all_heads() {
   static const std::vector<HeadInfo> heads{classifier_head(), regression_head(), relevance_head(),
                                            span_head(), text_head()};

@@ -45,6 +45,9 @@ class Shadowed {
   virtual void refresh_shadows() = 0;
 };
 
+// A module without parameters of its own, for the names of Hugging Face's checkpoints.
+std::shared_ptr<torch::nn::Module> add_child(torch::nn::Module& parent, const char* name);
+
 // Makes `shadow` the leaf's copy in that dtype; in float it is the leaf's own memory.
 void refresh_shadow(at::Tensor& shadow, const at::Tensor& leaf, at::ScalarType compute_dtype);
 

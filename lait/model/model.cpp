@@ -25,7 +25,7 @@ ModelImpl::ModelImpl(const HfConfig& hf, const ModelSpec& model_spec, at::Scalar
 
 PackPlan ModelImpl::pack_plan(const Schedule& schedule) const {
   return {.schedule = schedule,
-          .reads = head->reads(),
+          .reads = find_head(spec.head).reads(spec.pooling),
           .cuda_head_dim = device().is_cuda() ? config.head_dim : 0};
 }
 

@@ -18,8 +18,7 @@ class MpnetEncoderImpl final : public BertEncoderImpl {
  public:
   MpnetEncoderImpl(const HfConfig& config, at::ScalarType compute_dtype)
       : BertEncoderImpl(config, compute_dtype) {
-    const auto bias =
-        stack_->register_module("relative_attention_bias", std::make_shared<torch::nn::Module>());
+    const auto bias = add_child(*stack_, "relative_attention_bias");
     spec_.bias = {.table = bias->register_parameter(
                       "weight", at::zeros({kBuckets, config.num_attention_heads}, at::kFloat)),
                   .max_distance = kMaxDistance};

@@ -46,8 +46,8 @@ PoolingHeadImpl::PoolingHeadImpl(HeadKind kind, const HfConfig& config, const He
                             Linear(pooled_width(pooling_, hidden_size_), num_outputs, at::kFloat));
 }
 
-Reads PoolingHeadImpl::reads() const {
-  switch (pooling_) {
+Reads pooling_reads(Pooling pooling) {
+  switch (pooling) {
     case Pooling::kCls:
       return {.rows = Reads::Rows::kFirst};
     case Pooling::kMean:
@@ -57,7 +57,7 @@ Reads PoolingHeadImpl::reads() const {
     case Pooling::kClsSegments:
       return {.rows = Reads::Rows::kFirst, .means = Reads::Means::kAtJoin};
   }
-  TORCH_CHECK(false, "PoolingHead: unknown pooling ", static_cast<int>(pooling_));
+  TORCH_CHECK(false, "pooling_reads: unknown pooling ", static_cast<int>(pooling));
 }
 
 void PoolingHeadImpl::initialise(uint64_t seed, double range) {

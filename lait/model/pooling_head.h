@@ -14,11 +14,12 @@
 
 namespace lait {
 
+Reads pooling_reads(Pooling pooling);
+
 class PoolingHeadImpl : public HeadImpl {
  public:
   PoolingHeadImpl(HeadKind kind, const HfConfig& config, const HeadOptions& options,
                   int64_t num_outputs);
-  Reads reads() const override;
   Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                   const Randomness& randomness) override;
   void initialise(uint64_t seed, double range) override;

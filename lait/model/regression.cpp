@@ -27,6 +27,7 @@ HeadInfo regression_head() {
   return {
       .kind = HeadKind::kRegression,
       .labels = {LabelKind::kNumber},
+      .reads = pooling_reads,
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RegressionImpl>(config, options);
       }};

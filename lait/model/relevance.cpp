@@ -31,6 +31,7 @@ HeadInfo relevance_head() {
   return {
       .kind = HeadKind::kRelevance,
       .labels = {LabelKind::kRelevance},
+      .reads = pooling_reads,
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RelevanceImpl>(config, options);
       }};

@@ -46,10 +46,6 @@ class SpanImpl final : public HeadImpl {
     output_ = register_module("output", Linear(hidden_size_, kNumOutputs, at::kFloat));
   }
 
-  Reads reads() const override {
-    return {.rows = Reads::Rows::kFirstAndTexts, .row_segments = {1}};
-  }
-
   Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                   const Randomness&) override {
     const HeadRows& head = batch.packed.head;
@@ -155,6 +151,9 @@ HeadInfo span_head() {
   return {.kind = HeadKind::kSpan,
           .labels = {LabelKind::kSpans},
           .pools = false,
+          .reads = [](Pooling) -> Reads {
+            return {.rows = Reads::Rows::kFirstAndTexts, .row_segments = {1}};
+          },
           .pipeline = "question-answering",
           .auto_class = "AutoModelForQuestionAnswering",
           .make = [](const HfConfig& config, const HeadOptions&) -> std::shared_ptr<HeadImpl> {

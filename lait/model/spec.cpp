@@ -17,8 +17,8 @@ namespace {
 constexpr int kTextSteps = 5;
 
 bool reads_first_row(const ModelSpec& spec) {
-  if (!find_head(spec.head).pools) return spec.label_kind() == LabelKind::kSpans;
-  return spec.pooling == Pooling::kCls || spec.pooling == Pooling::kClsSegments;
+  const Reads::Rows rows = find_head(spec.head).reads(spec.pooling).rows;
+  return rows == Reads::Rows::kFirst || rows == Reads::Rows::kFirstAndTexts;
 }
 
 }  // namespace

@@ -17,8 +17,7 @@ class T5CrossAttentionImpl : public torch::nn::Module {
         head_dim_(config.head_dim),
         dropout_(config.hidden_dropout_prob) {
     const int64_t width = heads_ * head_dim_, hidden = config.hidden_size;
-    const auto attention =
-        register_module("EncDecAttention", std::make_shared<torch::nn::Module>());
+    const auto attention = add_child(*this, "EncDecAttention");
     const auto product = [&](const char* name, int64_t in, int64_t out) {
       return attention->register_module(name, Linear(in, out, compute_dtype, /*has_bias=*/false));
     };
@@ -57,7 +56,7 @@ TORCH_MODULE(T5CrossAttention);
 class T5DecoderLayerImpl : public torch::nn::Module {
  public:
   T5DecoderLayerImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-    const auto layer = register_module("layer", std::make_shared<torch::nn::Module>());
+    const auto layer = add_child(*this, "layer");
     attention = layer->register_module("0", T5Attention(config, compute_dtype));
     cross = layer->register_module("1", T5CrossAttention(config, compute_dtype));
     feed_forward = layer->register_module("2", T5FeedForward(config, compute_dtype));
@@ -100,7 +99,7 @@ class T5DecoderImpl final : public DecoderImpl {
     spec_.bias = {.table = register_position_table(*this, config),
                   .max_distance = config.position_distance,
                   .bidirectional = false};
-    const auto list = register_module("block", std::make_shared<torch::nn::Module>());
+    const auto list = add_child(*this, "block");
     for (int64_t l = 0; l < config.num_decoder_layers; ++l) {
       layers_.push_back(
           list->register_module(std::to_string(l), T5DecoderLayer(config, compute_dtype)));
@@ -108,8 +107,7 @@ class T5DecoderImpl final : public DecoderImpl {
     norm_ = register_module("final_layer_norm", RmsNorm(config.hidden_size, config.layer_norm_eps));
     at::Tensor weight = shared_;
     if (!config.tied_embeddings) {
-      weight = register_module("lm_head", std::make_shared<torch::nn::Module>())
-                   ->register_parameter("weight", at::zeros_like(shared_));
+      weight = add_child(*this, "lm_head")->register_parameter("weight", at::zeros_like(shared_));
     }
     output_ = register_module("output_layer", OutputLayer(weight, compute_dtype));
   }

@@ -39,23 +39,23 @@ class TextImpl final : public HeadImpl {
 
   void use_tokenizer(const Tokenizer& tokenizer) override {
     targets_.clear();
+    longest_ = 0;
     for (const std::string& text : texts_) {
-      tokenizer.encode(text, targets_.emplace_back());
-      targets_.back().push_back(tokenizer.special_tokens().sep);
+      std::vector<int32_t>& target = targets_.emplace_back();
+      tokenizer.encode(text, target);
+      target.push_back(tokenizer.special_tokens().sep);
+      longest_ = std::max(longest_, std::ssize(target));
     }
   }
 
-  Reads reads() const override { return {.rows = Reads::Rows::kAll}; }
-
   void add_targets(PackedBatch& batch, bool labels_only, int64_t cuda_head_dim) const override {
     TORCH_CHECK(!targets_.empty(), "text head: use_tokenizer was not called");
-    std::vector<TargetSequences> sequences(batch.labels.size(), targets_);
-    if (labels_only) {
-      for (size_t i = 0; i < sequences.size(); ++i) {
-        const int64_t index = index_of(batch.labels[i]);
-        sequences[i].clear();
-        if (index != kNoLabel) sequences[i].push_back(targets_[index]);
-      }
+    std::vector<TargetSequences> sequences;
+    for (const Label& label : batch.labels) {
+      const int64_t index = labels_only ? index_of(label) : 0;
+      sequences.push_back(!labels_only        ? TargetSequences(targets_)
+                          : index == kNoLabel ? TargetSequences()
+                                              : TargetSequences(targets_).subspan(index, 1));
     }
     pack_targets(batch, sequences, start_token_, cuda_head_dim);
   }
@@ -138,11 +138,7 @@ class TextImpl final : public HeadImpl {
   void reorder_outputs(const std::vector<int64_t>&) override {}
   at::Tensor output_weight() const override { return decoder_->output_weight(); }
   // The logits of the longest label's rows, and what their backward needs.
-  int64_t saved_floats() const override {
-    size_t longest = 0;
-    for (const auto& tokens : targets_) longest = std::max(longest, tokens.size());
-    return static_cast<int64_t>(longest) * vocab_size_;
-  }
+  int64_t saved_floats() const override { return longest_ * vocab_size_; }
 
  private:
   // The label's index among the texts: of a number the nearest one's.
@@ -168,10 +164,7 @@ class TextImpl final : public HeadImpl {
     const auto units = [&](const Slice& queries, const at::Tensor& keys, const Slice& ids,
                            const Work& work) {
       ops::AttentionUnits out{batch.view(queries), keys, std::nullopt, batch.view(ids)};
-      if (!work.blocks.empty()) {
-        out.work = batch.view(work.tiles);
-        out.work_blocks = work.blocks;
-      }
+      add_work(out, batch, work);
       return out;
     };
     const DecoderRows rows{
@@ -205,11 +198,9 @@ class TextImpl final : public HeadImpl {
     const int64_t sequences = targets.num_sequences;
     const at::Tensor begin = offsets.narrow(0, 0, sequences).to(at::kLong),
                      end = offsets.narrow(0, 1, sequences).to(at::kLong);
-    size_t longest = 0;
-    for (const auto& tokens : targets_) longest = std::max(longest, tokens.size());
     at::Tensor total = at::zeros({sequences}, log_p.options());
-    for (size_t i = 0; i < longest; ++i) {
-      const at::Tensor row = begin + static_cast<int64_t>(i), is_none = row >= end;
+    for (int64_t i = 0; i < longest_; ++i) {
+      const at::Tensor row = begin + i, is_none = row >= end;
       total =
           total + log_p.index_select(0, row.clamp_max(log_p.size(0) - 1)).masked_fill(is_none, 0);
     }
@@ -221,6 +212,7 @@ class TextImpl final : public HeadImpl {
   std::vector<double> values_;
   // By label, with the end token.
   std::vector<std::vector<int32_t>> targets_;
+  int64_t longest_ = 0;  // tokens of one
   std::shared_ptr<DecoderImpl> decoder_;
   int32_t start_token_;
   int64_t vocab_size_;
@@ -235,6 +227,7 @@ HeadInfo text_head() {
       .labels = {LabelKind::kClass, LabelKind::kNumber},
       .needs_decoder = true,
       .pools = false,
+      .reads = [](Pooling) -> Reads { return {.rows = Reads::Rows::kAll}; },
       .pipeline = "text2text-generation",
       .auto_class = "AutoModelForSeq2SeqLM",
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {

@@ -35,7 +35,7 @@ class EncoderTest : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(EncoderTest, StatesEnterAtAnyStep) {
-  const Reads reads = model_->head->reads();
+  const Reads reads = model_->pack_plan(spec_.schedule).reads;
   const DeviceBatch batch = this->batch(spec_.schedule, reads);
   std::map<int64_t, at::Tensor> states;
   const EncoderStates whole = model_->encoder->forward(
@@ -80,7 +80,8 @@ TEST_P(EncoderTest, ProvidedStatesNeedNoTokens) {
 
 TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
   for (const int64_t p : {2, 3}) {
-    const DeviceBatch batch = this->batch(split_schedule(p, 4), model_->head->reads());
+    const DeviceBatch batch =
+        this->batch(split_schedule(p, 4), model_->pack_plan(spec_.schedule).reads);
     const EncoderStates expected = model_->encoder->forward(batch, {});
     std::map<int64_t, at::Tensor> entering;
     int64_t provided = 0;
@@ -164,7 +165,7 @@ TEST_P(EncoderTest, ReadsOfSomeSegmentsAreRowsOfTheWhole) {
 // If the head reads only means at the join, no joint layer runs.
 TEST_P(EncoderTest, MeansAtTheJoinAloneCostNoJointLayer) {
   const DeviceBatch means_only = batch(spec_.schedule, {.means = Reads::Means::kAtJoin}),
-                    both = batch(spec_.schedule, model_->head->reads());
+                    both = batch(spec_.schedule, model_->pack_plan(spec_.schedule).reads);
   EXPECT_EQ(means_only.packed.steps.size(), 2u);
   int layers = 0;
   const EncoderStates states = model_->encoder->forward(

@@ -80,10 +80,9 @@ TEST_F(HeadsTest, LabelsOfAnotherKindAreRefused) {
               testing::HasSubstr("takes numbers as labels"));
 }
 
-// Outputs the states of every row of the example.
+// Outputs the states of every row of the example, in a model whose pooling reads all rows.
 class RowsHead final : public HeadImpl {
  public:
-  Reads reads() const override { return {.rows = Reads::Rows::kAll}; }
   Outputs forward(const EncoderStates& states, const DeviceBatch& batch,
                   const Randomness&) override {
     const HeadRows& head = batch.packed.head;
@@ -115,6 +114,7 @@ class RowsHead final : public HeadImpl {
 
 TEST_F(HeadsTest, OutputsOfSeveralRowsComeInTheDataSetsOrder) {
   const Dataset dataset = small_.dataset(spec_, small_.random_examples(/*seed=*/4, 9));
+  model_->spec.pooling = Pooling::kMean;
   model_->head = std::make_shared<RowsHead>();
   const Outputs small = *run_model(model_, dataset, spec_.schedule, {.batch_size = 2}),
                 whole = *run_model(model_, dataset, spec_.schedule, {.batch_size = 64});
