@@ -1,6 +1,6 @@
 // The row-wise kernels around attention: dropout with a residual, the gradient of a gather, means
-// over units. Alphabet of segment_attention.h. Rows are contiguous (T, C). They compute in float
-// (double for double).
+// over units, T5's norm. Alphabet of segment_attention.h. Rows are contiguous (T, C). They compute
+// in float (double for double).
 #pragma once
 #include <cstdint>
 
@@ -56,12 +56,47 @@ struct UnitMeanParams {
   void* stream = nullptr;            // CUDA: cudaStream_t
 };
 
+// out = x * rstd * weight with rstd = 1 / sqrt(mean over the columns of x^2 + epsilon). (T5's norm,
+// RMSNorm: without mean and bias.) weight and rstd are float (double for double).
+struct RmsNormParams {
+  DType dtype = DType::kFloat32;
+  int64_t num_rows = 0;  // T
+  int64_t width = 0;     // C
+  double epsilon = 0;
+  const void* x = nullptr;         // (T, C)
+  const void* weight = nullptr;    // (C)
+  void* out = nullptr;             // (T, C)
+  void* rstd = nullptr;            // (T)
+  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
+  void* stream = nullptr;          // CUDA: cudaStream_t
+};
+
+// dx = rstd (w dout - x rstd^2 mean(w dout x)); dweight = sum over the rows of dout x rstd, by
+// parts of kRmsNormPart rows, so that it does not depend on the number of threads.
+inline constexpr int64_t kRmsNormPart = 64;
+struct RmsNormGradParams {
+  DType dtype = DType::kFloat32;
+  int64_t num_rows = 0;            // T
+  int64_t width = 0;               // C
+  const void* dout = nullptr;      // (T, C)
+  const void* x = nullptr;         // (T, C)
+  const void* weight = nullptr;    // (C)
+  const void* rstd = nullptr;      // (T)
+  void* dx = nullptr;              // (T, C)
+  void* dweight = nullptr;         // (C)
+  void* parts = nullptr;           // (T / kRmsNormPart, rounded up, C): memory for dweight's parts
+  ParallelFor parallel = nullptr;  // CPU: the caller's loop; null: serial
+  void* stream = nullptr;          // CUDA: cudaStream_t
+};
+
 // All throw std::invalid_argument for parameters that they do not support.
 namespace cpu {  // vectorised; the instruction set is chosen at run time (segment_attention.h)
 void dropout_add(const DropoutAddParams& params);
 void gather_adjoint(const GatherAdjointParams& params);
 void unit_mean_forward(const UnitMeanParams& params);
 void unit_mean_backward(const UnitMeanParams& params);
+void rms_norm(const RmsNormParams& params);
+void rms_norm_backward(const RmsNormGradParams& params);
 }  // namespace cpu
 
 // Float and bfloat16; pointers are device pointers. Asynchronous on `stream`, allocates nothing;
@@ -71,6 +106,8 @@ void dropout_add(const DropoutAddParams& params);
 void gather_adjoint(const GatherAdjointParams& params);
 void unit_mean_forward(const UnitMeanParams& params);
 void unit_mean_backward(const UnitMeanParams& params);
+void rms_norm(const RmsNormParams& params);
+void rms_norm_backward(const RmsNormGradParams& params);
 }  // namespace cuda
 
 }  // namespace lait::kernels

@@ -149,5 +149,7 @@ void dropout_add(const DropoutAddParams& params) {
 void gather_adjoint(const GatherAdjointParams& params) { LAIT_DISPATCH(gather_adjoint, params) }
 void unit_mean_forward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_forward, params) }
 void unit_mean_backward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_backward, params) }
+void rms_norm(const RmsNormParams& params) { LAIT_DISPATCH(rms_norm, params) }
+void rms_norm_backward(const RmsNormGradParams& params) { LAIT_DISPATCH(rms_norm_backward, params) }
 
 }  // namespace lait::kernels::cpu

@@ -42,6 +42,8 @@ const int32_t* bucket_table(const PositionBias& bias);
   void gather_adjoint(const GatherAdjointParams& params);                  \
   void unit_mean_forward(const UnitMeanParams& params);                    \
   void unit_mean_backward(const UnitMeanParams& params);                   \
+  void rms_norm(const RmsNormParams& params);                              \
+  void rms_norm_backward(const RmsNormGradParams& params);                 \
   }
 LAIT_DECLARE_ISA(generic)
 LAIT_DECLARE_ISA(avx2)

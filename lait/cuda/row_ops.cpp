@@ -1,5 +1,5 @@
-// lait::dropout_add, gather_rows and unit_mean on CUDA: the operators' implementations over
-// kernels::cuda.
+// lait::dropout_add, gather_rows, unit_mean and rms_norm on CUDA: the operators' implementations
+// over kernels::cuda.
 #include <torch/library.h>
 
 #include "lait/cuda/current_stream.h"
@@ -47,12 +47,26 @@ Tensor unit_mean_backward_cuda(const Tensor& dout, const Tensor& offsets, int64_
                                      offsets, num_rows, dtype);
 }
 
+std::tuple<Tensor, Tensor> rms_norm_cuda(const Tensor& x, const Tensor& weight, double epsilon) {
+  const c10::DeviceGuard guard(x.device());
+  return rowwise::rms_norm(on_device_of(x, kernels::cuda::rms_norm), x, weight, epsilon);
+}
+
+std::tuple<Tensor, Tensor> rms_norm_backward_cuda(const Tensor& dout, const Tensor& x,
+                                                  const Tensor& weight, const Tensor& rstd) {
+  const c10::DeviceGuard guard(x.device());
+  return rowwise::rms_norm_backward(on_device_of(x, kernels::cuda::rms_norm_backward), dout, x,
+                                    weight, rstd);
+}
+
 TORCH_LIBRARY_IMPL(lait, CUDA, m) {
   m.impl("dropout_add", dropout_add_cuda);
   m.impl("gather_rows", rowwise::gather_rows);
   m.impl("gather_rows_backward", gather_rows_backward_cuda);
   m.impl("unit_mean", unit_mean_cuda);
   m.impl("unit_mean_backward", unit_mean_backward_cuda);
+  m.impl("rms_norm", rms_norm_cuda);
+  m.impl("rms_norm_backward", rms_norm_backward_cuda);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -17,6 +16,10 @@ namespace lait {
 at::Tensor gather(const at::Tensor& x, const DeviceBatch& batch, const Gather& indices) {
   return ops::gather_rows(x, batch.view(indices.index), batch.view(indices.inverse_offsets),
                           batch.view(indices.inverse));
+}
+
+std::shared_ptr<torch::nn::Module> add_child(torch::nn::Module& parent, const char* name) {
+  return parent.register_module(name, std::make_shared<torch::nn::Module>());
 }
 
 void refresh_shadow(at::Tensor& shadow, const at::Tensor& leaf, at::ScalarType compute_dtype) {
@@ -127,9 +130,7 @@ RmsNormImpl::RmsNormImpl(int64_t width, double epsilon) : epsilon_(epsilon) {
   weight = register_parameter("weight", at::ones({width}, at::kFloat));
 }
 
-at::Tensor RmsNormImpl::forward(const at::Tensor& x) {
-  return at::rms_norm(x.to(at::kFloat), {weight.size(0)}, weight, epsilon_).to(x.scalar_type());
-}
+at::Tensor RmsNormImpl::forward(const at::Tensor& x) { return ops::rms_norm(x, weight, epsilon_); }
 
 DenseNormImpl::DenseNormImpl(int64_t in, int64_t out, double epsilon,
                              at::ScalarType compute_dtype) {

@@ -191,15 +191,13 @@ class T5Family final : public Family {
         .output = product(attention, width),
         .feed_forward = product(width, in) + product(inner, width),
         .saved_key_value = 2 * attention,  // k, v
-        // q, context, both norms' results, and of the feed-forward its first product (gated: with
-        // GELU's result) and its second's input.
-        .saved_made = 2 * attention + 2 * width + (c.gated_feed_forward ? 4 * inner : inner),
-        // The log-sum-exp; of both norms the input, what the weight multiplies, and the scale.
-        .saved_floats = heads + 2 * (2 * width + 1),
+        // q, context, the second norm's input, both norms' results, and of the feed-forward its
+        // first product (gated: with GELU's result) and its second's input.
+        .saved_made = 2 * attention + 3 * width + (c.gated_feed_forward ? 4 * inner : inner),
+        .saved_floats = heads + 2,  // the log-sum-exp; both norms' scales
         .widest_in = width,
         .widest_out = in};
-    // The final norm.
-    costs.final_floats = 2 * width + 1;
+    costs.final_floats = width + 1;  // the final norm's input, at most, and its scale
     return costs;
   }
 

@@ -1,6 +1,5 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/relu.h>
 #include <ATen/ops/zeros.h>
 
 #include "lait/model/t5.h"
@@ -9,10 +8,6 @@ namespace lait {
 namespace {
 
 using kernels::Site;
-
-std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const char* name) {
-  return parent.register_module(name, std::make_shared<torch::nn::Module>());
-}
 
 at::Tensor dropped(const at::Tensor& x, const std::optional<at::Tensor>& residual,
                    const RowNames& rows, const kernels::Dropout& dropout) {
@@ -25,7 +20,7 @@ T5FeedForwardImpl::T5FeedForwardImpl(const HfConfig& config, at::ScalarType comp
     : is_gated_(config.gated_feed_forward),
       inner_(config.intermediate_size),
       dropout_(config.hidden_dropout_prob) {
-  const auto dense = child(*this, "DenseReluDense");
+  const auto dense = add_child(*this, "DenseReluDense");
   in_ = dense->register_module(is_gated_ ? "wi_0_1" : "wi",
                                Linear(config.hidden_size, is_gated_ ? 2 * inner_ : inner_,
                                       compute_dtype, /*has_bias=*/false));
@@ -36,17 +31,21 @@ T5FeedForwardImpl::T5FeedForwardImpl(const HfConfig& config, at::ScalarType comp
 
 at::Tensor T5FeedForwardImpl::forward(const at::Tensor& x, const RowNames& rows,
                                       const Randomness& randomness) {
+  const kernels::Dropout dropout = randomness.at(dropout_, Site::kFfnInner);
   at::Tensor inner = in_->adapted(norm_(x), rows, randomness);
-  inner = is_gated_ ? at::gelu(inner.narrow(1, 0, inner_), "tanh") * inner.narrow(1, inner_, inner_)
-                    : at::relu(inner);
-  inner = dropped(inner, std::nullopt, rows, randomness.at(dropout_, Site::kFfnInner));
+  if (is_gated_) {
+    inner = at::gelu(inner.narrow(1, 0, inner_), "tanh") * inner.narrow(1, inner_, inner_);
+    inner = dropped(inner, std::nullopt, rows, dropout);
+  } else {
+    inner = ops::relu_dropout(inner, rows.unit_ids, rows.positions, dropout);
+  }
   return dropped(out_->adapted(inner, rows, randomness), x, rows,
                  randomness.at(dropout_, Site::kFfnOutput));
 }
 
 T5AttentionImpl::T5AttentionImpl(const HfConfig& config, at::ScalarType compute_dtype)
     : width_(config.num_attention_heads * config.head_dim), dropout_(config.hidden_dropout_prob) {
-  const auto attention = child(*this, "SelfAttention");
+  const auto attention = add_child(*this, "SelfAttention");
   qkv_ = attention->register_module(
       "qkv", Linear(config.hidden_size, 3 * width_, compute_dtype, /*has_bias=*/false));
   out_ = attention->register_module(
@@ -56,16 +55,7 @@ T5AttentionImpl::T5AttentionImpl(const HfConfig& config, at::ScalarType compute_
 
 at::Tensor T5AttentionImpl::project(const at::Tensor& x, Projections which, const RowNames& rows,
                                     const Randomness& randomness) {
-  const at::Tensor normed = norm_(x);
-  switch (which) {
-    case Projections::kAll:
-      return qkv_->adapted(normed, rows, randomness);
-    case Projections::kKeysValues:
-      return qkv_->outputs(normed, rows, randomness, width_, 2 * width_);
-    case Projections::kQueries:
-      return qkv_->outputs(normed, rows, randomness, 0, width_);
-  }
-  TORCH_CHECK(false, "T5Attention: unknown projections ", static_cast<int>(which));
+  return fused_projections(*qkv_, norm_(x), which, rows, randomness);
 }
 
 at::Tensor T5AttentionImpl::finish(const at::Tensor& context, const at::Tensor& residual,
@@ -75,7 +65,7 @@ at::Tensor T5AttentionImpl::finish(const at::Tensor& context, const at::Tensor& 
 }
 
 T5EncoderLayerImpl::T5EncoderLayerImpl(const HfConfig& config, at::ScalarType compute_dtype) {
-  const auto layer = child(*this, "layer");
+  const auto layer = add_child(*this, "layer");
   attention_ = layer->register_module("0", T5Attention(config, compute_dtype));
   feed_forward_ = layer->register_module("1", T5FeedForward(config, compute_dtype));
 }
@@ -91,7 +81,7 @@ at::Tensor T5EncoderLayerImpl::finish(const at::Tensor& context, const at::Tenso
 }
 
 at::Tensor register_position_table(torch::nn::Module& stack, const HfConfig& config) {
-  return child(stack, "relative_attention_bias")
+  return add_child(stack, "relative_attention_bias")
       ->register_parameter(
           "weight", at::zeros({config.position_buckets, config.num_attention_heads}, at::kFloat));
 }
@@ -100,12 +90,12 @@ T5EncoderImpl::T5EncoderImpl(const HfConfig& config, at::ScalarType compute_dtyp
     : compute_dtype_(compute_dtype),
       dropout_(config.hidden_dropout_prob),
       spec_{.heads = config.num_attention_heads, .head_dim = config.head_dim, .scale = 1} {
-  shared_ = child(*this, "shared")
+  shared_ = add_child(*this, "shared")
                 ->register_parameter(
                     "weight", at::zeros({config.vocab_size, config.hidden_size}, at::kFloat));
   spec_.bias = {.table = register_position_table(*this, config),
                 .max_distance = config.position_distance};
-  const auto list = child(*this, "block");
+  const auto list = add_child(*this, "block");
   for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
     layers_.push_back(list->register_module(
         std::to_string(l), std::make_shared<T5EncoderLayerImpl>(config, compute_dtype)));

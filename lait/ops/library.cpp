@@ -36,6 +36,11 @@ TORCH_LIBRARY(lait, m) {
   m.def("gather_rows(Tensor x, Tensor index, Tensor inverse_offsets, Tensor inverse) -> Tensor");
   m.def("gather_rows_backward(Tensor dout, Tensor inverse_offsets, Tensor inverse) -> Tensor");
   m.def("unit_mean(Tensor x, Tensor offsets) -> Tensor");
+  // Returns out and 1 / sqrt(mean(x^2) + epsilon) of each row.
+  m.def("rms_norm(Tensor x, Tensor weight, float epsilon) -> (Tensor out, Tensor rstd)");
+  m.def(
+      "rms_norm_backward(Tensor dout, Tensor x, Tensor weight, Tensor rstd) -> (Tensor dx, Tensor "
+      "dweight)");
   m.def(
       "unit_mean_backward(Tensor dout, Tensor offsets, int num_rows, ScalarType dtype) -> Tensor");
 }

@@ -78,6 +78,11 @@ at::Tensor dropout_add(const at::Tensor& x, const std::optional<at::Tensor>& res
                        const at::Tensor& row_unit_ids, const at::Tensor& row_positions,
                        const kernels::Dropout& dropout);
 
+// dropout(relu(x)), which keeps only its result for backward: an element that was dropped, or below
+// 0, is 0 there. Arguments as of dropout_add.
+at::Tensor relu_dropout(const at::Tensor& x, const at::Tensor& row_unit_ids,
+                        const at::Tensor& row_positions, const kernels::Dropout& dropout);
+
 // x (S, C) -> (R, C): rows index[r]. inverse_offsets (S + 1) and inverse list the live r of each
 // row of x, for the gradient.
 at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index,
@@ -85,6 +90,10 @@ at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index,
 
 // x (T, C) -> (G, C) float: the mean of each unit's rows; zeros for an empty unit.
 at::Tensor unit_mean(const at::Tensor& x, const at::Tensor& offsets);
+
+// x / sqrt(mean(x^2) + epsilon) * weight by rows, in float, in x's dtype (T5's norm). x (T, C),
+// weight (C) a float leaf. Keeps x and a float for each row for backward.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 
 // y = x W^T + b in x's dtype. x (R, K), R a multiple of 16 (so that a row's bits do not depend on
 // the batch). weight (N, K) and bias (N) are the float leaves, which get float gradients; both

@@ -1,6 +1,8 @@
-// lait::dropout_add, gather_rows and unit_mean over kernels/row_ops.h: the CPU implementations,
-// meta and autograd. The CUDA implementations are in lait/cuda.
+// lait::dropout_add, gather_rows, unit_mean and rms_norm over kernels/row_ops.h: the CPU
+// implementations, meta and autograd. The CUDA implementations are in lait/cuda.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/threshold_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -51,6 +53,18 @@ const auto& unit_mean_backward_op() {
   return op;
 }
 
+const auto& rms_norm_op() {
+  static const auto op =
+      find_op<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, double)>("lait::rms_norm");
+  return op;
+}
+
+const auto& rms_norm_backward_op() {
+  static const auto op = find_op<std::tuple<Tensor, Tensor>(
+      const Tensor&, const Tensor&, const Tensor&, const Tensor&)>("lait::rms_norm_backward");
+  return op;
+}
+
 // ---- dropout_add --------------------------------------------------------------------------------
 
 Tensor dropout_add_cpu(const Tensor& x, const OptionalTensor& residual, const Tensor& row_unit_ids,
@@ -90,6 +104,25 @@ Tensor dropout_add_autograd(const Tensor& x, const OptionalTensor& residual, con
                             int64_t layer, int64_t site) {
   return DropoutAdd::apply(x, residual, ids, positions, p, seed, step, layer, site);
 }
+
+struct ReluDropout : torch::autograd::Function<ReluDropout> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& ids,
+                        const Tensor& positions, double p, int64_t seed, int64_t step,
+                        int64_t layer, int64_t site) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    const Tensor out = dropout_add_op().call(at::relu(x), std::nullopt, ids, positions, p, seed,
+                                             step, layer, site);
+    ctx->save_for_backward({out});
+    ctx->saved_data["p"] = p;
+    return out;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    variable_list out(8);
+    out[0] = at::threshold_backward(grads[0], ctx->get_saved_variables()[0], 0)
+                 .mul_(1 / (1 - ctx->saved_data["p"].toDouble()));
+    return out;
+  }
+};
 
 // ---- gather_rows --------------------------------------------------------------------------------
 
@@ -149,12 +182,48 @@ Tensor unit_mean_autograd(const Tensor& x, const Tensor& offsets) {
   return UnitMean::apply(x, offsets);
 }
 
+// ---- rms_norm -----------------------------------------------------------------------------------
+
+std::tuple<Tensor, Tensor> rms_norm_cpu(const Tensor& x, const Tensor& weight, double epsilon) {
+  return rowwise::rms_norm(kernels::cpu::rms_norm, x, weight, epsilon);
+}
+
+std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dout, const Tensor& x,
+                                                 const Tensor& weight, const Tensor& rstd) {
+  return rowwise::rms_norm_backward(kernels::cpu::rms_norm_backward, dout, x, weight, rstd);
+}
+
+struct RmsNorm : torch::autograd::Function<RmsNorm> {
+  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight,
+                               double epsilon) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    const auto [out, rstd] = rms_norm_op().call(x, weight, epsilon);
+    ctx->save_for_backward({x, weight, rstd});
+    ctx->mark_non_differentiable({rstd});
+    ctx->set_materialize_grads(false);
+    return {out, rstd};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto t = ctx->get_saved_variables();
+    const auto [dx, dweight] = rms_norm_backward_op().call(grads[0], t[0], t[1], t[2]);
+    return {dx, dweight, {}};
+  }
+};
+
+std::tuple<Tensor, Tensor> rms_norm_autograd(const Tensor& x, const Tensor& weight,
+                                             double epsilon) {
+  const variable_list out = RmsNorm::apply(x, weight, epsilon);
+  return {out[0], out[1]};
+}
+
 TORCH_LIBRARY_IMPL(lait, CPU, m) {
   m.impl("dropout_add", dropout_add_cpu);
   m.impl("gather_rows", rowwise::gather_rows);
   m.impl("gather_rows_backward", gather_rows_backward_cpu);
   m.impl("unit_mean", unit_mean_cpu);
   m.impl("unit_mean_backward", unit_mean_backward_cpu);
+  m.impl("rms_norm", rms_norm_cpu);
+  m.impl("rms_norm_backward", rms_norm_backward_cpu);
 }
 TORCH_LIBRARY_IMPL(lait, Meta, m) {
   m.impl("dropout_add", dropout_add_meta);
@@ -162,11 +231,14 @@ TORCH_LIBRARY_IMPL(lait, Meta, m) {
   m.impl("gather_rows_backward", gather_rows_backward_meta);
   m.impl("unit_mean", unit_mean_meta);
   m.impl("unit_mean_backward", unit_mean_backward_meta);
+  m.impl("rms_norm", rms_norm_meta);
+  m.impl("rms_norm_backward", rms_norm_backward_meta);
 }
 TORCH_LIBRARY_IMPL(lait, Autograd, m) {
   m.impl("dropout_add", dropout_add_autograd);
   m.impl("gather_rows", gather_rows_autograd);
   m.impl("unit_mean", unit_mean_autograd);
+  m.impl("rms_norm", rms_norm_autograd);
 }
 
 }  // namespace
@@ -179,9 +251,20 @@ Tensor dropout_add(const Tensor& x, const OptionalTensor& residual, const Tensor
                                static_cast<int64_t>(d.site));
 }
 
+Tensor relu_dropout(const Tensor& x, const Tensor& row_unit_ids, const Tensor& row_positions,
+                    const kernels::Dropout& d) {
+  if (d.p == 0) return at::relu(x);
+  return ReluDropout::apply(x, row_unit_ids, row_positions, d.p, static_cast<int64_t>(d.seed),
+                            d.step, d.layer, static_cast<int64_t>(d.site));
+}
+
 Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_offsets,
                    const Tensor& inverse) {
   return gather_rows_op().call(x, index, inverse_offsets, inverse);
+}
+
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
+  return std::get<0>(rms_norm_op().call(x, weight, epsilon));
 }
 
 Tensor unit_mean(const Tensor& x, const Tensor& offsets) { return unit_mean_op().call(x, offsets); }

@@ -1,5 +1,6 @@
-// lait::dropout_add, gather_rows and unit_mean from tensors to the Params of kernels/row_ops.h. The
-// CPU and CUDA implementations share this and differ only in the kernel: launch(params) runs it.
+// lait::dropout_add, gather_rows, unit_mean and rms_norm from tensors to the Params of
+// kernels/row_ops.h. The CPU and CUDA implementations share this and differ only in the kernel:
+// launch(params) runs it.
 #pragma once
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
@@ -142,6 +143,68 @@ Tensor unit_mean_backward(const Launch& launch, const Tensor& dout_in, const Ten
   const Tensor dx = unit_mean_backward_meta(dout, offsets, num_rows, dtype);
   launch(unit_mean_params(dx, dout, dx, offsets));
   return dx;
+}
+
+inline std::tuple<Tensor, Tensor> rms_norm_meta(const Tensor& x, const Tensor& weight, double) {
+  check_matrix(x, "rms_norm");
+  TORCH_CHECK(weight.dim() == 1 && weight.size(0) == x.size(1) &&
+                  weight.scalar_type() == accumulate_type(x) && weight.device() == x.device(),
+              "rms_norm: weight must be ", accumulate_type(x), " of ", x.size(1), " elements on ",
+              x.device(), ", got ", weight.scalar_type(), " of ", weight.sizes(), " on ",
+              weight.device());
+  return {at::empty(x.sizes(), x.options()), at::empty({x.size(0)}, weight.options())};
+}
+
+template <class Launch>
+std::tuple<Tensor, Tensor> rms_norm(const Launch& launch, const Tensor& x_in,
+                                    const Tensor& weight_in, double epsilon) {
+  const Tensor x = x_in.contiguous(), weight = weight_in.contiguous();
+  auto out = rms_norm_meta(x, weight, epsilon);
+  kernels::RmsNormParams params;
+  params.dtype = kernel_dtype(x, "rms_norm");
+  params.num_rows = x.size(0);
+  params.width = x.size(1);
+  params.epsilon = epsilon;
+  params.x = x.const_data_ptr();
+  params.weight = weight.const_data_ptr();
+  params.out = std::get<0>(out).mutable_data_ptr();
+  params.rstd = std::get<1>(out).mutable_data_ptr();
+  params.parallel = parallel_loop;
+  launch(params);
+  return out;
+}
+
+inline std::tuple<Tensor, Tensor> rms_norm_backward_meta(const Tensor& dout, const Tensor& x,
+                                                         const Tensor& weight, const Tensor& rstd) {
+  TORCH_CHECK(dout.sizes() == x.sizes() && dout.scalar_type() == x.scalar_type() &&
+                  rstd.dim() == 1 && rstd.size(0) == x.size(0),
+              "rms_norm_backward: dout and rstd must fit x, ", x.sizes(), " of ", x.scalar_type(),
+              ", got ", dout.sizes(), " of ", dout.scalar_type(), " and ", rstd.sizes());
+  return {at::empty(x.sizes(), x.options()), at::empty({x.size(1)}, weight.options())};
+}
+
+template <class Launch>
+std::tuple<Tensor, Tensor> rms_norm_backward(const Launch& launch, const Tensor& dout_in,
+                                             const Tensor& x_in, const Tensor& weight_in,
+                                             const Tensor& rstd) {
+  const Tensor dout = dout_in.contiguous(), x = x_in.contiguous(), weight = weight_in.contiguous();
+  auto out = rms_norm_backward_meta(dout, x, weight, rstd);
+  const int64_t parts = (x.size(0) + kernels::kRmsNormPart - 1) / kernels::kRmsNormPart;
+  const Tensor memory = at::empty({parts, x.size(1)}, weight.options());
+  kernels::RmsNormGradParams params;
+  params.dtype = kernel_dtype(x, "rms_norm_backward");
+  params.num_rows = x.size(0);
+  params.width = x.size(1);
+  params.dout = dout.const_data_ptr();
+  params.x = x.const_data_ptr();
+  params.weight = weight.const_data_ptr();
+  params.rstd = rstd.const_data_ptr();
+  params.dx = std::get<0>(out).mutable_data_ptr();
+  params.dweight = std::get<1>(out).mutable_data_ptr();
+  params.parts = memory.mutable_data_ptr();
+  params.parallel = parallel_loop;
+  launch(params);
+  return out;
 }
 
 }  // namespace lait::ops::rowwise

@@ -168,6 +168,12 @@ TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
                    residual = random({9, 64}, 2).requires_grad_(true);
       add(ops::dropout_add(x, residual, moved(unit_ids), moved(positions), dropout), {x, residual});
       add(ops::unit_mean(x, moved(offsets)), {x});
+      // Also rows that the kernels read column by column.
+      for (const int64_t width : {200, 63}) {
+        const Tensor rows = random({131, width}, 3).requires_grad_(true),
+                     weight = moved(random_tensor({width}, at::kFloat, 4)).requires_grad_(true);
+        add(ops::rms_norm(rows, weight, 1e-6), {rows, weight});
+      }
       // The gather itself is LibTorch's. Its gradient is ours.
       const auto backward = c10::Dispatcher::singleton()
                                 .findSchemaOrThrow("lait::gather_rows_backward", "")
@@ -176,7 +182,7 @@ TEST_F(OperatorsOnCuda, RowOperationsEqualTheCpu) {
       for (Tensor& t : results) t = t.cpu();
       both.push_back(results);
     }
-    ASSERT_EQ(both[0].size(), 6u);
+    ASSERT_EQ(both[0].size(), 12u);
     for (size_t i = 0; i < both[0].size(); ++i)
       EXPECT_TRUE(at::equal(both[0][i], both[1][i])) << dtype << " result " << i;
   }
@@ -198,7 +204,7 @@ TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
     ++found;
     EXPECT_TRUE(op->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name.name;
   }
-  EXPECT_EQ(found, 7);
+  EXPECT_EQ(found, 9);
 }
 
 // The integers of a batch arrive unchanged, and the work lists are those that attention_work makes

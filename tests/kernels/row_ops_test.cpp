@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "tests/kernels/attention_case.h"
 #include "tests/kernels/isa_table.h"
@@ -183,6 +184,70 @@ TEST(UnitMean, ForwardAndBackwardWithEmptyUnitsAndDeadRows) {
                 << t << ' ' << c;
           }
         }
+      }
+    }
+  }
+}
+
+struct RmsNormResult {
+  std::vector<double> out, rstd, dx, dweight;
+  bool operator==(const RmsNormResult&) const = default;
+};
+
+// Every set gives the same bits in float and bfloat16, whatever the number of threads.
+TEST(RmsNorm, ForwardAndBackwardOfEverySetAreThoseOfPlainLoops) {
+  for (DType dtype : kDTypes) {
+    for (int64_t width : {1, 7, 128, 200, 768}) {
+      std::optional<RmsNormResult> first;
+      for (const IsaKernels& isa : supported_isas()) {
+        SCOPED_TRACE(::testing::Message()
+                     << isa.name << ' ' << name(dtype) << " width " << width << " seed " << kSeed);
+        constexpr int64_t kRows = 2 * kRmsNormPart + 5;
+        constexpr double kEpsilon = 1e-2;
+        const DType wide = accumulator(dtype);
+        std::mt19937_64 random(kSeed);
+        Buffer x(dtype, random_values(kRows * width, dtype, random)),
+            weight(wide, random_values(width, wide, random)),
+            dout(dtype, random_values(kRows * width, dtype, random)), out(dtype, kRows * width),
+            rstd(wide, kRows), dx(dtype, kRows * width), dweight(wide, width),
+            parts(wide, 3 * width);
+        isa.rms_norm(
+            {dtype, kRows, width, kEpsilon, x.at(0), weight.at(0), out.at(0), rstd.at(0), thirds});
+        const auto backward = [&](ParallelFor parallel) {
+          isa.rms_norm_backward({dtype, kRows, width, dout.at(0), x.at(0), weight.at(0), rstd.at(0),
+                                 dx.at(0), dweight.at(0), parts.at(0), parallel});
+          return RmsNormResult{out.values(), rstd.values(), dx.values(), dweight.values()};
+        };
+        const RmsNormResult result = backward(thirds);
+        EXPECT_EQ(backward(nullptr), result);
+        if (!first) first = result;
+        if (dtype != DType::kFloat64) {
+          EXPECT_EQ(result, *first);
+        }
+        const auto columns = static_cast<double>(width);
+        std::vector<double> of_weight(width), largest(width);
+        for (int64_t t = 0; t < kRows; ++t) {
+          double squares = 0, product = 0;
+          for (int64_t c = 0; c < width; ++c) {
+            const double v = x.get(t * width + c);
+            squares += v * v;
+            product += weight.get(c) * dout.get(t * width + c) * v;
+          }
+          const double scale = 1 / std::sqrt(squares / columns + kEpsilon);
+          ASSERT_NEAR(rstd.get(t), scale, tolerance(scale, 12, scale, wide));
+          for (int64_t c = 0; c < width; ++c) {
+            const int64_t i = t * width + c;
+            const double v = x.get(i), normed = v * scale * weight.get(c),
+                         g = weight.get(c) * dout.get(i),
+                         gradient = scale * (g - v * scale * scale * product / columns);
+            ASSERT_NEAR(out.get(i), normed, tolerance(normed, 16, std::abs(normed), dtype));
+            ASSERT_NEAR(dx.get(i), gradient, tolerance(gradient, 64, 8 * scale, dtype));
+            of_weight[c] += dout.get(i) * v * scale;
+            largest[c] += std::abs(dout.get(i) * v * scale);
+          }
+        }
+        for (int64_t c = 0; c < width; ++c)
+          ASSERT_NEAR(dweight.get(c), of_weight[c], tolerance(0, 20, largest[c], wide)) << c;
       }
     }
   }

@@ -80,6 +80,8 @@ def rows():
     inverse = torch.tensor([1, 0, 2], dtype=torch.int32)
     check("gather_rows", torch.ops.lait.gather_rows.default,
           (random(3, 8), index, inverse_offsets, inverse))
+    weight = torch.rand(8, dtype=torch.float64, requires_grad=True)
+    check("rms_norm", torch.ops.lait.rms_norm.default, (random(70, 8), weight, 0.1))
     check("unit_mean", torch.ops.lait.unit_mean.default, (random(7, 8), offsets([2, 0, 4])))
 
 
