@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "eval/decoder_flops.h"
 #include "eval/flops.h"
@@ -18,6 +19,7 @@
 #include "train/progress.h"
 #include "train/run.h"
 #include "train/run_inputs.h"
+#include "train/update_rule.h"
 
 namespace lait {
 namespace {
@@ -34,24 +36,26 @@ std::optional<int64_t> available_bytes() {
 
 RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
   const auto mega = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  const std::optional<int64_t> available = device.is_cpu() ? available_bytes() : std::nullopt;
+  // A GPU's is not known here.
+  const int64_t everything = std::numeric_limits<int64_t>::max(),
+                available = device.is_cpu() ? available_bytes().value_or(everything) : everything;
   model->move_to(device);
   const MemoryEstimate memory = estimate_memory(model, *in.train.dataset, in.config.training);
   const std::string parts = fmt::format(
-      "weights {:.0f}, AdamW {:.0f}{}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of "
+      "weights {:.0f}, {} {:.0f}{}, backward {:.0f} (gradients {:.0f}, activations {:.0f} of "
       "the "
       "largest batch, {} rows)",
-      mega(memory.weights), mega(memory.moments),
+      mega(memory.weights), make_update_rule(in.config.training)->name(), mega(memory.optimizer),
       in.config.training.shard_optimizer == Switch::kOn ? " (dealt out to the ranks)" : "",
       mega(memory.backward), mega(memory.gradients), mega(memory.activations),
       memory.largest_batch_rows);
   // The weights are already loaded.
-  if (available && *available + memory.weights < memory.total()) {
+  if (available < memory.total() - memory.weights) {
     fmt::print(
         "# memory: {:.0f} MB besides program and data: {}\n"
         "#   this machine has {:.0f} MB left: lower training.batch_size (and raise "
         "training.accumulation); the time is not measured\n",
-        mega(memory.total()), parts, mega(*available));
+        mega(memory.total()), parts, mega(available));
     return {.memory = memory.total(), .seconds = std::nullopt};
   }
   std::fflush(stdout);  // the time takes a few steps to measure

@@ -67,7 +67,7 @@ int64_t decoder_bytes(const PackedBatch& batch, const Model& model) {
                 rows = batch.targets->num_rows, keys = batch.levels.back().num_rows;
   // The cross-attention: k and v, gathered where the head's rows are, q, context and a norm.
   const int64_t cross = (keys + batch.head.rows.index.size) * layer.saved_key_value * element +
-                        rows * ((2 * attention + width) * element + (2 * width + 1) * kReal);
+                        rows * ((2 * attention + 2 * width) * element + kReal);
   const int64_t own = rows * ((width + layer.saved_key_value + layer.saved_made) * element +
                               layer.saved_floats * kReal);
   return costs.num_layers * (cross + own);
@@ -168,9 +168,10 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
     saved[part_of(parameter.role, saved.size())] +=
         rows * model->lora->rank * static_cast<int64_t>(c10::elementSize(model->compute_dtype));
   }
+  const auto rule = make_update_rule(config);
   for (const ModelParameter& parameter : model->trained_parameters()) {
     const auto bytes = static_cast<int64_t>(parameter.tensor.nbytes());
-    out.moments += 2 * bytes;
+    out.optimizer += state_bytes(*rule, parameter);
     if (config.ema) out.weights += bytes;
     largest_leaf = std::max(largest_leaf, bytes);
     gradients[part_of(parameter.role, saved.size())] += bytes;

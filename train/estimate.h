@@ -14,13 +14,13 @@ namespace lait {
 // and evaluation, which keeps nothing for backward.
 struct MemoryEstimate {
   int64_t weights = 0;      // float leaves, their average, and the encoder's compute-dtype copies
-  int64_t moments = 0;      // AdamW's two moments, of all ranks if they are sharded
+  int64_t optimizer = 0;    // what it keeps, of all ranks if it is sharded
   int64_t gradients = 0;    // of the leaves that the head reads
   int64_t activations = 0;  // kept for backward by the first epoch's largest micro-batch
   // The peak of gradients, activations and the working memory of backward.
   int64_t backward = 0;
   int64_t largest_batch_rows = 0;  // rows of its widest level
-  int64_t total() const { return weights + moments + backward; }
+  int64_t total() const { return weights + optimizer + backward; }
 };
 // REQUIRES: `train` is not empty. Allocates no tensor.
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,

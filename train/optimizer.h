@@ -1,12 +1,13 @@
-// AdamW with a learning rate for each part of the model, no weight decay on biases and norms, and
-// clipping by the global norm inside the update: nothing is read back from the device. Frozen
-// parameters have no moments and are not updated.
+// An optimiser with a learning rate for each part of the model, no weight decay on biases and
+// norms, and clipping by the global norm inside the update: nothing is read back from the device.
+// Frozen parameters have no state and are not updated.
 //
 // With training.shard_optimizer (ZeRO-1, arXiv 1910.02054, by whole parameters) each rank keeps the
-// moments of a part of the parameters, updates these, and sends them to the others.
+// state of a part of the parameters, updates these, and sends them to the others.
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "lait/config/config.h"
 #include "lait/model/model.h"
 #include "lait/ranks/ranks.h"
+#include "train/update_rule.h"
 
 namespace lait {
 
@@ -31,24 +33,22 @@ class Optimizer {
   at::Tensor gradient_norm() const { return gradient_norm_; }
   // Whether the last step changed anything: 1 or 0. A device scalar.
   at::Tensor changed() const { return changed_; }
-  // Moments and update counts by parameter name ("exp_avg.NAME", …): those that this rank keeps.
+  // "AdamW", for messages.
+  const char* name() const { return rule_->name(); }
+  // What the rule keeps, by parameter name ("exp_avg.NAME", …): of those that this rank updates.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
   // For checkpoints: on the first rank those of all parameters, on the others none. All call it.
   std::vector<std::pair<std::string, at::Tensor>> whole_state();
 
  private:
-  // The parameters that this rank updates, of one learning rate and weight decay.
-  struct Group {
-    double learning_rate, weight_decay;
-    std::vector<std::string> names;
-    std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, updates;
-  };
   void send_parameters();
 
   Model model_;
   TrainingConfig config_;
   int64_t total_steps_;
-  std::vector<Group> groups_;
+  std::unique_ptr<UpdateRule> rule_;
+  // Those that this rank updates.
+  std::vector<TrainedParameter> mine_;
   Ranks alone_;
   Ranks& ranks_;
   // All trained parameters, in the order of summation for the norm, and which rank updates each.

@@ -104,7 +104,8 @@ std::vector<std::pair<std::string, at::Tensor>> TrainStep::tensors() const {
   std::vector<std::pair<std::string, at::Tensor>> out;
   for (const ModelParameter& parameter : model_->parameter_list())
     out.emplace_back("weight " + parameter.name, parameter.tensor);
-  for (const auto& [name, tensor] : optimizer_.state()) out.emplace_back("AdamW's " + name, tensor);
+  for (const auto& [name, tensor] : optimizer_.state())
+    out.emplace_back(fmt::format("{}'s {}", optimizer_.name(), name), tensor);
   std::ranges::move(shared_state(), std::back_inserter(out));
   return out;
 }

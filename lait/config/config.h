@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,7 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 enum class ModelInit { kPretrained, kRandom };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
+enum class OptimizerKind { kAdamW, kAdafactor };
 // Of the learning rate, after the warm-up.
 enum class LearningRateSchedule { kLinear, kConstant, kCosine, kInverseSqrt };
 // Of data files. kAuto: found by the first line. kTsv: tab-separated, quotes are text. kCsv: quotes
@@ -43,6 +45,8 @@ inline constexpr int64_t kFewestTokens = 3;
 inline constexpr int64_t kDefaultWindowOverlap = 128;
 // Of training.epochs and training.warmup.
 inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
+// AdamW's.
+inline constexpr double kDefaultBeta1 = 0.9, kDefaultBeta2 = 0.999, kDefaultEpsilon = 1e-8;
 
 struct ModelConfig {
   // A Hugging Face directory, or a name looked up in the local Hugging Face cache.
@@ -93,6 +97,10 @@ struct ClassWeights {
 
 struct DataConfig {
   DataFiles train, validation, test;
+  // Of "train", "validation" or "test".
+  const DataFiles& files_of(std::string_view split) const {
+    return split == "train" ? train : split == "validation" ? validation : test;
+  }
   FileFormat format = FileFormat::kAuto;
   DataColumns columns;
   LabelMap label_map;
@@ -147,6 +155,9 @@ struct TrainingConfig {
   int64_t max_tokens_per_device = 0;
   // Backward computes each layer again instead of keeping what it needs.
   Switch recompute = Switch::kOff;
+  // Where a config names Adafactor, learning_rate, weight_decay, schedule, warmup and max_grad_norm
+  // have defaults of its own (read.h).
+  OptimizerKind optimizer = OptimizerKind::kAdamW;
   double learning_rate = 5e-5;
   // The head's learning rate is this many times learning_rate.
   double head_learning_rate_factor = 1.0;
@@ -157,7 +168,8 @@ struct TrainingConfig {
   LoraConfig lora;
   // Not on biases and norms.
   double weight_decay = 0.01;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  // Of AdamW only.
+  std::optional<double> beta1, beta2, epsilon;
   // How the learning rate goes on after the warm-up.
   LearningRateSchedule schedule = LearningRateSchedule::kLinear;
   // The warm-up, linear from 0, as a share of all steps (default kDefaultWarmup), or in steps.

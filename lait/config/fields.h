@@ -92,6 +92,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.recompute", c.training.recompute, kAny,
           "compute each layer again in backward instead of keeping what it needs: less memory, a "
           "third more products");
+  v.field("training.optimizer", c.training.optimizer, kAny,
+          "adafactor is T5's: with it learning_rate is 1e-3, and constant, without warm-up, "
+          "weight_decay and max_grad_norm, unless set");
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");
@@ -109,9 +112,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.lora.targets", c.training.lora.targets, kAny,
           "the modules that get adapters: ends of their names in the pretrained model");
   v.field("training.weight_decay", c.training.weight_decay, kRate, "not on biases and norms");
-  v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW");
-  v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW");
-  v.field("training.epsilon", c.training.epsilon, kPositive, "AdamW");
+  v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW's (default 0.9)");
+  v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW's (default 0.999)");
+  v.field("training.epsilon", c.training.epsilon, kPositive, "AdamW's (default 1e-8)");
   v.field("training.schedule", c.training.schedule, kAny,
           "of the learning rate after the warm-up: linear, constant, cosine, inverse_sqrt");
   v.field("training.warmup", c.training.warmup, kShare,
@@ -128,7 +131,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "decay of a moving average of the weights, which is validated and saved as the best "
           "model, e.g. 0.999");
   v.field("training.shard_optimizer", c.training.shard_optimizer, kAny,
-          "of several processes, each keeps AdamW's moments of a part of the parameters (ZeRO-1)");
+          "of several processes, each keeps the optimiser's state of a part of the parameters "
+          "(ZeRO-1)");
   v.field(
       "training.max_skipped_steps", c.training.max_skipped_steps, kFromZero,
       "steps in a row that are left out because the gradient is not finite, before the run ends");

@@ -8,11 +8,11 @@ namespace {
 constexpr const char* kSchedule = "linear, constant, cosine or inverse_sqrt";
 constexpr const char* kPacked = "batches are packed, without padding";
 constexpr const char* kLauncher = "torchrun, srun or mpirun start one process for each device";
-constexpr const char* kWhole = "AdamW's moments; each process holds the whole model";
+constexpr const char* kWhole = "the optimiser's state; each process holds the whole model";
 constexpr const char* kOneThread = "examples are read into memory once; no workers are needed";
 constexpr const char* kHub = "upload the run's best/ yourself: hf upload REPOSITORY DIR/best";
 constexpr const char* kLog = "the run's metrics.jsonl has every number";
-constexpr const char* kAdamw = "the optimiser is always AdamW";
+constexpr const char* kOptimizers = "adamw or adafactor";
 constexpr const char* kLabels = "the classes are the task's, or those of the training data";
 constexpr const char* kFiles = "name the splits' files in data.train, data.validation, data.test";
 constexpr const char* kGiven = "what is done follows from the files in data";
@@ -22,7 +22,7 @@ constexpr const char* kOfSequence =
 constexpr const char* kInSteps = "in steps; 0: every epoch";
 
 constexpr HfName kNames[] = {
-    {"adafactor", "", kAdamw},
+    {"adafactor", "training.optimizer", "adafactor"},
     {"adam_beta1", "training.beta1", ""},
     {"adam_beta2", "training.beta2", ""},
     {"adam_epsilon", "training.epsilon", ""},
@@ -101,8 +101,8 @@ constexpr HfName kNames[] = {
     {"num_epochs", "training.epochs", ""},
     {"num_labels", "", kLabels},
     {"num_train_epochs", "training.epochs", ""},
-    {"optim", "", kAdamw},
-    {"optim_args", "", kAdamw},
+    {"optim", "training.optimizer", kOptimizers},
+    {"optim_args", "", "beta1, beta2 and epsilon are keys in training"},
     {"output_dir", "output.dir", ""},
     {"overwrite_output_dir", "", "lait-train's option --overwrite"},
     {"pad_to_max_length", "", kPacked},

@@ -35,6 +35,18 @@ FieldValues merge(FieldValues values, const FieldValues& overrides) {
   return values;
 }
 
+// What T5 was trained with (arXiv 1910.10683), where the config says nothing else.
+void use_adafactors_defaults(TrainingConfig& training, const FieldValues& values) {
+  const auto set = [&](const char* name, auto& value, auto standard) {
+    if (!given(values, name)) value = standard;
+  };
+  set("training.learning_rate", training.learning_rate, 1e-3);
+  set("training.schedule", training.schedule, LearningRateSchedule::kConstant);
+  set("training.weight_decay", training.weight_decay, 0.0);
+  set("training.max_grad_norm", training.max_grad_norm, 0.0);
+  if (!given(values, "training.warmup_steps")) set("training.warmup", training.warmup, 0.0);
+}
+
 // Checks that need neither the model nor the data.
 class ConflictCheck {
  public:
@@ -74,6 +86,11 @@ class ConflictCheck {
       add("data.max_segment_tokens",
           "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +
               ", two of which are special, got " + std::to_string(c_.data.max_segment_tokens));
+    }
+    for (const char* name : {"training.beta1", "training.beta2", "training.epsilon"}) {
+      if (c_.training.optimizer != OptimizerKind::kAdamW && given(values_, name))
+        add(name, "is AdamW's, and training.optimizer is " + to_string(c_.training.optimizer) +
+                      "; leave it out");
     }
     check_rates();
   }
@@ -126,6 +143,8 @@ Config read_tree(const YamlNode& root, const Origin& file, const std::vector<Ove
   Config config;
   FieldReader reader(values, problems);
   visit_fields(config, reader);
+  if (config.training.optimizer == OptimizerKind::kAdafactor)
+    use_adafactors_defaults(config.training, values);
   ConflictCheck(config, values, problems).check(file, tasks);
   problems.throw_if_any();
   return config;

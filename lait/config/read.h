@@ -17,7 +17,8 @@ namespace lait {
 
 // Reads a YAML file and applies overrides. If a key is repeated, the last override wins. An
 // override of one of two keys that exclude each other replaces the other; an empty one goes back to
-// the default.
+// the default. With optimizer: adafactor the defaults of learning rate, decay and clipping are
+// T5's.
 //
 // Throws one UserError with a line "file:line: …" for every mistake: unknown and repeated keys
 // (with the nearest known one), wrong types, impossible values, keys without a value, undefined

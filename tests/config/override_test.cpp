@@ -147,6 +147,32 @@ TEST(Numbers, AreBoundedToWhatFloatHolds) {
               HasSubstr("training.weight_decay: times the learning rate is inf in float"));
 }
 
+// What T5 was trained with, unless the config says something else; AdamW's own keys mean nothing.
+TEST(Adafactor, HasDefaultsOfItsOwn) {
+  const auto read = [](std::vector<Override> overrides) {
+    overrides.emplace_back("training.optimizer=adafactor");
+    return parse_config(kBase, "a.yaml", overrides).training;
+  };
+  const TrainingConfig plain = read({});
+  EXPECT_EQ(plain.learning_rate, 1e-3);
+  EXPECT_EQ(plain.schedule, LearningRateSchedule::kConstant);
+  EXPECT_EQ(plain.weight_decay, 0);
+  EXPECT_EQ(plain.max_grad_norm, 0);
+  EXPECT_EQ(plain.warmup, 0.0);
+  const TrainingConfig given =
+      read({"training.learning_rate=1e-2", "training.schedule=linear", "training.weight_decay=0.1",
+            "training.max_grad_norm=2", "training.warmup_steps=7"});
+  EXPECT_EQ(given.learning_rate, 1e-2);
+  EXPECT_EQ(given.schedule, LearningRateSchedule::kLinear);
+  EXPECT_EQ(given.weight_decay, 0.1);
+  EXPECT_EQ(given.max_grad_norm, 2);
+  EXPECT_EQ(given.warmup_steps, 7);
+  EXPECT_FALSE(given.warmup);
+  EXPECT_EQ(error_of(kBase, {"training.optimizer=adafactor", "training.beta2=0.9"}),
+            "--set training.beta2=0.9: training.beta2: is AdamW's, and training.optimizer is "
+            "adafactor; leave it out");
+}
+
 TEST(HfNames, AreTranslatedOrExplained) {
   EXPECT_EQ(error_of(std::string(kBase) + "training:\n  num_train_epochs: 3\n  fp16: true\n"
                                           "  report_to: none\nmax_seq_length: 128\n"),

@@ -119,6 +119,10 @@ Config random_config(uint32_t seed) {
   }
   if (config.training.steps) config.training.epochs.reset();
   if (config.training.warmup_steps) config.training.warmup.reset();
+  if (TrainingConfig& training = config.training; training.optimizer == OptimizerKind::kAdafactor) {
+    training.beta1 = training.beta2 = training.epsilon = std::nullopt;
+    if (!training.warmup && !training.warmup_steps) training.warmup = 0;
+  }
   if (config.training.lora.targets.empty()) config.training.lora.targets = {"dense"};
   if (config.data.max_segment_tokens < 3) config.data.max_segment_tokens = 0;
   return config;

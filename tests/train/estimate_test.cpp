@@ -105,8 +105,9 @@ TEST_P(EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
   const MemoryEstimate estimate = estimate_memory(model, dataset_, config_);
   EXPECT_NEAR(static_cast<double>(estimate.total()) / static_cast<double>(bytes.peak()), 1, 0.1)
       << "at most " << bytes.peak() << " bytes, estimated " << estimate.total() << ": weights "
-      << estimate.weights << ", moments " << estimate.moments << ", backward " << estimate.backward
-      << " of gradients " << estimate.gradients << " and activations " << estimate.activations;
+      << estimate.weights << ", optimizer " << estimate.optimizer << ", backward "
+      << estimate.backward << " of gradients " << estimate.gradients << " and activations "
+      << estimate.activations;
 }
 
 TEST_P(EstimateMemory, WeightsAreTheModelsTensors) {
