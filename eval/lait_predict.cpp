@@ -15,12 +15,38 @@
 #include "lait/base/signals.h"
 #include "lait/base/terminal.h"
 #include "lait/base/text_output.h"
+#include "lait/config/enum_names.h"
 #include "lait/data/example_reader.h"
+#include "lait/model/generate.h"
+#include "lait/model/head.h"
 #include "lait/model/initialize.h"
 
 namespace {
 
 using namespace lait;
+
+struct GreedyOptions {
+  bool generate = false;
+  int64_t most = GenerateOptions().max_tokens;
+
+  void add_to(CLI::App& app) {
+    auto* flag = app.add_flag("--generate", generate,
+                              "write the decoder's own text (greedy decoding) instead of ranking "
+                              "the labels");
+    app.add_option("--max-new-tokens", most, "of a text of --generate")
+        ->option_text("N")
+        ->check(CLI::Range(1, 4096))
+        ->capture_default_str()
+        ->needs(flag);
+  }
+  std::optional<int64_t> max_new_tokens(const ModelSpec& spec) const {
+    if (!generate) return std::nullopt;
+    if (!find_head(spec.head).needs_decoder)
+      throw UserError("--generate: the checkpoint's head is " + to_string(spec.head) +
+                      ", which writes no texts; leave it out");
+    return most;
+  }
+};
 
 // The output must not replace the input, and plain text must not be named .gz.
 void check_output(const std::string& input, const std::string& output) {
@@ -40,6 +66,7 @@ int main(int argc, char** argv) {
   CLI::App app{"predicts labels and scores for the examples of a file", "lait-predict"};
   std::string dir, input, output;
   bool answers = false;
+  GreedyOptions greedy;
   ModelOptions options;
   app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
       ->option_text("DIR");
@@ -51,10 +78,12 @@ int main(int argc, char** argv) {
       ->option_text("FILE");
   app.add_flag("--answers", answers,
                "write one JSON object {id: answer} instead of lines, for SQuAD's official script");
+  greedy.add_to(app);
   options.add_to(app);
   set_manual(
       app,
-      {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] [--answers] ") +
+      {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] [--answers] "
+                               "[--generate [--max-new-tokens N]] ") +
                    ModelOptions::synopsis(),
        .description =
            "The input has {\"segments\": [\"…\", \"…\"]} lines, or is a file as the training's "
@@ -64,7 +93,8 @@ int main(int argc, char** argv) {
            "\"end\": …, "
            "\"score\": …, \"no_answer\": …} for questions about a passage: the answer is the "
            "passage's characters from start to end, or \"\" if it has none, that is, if no_answer "
-           "is above the checkpoint's no_answer_threshold. Other fields of the input, such as an "
+           "is above the checkpoint's no_answer_threshold. With --generate it is {\"text\": …}. "
+           "Other fields of the input, such as an "
            "id, are "
            "copied before them, one with a prediction's name as input_NAME. Where the text was "
            "too long, \"truncated\" lists the segments (from 0) that lost tokens. Each time that "
@@ -100,10 +130,11 @@ int main(int argc, char** argv) {
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
     TextOutput out(output);
     AnswersObject object([&](std::string_view text) { out.write(text); });
-    const PredictedLines counts =
-        predict_lines(predictor, std::move(reader),
-                      {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
-                      [&](std::string_view text) { answers ? object.add(text) : out.write(text); });
+    const PredictedLines counts = predict_lines(
+        predictor, std::move(reader),
+        {.batch_size = options.batch_size, .should_stop = {}, .on_progress = {}},
+        [&](std::string_view text) { answers ? object.add(text) : out.write(text); },
+        greedy.max_new_tokens(predictor.spec()));
     if (counts.lines == 0 && !from_stdin)
       throw UserError(input + ": expected lines to predict, got " + counts.found_instead);
     if (answers) object.finish();

@@ -15,11 +15,12 @@ namespace {
 
 using Json = Record::Json;
 
-// The fields of an output line that are the prediction's: of a model that finds answers, and
-// whichever another model has.
+// The fields of an output line that are the prediction's: of a model that finds answers, whichever
+// another model has, and of one that writes a text.
 constexpr std::string_view kAnswerFields[] = {"answer", "start",     "end",
                                               "score",  "no_answer", "truncated"};
 constexpr std::string_view kPredictionFields[] = {"label", "scores", "score", "truncated"};
+constexpr std::string_view kTextFields[] = {"text", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
@@ -37,8 +38,9 @@ double as_float(double value) {
 class LinePredictor {
  public:
   LinePredictor(Predictor& predictor, const PredictOptions& options,
-                const std::function<void(std::string_view)>& write)
-      : predictor_(predictor), options_(options), write_(write) {}
+                const std::function<void(std::string_view)>& write,
+                std::optional<int64_t> max_new_tokens)
+      : predictor_(predictor), options_(options), write_(write), max_new_tokens_(max_new_tokens) {}
 
   bool is_full() const { return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size; }
   void add(Example example, const Json& others) {
@@ -55,7 +57,10 @@ class LinePredictor {
     std::exception_ptr problem;
     const Dataset dataset = tokenize(examples, problem);
     if (dataset.size() > 0) {
-      if (dataset.has_windows()) {
+      if (max_new_tokens_) {
+        write_(
+            text_lines(*predictor_.generate(dataset, *max_new_tokens_, options_), dataset, others));
+      } else if (dataset.has_windows()) {
         write_(answer_lines(*predictor_.answers(dataset, options_), dataset, examples, others));
       } else {
         const auto predictions =
@@ -76,6 +81,7 @@ class LinePredictor {
     const auto among = [&](const auto& fields) {
       return std::ranges::find(fields, field) != std::end(fields);
     };
+    if (max_new_tokens_) return among(kTextFields);
     return predictor_.spec().window_overlap ? among(kAnswerFields) : among(kPredictionFields);
   }
 
@@ -131,6 +137,17 @@ class LinePredictor {
     return out;
   }
 
+  std::string text_lines(std::span<const std::string> texts, const Dataset& dataset,
+                         std::span<const Json> others) {
+    std::string out;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      Json line = others[i];
+      line["text"] = texts[i];
+      end_line(line, dataset, static_cast<int64_t>(i), out);
+    }
+    return out;
+  }
+
   std::string answer_lines(std::span<const Answer> answers, const Dataset& dataset,
                            std::span<const Example> examples, std::span<const Json> others) {
     std::string out;
@@ -181,6 +198,7 @@ class LinePredictor {
   Predictor& predictor_;
   const PredictOptions& options_;
   const std::function<void(std::string_view)>& write_;
+  std::optional<int64_t> max_new_tokens_;
   std::vector<Example> examples_;
   std::vector<Json> others_;
   PredictedLines counts_;
@@ -189,8 +207,9 @@ class LinePredictor {
 }  // namespace
 
 PredictedLines predict_lines(Predictor& predictor, LineReader input, const PredictOptions& options,
-                             const std::function<void(std::string_view)>& write) {
-  LinePredictor window(predictor, options, write);
+                             const std::function<void(std::string_view)>& write,
+                             std::optional<int64_t> max_new_tokens) {
+  LinePredictor window(predictor, options, write, max_new_tokens);
   input.on_wait([&] { window.flush(); });
   const ModelSpec& spec = predictor.spec();
   ReadOptions reading = spec.reading;

@@ -1,9 +1,11 @@
 // Prediction of a file: {"segments": ["…", "…"]} lines or any file of the model's task in, one JSON
 // line for each example out, in the same order: {"label": …, "scores": {…}}, {"score": …}, or of a
-// model that finds answers {"answer": …, "start": …, "end": …, "score": …, "no_answer": …}.
+// model that finds answers {"answer": …, "start": …, "end": …, "score": …, "no_answer": …}, or what
+// a model with a decoder writes, {"text": …}.
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -32,7 +34,11 @@ struct PredictedLines {
 // Throws UserError "file:line: …" for an example that cannot be predicted: it is malformed, it is
 // too long and the checkpoint says on_overflow: error, or its prediction is not finite. The
 // predictions of the examples before it are written first.
+//
+// With `max_new_tokens` the predictions are texts of at most so many tokens (Predictor::generate,
+// which says what it requires).
 PredictedLines predict_lines(Predictor& predictor, LineReader input, const PredictOptions& options,
-                             const std::function<void(std::string_view)>& write);
+                             const std::function<void(std::string_view)>& write,
+                             std::optional<int64_t> max_new_tokens = {});
 
 }  // namespace lait

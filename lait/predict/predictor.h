@@ -70,6 +70,12 @@ class Predictor {
   std::optional<Outputs> outputs(std::span<const Example> examples,
                                  const PredictOptions& options = {});
 
+  // What a model with a decoder writes for each example, without special tokens: the most probable
+  // token, one after the other, at most `max_new_tokens`. nullopt as outputs(). REQUIRES: the
+  // model's head needs a decoder.
+  std::optional<std::vector<std::string>> generate(const Dataset& dataset, int64_t max_new_tokens,
+                                                   const PredictOptions& options = {});
+
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }
 
