@@ -1,5 +1,5 @@
-// lait-bench: benchmarks of the tokenizer, of segment attention and of training steps against their
-// peers.
+// lait-bench: benchmarks of the tokenizer, of segment attention, of training steps and of
+// predictions against their peers.
 #include <CLI/CLI.hpp>
 #include <iterator>
 
@@ -11,20 +11,68 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/model/initialize.h"
-#include "train/bench_train_step.h"
+#include "train/bench_model.h"
 
 namespace {
 // Segment lengths of MNLI and BoolQ. The file is found like the shipped configs.
 constexpr const char* kShippedLengths = "bench_lengths.txt";
+
+// Options of train-step and predict.
+CLI::App* add_model_bench(CLI::App& app, const char* name, const char* description,
+                          lait::ModelBench& bench, std::vector<std::string>& set) {
+  auto* command = app.add_subcommand(name, description);
+  command->add_option("--config", bench.config, "YAML file, or the name of a shipped config")
+      ->option_text("FILE|NAME")
+      ->required();
+  command
+      ->add_option("--set", set, "overrides the config; KEY= goes back to the default; repeatable")
+      ->option_text("KEY=VALUE")
+      ->take_all();
+  command
+      ->add_option("--independent-layers", bench.independent_layers,
+                   "measure these P (default: 0 to the number of layers)")
+      ->option_text("P,...")
+      ->delimiter(',');
+  command->add_flag("--unshared", bench.unshared,
+                    "also measure batches in which a segment is encoded once for each example");
+  command
+      ->add_option("--python", bench.python,
+                   "a Python with transformers, whose stock model is measured at P = 0")
+      ->option_text("PATH");
+  command->add_option("--steps", bench.steps, "batches of an epoch, evenly spaced by length")
+      ->option_text("N")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--milliseconds", bench.max_milliseconds, "time for each measurement")
+      ->option_text("MS")
+      ->check(CLI::Range(1., 1e9))
+      ->capture_default_str();
+  command->add_option("--json", bench.json, "also write the results to this file")
+      ->option_text("FILE");
+  lait::set_manual(
+      *command,
+      {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--independent-layers P,...] "
+                   "[--unshared] [--python PATH] [--steps N] [--milliseconds MS] [--json FILE]",
+       .description =
+           "What is measured takes turns, on the config's training data. Packing of the batches is "
+           "part of the time; in training it overlaps with the step before. transformers runs the "
+           "fastest of its own variants (fp32 or bf16, greedy decoding or ranking of labels).",
+       .environment = lait::compute_environment(),
+       .examples = std::string("lait-bench ") + name +
+                   " --config multirc_split11 --unshared --set model.path=all-MiniLM-L6-v2"});
+  return command;
+}
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace lait;
-  CLI::App app{"measures the speed of the tokenizer, of segment attention and of training",
-               "lait-bench"};
+  CLI::App app{
+      "measures the speed of the tokenizer, of segment attention, of training and of prediction",
+      "lait-bench"};
   app.require_subcommand(1);
   set_manual(app,
-             {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...\ntrain-step [OPTION]...",
+             {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...\ntrain-step [OPTION]...\n"
+                          "predict [OPTION]...",
               .description = "Prints a table, and writes JSON with --json. `lait-bench "
                              "COMMAND --help` lists a command's options.",
               .environment = compute_environment()});
@@ -93,52 +141,20 @@ int main(int argc, char** argv) {
            "The default file has the lengths of MNLI and BoolQ; it is shipped with the configs.",
        .environment = compute_environment(),
        .examples = "lait-bench attention --dtype fp32"});
-  TrainStepBench train_step;
-  std::vector<std::string> set;
-  auto* steps = app.add_subcommand(
-      "train-step", "training steps at each P: segments that examples share encoded once or not");
-  steps->add_option("--config", train_step.config, "YAML file, or the name of a shipped config")
-      ->option_text("FILE|NAME")
-      ->required();
-  steps->add_option("--set", set, "overrides the config; KEY= goes back to the default; repeatable")
-      ->option_text("KEY=VALUE")
-      ->take_all();
-  steps
-      ->add_option("--independent-layers", train_step.independent_layers,
-                   "measure these P (default: 0 to the number of layers)")
-      ->option_text("P,...")
-      ->delimiter(',');
-  steps->add_flag("--unshared", train_step.unshared,
-                  "also measure batches in which a segment is encoded once for each example");
-  steps
-      ->add_option("--python", train_step.python,
-                   "a Python with transformers, whose stock model is measured at P = 0")
-      ->option_text("PATH");
-  steps->add_option("--steps", train_step.steps, "batches of an epoch, evenly spaced by length")
-      ->option_text("N")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  steps->add_option("--milliseconds", train_step.max_milliseconds, "time for each measurement")
-      ->option_text("MS")
-      ->check(CLI::Range(1., 1e9))
-      ->capture_default_str();
-  steps->add_option("--json", train_step.json, "also write the results to this file")
-      ->option_text("FILE");
-  set_manual(*steps,
-             {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--independent-layers P,...] "
-                          "[--unshared] [--python PATH] [--steps N] [--milliseconds MS] "
-                          "[--json FILE]",
-              .description = "What is measured takes turns. Packing of the batches is part of the "
-                             "time; in training it overlaps with the step before.",
-              .environment = compute_environment(),
-              .examples = "lait-bench train-step --config multirc_split11 --unshared --set "
-                          "model.path=all-MiniLM-L6-v2"});
+  ModelBench train_step, predict{.predicts = true};
+  std::vector<std::string> set_train_step, set_predict;
+  const auto* steps =
+      add_model_bench(app, "train-step",
+                      "training steps at each P: segments that examples share encoded once or not",
+                      train_step, set_train_step);
+  const auto* predictions =
+      add_model_bench(app, "predict", "predictions at each P, likewise", predict, set_predict);
   return run_program(app, argc, argv, [&] {
     initialize_numerics();
-    if (steps->parsed()) {
-      train_step.overrides = to_overrides(set);
-      return bench_train_step(train_step);
-    }
+    train_step.overrides = to_overrides(set_train_step);
+    predict.overrides = to_overrides(set_predict);
+    if (steps->parsed()) return bench_model(train_step);
+    if (predictions->parsed()) return bench_model(predict);
     if (tokenizer->parsed()) return bench_tokenizer(find_model(model, "--model"), text, json);
     attention.lengths =
         lengths == kShippedLengths ? find_config(lengths, "--lengths").string() : lengths;

@@ -214,7 +214,7 @@ TEST(Help, BashCompletesTheOptionsOfEveryPage) {
 TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
   EXPECT_EQ(complete("lait-train --con"), "--config\n");
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml mnli_t5_split8.yaml\n");
-  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step predict\n");
   EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
   EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
   EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file

@@ -1,5 +1,6 @@
-// `lait-bench train-step`: examples/s of training steps for each P, with segments that examples
-// share encoded once, once for each example, and of transformers.
+// `lait-bench train-step` and `lait-bench predict`: examples/s for each P, of training steps or of
+// predictions, with segments that examples share encoded once, once for each example, and of
+// transformers.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -10,8 +11,10 @@
 
 namespace lait {
 
-struct TrainStepBench {
-  // A file, or the name of a shipped config.
+struct ModelBench {
+  // Predictions instead of training steps.
+  bool predicts = false;
+  // A file, or the name of a shipped config; its training data is measured.
   std::string config{};
   std::vector<Override> overrides{};
   // Empty: 0 to L.
@@ -28,9 +31,9 @@ struct TrainStepBench {
 
 // Prints a table, and writes JSON if a path is given. All models take turns on the same number of
 // batches. Throws UserError.
-int bench_train_step(const TrainStepBench& bench);
+int bench_model(const ModelBench& bench);
 
-// The script that trains the stock model, a co-process (train_step_peer.py).
-extern const std::string_view kTrainStepPeer;
+// The script that runs the stock model, a co-process (stock_model_peer.py).
+extern const std::string_view kStockModelPeer;
 
 }  // namespace lait

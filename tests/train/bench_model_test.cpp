@@ -1,4 +1,5 @@
-// `lait-bench train-step` and `lait-data stat` on a tiny model, and data that shares segments.
+// `lait-bench train-step`, `lait-bench predict` and `lait-data stat` on a tiny model, and data that
+// shares segments.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +33,7 @@ TEST_F(TrainStepBenchmark, MeasuresEachPWithAndWithoutSharing) {
       shell(program("lait-bench") + " train-step --config " + path("a.yaml") +
             " --unshared --steps 2 --milliseconds 1 --json " + path("bench.json"));
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("sharing is … times faster"));
+  EXPECT_THAT(result.out, testing::ContainsRegex("lait_unshared +[0-9.]+"));
   const auto json = nlohmann::json::parse(read_file(folder_ / "bench.json"));
   std::map<std::string, std::set<int64_t>> measured;
   for (const auto& row : json.at("rows")) {
@@ -58,6 +59,25 @@ TEST_F(TrainStepBenchmark, MeasuresTransformersOnTheSameTokens) {
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[1].at("impl"), "transformers");
   EXPECT_GT(rows[1].at("examples_per_s").get<double>(), 0);
+  for (const auto& row : rows) EXPECT_GT(row.at("activation_bytes").get<int64_t>(), 0);
+}
+
+TEST_F(TrainStepBenchmark, PredictionsAreMeasuredBesideTransformers) {
+  LAIT_SKIP_WITHOUT_ORACLE();
+  write_checkpoint(folder_ / "stock", {.format = SegmentFormat::kPair, .pooling = Pooling::kCls});
+  const ShellResult result =
+      shell(program("lait-bench") + " predict --config " + path("a.yaml") + " --set model.path=" +
+            path("stock") + " --independent-layers 0,2 --steps 1 --milliseconds 1 --python " +
+            oracle::in_quotes(oracle::python()) + " --json " + path("bench.json"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto rows = nlohmann::json::parse(read_file(folder_ / "bench.json")).at("rows");
+  ASSERT_EQ(rows.size(), 3u);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.at("bench"), "predict");
+    EXPECT_GT(row.at("peak_bytes").get<int64_t>(), 0);
+    EXPECT_FALSE(row.contains("activation_bytes"));
+  }
+  EXPECT_GT(rows[0].at("gemm_share").get<double>(), 0);
 }
 
 TEST_F(TrainStepBenchmark, APeerThatDoesNotStartIsNamed) {
