@@ -67,7 +67,7 @@ int64_t decoder_bytes(const PackedBatch& batch, const Model& model) {
                 rows = batch.targets->num_rows, keys = batch.levels.back().num_rows;
   // The cross-attention: k and v, gathered where the head's rows are, q, context and a norm.
   const int64_t cross = (keys + batch.head.rows.index.size) * layer.saved_key_value * element +
-                        rows * ((2 * attention + 2 * width) * element + kReal);
+                        rows * (2 * attention + width) * element;
   const int64_t own = rows * ((width + layer.saved_key_value + layer.saved_made) * element +
                               layer.saved_floats * kReal);
   return costs.num_layers * (cross + own);

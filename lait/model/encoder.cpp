@@ -5,15 +5,16 @@
 namespace lait {
 
 at::Tensor fused_projections(LinearImpl& qkv, const at::Tensor& x, Projections which,
-                             const RowNames& rows, const Randomness& randomness) {
+                             const RowNames& rows, const Randomness& randomness,
+                             const ops::InputNorm& norm) {
   const int64_t width = qkv.weight.size(0) / 3;
   switch (which) {
     case Projections::kAll:
-      return qkv.adapted(x, rows, randomness);
+      return qkv.adapted(x, rows, randomness, norm);
     case Projections::kKeysValues:
-      return qkv.outputs(x, rows, randomness, width, 2 * width);
+      return qkv.outputs(x, rows, randomness, width, 2 * width, norm);
     case Projections::kQueries:
-      return qkv.outputs(x, rows, randomness, 0, width);
+      return qkv.outputs(x, rows, randomness, 0, width, norm);
   }
   TORCH_CHECK(false, "fused_projections: unknown projections ", static_cast<int>(which));
 }

@@ -19,9 +19,10 @@ namespace lait {
 // Which of q, k, v a call of `project` computes.
 enum class Projections { kAll, kKeysValues, kQueries };
 
-// A family's q, k, v as one product, (out) rows of 3 H D: those that `which` names.
+// A family's q, k, v as one product, (out) rows of 3 H D: those that `which` names. `norm`: of x.
 at::Tensor fused_projections(LinearImpl& qkv, const at::Tensor& x, Projections which,
-                             const RowNames& rows, const Randomness& randomness);
+                             const RowNames& rows, const Randomness& randomness,
+                             const ops::InputNorm& norm = {});
 
 // The work list of a packed batch, if it has one.
 void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& work);

@@ -44,20 +44,26 @@ void LinearImpl::refresh_shadows() {
   if (bias.defined()) refresh_shadow(bias_shadow_, bias, compute_dtype_);
 }
 
-at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size) {
+at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size,
+                               const ops::InputNorm& norm) {
   TORCH_CHECK(weight_shadow_.defined(),
               "Linear: refresh_shadows has not been called since the weights were set");
-  if (size == weight.size(0)) return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_);
+  if (size == weight.size(0))
+    return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_, norm);
   const auto part = [&](const at::Tensor& whole) {
     return whole.defined() ? whole.narrow(0, begin, size) : at::Tensor();
   };
-  return ops::linear(x, part(weight), part(bias), part(weight_shadow_), part(bias_shadow_));
+  return ops::linear(x, part(weight), part(bias), part(weight_shadow_), part(bias_shadow_), norm);
 }
 
-at::Tensor LinearImpl::outputs(const at::Tensor& x, const RowNames& rows,
-                               const Randomness& randomness, int64_t begin, int64_t size) {
+at::Tensor LinearImpl::outputs(const at::Tensor& x_in, const RowNames& rows,
+                               const Randomness& randomness, int64_t begin, int64_t size,
+                               const ops::InputNorm& norm) {
+  if (lora_.empty() || lora_is_merged_) return product(x_in, begin, size, norm);
+  // Adapters read it, too.
+  const at::Tensor x =
+      norm.weight.defined() ? ops::rms_norm(x_in, norm.weight, norm.epsilon) : x_in;
   at::Tensor y = product(x, begin, size);
-  if (lora_.empty() || lora_is_merged_) return y;
   const kernels::Dropout dropout = randomness.at(lora_dropout_, lora_site_);
   const auto kept = [&] {
     return dropout.p > 0 ? ops::dropout_add(x, std::nullopt, rows.unit_ids, rows.positions, dropout)

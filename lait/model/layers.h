@@ -9,6 +9,7 @@
 #include "kernels/philox.h"
 #include "lait/data/packing.h"
 #include "lait/model/device_batch.h"
+#include "lait/ops/ops.h"
 
 namespace lait {
 
@@ -57,18 +58,34 @@ struct LoraPart {
   at::Tensor a, b;  // (rank, in), (outputs, rank) float leaves
 };
 
+// x / sqrt(mean(x^2) + epsilon) * weight: T5's norm, without mean and bias.
+class RmsNormImpl : public torch::nn::Module {
+ public:
+  RmsNormImpl(int64_t width, double epsilon);
+  at::Tensor forward(const at::Tensor& x);  // in float, result in x's dtype
+
+  ops::InputNorm of_input() const { return {weight, epsilon_}; }
+
+  at::Tensor weight;  // (C) float leaf
+
+ private:
+  double epsilon_;
+};
+TORCH_MODULE(RmsNorm);
+
 class LinearImpl : public torch::nn::Module, public Shadowed {
  public:
   LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype, bool has_bias = true);
   // Without adapters.
   at::Tensor forward(const at::Tensor& x) { return product(x, 0, weight.size(0)); }
-  // With adapters, whose dropout is keyed by x's rows.
-  at::Tensor adapted(const at::Tensor& x, const RowNames& rows, const Randomness& randomness) {
-    return outputs(x, rows, randomness, 0, weight.size(0));
+  // With adapters, whose dropout is keyed by x's rows. `norm`: of x, before the product.
+  at::Tensor adapted(const at::Tensor& x, const RowNames& rows, const Randomness& randomness,
+                     const ops::InputNorm& norm = {}) {
+    return outputs(x, rows, randomness, 0, weight.size(0), norm);
   }
   // The outputs [begin, begin + size) only.
   at::Tensor outputs(const at::Tensor& x, const RowNames& rows, const Randomness& randomness,
-                     int64_t begin, int64_t size);
+                     int64_t begin, int64_t size, const ops::InputNorm& norm = {});
   void refresh_shadows() override;
 
   // Their product counts `scale` times. `site`: of their dropout. REQUIRES: it has none.
@@ -83,7 +100,8 @@ class LinearImpl : public torch::nn::Module, public Shadowed {
   at::Tensor bias;    // (out) float leaf; undefined if it has none
 
  private:
-  at::Tensor product(const at::Tensor& x, int64_t begin, int64_t size);
+  at::Tensor product(const at::Tensor& x, int64_t begin, int64_t size,
+                     const ops::InputNorm& norm = {});
 
   at::ScalarType compute_dtype_;
   at::Tensor weight_shadow_, bias_shadow_;
@@ -105,19 +123,6 @@ class LayerNormImpl : public torch::nn::Module {
   double epsilon_;
 };
 TORCH_MODULE(LayerNorm);
-
-// x / sqrt(mean(x^2) + epsilon) * weight: T5's norm, without mean and bias.
-class RmsNormImpl : public torch::nn::Module {
- public:
-  RmsNormImpl(int64_t width, double epsilon);
-  at::Tensor forward(const at::Tensor& x);  // in float, result in x's dtype
-
-  at::Tensor weight;  // (C) float leaf
-
- private:
-  double epsilon_;
-};
-TORCH_MODULE(RmsNorm);
 
 // LayerNorm(residual + dropout(x W^T + b)): the end of each half of a post-norm layer.
 class DenseNormImpl : public torch::nn::Module {

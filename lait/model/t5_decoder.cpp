@@ -34,7 +34,7 @@ class T5CrossAttentionImpl : public torch::nn::Module {
 
   at::Tensor forward(const at::Tensor& x, const at::Tensor& keys_values, const DecoderRows& rows,
                      const Randomness& randomness) {
-    const at::Tensor q = query_->adapted(norm_(x), rows.names, randomness);
+    const at::Tensor q = query_->adapted(x, rows.names, randomness, norm_->of_input());
     const at::Tensor context = ops::segment_attention_kvpacked(
         q.view({-1, heads_, head_dim_}), keys_values.view({-1, 2, heads_, head_dim_}),
         rows.examples, {.heads = heads_, .head_dim = head_dim_, .scale = 1},

@@ -32,7 +32,7 @@ T5FeedForwardImpl::T5FeedForwardImpl(const HfConfig& config, at::ScalarType comp
 at::Tensor T5FeedForwardImpl::forward(const at::Tensor& x, const RowNames& rows,
                                       const Randomness& randomness) {
   const kernels::Dropout dropout = randomness.at(dropout_, Site::kFfnInner);
-  at::Tensor inner = in_->adapted(norm_(x), rows, randomness);
+  at::Tensor inner = in_->adapted(x, rows, randomness, norm_->of_input());
   if (is_gated_) {
     inner = at::gelu(inner.narrow(1, 0, inner_), "tanh") * inner.narrow(1, inner_, inner_);
     inner = dropped(inner, std::nullopt, rows, dropout);
@@ -55,7 +55,7 @@ T5AttentionImpl::T5AttentionImpl(const HfConfig& config, at::ScalarType compute_
 
 at::Tensor T5AttentionImpl::project(const at::Tensor& x, Projections which, const RowNames& rows,
                                     const Randomness& randomness) {
-  return fused_projections(*qkv_, norm_(x), which, rows, randomness);
+  return fused_projections(*qkv_, x, which, rows, randomness, norm_->of_input());
 }
 
 at::Tensor T5AttentionImpl::finish(const at::Tensor& context, const at::Tensor& residual,

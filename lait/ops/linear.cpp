@@ -11,9 +11,12 @@
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <tuple>
+
 #include "kernels/cpu/dispatch.h"
 #include "kernels/row_multiple.h"
 #include "lait/ops/ops.h"
+#include "lait/ops/rms_norm.h"
 
 namespace lait::ops {
 namespace {
@@ -71,6 +74,36 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
+// Of rms_norm(x).
+struct NormLinear : torch::autograd::Function<NormLinear> {
+  // needs_input_grad counts tensors only, so the number comes last.
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& norm_weight,
+                        const Tensor& weight, const std::optional<Tensor>& bias,
+                        const Tensor& weight_shadow, const std::optional<Tensor>& bias_shadow,
+                        double epsilon) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({x, norm_weight, weight_shadow});
+    ctx->saved_data["epsilon"] = epsilon;
+    ctx->saved_data["has_bias"] = bias.has_value();
+    const auto [normed, rstd] = rms_norm_and_scale(x, norm_weight, epsilon);
+    return product(normed, weight_shadow, bias_shadow.value_or(Tensor()));
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto t = ctx->get_saved_variables();
+    const Tensor dy = grads[0].contiguous();
+    const auto [normed, rstd] =
+        rms_norm_and_scale(t[0], t[1], ctx->saved_data["epsilon"].toDouble());
+    variable_list out(7);
+    if (ctx->needs_input_grad(0) || ctx->needs_input_grad(1)) {
+      std::tie(out[0], out[1]) = rms_norm_gradients(input_gradient(dy, t[2]), t[0], t[1], rstd);
+    }
+    if (ctx->needs_input_grad(2)) out[2] = weight_gradient(dy, normed);
+    if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(3))
+      out[3] = dy.sum({0}, /*keepdim=*/false, at::kFloat);
+    return out;
+  }
+};
+
 }  // namespace
 
 bool cpu_has_bf16_gemm() {
@@ -84,15 +117,23 @@ bool cpu_has_bf16_gemm() {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
-              const Tensor& weight_shadow, const Tensor& bias_shadow) {
+              const Tensor& weight_shadow, const Tensor& bias_shadow, const InputNorm& norm) {
   TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.size(1), "linear: x must be (rows, ",
               weight.size(1), "), got ", x.sizes());
   TORCH_CHECK(x.size(0) % kRowMultiple == 0, "linear: rows must be a multiple of ", kRowMultiple,
               ", got ", x.size(0));
   TORCH_CHECK(x.scalar_type() == weight_shadow.scalar_type(), "linear: x is ", x.scalar_type(),
               ", the weight's compute-dtype copy ", weight_shadow.scalar_type());
-  if (!at::GradMode::is_enabled()) return product(x, weight_shadow, bias_shadow);
+  const bool has_norm = norm.weight.defined();
+  if (!at::GradMode::is_enabled()) {
+    return product(has_norm ? rms_norm(x, norm.weight, norm.epsilon) : x, weight_shadow,
+                   bias_shadow);
+  }
   const auto given = [](const Tensor& b) { return b.defined() ? std::optional(b) : std::nullopt; };
+  if (has_norm) {
+    return NormLinear::apply(x, norm.weight, weight, given(bias), weight_shadow, given(bias_shadow),
+                             norm.epsilon);
+  }
   return Linear::apply(x, weight, given(bias), weight_shadow, given(bias_shadow));
 }
 

@@ -99,9 +99,15 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 // the batch). weight (N, K) and bias (N) are the float leaves, which get float gradients; both
 // biases are undefined where there is none.
 // weight_shadow and bias_shadow are their copies in x's dtype, which the product reads; in fp32
-// they are the leaves.
+// they are the leaves. With a norm it is the product of rms_norm(x), which backward makes again from
+// x instead of keeping it.
+struct InputNorm {
+  at::Tensor weight = {};  // (K) a float leaf; undefined: none
+  double epsilon = 0;
+};
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  const at::Tensor& weight_shadow, const at::Tensor& bias_shadow);
+                  const at::Tensor& weight_shadow, const at::Tensor& bias_shadow,
+                  const InputNorm& norm = {});
 
 // Whether this CPU multiplies bf16 matrices faster than float ones (AMX, or AVX-512-BF16 on CPUs
 // other than Intel's). On other CPUs `linear` in bf16 multiplies in float and rounds at the same

@@ -7,6 +7,7 @@
 #include <torch/library.h>
 
 #include "lait/ops/ops.h"
+#include "lait/ops/rms_norm.h"
 #include "lait/ops/row_ops_call.h"
 
 namespace lait::ops {
@@ -204,6 +205,7 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     return {out, rstd};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    if (!grads[0].defined()) return variable_list(3);
     const auto t = ctx->get_saved_variables();
     const auto [dx, dweight] = rms_norm_backward_op().call(grads[0], t[0], t[1], t[2]);
     return {dx, dweight, {}};
@@ -265,6 +267,16 @@ Tensor gather_rows(const Tensor& x, const Tensor& index, const Tensor& inverse_o
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
   return std::get<0>(rms_norm_op().call(x, weight, epsilon));
+}
+
+std::tuple<Tensor, Tensor> rms_norm_and_scale(const Tensor& x, const Tensor& weight,
+                                              double epsilon) {
+  return rms_norm_op().call(x, weight, epsilon);
+}
+
+std::tuple<Tensor, Tensor> rms_norm_gradients(const Tensor& dout, const Tensor& x,
+                                              const Tensor& weight, const Tensor& rstd) {
+  return rms_norm_backward_op().call(dout, x, weight, rstd);
 }
 
 Tensor unit_mean(const Tensor& x, const Tensor& offsets) { return unit_mean_op().call(x, offsets); }
