@@ -73,7 +73,7 @@ if(LAIT_TESTS AND cuda_tests)
   # The operators and the model through LibTorch. An emulator of the runtime also needs a stub of
   # the driver's library.
   add_executable(test_cuda tests/cuda/library_test.cpp tests/cuda/model_test.cpp
-                 tests/cuda/operators_test.cpp)
+                 tests/cuda/operators_test.cpp tests/cuda/t5_test.cpp)
   add_dependencies(test_cuda lait_cuda)
   target_link_libraries(test_cuda PRIVATE lait_train GTest::gtest_main GTest::gmock)
   target_compile_definitions(test_cuda PRIVATE LAIT_BUILD_DIR="${CMAKE_BINARY_DIR}"

@@ -45,8 +45,8 @@ class AdamW final : public UpdateRule {
     for (auto& [rates, lists] : groups) {
       at::_foreach_add_(lists.updates, scalars.changed);
       at::_fused_adamw_(lists.parameters, lists.gradients, lists.exp_avg, lists.exp_avg_sq,
-                        /*max_exp_avg_sqs=*/{}, lists.updates, rates.first * factor, beta1_,
-                        beta2_, rates.second, epsilon_, /*amsgrad=*/false, /*maximize=*/false,
+                        /*max_exp_avg_sqs=*/{}, lists.updates, rates.first * factor, beta1_, beta2_,
+                        rates.second, epsilon_, /*amsgrad=*/false, /*maximize=*/false,
                         scalars.divisor, /*found_inf=*/skipped);
     }
   }

@@ -72,8 +72,8 @@ struct Rows {
     const auto weighed = [&](int64_t c) {
       return unfused(columns(weight, c, p.width) * columns(dout, c, p.width));
     };
-    const float sum = sum_columns(
-        p.width, [&](int64_t c) { return weighed(c) * columns(x, c, p.width); });
+    const float sum =
+        sum_columns(p.width, [&](int64_t c) { return weighed(c) * columns(x, c, p.width); });
     const float factor = sum / static_cast<float>(p.width) * (rstd * rstd);
     for (int64_t c = 0; c < p.width; c += kVector) {
       const Vec v = columns(x, c, p.width);
@@ -90,8 +90,7 @@ struct Rows<double> {
     const double* x = static_cast<const double*>(p.x) + t * p.width;
     double squares = 0;
     for (int64_t c = 0; c < p.width; ++c) squares += x[c] * x[c];
-    const double rstd =
-        1 / __builtin_sqrt(squares / static_cast<double>(p.width) + p.epsilon);
+    const double rstd = 1 / __builtin_sqrt(squares / static_cast<double>(p.width) + p.epsilon);
     static_cast<double*>(p.rstd)[t] = rstd;
     for (int64_t c = 0; c < p.width; ++c) {
       static_cast<double*>(p.out)[t * p.width + c] =

@@ -57,8 +57,7 @@ __global__ void __launch_bounds__(kThreads) rms_norm_kernel(RmsNormParams p) {
       squares.at[j] = __fadd_rn(squares.at[j], __fmul_rn(v.at[j], v.at[j]));
   }
   const float mean = __fdiv_rn(sum_of_lanes(squares), static_cast<float>(p.width)),
-              rstd = __fdiv_rn(
-                  1.f, __fsqrt_rn(__fadd_rn(mean, static_cast<float>(p.epsilon))));
+              rstd = __fdiv_rn(1.f, __fsqrt_rn(__fadd_rn(mean, static_cast<float>(p.epsilon))));
   if (first == 0) static_cast<float*>(p.rstd)[t] = rstd;
   T* out = static_cast<T*>(p.out) + t * p.width;
   for (int64_t c = first; c < p.width; c += 4 * kLanes) {
@@ -84,8 +83,7 @@ __global__ void __launch_bounds__(kThreads) rms_norm_gradient_kernel(RmsNormGrad
   Columns<4> sums = {};
   for (int64_t c = first; c < p.width; c += 4 * kLanes) {
     const Columns<4> g = weighed(c), v = four<kColumns>(x, c, p.width);
-    for (int j = 0; j < 4; ++j)
-      sums.at[j] = __fadd_rn(sums.at[j], __fmul_rn(g.at[j], v.at[j]));
+    for (int j = 0; j < 4; ++j) sums.at[j] = __fadd_rn(sums.at[j], __fmul_rn(g.at[j], v.at[j]));
   }
   const float rstd = static_cast<const float*>(p.rstd)[t],
               mean = __fdiv_rn(sum_of_lanes(sums), static_cast<float>(p.width)),
@@ -150,14 +148,13 @@ void rms_norm(const RmsNormParams& p) {
 
 void rms_norm_backward(const RmsNormGradParams& p) {
   const int64_t num_parts = (p.num_rows + kRmsNormPart - 1) / kRmsNormPart;
-  const std::initializer_list<const void*> pointers{p.dout,    p.x,     p.weight, p.dx,
-                                                    p.dweight, p.parts};
-  launch("rms_norm_backward", p.dtype, p.num_rows, p.width, pointers,
-         [&](auto instance, unsigned) {
-           using I = decltype(instance);
-           rms_norm_gradient_kernel<typename I::T, I::kColumns>
-               <<<blocks_of_rows(p.num_rows), kThreads, 0, stream_of(p.stream)>>>(p);
-         });
+  const std::initializer_list<const void*> pointers{p.dout, p.x,       p.weight,
+                                                    p.dx,   p.dweight, p.parts};
+  launch("rms_norm_backward", p.dtype, p.num_rows, p.width, pointers, [&](auto instance, unsigned) {
+    using I = decltype(instance);
+    rms_norm_gradient_kernel<typename I::T, I::kColumns>
+        <<<blocks_of_rows(p.num_rows), kThreads, 0, stream_of(p.stream)>>>(p);
+  });
   launch("rms_norm_backward", p.dtype, num_parts, p.width, pointers,
          [&](auto instance, unsigned grid) {
            using I = decltype(instance);

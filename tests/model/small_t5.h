@@ -18,7 +18,10 @@ class T5IdTokenizer final : public IdTokenizer {
 
 inline std::string id_text(const std::vector<int32_t>& ids) {
   std::string text;
-  for (const int32_t id : ids) text += (text.empty() ? "" : " ") + std::to_string(id);
+  for (const int32_t id : ids) {
+    if (!text.empty()) text += ' ';
+    text += std::to_string(id);
+  }
   return text;
 }
 
@@ -78,7 +81,7 @@ inline std::vector<Example> t5_examples(uint32_t seed, int64_t count) {
 }
 
 inline Dataset t5_dataset(const Model& model, const std::vector<Example>& examples) {
-  const T5IdTokenizer tokenizer(600);
+  const T5IdTokenizer tokenizer(static_cast<int32_t>(model->config.vocab_size));
   return Dataset(examples, tokenizer, model->spec.tokenize_options(model->config, tokenizer));
 }
 

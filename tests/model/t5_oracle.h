@@ -11,16 +11,20 @@
 namespace lait {
 
 struct T5Oracle {
-  explicit T5Oracle(const std::string& shape)
-      : dir(folder(shape)),
+  // A `shape` of the script's, whose output goes to `folder` unless it is there.
+  T5Oracle(const std::string& shape, const oracle::fs::path& folder)
+      : dir(written(shape, folder)),
         cases(oracle::read_json(dir / "cases.json")),
         tensors(oracle::read_tensors(dir / "parity.safetensors")) {}
 
-  // `shape`: "relu" or "gated".
+  // A small shape's, kept for the next process.
   static const T5Oracle& get(const std::string& shape) {
     static std::map<std::string, std::unique_ptr<T5Oracle>> oracles;
     std::unique_ptr<T5Oracle>& found = oracles[shape];
-    if (!found) found = std::make_unique<T5Oracle>(shape);
+    if (!found) {
+      const oracle::OutputFolder folder("t5_parity_" + shape);
+      found = std::make_unique<T5Oracle>(shape, folder.path);
+    }
     return *found;
   }
 
@@ -38,11 +42,17 @@ struct T5Oracle {
   }
   // The text head's model, with P independent layers.
   Model model(int64_t p, bool pair) const {
-    const ModelSpec spec =
-        t5_spec(split_schedule(p, 4), pair ? SegmentFormat::kPair : SegmentFormat::kStandalone,
-                HeadKind::kText);
+    const auto config = oracle::read_json(dir / "model" / "config.json");
+    ModelSpec spec =
+        t5_spec(split_schedule(p, config.at("num_layers")),
+                pair ? SegmentFormat::kPair : SegmentFormat::kStandalone, HeadKind::kText);
+    spec.labels.clear();
+    for (auto label : cases.at("labels").get<std::vector<std::vector<int32_t>>>()) {
+      label.pop_back();  // the end token
+      spec.labels.push_back(id_text(label));
+    }
     Model out = load_pretrained(dir / "model", spec, {}, at::kFloat, /*seed=*/1);
-    out->head->use_tokenizer(T5IdTokenizer(600));
+    out->head->use_tokenizer(T5IdTokenizer(config.at("vocab_size")));
     return out;
   }
   Dataset dataset(const Model& model) const { return t5_dataset(model, examples()); }
@@ -52,15 +62,12 @@ struct T5Oracle {
   std::map<std::string, at::Tensor> tensors;
 
  private:
-  // The folder with the script's output.
-  static oracle::fs::path folder(const std::string& shape) {
-    const oracle::OutputFolder folder("t5_parity_" + shape);
-    const auto done = folder.path / "cases.json", script = oracle::kScripts / "t5_parity.py";
+  static oracle::fs::path written(const std::string& shape, const oracle::fs::path& folder) {
+    const auto done = folder / "cases.json", script = oracle::kScripts / "t5_parity.py";
     if (!oracle::fs::exists(done) ||
         oracle::fs::last_write_time(done) < oracle::fs::last_write_time(script))
-      oracle::run("t5_parity.py", oracle::in_quotes(folder.path) + " " + shape,
-                  folder.path / "log.txt");
-    return folder.path;
+      oracle::run("t5_parity.py", oracle::in_quotes(folder) + " " + shape, folder / "log.txt");
+    return folder;
   }
 };
 

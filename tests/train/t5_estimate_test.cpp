@@ -31,10 +31,10 @@ class T5EstimateMemory : public testing::TestWithParam<T5MemoryCase> {
   Model model() {
     nlohmann::json config = t5_config(GetParam().gated);
     config.update({{"d_model", 256}, {"d_ff", 512}});
-    return fresh_t5(folder_ / "model", config,
-                    t5_spec(split_schedule(GetParam().p, 4), SegmentFormat::kStandalone,
-                            HeadKind::kText),
-                    GetParam().dtype);
+    return fresh_t5(
+        folder_ / "model", config,
+        t5_spec(split_schedule(GetParam().p, 4), SegmentFormat::kStandalone, HeadKind::kText),
+        GetParam().dtype);
   }
   TrainingConfig config() {
     TrainingConfig config;
@@ -58,8 +58,7 @@ TEST_P(T5EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   loss();  // allocates what is allocated once and kept
   const TensorBytes bytes;
   const at::Tensor kept = loss();
-  const auto estimated =
-      static_cast<double>(estimate_memory(model, dataset, config()).activations);
+  const auto estimated = static_cast<double>(estimate_memory(model, dataset, config()).activations);
   EXPECT_NEAR(estimated / static_cast<double>(bytes.live()), 1, 0.05)
       << "left " << bytes.live() << " bytes, estimated " << estimated;
 }

@@ -119,9 +119,9 @@ TEST_F(T5Run, SplitModelsPredictTextsAndLabels) {
   ASSERT_EQ(result.code, 0) << result.err;
   for (const json& line : predictions("")) {
     EXPECT_TRUE(line["label"] == "entailment" || line["label"] == "not_entailment");
-    EXPECT_NEAR(line["scores"]["entailment"].get<double>() +
-                    line["scores"]["not_entailment"].get<double>(),
-                1, 1e-6);
+    EXPECT_NEAR(
+        line["scores"]["entailment"].get<double>() + line["scores"]["not_entailment"].get<double>(),
+        1, 1e-6);
   }
   // Whatever the batch, to the letter.
   EXPECT_EQ(predictions("--generate"), predictions("--generate --batch-size 1"));
