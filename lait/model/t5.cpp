@@ -191,8 +191,8 @@ class T5Family final : public Family {
         .output = product(attention, width),
         .feed_forward = product(width, in) + product(inner, width),
         .saved_key_value = 2 * attention,  // k, v
-        // q, context, the second norm's input, and of the feed-forward its first product (gated: with
-        // GELU's result) and its second's input. The norms' results are made again.
+        // q, context, the second norm's input, and of the feed-forward its first product (gated:
+        // with GELU's result) and its second's input. The norms' results are made again.
         .saved_made = 2 * attention + width + (c.gated_feed_forward ? 4 * inner : inner),
         .saved_floats = heads,  // the log-sum-exp
         .widest_in = width,

@@ -99,8 +99,8 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 // the batch). weight (N, K) and bias (N) are the float leaves, which get float gradients; both
 // biases are undefined where there is none.
 // weight_shadow and bias_shadow are their copies in x's dtype, which the product reads; in fp32
-// they are the leaves. With a norm it is the product of rms_norm(x), which backward makes again from
-// x instead of keeping it.
+// they are the leaves. With a norm it is the product of rms_norm(x), which backward makes again
+// from x instead of keeping it.
 struct InputNorm {
   at::Tensor weight = {};  // (K) a float leaf; undefined: none
   double epsilon = 0;
