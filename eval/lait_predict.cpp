@@ -32,7 +32,8 @@ struct GreedyOptions {
   void add_to(CLI::App& app) {
     auto* flag = app.add_flag("--generate", generate,
                               "write the decoder's own text (greedy decoding) instead of ranking "
-                              "the labels");
+                              "the labels")
+                     ->excludes("--answers");
     app.add_option("--max-new-tokens", most, "of a text of --generate")
         ->option_text("N")
         ->check(CLI::Range(1, 4096))

@@ -58,8 +58,8 @@ class LinePredictor {
     const Dataset dataset = tokenize(examples, problem);
     if (dataset.size() > 0) {
       if (max_new_tokens_) {
-        write_(
-            text_lines(*predictor_.generate(dataset, *max_new_tokens_, options_), dataset, others));
+        write_(text_lines(*predictor_.generate(dataset, *max_new_tokens_, options_), dataset,
+                          examples, others));
       } else if (dataset.has_windows()) {
         write_(answer_lines(*predictor_.answers(dataset, options_), dataset, examples, others));
       } else {
@@ -137,12 +137,13 @@ class LinePredictor {
     return out;
   }
 
-  std::string text_lines(std::span<const std::string> texts, const Dataset& dataset,
-                         std::span<const Json> others) {
+  std::string text_lines(std::span<const GeneratedText> texts, const Dataset& dataset,
+                         std::span<const Example> examples, std::span<const Json> others) {
     std::string out;
     for (size_t i = 0; i < texts.size(); ++i) {
+      check_finite(texts[i].is_finite ? 0 : std::nan(""), out, examples, i);
       Json line = others[i];
-      line["text"] = texts[i];
+      line["text"] = texts[i].text;
       end_line(line, dataset, static_cast<int64_t>(i), out);
     }
     return out;

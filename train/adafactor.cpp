@@ -6,7 +6,9 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "train/update_rule.h"
 
@@ -21,7 +23,8 @@ constexpr int kRowsOf = -1, kColumnsOf = -2;
 
 // (parts, n) or (parts, rows, columns)
 at::Tensor in_parts(const at::Tensor& tensor, const ModelParameter& parameter) {
-  const auto parts = static_cast<int64_t>(parameter.hf_names.size());
+  // An adapter's matrix has no name there.
+  const int64_t parts = std::max<int64_t>(1, std::ssize(parameter.hf_names));
   if (tensor.dim() < 2) return tensor.view({parts, -1});
   return tensor.view({parts, tensor.size(0) / parts, -1});
 }

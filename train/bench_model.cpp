@@ -74,6 +74,11 @@ class Runs {
   }
   const Batches& batches() const { return batches_; }
 
+  // What forward keeps for backward on the largest batch, as estimated.
+  int64_t activation_bytes() const {
+    return estimate_memory(model_, *in_.train.dataset, batches_, config_).activations;
+  }
+
   // As training_costs counts them, without what sharing saves.
   double flops() const {
     const Dataset& dataset = *in_.train.dataset;
@@ -160,9 +165,7 @@ std::vector<Measured> measure_at(const ModelBench& bench, const Config& config) 
   const auto add_ours = [&](const std::string& name, const Runs& runs) {
     out.push_back(
         {.name = name, .run = [&runs] { runs(); }, .examples = num_examples(runs.batches())});
-    if (trains != nullptr)
-      out.back().activation_bytes =
-          estimate_memory(model, *in.train.dataset, in.config.training).activations;
+    if (trains != nullptr) out.back().activation_bytes = runs.activation_bytes();
   };
   add_ours("lait", shared);
   if (bench.unshared) add_ours("lait_unshared", unshared);

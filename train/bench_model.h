@@ -1,5 +1,5 @@
 // `lait-bench train-step` and `lait-bench predict`: examples/s for each P, of training steps or of
-// predictions, with segments that examples share encoded once, once for each example, and of
+// predictions, with segments that examples share encoded once, or once for each example, and of
 // transformers.
 #pragma once
 #include <cstdint>

@@ -67,7 +67,7 @@ int64_t decoder_bytes(const PackedBatch& batch, const Model& model) {
                 rows = batch.targets->num_rows, keys = batch.levels.back().num_rows;
   // The cross-attention: k and v, gathered where the head's rows are, q, context and a norm.
   const int64_t cross = (keys + batch.head.rows.index.size) * layer.saved_key_value * element +
-                        rows * (2 * attention + width) * element;
+                        rows * ((2 * attention + width) * element + kReal);
   const int64_t own = rows * ((width + layer.saved_key_value + layer.saved_made) * element +
                               layer.saved_floats * kReal);
   return costs.num_layers * (cross + own);
@@ -132,8 +132,13 @@ int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& 
 
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                                const TrainingConfig& config) {
+  return estimate_memory(model, train, epoch_batches(train, config, /*epoch=*/0), config);
+}
+
+MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const std::vector<std::vector<int64_t>>& batches,
+                               const TrainingConfig& config) {
   const auto tokens = [&](const auto& batch) { return tokens_of(train, batch); };
-  const auto batches = epoch_batches(train, config, /*epoch=*/0);
   const auto parts = parts_of(train, *std::ranges::max_element(batches, {}, tokens), config);
   const auto& largest = *std::ranges::max_element(parts, {}, tokens);
   PackPlan plan = model->pack_plan(model->spec.schedule);

@@ -22,8 +22,12 @@ struct MemoryEstimate {
   int64_t largest_batch_rows = 0;  // rows of its widest level
   int64_t total() const { return weights + optimizer + backward; }
 };
-// REQUIRES: `train` is not empty. Allocates no tensor.
+// Of the largest batch of the first epoch, or of `batches`. REQUIRES: there is one. Allocates no
+// tensor.
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const TrainingConfig& config);
+MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const std::vector<std::vector<int64_t>>& batches,
                                const TrainingConfig& config);
 
 struct TimeEstimate {

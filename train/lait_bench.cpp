@@ -56,7 +56,10 @@ CLI::App* add_model_bench(CLI::App& app, const char* name, const char* descripti
        .description =
            "What is measured takes turns, on the config's training data. Packing of the batches is "
            "part of the time; in training it overlaps with the step before. transformers runs the "
-           "fastest of its own variants (fp32 or bf16, greedy decoding or ranking of labels).",
+           "fastest of its own variants (fp32 or bf16, greedy decoding or ranking of labels). \"Of "
+           "the GEMM rate\" are the model's FLOP/s beside those of its widest product alone; "
+           "activations are what forward keeps for backward on the largest batch, of lait as "
+           "estimated; the peak is that of the process.",
        .environment = lait::compute_environment(),
        .examples = std::string("lait-bench ") + name +
                    " --config multirc_split11 --unshared --set model.path=all-MiniLM-L6-v2"});

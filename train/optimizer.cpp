@@ -1,6 +1,7 @@
 #include "train/optimizer.h"
 
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
@@ -112,8 +113,9 @@ std::vector<std::pair<std::string, at::Tensor>> Optimizer::whole_state() {
   for (size_t p = 0; p < order_.size(); ++p) {
     const bool is_mine = owners_[p] == ranks_.rank();
     std::vector<at::Tensor> sent;
-    for (const auto& [name, like] : named(order_[p].name, rule_->state_of(order_[p]))) {
-      const at::Tensor& tensor = sent.emplace_back(is_mine ? kept.at(name) : like);
+    for (const auto& [name, like] : named(order_[p].name, state_without_data(*rule_, order_[p]))) {
+      const at::Tensor& tensor = sent.emplace_back(
+          is_mine ? kept.at(name) : at::empty_like(like, order_[p].tensor.device()));
       // From a GPU to the host's memory, one parameter at a time.
       if (ranks_.is_first()) out.emplace_back(name, tensor);
     }

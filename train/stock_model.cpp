@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
@@ -26,10 +28,16 @@ std::vector<std::vector<int32_t>> label_tokens(const RunInputs& in) {
   return out;
 }
 
-// The index of a class, or a number.
-double value_of(const Label& label) {
+// The index of a class, or a number; of a head that writes numbers the index of the nearest text.
+double value_of(const Label& label, const ModelSpec& spec) {
   if (const auto* known = std::get_if<ClassLabel>(&label)) return static_cast<double>(known->index);
-  if (const auto* number = std::get_if<NumberLabel>(&label)) return number->value;
+  if (const auto* number = std::get_if<NumberLabel>(&label)) {
+    if (!find_head(spec.head).needs_decoder) return number->value;
+    const std::vector<double> values = text_values(spec);
+    const auto nearest = std::ranges::min_element(
+        values, {}, [&](double value) { return std::abs(value - number->value); });
+    return static_cast<double>(nearest - values.begin());
+  }
   throw UserError(
       "--python: transformers is measured on examples with a class or a number, got others");
 }
@@ -52,7 +60,7 @@ nlohmann::json settings_of(const RunInputs& in, bool predicts,
       const int32_t pair = example.sequences[0];
       const auto tokens = dataset.tokens(pair);
       examples.push_back({std::vector(tokens.begin(), tokens.end()),
-                          dataset.first_segment_length(pair), value_of(example.label)});
+                          dataset.first_segment_length(pair), value_of(example.label, in.spec)});
     }
   }
   return json;

@@ -10,9 +10,9 @@ Batches are padded to their longest example. Of what transformers offers the fas
 first run of each finds: fp32 or bf16 (in training by autocast), SDPA where the model has it; of a
 model that writes labels, the ranking of all labels or greedy decoding. When it is chosen, a line
 {"variant", "saved_bytes"} is written: the bytes of what forward saves for backward on the largest
-batch, weights excepted; or {"problem"}, where the memory does not suffice. Then each line on
-standard input asks for a run over all batches, and a line {"peak_bytes"} answers: the process's
-peak of memory in it.
+batch, weights excepted; or {"problem"}, where none runs on that batch, say for lack of memory. Then
+each line on standard input asks for a run over all batches, and a line {"peak_bytes"} answers: the
+process's peak of memory in it.
 """
 import contextlib
 import json
@@ -180,19 +180,23 @@ def variants(model, settings):
 
 
 def fastest(model, settings, batches):
-    middle, found = batches[len(batches) // 2], {}
+    """Its name, and itself; or why none runs, and None."""
+    largest = max(batches, key=lambda batch: batch["input_ids"].numel())
+    found, problem = {}, ""
     for name, make in variants(model, settings).items():
+        variant = None  # its optimizer's memory is free before the next one's is taken
         try:
             variant = make()
-            variant.run([middle])
+            variant.run([largest])
             began = time.perf_counter()
-            variant.run([middle])
+            variant.run([largest])
             found[time.perf_counter() - began] = name
-        except RuntimeError as error:  # the allocator's
-            print(f"{name}: {error}".splitlines()[0], file=sys.stderr)
+        except RuntimeError as error:  # as a rule the allocator's
+            problem = f"{name}: {error}".splitlines()[0]
             model.zero_grad(set_to_none=True)
+    variant = None
     if not found:
-        return None, None
+        return problem, None
     name = found[min(found)]
     return name, variants(model, settings)[name]()
 
@@ -207,7 +211,7 @@ def main():
     batches = [padded(batch, model.config, settings) for batch in settings["batches"]]
     name, variant = fastest(model, settings, batches)
     if variant is None:
-        print(json.dumps({"problem": "not enough memory"}), flush=True)
+        print(json.dumps({"problem": name}), flush=True)
         return
     saved = 0
     if settings["mode"] == "train":

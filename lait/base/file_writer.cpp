@@ -53,7 +53,7 @@ void forget(size_t& slot) {
 std::atomic<int> being_opened{0};
 
 // While a file is opened and noted, its thread takes no signal, and a handler in another thread
-// waits.
+// waits. (Not for a file that a thread begins to open after that.)
 class Opening {
  public:
   Opening() {

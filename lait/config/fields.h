@@ -93,8 +93,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "compute each layer again in backward instead of keeping what it needs: less memory, a "
           "third more products");
   v.field("training.optimizer", c.training.optimizer, kAny,
-          "adafactor is T5's: with it learning_rate is 1e-3, and constant, without warm-up, "
-          "weight_decay and max_grad_norm, unless set");
+          "adamw, or adafactor (T5's), with which the defaults are learning_rate 1e-3, schedule "
+          "constant, warmup, weight_decay and max_grad_norm 0");
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");

@@ -8,8 +8,8 @@
 
 namespace lait {
 
-std::vector<std::vector<int32_t>> generate(Model& model, const DeviceBatch& batch,
-                                           const GenerateOptions& options) {
+std::vector<GeneratedTokens> generate(Model& model, const DeviceBatch& batch,
+                                      const GenerateOptions& options) {
   TORCH_CHECK(model->decoder != nullptr, "generate: the model has no decoder");
   const at::NoGradGuard no_grad;
   DecoderImpl& decoder = *model->decoder;
@@ -33,17 +33,21 @@ std::vector<std::vector<int32_t>> generate(Model& model, const DeviceBatch& batc
                    .examples = units(cross.offsets),
                    .names = {none, none}};
   DecoderPast past;
-  std::vector<std::vector<int32_t>> out(examples);
+  std::vector<GeneratedTokens> out(examples);
   std::vector<bool> ended(examples, false);
   for (int64_t t = 0; t < options.max_tokens && std::ranges::count(ended, false) > 0; ++t) {
     next.sequences = units(one_each * (t + 1));
     const at::Tensor states_of_rows = decoder.forward(next, cross.keys_values, {}, &past);
-    next.token_ids = decoder.logits(states_of_rows).argmax(1).to(at::kInt);
-    const at::Tensor made = next.token_ids.cpu();
+    const auto [logits, tokens] = decoder.logits(states_of_rows).max(1);
+    next.token_ids = tokens.to(at::kInt);
+    const at::Tensor made = next.token_ids.cpu(), finite = logits.isfinite().cpu();
     const int32_t* token = made.const_data_ptr<int32_t>();
+    const bool* is_finite = finite.const_data_ptr<bool>();
     for (int64_t i = 0; i < examples; ++i) {
-      ended[i] = ended[i] || token[i] == options.end_token;
-      if (!ended[i]) out[i].push_back(token[i]);
+      if (ended[i]) continue;
+      out[i].is_finite = out[i].is_finite && is_finite[i];
+      ended[i] = token[i] == options.end_token;
+      if (!ended[i]) out[i].tokens.push_back(token[i]);
     }
   }
   return out;

@@ -14,9 +14,16 @@ struct GenerateOptions {
   int64_t max_tokens = 32;
 };
 
+struct GeneratedTokens {
+  std::vector<int32_t> tokens;
+  // Whether the logits were finite from which each of them was chosen.
+  bool is_finite = true;
+  bool operator==(const GeneratedTokens&) const = default;
+};
+
 // The tokens for each example of a batch that was packed for a head with a decoder. Equals
 // transformers' generate(do_sample=False, num_beams=1, max_new_tokens=max_tokens).
-std::vector<std::vector<int32_t>> generate(Model& model, const DeviceBatch& batch,
-                                           const GenerateOptions& options);
+std::vector<GeneratedTokens> generate(Model& model, const DeviceBatch& batch,
+                                      const GenerateOptions& options);
 
 }  // namespace lait

@@ -191,10 +191,10 @@ class T5Family final : public Family {
         .output = product(attention, width),
         .feed_forward = product(width, in) + product(inner, width),
         .saved_key_value = 2 * attention,  // k, v
-        // q, context, the second norm's input, and of the feed-forward its first product (gated:
-        // with GELU's result) and its second's input. The norms' results are made again.
+        // q, context, the second norm's input, and of the feed-forward its second product's input;
+        // gated also its first product and GELU's result. The norms' results are made again.
         .saved_made = 2 * attention + width + (c.gated_feed_forward ? 4 * inner : inner),
-        .saved_floats = heads,  // the log-sum-exp
+        .saved_floats = heads + 2,  // the log-sum-exp; both norms' scales
         .widest_in = width,
         .widest_out = in};
     costs.final_floats = width + 1;  // the final norm's input, at most, and its scale

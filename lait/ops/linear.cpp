@@ -82,22 +82,22 @@ struct NormLinear : torch::autograd::Function<NormLinear> {
                         const Tensor& weight_shadow, const std::optional<Tensor>& bias_shadow,
                         double epsilon) {
     at::AutoDispatchBelowADInplaceOrView below;
-    ctx->save_for_backward({x, norm_weight, weight_shadow});
+    const auto [normed, rstd] = rms_norm_and_scale(x, norm_weight, epsilon);
+    ctx->save_for_backward({x, norm_weight, rstd, weight_shadow});
     ctx->saved_data["epsilon"] = epsilon;
     ctx->saved_data["has_bias"] = bias.has_value();
-    const auto [normed, rstd] = rms_norm_and_scale(x, norm_weight, epsilon);
     return product(normed, weight_shadow, bias_shadow.value_or(Tensor()));
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto t = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
-    const auto [normed, rstd] =
-        rms_norm_and_scale(t[0], t[1], ctx->saved_data["epsilon"].toDouble());
     variable_list out(7);
-    if (ctx->needs_input_grad(0) || ctx->needs_input_grad(1)) {
-      std::tie(out[0], out[1]) = rms_norm_gradients(input_gradient(dy, t[2]), t[0], t[1], rstd);
+    if (ctx->needs_input_grad(0) || ctx->needs_input_grad(1))
+      std::tie(out[0], out[1]) = rms_norm_gradients(input_gradient(dy, t[3]), t[0], t[1], t[2]);
+    if (ctx->needs_input_grad(2)) {
+      const double epsilon = ctx->saved_data["epsilon"].toDouble();
+      out[2] = weight_gradient(dy, std::get<0>(rms_norm_and_scale(t[0], t[1], epsilon)));
     }
-    if (ctx->needs_input_grad(2)) out[2] = weight_gradient(dy, normed);
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(3))
       out[3] = dy.sum({0}, /*keepdim=*/false, at::kFloat);
     return out;

@@ -175,19 +175,21 @@ Dataset Predictor::tokenize(std::span<const Example> examples) const {
   return Dataset(examples, *tokenizer_, spec().tokenize_options(model_->config, *tokenizer_));
 }
 
-std::optional<std::vector<std::string>> Predictor::generate(const Dataset& dataset,
-                                                            int64_t max_new_tokens,
-                                                            const PredictOptions& options) {
+std::optional<std::vector<GeneratedText>> Predictor::generate(const Dataset& dataset,
+                                                              int64_t max_new_tokens,
+                                                              const PredictOptions& options) {
   const GenerateOptions greedy{.end_token = tokenizer_->special_tokens().sep,
                                .max_tokens = max_new_tokens};
-  std::vector<std::string> texts(dataset.size());
+  std::vector<GeneratedText> texts(dataset.size());
   int64_t done = 0;
   for (const auto& batch : batches_by_length(dataset, options.batch_size, BatchBy::kExamples)) {
     if (options.should_stop && options.should_stop()) return std::nullopt;
-    const auto tokens = lait::generate(
+    const auto made = lait::generate(
         model_, model_->to_batch(dataset, batch, spec().schedule, {.labels = false}), greedy);
-    for (size_t i = 0; i < batch.size(); ++i)
-      texts[batch[i]] = tokenizer_->decode(tokens[i], /*skip_special_tokens=*/true);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      texts[batch[i]] = {tokenizer_->decode(made[i].tokens, /*skip_special_tokens=*/true),
+                         made[i].is_finite};
+    }
     done += std::ssize(batch);
     if (options.on_progress) options.on_progress(done);
   }

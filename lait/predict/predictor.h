@@ -45,6 +45,12 @@ std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Sch
 // libraries and the first allocations.
 void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size);
 
+struct GeneratedText {
+  std::string text;
+  // Whether the logits that it was chosen from were finite.
+  bool is_finite = true;
+};
+
 // A checkpoint that predicts: its model and tokenizer, used as lait.yaml says.
 class Predictor {
  public:
@@ -72,9 +78,9 @@ class Predictor {
 
   // What a model with a decoder writes for each example, without special tokens: the most probable
   // token, one after the other, at most `max_new_tokens`. nullopt as outputs(). REQUIRES: the
-  // model's head needs a decoder.
-  std::optional<std::vector<std::string>> generate(const Dataset& dataset, int64_t max_new_tokens,
-                                                   const PredictOptions& options = {});
+  // model's head needs a decoder; options.ranks is null.
+  std::optional<std::vector<GeneratedText>> generate(const Dataset& dataset, int64_t max_new_tokens,
+                                                     const PredictOptions& options = {});
 
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }

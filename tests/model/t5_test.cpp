@@ -63,7 +63,7 @@ class Comparison {
     const auto made = generate(model_, batch, kGreedy);
     const at::Tensor generated = expected("generated");
     for (size_t i = 0; i < made.size(); ++i)
-      EXPECT_EQ(made[i], text_of(generated[static_cast<int64_t>(i)])) << "example " << i;
+      EXPECT_EQ(made[i].tokens, text_of(generated[static_cast<int64_t>(i)])) << "example " << i;
   }
 
   void expect_equal_loss_and_gradients() {

@@ -134,6 +134,7 @@ struct StepCase {
   at::ScalarType dtype;
   // With adapters, averaged weights, class weights and recomputation.
   bool everything = false;
+  OptimizerKind optimizer = OptimizerKind::kAdamW;
 };
 
 class NoSyncTest : public testing::TestWithParam<StepCase> {};
@@ -151,6 +152,7 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
   }
   const Dataset dataset = small.dataset(spec, examples);
   TrainingConfig config = training_config();
+  config.optimizer = c.optimizer;
   if (c.everything) {
     config.ema = 0.9;
     config.recompute = Switch::kOn;
@@ -170,9 +172,10 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
     for (int64_t step = 0; step < 2; ++step) loss = train.run(batches, shares, step);
     EXPECT_THAT(guard.offences, testing::IsEmpty());
     // The guard was active: it saw forward, backward and update.
-    EXPECT_THAT(guard.operators,
-                testing::IsSupersetOf({"lait::segment_attention",
-                                       "lait::segment_attention_backward", "aten::_fused_adamw_"}));
+    EXPECT_THAT(guard.operators, testing::IsSupersetOf(
+                                     {"lait::segment_attention", "lait::segment_attention_backward",
+                                      c.optimizer == OptimizerKind::kAdamW ? "aten::_fused_adamw_"
+                                                                           : "aten::addcmul_"}));
   }
   EXPECT_TRUE(std::isfinite(loss.item<double>()));
 }
@@ -191,6 +194,8 @@ INSTANTIATE_TEST_SUITE_P(
                              HeadKind::kRegression, at::kFloat},
                     StepCase{"everything", 3, SegmentFormat::kStandalone, Pooling::kClsSegments,
                              HeadKind::kClassifier, at::kFloat, true},
+                    StepCase{"adafactor", 3, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                             HeadKind::kClassifier, at::kBFloat16, true, OptimizerKind::kAdafactor},
                     StepCase{"everything_bf16", 2, SegmentFormat::kStandalone,
                              Pooling::kClsSegments, HeadKind::kClassifier, at::kBFloat16, true},
                     StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments,

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "lait/config/enum_names.h"
+#include "lait/model/lora.h"
 #include "tests/model/small_bert.h"
 
 namespace lait {
@@ -66,6 +67,28 @@ TEST_P(Optimizers, AGradientThatIsNotFiniteChangesNothing) {
         EXPECT_TRUE(at::equal(with[i], without[i])) << bad << ", tensor " << i;
     }
   }
+}
+
+// A LoRA matrix has no name in Hugging Face's checkpoints of the model.
+TEST_P(Optimizers, TrainAdapters) {
+  const SmallBert bert;
+  Model model = bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+  add_lora(model, {.rank = 4, .targets = {"query"}});
+  TrainingConfig config;
+  config.optimizer = GetParam();
+  config.warmup = 0;
+  Optimizer optimizer(model, config, 10);
+  std::vector<at::Tensor> before;
+  for (const ModelParameter& parameter : lora_parameters(*model)) {
+    at::Tensor weight = parameter.tensor;
+    before.push_back(weight.detach().clone());
+    weight.mutable_grad() = at::full_like(weight.detach(), 0.25);
+    EXPECT_GT(state_bytes(*make_update_rule(config), parameter), 0);
+  }
+  ASSERT_FALSE(before.empty());
+  optimizer.step(1);
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_FALSE(at::equal(lora_parameters(*model)[i].tensor, before[i]));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Optimizers,

@@ -177,6 +177,9 @@ INSTANTIATE_TEST_SUITE_P(
         RanksCase{"shared_segments", "--set data.train=shared.jsonl"},
         RanksCase{"frozen", "--set training.freeze=independent"},
         RanksCase{"sharded", "--set training.shard_optimizer=true --set training.ema=0.9"},
+        RanksCase{"adafactor",
+                  "--set training.optimizer=adafactor --set training.learning_rate=1e-2 --set "
+                  "training.shard_optimizer=true"},
         RanksCase{"adapters",
                   "--set training.lora.rank=4 --set training.lora.dropout=0.1 --set "
                   "training.shard_optimizer=true"},
@@ -198,9 +201,12 @@ TEST_F(RanksTrain, ALimitOfTokensDoesNotChangeTheStep) {
   }
 }
 
-// Whoever keeps the moments, and whoever reads them again.
-TEST_F(RanksTrain, AShardedOptimizerIsTheSameToTheBit) {
-  const std::string arguments = "--quiet --set training.checkpoint_every=10 --output ",
+class ShardedOptimizer : public RanksTrain, public testing::WithParamInterface<const char*> {};
+
+// Whoever keeps the state, and whoever reads it again.
+TEST_P(ShardedOptimizer, IsTheSameToTheBit) {
+  const std::string arguments = "--quiet --set training.optimizer=" + std::string(GetParam()) +
+                                " --set training.checkpoint_every=10 --output ",
                     sharded = " --set training.shard_optimizer=true";
   expect_finished(train(3, arguments + "whole"));
   expect_finished(train(3, arguments + "sharded" + sharded));
@@ -217,6 +223,9 @@ TEST_F(RanksTrain, AShardedOptimizerIsTheSameToTheBit) {
     expect_same();
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ShardedOptimizer, testing::Values("adamw", "adafactor"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST_F(RanksTrain, AreTheSameToTheBitAfterAStopAndAKill) {
   const std::string arguments =
