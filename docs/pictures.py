@@ -3,9 +3,10 @@
 
     docs/pictures.py
 
-Writes docs/layers.svg (which pairs of tokens each layer sees) and docs/accuracy.svg (accuracy
-against FLOPs; needs gnuplot). Run it again when a table has changed. White background, so that the
-pictures are readable on dark pages, too.
+Writes docs/layers.svg (which pairs of tokens each layer sees), docs/accuracy.svg (accuracy against
+FLOPs) and docs/long_inputs.svg (T5's time by the number of segments); they need gnuplot. Run it
+again when a table has changed. White background, so that the pictures are readable on dark pages,
+too.
 """
 import pathlib
 import re
@@ -176,16 +177,65 @@ set yrange [80:90]
 {panel("sick", "SICK, mean of three seeds (bars: the seeds)", sick_points())}
 unset multiplot
 """
+    return plotted(script)
+
+
+def plotted(script):
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
     if done.returncode != 0 or "</svg>" not in done.stdout:
         sys.exit(f"pictures.py: gnuplot failed: {done.stderr}")
     return done.stdout
 
 
+# ---- long_inputs.svg
+
+
+def long_inputs_svg():
+    rows = table("T5: long inputs")
+    models = [name for name in rows[0] if name not in ("segments", "")]
+    colours = dict(zip(models, ("#222222", GREEN, ORANGE, BLUE, GREY)))
+    blocks, panels = [], []
+    for what, name in (("prediction, s", "prediction"), ("training step, s", "step")):
+        lines = [(numbers(row["segments"])[0], row) for row in rows if row[""] == what]
+        plots = []
+        for number, model in enumerate(models):
+            points = [(n, numbers(row[model])[0]) for n, row in lines if numbers(row[model])]
+            block = f"{name}{number}"
+            blocks.append(f"${block} << EOD\n" + "".join(f"{n} {s}\n" for n, s in points) + "EOD")
+            if points:
+                dashes = " dt 2" if model == "transformers" else ""
+                # No line over what was not measured.
+                measured = [bool(numbers(row[model])) for _, row in lines]
+                gap = False in measured[: len(measured) - measured[::-1].index(True)]
+                style = "points" if gap else "linespoints"
+                plots.append(f"${block} using 1:2 with {style} pt 7 ps 0.7 lw 1.6{dashes} "
+                             f"lc rgb '{colours[model]}' title '{model}'")
+        panels.append(f"set title '{what.split(',')[0]}'\nplot " + ", \\\n  ".join(plots))
+    return plotted(f"""set terminal svg size 880,360 font '{FONT},13' background rgb 'white'
+set encoding utf8
+{chr(10).join(blocks)}
+set grid lc rgb '#e4e4e4'
+set border 3
+set tics nomirror out
+set key top left Left reverse samplen 2
+set logscale xy 2
+set xtics (1, 2, 4, 8, 16)
+set ytics (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+set xrange [0.9:18]
+set xlabel 'segments of 512 tokens'
+set ylabel 'seconds for an example'
+set multiplot layout 1,2
+{panels[0]}
+{panels[1]}
+unset multiplot
+""")
+
+
 def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__)
-    for name, draw in (("layers.svg", layers_svg), ("accuracy.svg", accuracy_svg)):
+    for name, draw in (("layers.svg", layers_svg), ("accuracy.svg", accuracy_svg),
+                       ("long_inputs.svg", long_inputs_svg)):
         (DOCS / name).write_text(draw(), encoding="utf-8")
 
 
