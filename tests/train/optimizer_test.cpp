@@ -14,10 +14,13 @@
 namespace lait {
 namespace {
 
-TEST(Optimizer, NamesItsMomentsAsCheckpointsNameParameters) {
+Model small_model() {
   const SmallBert bert;
-  const Model model =
-      bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+  return bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+}
+
+TEST(Optimizer, NamesItsMomentsAsCheckpointsNameParameters) {
+  const Model model = small_model();
   std::vector<std::string> names;
   for (const auto& [name, tensor] : Optimizer(model, {}, 1).state()) names.push_back(name);
   EXPECT_THAT(names, testing::IsSupersetOf({
@@ -34,14 +37,12 @@ class Optimizers : public testing::TestWithParam<OptimizerKind> {};
 // As if it had not been: the weights after it are those of a run without it, to the bit. The first
 // step may be such a one.
 TEST_P(Optimizers, AGradientThatIsNotFiniteChangesNothing) {
-  const SmallBert bert;
   TrainingConfig config;
   config.optimizer = GetParam();
   config.schedule = LearningRateSchedule::kConstant;
   config.warmup = 0;
   const auto weights_after = [&](const std::vector<double>& gradients) {
-    const Model model =
-        bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+    const Model model = small_model();
     Optimizer optimizer(model, config, 10);
     for (const double gradient : gradients) {
       bool first = true;
@@ -71,8 +72,7 @@ TEST_P(Optimizers, AGradientThatIsNotFiniteChangesNothing) {
 
 // A LoRA matrix has no name in Hugging Face's checkpoints of the model.
 TEST_P(Optimizers, TrainAdapters) {
-  const SmallBert bert;
-  Model model = bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+  Model model = small_model();
   add_lora(model, {.rank = 4, .targets = {"query"}});
   TrainingConfig config;
   config.optimizer = GetParam();
@@ -135,9 +135,7 @@ void adafactor_step(Doubles& x, Doubles gradient, Doubles& squares, size_t colum
 // Of every parameter: matrices, tables, norms, biases, and those that are three in one, some large
 // and some small, which must not know of each other.
 TEST(Adafactor, StepsAreThoseOfPlainLoops) {
-  const SmallBert bert;
-  const Model model =
-      bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+  const Model model = small_model();
   TrainingConfig config;
   config.optimizer = OptimizerKind::kAdafactor;
   config.schedule = LearningRateSchedule::kConstant;
@@ -202,9 +200,7 @@ TEST(Adafactor, StepsAreThoseOfPlainLoops) {
 
 // A matrix costs its rows and columns, not its elements.
 TEST(Adafactor, StateIsSmall) {
-  const SmallBert bert;
-  const Model model =
-      bert.model(bert.spec(2, SegmentFormat::kStandalone, Pooling::kCls), at::kFloat);
+  const Model model = small_model();
   TrainingConfig config;
   config.optimizer = OptimizerKind::kAdafactor;
   int64_t elements = 0, expected = 0;

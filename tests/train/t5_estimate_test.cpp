@@ -36,6 +36,11 @@ class T5EstimateMemory : public testing::TestWithParam<T5MemoryCase> {
         t5_spec(split_schedule(GetParam().p, 4), SegmentFormat::kStandalone, HeadKind::kText),
         GetParam().dtype);
   }
+  static DeviceBatch batch_of(const Model& model, const Dataset& dataset) {
+    std::vector<int64_t> all(kExamples);
+    std::iota(all.begin(), all.end(), 0);
+    return model->to_batch(dataset, all, model->spec.schedule);
+  }
   TrainingConfig config() {
     TrainingConfig config;
     config.batch_size = kExamples;
@@ -49,9 +54,7 @@ class T5EstimateMemory : public testing::TestWithParam<T5MemoryCase> {
 TEST_P(T5EstimateMemory, ActivationsAreWhatForwardLeavesForBackward) {
   Model model = this->model();
   const Dataset dataset = t5_dataset(model, t5_examples(1, kExamples));
-  std::vector<int64_t> all(kExamples);
-  std::iota(all.begin(), all.end(), 0);
-  const DeviceBatch batch = model->to_batch(dataset, all, model->spec.schedule);
+  const DeviceBatch batch = batch_of(model, dataset);
   const auto loss = [&] {
     return model->loss(model->forward(batch, {.training = true}), batch, {});
   };
@@ -67,13 +70,11 @@ TEST_P(T5EstimateMemory, TotalIsWithinATenthOfTheTensorsOfTwoSteps) {
   const TensorBytes bytes;
   Model model = this->model();
   const Dataset dataset = t5_dataset(model, t5_examples(1, kExamples));
-  std::vector<int64_t> all(kExamples);
-  std::iota(all.begin(), all.end(), 0);
   {
     TrainStep step(model, config(), 2);
     for (int64_t s = 0; s < 2; ++s) {
       std::vector<DeviceBatch> batches;
-      batches.push_back(model->to_batch(dataset, all, model->spec.schedule));
+      batches.push_back(batch_of(model, dataset));
       step.run(batches, s).item<float>();
     }
   }
