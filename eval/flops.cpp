@@ -33,9 +33,9 @@ Flops count_flops(const LayerWork& work, const LayerCosts& costs) {
 namespace {
 
 int64_t visible_pairs(const PackedBatch& batch, const StepRows& rows) {
-  const int32_t* keys = batch.ints.data() + rows.level->offsets.begin;
-  const int32_t* queries =
-      rows.read == nullptr ? keys : batch.ints.data() + rows.read->q_offsets.begin;
+  const int32_t* keys = batch.ints.data() + rows.level->k_offsets().begin;
+  const int32_t* queries = batch.ints.data() + (rows.read != nullptr ? rows.read->q_offsets.begin
+                                                                     : rows.level->offsets.begin);
   int64_t pairs = 0;
   for (int64_t u = 0; u < rows.level->num_units; ++u) {
     pairs += int64_t{queries[u + 1] - queries[u]} * int64_t{keys[u + 1] - keys[u]};
@@ -48,11 +48,12 @@ std::vector<LayerWork> executed_work(const PackedBatch& batch) {
   std::vector<LayerWork> layers;
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
-    // q, k and v are computed for the entering rows, before the join of the step. If few rows are
-    // read, q is computed for those only.
+    // q, k and v are computed for the entering rows, before the join of the step. If few of them are
+    // computed, q is projected for those only.
     const int64_t entering = rows.entering->live_rows, made = rows.live_made_rows();
-    layers.push_back({.query_rows = rows.read != nullptr ? made : entering,
-                      .key_value_rows = entering,
+    const bool few = rows.read != nullptr || rows.level->kept;
+    layers.push_back({.query_rows = few ? made : entering,
+                      .key_value_rows = rows.live_key_rows(),
                       .finished_rows = made,
                       .visible_pairs = visible_pairs(batch, rows)});
   }
@@ -83,6 +84,8 @@ std::vector<LayerWork> layer_work(const Dataset& dataset, int64_t example, const
       work = {};
     } else if (step.joins && step.level == 1) {
       work.query_rows = work.key_value_rows = 0;
+    } else if (const KeptRows* kept = rows_of(batch, step).kept; kept && step.level == 1) {
+      work.key_value_rows -= kept->live_rows;
     }
   }
   return layers;

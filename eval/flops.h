@@ -11,7 +11,8 @@
 //                   the independent layers; in the last layer only the rows that the head reads
 //                   (keys and values of all rows)
 //   lait_cached     what remains of lait if the states of the segments after the independent
-//                   layers, and q, k, v of the next layer, come from a cache
+//                   layers, and q, k, v of the next layer, come from a cache; in a one-sided
+//                   stage after them also the kept rows' k and v of every layer
 // Embeddings, norms, softmax, head and the dead rows of packing are not counted.
 #pragma once
 #include <array>

@@ -24,7 +24,9 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
     Json schedule = Json::array();
     for (const auto& stage : row.schedule) {
       if (stage.num_layers > 0)
-        schedule.push_back({{"num_layers", stage.num_layers}, {"scope", to_string(stage.scope)}});
+        schedule.push_back({{"num_layers", stage.num_layers},
+                            {"scope", to_string(stage.scope)},
+                            {"updates", to_string(stage.updates)}});
     }
     Json json{{"checkpoint", row.names.checkpoint},
               {"task", row.names.task},

@@ -86,11 +86,15 @@ Parts saved_bytes(const PackedBatch& batch, const Model& model) {
   int64_t input_rows = batch.levels[0].num_rows;
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
-    const int64_t keys = rows.level->num_rows, made = rows.made_rows();
+    const auto& kept = rows.level->kept;
+    const int64_t keys = kept ? kept->keys.index.size : rows.level->num_rows,
+                  made = rows.made_rows();
     int64_t bytes = input_rows * width * element + keys * layer.saved_key_value * element +
                     made * (layer.saved_made * element + layer.saved_floats * kReal);
     // The gathered rows, if queries are made of few rows only.
-    if (rows.read != nullptr) bytes += made * width * element;
+    if (rows.read != nullptr || (kept && step.joins)) bytes += made * width * element;
+    // Gathered once for all steps.
+    if (kept && step.joins && !step.last) bytes += kept->num_rows * width * element;
     parts.push_back(bytes);
     input_rows = made;
   }

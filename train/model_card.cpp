@@ -103,12 +103,19 @@ std::string data_table(const RunInputs& in) {
 
 std::string what_a_token_sees(const RunInputs& in) {
   const int64_t p = in.spec.independent_layers();
-  if (p == 0) return "in all layers a token sees the whole example, as in the stock model";
+  const std::string one_sided =
+      is_one_sided(in.spec.schedule)
+          ? "; the layers with `updates: first` compute the first segment's tokens only"
+          : "";
+  if (p == 0)
+    return "in all layers a token sees the whole example, as in the stock model" + one_sided;
   const bool has_groups = std::ranges::any_of(
       in.spec.schedule, [](const Stage& stage) { return stage.scope == Scope::kGroup; });
-  return fmt::format("in the first {} of {} layers a token sees its own text segment{} only{}", p,
-                     in.hf_config.num_hidden_layers, has_groups ? " or group" : "",
-                     p < in.hf_config.num_hidden_layers ? ", in the others the whole example" : "");
+  return fmt::format(
+             "in the first {} of {} layers a token sees its own text segment{} only{}", p,
+             in.hf_config.num_hidden_layers, has_groups ? " or group" : "",
+             p < in.hf_config.num_hidden_layers ? ", in the others the whole example" : "") +
+         one_sided;
 }
 
 std::string flops_line(const RunInputs& in, Model& model) {

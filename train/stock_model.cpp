@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
@@ -21,10 +20,8 @@ namespace {
 std::vector<std::vector<int32_t>> label_tokens(const RunInputs& in) {
   std::vector<std::vector<int32_t>> out;
   if (!find_head(in.spec.head).needs_decoder) return out;
-  for (const std::string& text : label_texts(in.spec)) {
-    in.tokenizer->encode(text, out.emplace_back());
-    out.back().push_back(in.tokenizer->special_tokens().sep);
-  }
+  for (const std::string& text : label_texts(in.spec))
+    out.push_back(target_tokens(text, *in.tokenizer));
   return out;
 }
 
@@ -33,10 +30,7 @@ double value_of(const Label& label, const ModelSpec& spec) {
   if (const auto* known = std::get_if<ClassLabel>(&label)) return static_cast<double>(known->index);
   if (const auto* number = std::get_if<NumberLabel>(&label)) {
     if (!find_head(spec.head).needs_decoder) return number->value;
-    const std::vector<double> values = text_values(spec);
-    const auto nearest = std::ranges::min_element(
-        values, {}, [&](double value) { return std::abs(value - number->value); });
-    return static_cast<double>(nearest - values.begin());
+    return static_cast<double>(nearest_value(text_values(spec), number->value));
   }
   throw UserError(
       "--python: transformers is measured on examples with a class or a number, got others");

@@ -24,6 +24,7 @@ NameTable<E> names_of();
   }
 LAIT_NAMES(Scope, {"segment", Scope::kSegment}, {"group", Scope::kGroup},
            {"example", Scope::kExample})
+LAIT_NAMES(Updates, {"all", Updates::kAll}, {"first", Updates::kFirst})
 LAIT_NAMES(SegmentFormat, {"auto", SegmentFormat::kAuto},
            {"standalone", SegmentFormat::kStandalone}, {"pair", SegmentFormat::kPair})
 LAIT_NAMES(HeadKind, {"classifier", HeadKind::kClassifier}, {"regression", HeadKind::kRegression},

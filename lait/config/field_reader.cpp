@@ -8,7 +8,8 @@
 namespace lait {
 namespace {
 
-constexpr char kStageForm[] = "a list of stages {num_layers: N, scope: segment|group|example}";
+constexpr char kStageForm[] =
+    "a list of stages {num_layers: N, scope: segment|group|example[, updates: all|first]}";
 
 bool is_variable_name(const std::string& name) {
   auto letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; };
@@ -145,34 +146,34 @@ void FieldReader::read(const YamlNode& node, int line, std::vector<Stage>& targe
 void FieldReader::read(const YamlNode& node, int line, Stage& target) {
   if (node.kind != YamlNode::Kind::kMap) return wrong(node, line, kStageForm);
   const std::string list_name = name_;
-  bool has_layers = false, has_scope = false;
+  const auto key_of = [](const YamlNode& node) { return node.is_scalar() ? node.scalar : ""; };
+  std::set<std::string> seen;
   for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
-    const YamlNode& key = node.items[i];
-    const bool layers = key.is_scalar() && key.scalar == "num_layers",
-               scope = key.is_scalar() && key.scalar == "scope";
-    if ((layers && has_layers) || (scope && has_scope)) {
-      problems_.add(
-          value_->origin, key.line,
-          list_name + ": the key " + key.scalar + " appears twice in a stage; remove one");
-    } else if (layers) {
-      has_layers = true;
-      name_ = list_name + ".num_layers";
-      read(node.items[i + 1], key.line, target.num_layers, Limits{.min = 1, .max = kMaxLayers});
-    } else if (scope) {
-      has_scope = true;
-      name_ = list_name + ".scope";
-      read(node.items[i + 1], key.line, target.scope, Limits{});
+    const YamlNode &key = node.items[i], &value = node.items[i + 1];
+    const std::string text = key_of(key);
+    name_ = list_name + "." + text;
+    if (seen.contains(text)) {
+      problems_.add(value_->origin, key.line,
+                    list_name + ": the key " + text + " appears twice in a stage; remove one");
+    } else if (text == "num_layers") {
+      read(value, key.line, target.num_layers, Limits{.min = 1, .max = kMaxLayers});
+    } else if (text == "scope") {
+      read(value, key.line, target.scope, Limits{});
+    } else if (text == "updates") {
+      read(value, key.line, target.updates, Limits{});
     } else {
       const std::string hint =
-          key.is_scalar() ? did_you_mean(key.scalar, {"num_layers", "scope"}) : "";
+          key.is_scalar() ? did_you_mean(text, {"num_layers", "scope", "updates"}) : "";
       problems_.add(value_->origin, key.line,
                     list_name + ": unknown key " + key.describe() + " in a stage" +
-                        (hint.empty() ? "; known are num_layers, scope" : hint));
+                        (hint.empty() ? "; known are num_layers, scope, updates" : hint));
+      continue;
     }
+    seen.insert(text);
   }
   name_ = list_name;
-  for (const auto& [name, has] : {std::pair{"num_layers", has_layers}, {"scope", has_scope}}) {
-    if (!has)
+  for (const char* name : {"num_layers", "scope"}) {
+    if (!seen.contains(name))
       problems_.add(value_->origin, line,
                     name_ + ": a stage without " + name + "; expected " + kStageForm);
   }

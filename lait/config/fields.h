@@ -32,7 +32,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
           Limits{.min = 0, .max = kMaxLayers},
           "P: layers in which a token sees its own segment only");
   v.field("model.schedule", c.model.schedule, kAny,
-          "instead: stages [{num_layers, scope: segment|group|example}, …]");
+          "instead: stages [{num_layers, scope: segment|group|example}, …]; with updates: first a "
+          "stage of scope example computes the first segment's rows only");
   v.field("model.segment_format", c.model.segment_format, kAny,
           "pair (the stock layout, P = 0), standalone, auto");
   v.field("model.head", c.model.head, kAny,

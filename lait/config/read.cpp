@@ -66,22 +66,13 @@ class ConflictCheck {
       add("task",
           "expected one of {" + list + "}, got " + shown(c_.task) + did_you_mean(c_.task, tasks));
     }
-    const std::vector<Stage>& stages = c_.model.schedule;
-    const bool narrow =
-        std::ranges::any_of(stages, [](const Stage& s) { return s.scope != Scope::kExample; });
     if (c_.model.segment_format == SegmentFormat::kPair &&
-        (narrow || c_.model.independent_layers.value_or(0) > 0)) {
+        (!is_stock(c_.model.schedule) || c_.model.independent_layers.value_or(0) > 0)) {
       add("model.segment_format",
           "pair is the stock layout, for independent_layers: 0 only; use auto or standalone");
     }
-    for (size_t s = 1; s < stages.size(); ++s) {
-      if (stages[s].scope < stages[s - 1].scope) {
-        add("model.schedule", "scopes may only widen (segment, group, example), got " +
-                                  to_string(stages[s].scope) + " after " +
-                                  to_string(stages[s - 1].scope));
-        break;
-      }
-    }
+    const std::string order = order_problem(c_.model.schedule);
+    if (!order.empty()) add("model.schedule", order);
     if (c_.data.max_segment_tokens != 0 && c_.data.max_segment_tokens < kFewestTokens) {
       add("data.max_segment_tokens",
           "expected 0 (the model's limit) or at least " + std::to_string(kFewestTokens) +

@@ -40,7 +40,7 @@ std::string value_text(const ThreadCount& threads) {
 }
 std::string value_text(const Stage& stage) {
   return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) +
-         "}";
+         (stage.updates == Updates::kAll ? "" : ", updates: " + to_string(stage.updates)) + "}";
 }
 template <class T>
 std::string value_text(const std::vector<T>& list) {

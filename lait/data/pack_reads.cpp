@@ -14,17 +14,6 @@ bool lists(const SegmentList& list, int32_t segment) {
   return list.empty() || std::ranges::find(list, segment) != list.end();
 }
 
-// Calls body(segment of the example, ordinal among the level's segments) in order.
-template <class Body>
-void for_each_segment(const Units& units, const std::vector<int32_t>& of_example,
-                      const Body& body) {
-  int32_t segment = 0;
-  for (int32_t u : of_example) {
-    for (int32_t s = units.segment_begin[u]; s < units.segment_begin[u + 1]; ++s)
-      body(segment++, s);
-  }
-}
-
 struct RowRange {
   int32_t begin, end;
 };
@@ -109,7 +98,7 @@ std::vector<int32_t> add_read_rows(PackState& state) {
   const Units& from = joins ? state.units[state.units.size() - 2] : last;
   out.gather = state.put_gather(std::move(index), out.num_rows, round_rows(from.rows()));
   out.q_offsets = state.put(q_offsets);
-  out.work = state.put_work(q_offsets, last.row_begin);
+  out.work = state.put_work(q_offsets, state.k_offsets.empty() ? last.row_begin : state.k_offsets);
   ids.resize(out.num_rows, 0);
   positions.resize(out.num_rows, 0);
   out.row_unit_ids = state.put(ids);

@@ -33,6 +33,8 @@ struct PackState {
   std::vector<Units> units;  // by level
   // Of the last join: rows of the level before.
   std::vector<int32_t> join_index;
+  // Of the last level: where each unit's keys begin, if these are not its rows.
+  std::vector<int32_t> k_offsets;
 
   Slice put(const std::vector<int32_t>& values) { return lait::put(batch, values); }
   Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
@@ -41,6 +43,20 @@ struct PackState {
   // `index` lists the live rows; dead rows up to `num_rows` read row 0.
   Gather put_gather(std::vector<int32_t> index, int64_t num_rows, int64_t num_source_rows);
 };
+
+// Calls body(segment of the example, ordinal among the level's segments) in order.
+template <class Body>
+void for_each_segment(const Units& units, const std::vector<int32_t>& of_example,
+                      const Body& body) {
+  int32_t segment = 0;
+  for (int32_t u : of_example) {
+    for (int32_t s = units.segment_begin[u]; s < units.segment_begin[u + 1]; ++s)
+      body(segment++, s);
+  }
+}
+
+// Appends the units of a one-sided stage's level, and fills its from_previous and kept.
+void join_first_segments(PackState& state, size_t level);
 
 // Fills batch.read_rows and batch.head from the plan's Reads. REQUIRES: steps and levels are
 // filled.

@@ -154,10 +154,10 @@ class Join {
   std::vector<int32_t> index_;
 };
 
-void add_level(PackState& state, size_t l, Scope scope) {
+void add_level(PackState& state, size_t l, const LevelRows& rows) {
   const Units& units = state.units[l];
   Level& level = state.batch.levels[l];
-  level.scope = scope;
+  level.scope = rows.scope;
   level.num_units = units.size();
   level.live_rows = units.rows();
   level.num_rows = round_rows(units.rows());
@@ -169,7 +169,8 @@ void add_level(PackState& state, size_t l, Scope scope) {
     }
   }
   level.offsets = state.put(units.row_begin);
-  level.work = state.put_work(units.row_begin, units.row_begin);
+  level.work =
+      state.put_work(units.row_begin, state.k_offsets.empty() ? units.row_begin : state.k_offsets);
   level.unit_ids = state.put(units.ids);
   level.row_unit_ids = state.put(row_ids);
   level.row_positions = state.put(positions);
@@ -181,8 +182,11 @@ void add_level(PackState& state, size_t l, Scope scope) {
 
 StepRows rows_of(const PackedBatch& batch, const Step& step) {
   const size_t from = step.joins ? step.level - 1 : step.level;
-  return {&batch.levels[from], &batch.levels[step.level],
-          step.last && batch.read_rows ? &*batch.read_rows : nullptr};
+  const Level& level = batch.levels[step.level];
+  return {.entering = &batch.levels[from],
+          .kept = level.kept && !step.joins ? &*level.kept : nullptr,
+          .level = &level,
+          .read = step.last && batch.read_rows ? &*batch.read_rows : nullptr};
 }
 
 PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
@@ -192,27 +196,32 @@ PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                   .layout = layout,
                   .batch = {},
                   .units = {},
-                  .join_index = {}};
+                  .join_index = {},
+                  .k_offsets = {}};
   PackedBatch& batch = state.batch;
   batch.num_examples = std::ssize(examples);
   batch.reads = plan.reads;
   for (const PackExample& example : examples) batch.labels.push_back(example.label);
-  std::vector<Scope> scopes = levels(plan.schedule, sequences);
+  std::vector<LevelRows> rows = levels(plan.schedule, sequences);
   batch.steps = steps(plan.schedule, sequences);
-  batch.means_step = means_step(batch.steps, scopes, plan.reads);
+  batch.means_step = means_step(batch.steps, rows, plan.reads);
   if (plan.reads.rows == Reads::Rows::kNone && batch.means_step != kFinalStates) {
     batch.steps.resize(batch.means_step);
     batch.steps.back().last = true;
-    scopes.resize(batch.steps.back().level + 1);
+    rows.resize(batch.steps.back().level + 1);
     batch.means_step = kFinalStates;
   }
-  batch.levels.resize(scopes.size());
-  state.units.resize(scopes.size());
+  batch.levels.resize(rows.size());
+  state.units.resize(rows.size());
   pack_sequences(state, sequences, layout);
-  add_level(state, 0, scopes[0]);
-  for (size_t l = 1; l < scopes.size(); ++l) {
-    Join(state, l, scopes[l]).run();
-    add_level(state, l, scopes[l]);
+  add_level(state, 0, rows[0]);
+  for (size_t l = 1; l < rows.size(); ++l) {
+    if (rows[l].updates == Updates::kFirst) {
+      join_first_segments(state, l);
+    } else {
+      Join(state, l, rows[l].scope).run();
+    }
+    add_level(state, l, rows[l]);
   }
   pack_reads(state);
   return std::move(state.batch);

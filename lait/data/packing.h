@@ -4,7 +4,8 @@
 // A level is a scope that the schedule visits. Level 0 holds the distinct sequences of the batch,
 // each once. The units of a later level are concatenations of the previous level's (groups of
 // segments, examples of segments or groups), and `from_previous` is the gather between the two.
-// Every number of rows is rounded up to kRowMultiple. The rows after the last unit are dead: they
+// The level of a one-sided stage has only the rows of its examples' first segments; the other rows
+// keep their states (KeptRows). Every number of rows is rounded up to kRowMultiple. The rows after the last unit are dead: they
 // belong to no unit, see nothing, and get no gradient.
 //
 // A batch carries the steps that it was packed for, so a model runs batches of any schedule. All
@@ -46,6 +47,20 @@ struct Work {
   std::vector<int64_t> blocks;  // (kernels::kWorkCounts)
 };
 
+// What a one-sided stage's level reads beside its own rows: the rows of the other segments. Their
+// states stay those that entered the stage; each of its steps projects keys and values of them.
+struct KeptRows {
+  int64_t num_rows = 0;  // O, rounded up
+  int64_t live_rows = 0;
+  Gather rows;  // (O) from the previous level; each row once
+  // (O) as the previous level calls them
+  Slice row_unit_ids, row_positions;
+  // The keys of the level's units, in the order of the example: rows of the previous level (in the
+  // step that joins), or of this level with the kept rows behind them.
+  Gather keys_at_join, keys;
+  Slice k_offsets;  // (G + 1)
+};
+
 struct Level {
   Scope scope = Scope::kSegment;
   int64_t num_units = 0;
@@ -60,6 +75,11 @@ struct Level {
   Slice segment_offsets;     // (num_segments + 1) rows where each segment begins
   Work work;                 // of the attention of all rows
   Gather from_previous;      // level 0: empty
+  // Of a one-sided stage.
+  std::optional<KeptRows> kept;
+
+  // (G + 1) where each unit's keys begin
+  const Slice& k_offsets() const { return kept ? kept->k_offsets : offsets; }
 };
 
 // The rows that the last step computes if it does not compute its whole level: those that the head
@@ -145,14 +165,20 @@ struct PackedBatch {
 // What a step does with the rows of a batch. The encoder computes it; FLOPs and the memory estimate
 // count it.
 struct StepRows {
-  // Rows whose keys and values are projected, before the step's join.
+  // The rows that enter the step, before its join; their keys and values are projected.
   const Level* entering = nullptr;
+  // More rows whose keys and values are projected: those that a one-sided stage keeps. In the step
+  // that joins they are among the entering ones, so this is null.
+  const KeptRows* kept = nullptr;
   // The rows that attend.
   const Level* level = nullptr;
   // The rows that are queries and are computed; null: all of the level.
   const ReadRows* read = nullptr;
 
   int64_t made_rows() const { return read != nullptr ? read->num_rows : level->num_rows; }
+  int64_t live_key_rows() const {
+    return entering->live_rows + (kept != nullptr ? kept->live_rows : 0);
+  }
   int64_t live_made_rows() const { return read != nullptr ? read->live_rows : level->live_rows; }
 };
 StepRows rows_of(const PackedBatch& batch, const Step& step);

@@ -43,6 +43,8 @@ struct Prompts {
   struct Part {
     int32_t segment = 0;
     std::string text = {};
+    // What is done to the segment's text first; null: nothing.
+    std::string (*clean)(std::string text) = nullptr;
   };
   std::vector<Part> parts = {};
   // What it writes for each of labels(), in their order; empty: the label's name.

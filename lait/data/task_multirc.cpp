@@ -17,6 +17,15 @@ const Json& member(const Json& object, const char* name, Json::value_t type, con
                 (found == object.end() ? "none" : found->type_name()));
 }
 
+// As T5's preprocessor: <br> becomes a blank, <b> and </b> vanish.
+std::string without_markup(std::string text) {
+  for (const auto& [tag, instead] : {std::pair{"<br>", " "}, {"<b>", ""}, {"</b>", ""}}) {
+    for (size_t at = 0; (at = text.find(tag, at)) != std::string::npos;)
+      text.replace(at, std::string_view(tag).size(), instead);
+  }
+  return text;
+}
+
 // "idx", or the place in the list.
 std::string number_of(const Json& object, size_t place) {
   const auto found = object.find("idx");
@@ -43,9 +52,10 @@ class MultiRc : public Task {
             .query = {"question_id"},
             .passage = {"passage_id"}};
   }
-  // (T5's preprocessor also removes the markup <b> and <br> from paragraphs.)
   Prompts prompts() const override {
-    return {.parts = {{1, "multirc question: "}, {2, "answer: "}, {0, "paragraph: "}},
+    return {.parts = {{1, "multirc question: ", without_markup},
+                      {2, "answer: ", without_markup},
+                      {0, "paragraph: ", without_markup}},
             .labels = {"False", "True"}};
   }
   void complete(Example& example) const override {

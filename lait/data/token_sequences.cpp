@@ -61,7 +61,8 @@ class Dresser {
     std::vector<Part> parts;
     for (size_t i = 0; i < size; ++i) {
       const int32_t segment = prompted ? prompts[i].segment : static_cast<int32_t>(i);
-      const std::string& text = example.segments[segment];
+      std::string text = example.segments[segment];
+      if (prompted && prompts[i].clean != nullptr) text = prompts[i].clean(std::move(text));
       parts.push_back({segment, prompted ? prompts[i].text + text : text});
     }
     return parts;

@@ -1,5 +1,7 @@
 #include "lait/model/encoder.h"
 
+#include <ATen/ops/cat.h>
+
 #include "lait/model/recompute.h"
 
 namespace lait {
@@ -25,8 +27,40 @@ void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& 
   units.work_blocks = work.blocks;
 }
 
-at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
-                                 const Randomness& randomness, const RunHooks& hooks) {
+namespace {
+RowNames names_of(const DeviceBatch& batch, const Level& level) {
+  return {batch.view(level.row_unit_ids), batch.view(level.row_positions)};
+}
+}  // namespace
+
+at::Tensor EncoderImpl::keys_values(const Step& step, const at::Tensor& x, const at::Tensor& kept,
+                                    at::Tensor stored, const DeviceBatch& batch,
+                                    const Randomness& keyed) {
+  const StepRows plan = rows_of(batch.packed, step);
+  EncoderLayerImpl& layer = *layers_[step.layer];
+  const auto project = [&](const at::Tensor& rows, const RowNames& names) {
+    return layer.project(rows, Projections::kKeysValues, names, keyed);
+  };
+  if (plan.kept != nullptr) {
+    at::Tensor own = project(x, names_of(batch, *plan.entering));
+    if (plan.kept->num_rows > 0) {
+      if (!stored.defined()) {
+        stored = project(
+            kept, {batch.view(plan.kept->row_unit_ids), batch.view(plan.kept->row_positions)});
+      }
+      own = at::cat({own, stored});
+    }
+    return gather(own, batch, plan.kept->keys);
+  }
+  if (!stored.defined()) stored = project(x, names_of(batch, *plan.entering));
+  if (!step.joins) return stored;
+  return gather(stored, batch,
+                plan.level->kept ? plan.level->kept->keys_at_join : plan.level->from_previous);
+}
+
+at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,
+                                 const DeviceBatch& batch, const Randomness& randomness,
+                                 const RunHooks& hooks) {
   const StepRows plan = rows_of(batch.packed, step);
   const Level& level = *plan.level;
   EncoderLayerImpl& layer = *layers_[step.layer];
@@ -39,51 +73,50 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const De
     return step.joins ? gather(rows, batch, level.from_previous) : rows;
   };
 
-  const at::Tensor offsets = batch.view(level.offsets), unit_ids = batch.view(level.unit_ids);
+  const at::Tensor k_offsets = batch.view(level.k_offsets()), unit_ids = batch.view(level.unit_ids);
   ops::AttentionUnits units;
-  RowNames names;
+  RowNames names = names_of(batch, level);
   if (plan.read != nullptr) {
     const at::Tensor positions = batch.view(plan.read->row_positions);
-    units = {batch.view(plan.read->q_offsets), offsets, positions, unit_ids};
+    units = {batch.view(plan.read->q_offsets), k_offsets, positions, unit_ids};
     add_work(units, batch, plan.read->work);
     names = {batch.view(plan.read->row_unit_ids), positions};
   } else {
-    units = {offsets, offsets, std::nullopt, unit_ids};
+    units = {batch.view(level.offsets), k_offsets, std::nullopt, unit_ids};
+    // The first segment's rows are the first keys.
+    if (level.kept) units.q_positions = names.positions;
     add_work(units, batch, level.work);
-    names = {batch.view(level.row_unit_ids), batch.view(level.row_positions)};
   }
 
-  const RowNames entering{batch.view(plan.entering->row_unit_ids),
-                          batch.view(plan.entering->row_positions)};
-  at::Tensor context, residual;
-  at::Tensor keys_values = hooks.keys_values ? hooks.keys_values(step) : at::Tensor();
-  if (plan.read == nullptr && !keys_values.defined()) {
+  const RowNames entering = names_of(batch, *plan.entering);
+  const at::Tensor stored = hooks.keys_values ? hooks.keys_values(step) : at::Tensor();
+  if (plan.read == nullptr && !level.kept && !stored.defined()) {
     const at::Tensor all =
         joined(layer.project(x, Projections::kAll, entering, keyed)).view({-1, 3, heads, dim});
-    context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
-    residual = joined(x);
-  } else {
-    // Keys and values of all rows; queries and what follows only for the rows that are computed.
-    if (!keys_values.defined())
-      keys_values = layer.project(x, Projections::kKeysValues, entering, keyed);
-    keys_values = joined(keys_values).view({-1, 2, heads, dim});
-    at::Tensor q;
-    if (plan.read != nullptr) {
-      residual = gather(x, batch, plan.read->gather);
-      // As the rows are called where they enter, whether all or few of them are computed.
-      RowNames read = names;
-      if (step.joins && keyed.training) {
-        const at::Tensor from = batch.view(plan.read->gather.index).clamp_min(0);
-        read = {entering.unit_ids.index_select(0, from), entering.positions.index_select(0, from)};
-      }
-      q = layer.project(residual, Projections::kQueries, read, keyed);
-    } else {
-      q = joined(layer.project(x, Projections::kQueries, entering, keyed));
-      residual = joined(x);
-    }
-    context = ops::segment_attention_kvpacked(q.view({-1, heads, dim}), keys_values, units, spec,
-                                              dropout);
+    const at::Tensor context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
+    return layer.finish(context.view({-1, heads * dim}), joined(x), names, keyed);
   }
+  // Keys and values of all rows; queries and what follows only for the rows that are computed.
+  const at::Tensor kv = keys_values(step, x, kept, stored, batch, keyed).view({-1, 2, heads, dim});
+  const Gather* made = plan.read != nullptr       ? &plan.read->gather
+                       : step.joins && level.kept ? &level.from_previous
+                                                  : nullptr;
+  at::Tensor q, residual;
+  if (made != nullptr) {
+    residual = gather(x, batch, *made);
+    // As the rows are called where they enter, whether all or few of them are computed.
+    RowNames read = names;
+    if (step.joins && keyed.training) {
+      const at::Tensor from = batch.view(made->index).clamp_min(0);
+      read = {entering.unit_ids.index_select(0, from), entering.positions.index_select(0, from)};
+    }
+    q = layer.project(residual, Projections::kQueries, read, keyed);
+  } else {
+    q = joined(layer.project(x, Projections::kQueries, entering, keyed));
+    residual = joined(x);
+  }
+  const at::Tensor context =
+      ops::segment_attention_kvpacked(q.view({-1, heads, dim}), kv, units, spec, dropout);
   return layer.finish(context.view({-1, heads * dim}), residual, names, keyed);
 }
 
@@ -106,13 +139,22 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
       const Level& entering = *rows_of(packed, step).entering;
       out.segment_means = ops::unit_mean(out.rows, batch.view(entering.segment_offsets));
     }
+    const StepRows plan = rows_of(packed, step);
+    // Without a one-sided stage, and with one segment in each example, there are none.
+    const bool keeps = plan.level->kept && plan.level->kept->num_rows > 0;
+    if (keeps && step.joins && !step.last)
+      out.kept = gather(out.rows, batch, plan.level->kept->rows);
     if (recompute_ && at::GradMode::is_enabled() && !hooks.keys_values) {
-      out.rows =
-          recomputed([this, &step, &batch, randomness](
-                         const at::Tensor& x) { return run_step(step, x, batch, randomness, {}); },
-                     out.rows, leaves_of(step));
+      std::vector<at::Tensor> inputs{out.rows};
+      if (out.kept.defined()) inputs.push_back(out.kept);
+      out.rows = recomputed(
+          [this, &step, &batch, randomness](const std::vector<at::Tensor>& in) {
+            return run_step(step, in[0], in.size() > 1 ? in[1] : at::Tensor(), batch, randomness,
+                            {});
+          },
+          inputs, leaves_of(step));
     } else {
-      out.rows = run_step(step, out.rows, batch, randomness, hooks);
+      out.rows = run_step(step, out.rows, out.kept, batch, randomness, hooks);
     }
     if (hooks.on_states) hooks.on_states(step, out.rows);
   }

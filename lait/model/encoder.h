@@ -43,11 +43,14 @@ struct EncoderStates {
   at::Tensor rows;
   // (segments, C) float; undefined if the head reads no means.
   at::Tensor segment_means = {};
+  // In a one-sided stage: (O, C), the states of the rows that it keeps (KeptRows).
+  at::Tensor kept = {};
 };
 
 struct RunHooks {
-  // Returns a step's keys and values, (T of the entering rows, 2 H D), from a store instead of the
-  // layer's projection; an undefined tensor means: project them.
+  // Returns a step's keys and values from a store instead of the layer's projection: (T of the
+  // entering rows, 2 H D), or of the rows that a one-sided stage keeps, (O, 2 H D), if the step has
+  // such (StepRows::kept). An undefined tensor means: project them.
   std::function<at::Tensor(const Step&)> keys_values = {};
   // Called with the states (rows, C) that each step computed.
   std::function<void(const Step&, const at::Tensor&)> on_states = {};
@@ -59,8 +62,8 @@ class EncoderImpl : public torch::nn::Module {
   virtual at::Tensor embed(const DeviceBatch& batch, const Randomness& randomness) = 0;
 
   // Runs steps [first, end) of the batch. `in.rows` are the states that enter step `first`;
-  // in.segment_means are the means if an earlier step computed them. After the last step the result
-  // has the final means, if those are read.
+  // in.segment_means and in.kept are those that earlier steps computed. After the last step the
+  // result has the final means, if those are read.
   EncoderStates run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
                     const Randomness& randomness, const RunHooks& hooks = {});
   // embed, then all steps.
@@ -93,8 +96,12 @@ class EncoderImpl : public torch::nn::Module {
   bool recompute_ = false;
 
   std::vector<at::Tensor> leaves_of(const Step& step);
-  at::Tensor run_step(const Step& step, const at::Tensor& x, const DeviceBatch& batch,
-                      const Randomness& randomness, const RunHooks& hooks);
+  // (keys of the level, 2 H D); `stored` as of RunHooks::keys_values.
+  at::Tensor keys_values(const Step& step, const at::Tensor& x, const at::Tensor& kept,
+                         at::Tensor stored, const DeviceBatch& batch, const Randomness& keyed);
+  at::Tensor run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,
+                      const DeviceBatch& batch, const Randomness& randomness,
+                      const RunHooks& hooks);
 };
 
 }  // namespace lait

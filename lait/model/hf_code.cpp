@@ -10,8 +10,11 @@ using Json = nlohmann::ordered_json;
 
 Json hf_code_fields(const ModelSpec& spec) {
   Json schedule = Json::array();
-  for (const Stage& stage : spec.schedule)
-    schedule.push_back({{"num_layers", stage.num_layers}, {"scope", to_string(stage.scope)}});
+  for (const Stage& stage : spec.schedule) {
+    schedule.push_back({{"num_layers", stage.num_layers},
+                        {"scope", to_string(stage.scope)},
+                        {"updates", to_string(stage.updates)}});
+  }
   return {
       {"auto_map",
        {{"AutoConfig", "modeling_lait.LaitConfig"},

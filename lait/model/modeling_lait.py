@@ -242,8 +242,10 @@ class LaitForSequenceClassification(PreTrainedModel):
             if stage["scope"] == "example" and at_join is None:
                 at_join = x
             mask = (ids[:, :, None] == ids[:, None, :])[:, None]
+            # In a one-sided stage only the first segment's states change.
+            updated = (segment_ids == 0)[:, :, None] | (stage.get("updates") != "first")
             for _ in range(stage["num_layers"]):
-                x = next(layers)(x, mask, bias)
+                x = torch.where(updated, next(layers)(x, mask, bias), x)
         # Without a layer before the join, the states that enter it are no states of segments.
         if at_join is None or self.settings["schedule"][0]["scope"] == "example":
             at_join = x

@@ -1,5 +1,6 @@
 #include "lait/model/spec.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lait/base/error.h"
@@ -15,6 +16,19 @@ namespace {
 
 // T5 writes scores in steps of 0.2.
 constexpr int kTextSteps = 5;
+
+// Throws UserError "where: …" if the head reads rows that a one-sided stage does not compute.
+void check_reads(const ModelSpec& spec, const std::string& where) {
+  const HeadInfo& head = find_head(spec.head);
+  if (!reads_kept_rows(spec.schedule, head.reads(spec.pooling))) return;
+  const bool pools = head.pools;
+  throw UserError(
+      where + ": stages with updates: first compute the first segment's rows only, and " +
+      (pools ? "model.pooling: " + to_string(spec.pooling)
+             : "model.head: " + to_string(spec.head)) +
+      " reads the final states of others; use " +
+      (pools ? "cls, or cls_segments with independent layers" : "stages without updates: first"));
+}
 
 bool reads_first_row(const ModelSpec& spec) {
   const Reads::Rows rows = find_head(spec.head).reads(spec.pooling).rows;
@@ -57,6 +71,18 @@ std::vector<std::string> label_texts(const ModelSpec& spec) {
   return texts.size() == spec.labels.size() && !texts.empty() ? texts : spec.labels;
 }
 
+std::vector<int32_t> target_tokens(const std::string& text, const Tokenizer& tokenizer) {
+  std::vector<int32_t> tokens;
+  tokenizer.encode(text, tokens);
+  tokens.push_back(tokenizer.special_tokens().sep);
+  return tokens;
+}
+
+int64_t nearest_value(const std::vector<double>& values, double value) {
+  return std::ranges::min_element(values, {}, [&](double v) { return std::abs(v - value); }) -
+         values.begin();
+}
+
 int64_t longest_by_default(const HfConfig& config) {
   return config.default_max_tokens > 0 ? config.default_max_tokens : config.max_tokens;
 }
@@ -64,6 +90,7 @@ int64_t longest_by_default(const HfConfig& config) {
 void ModelSpec::check(const HfConfig& config, const std::string& where) const {
   const auto checks = [&] {
     with_context("model.schedule", [&] { check_schedule(schedule, config.num_hidden_layers); });
+    check_reads(*this, "model.schedule");
     resolve_segment_format(format, schedule);
     const std::string problem = config.family->pair_problem(config);
     if (format == SegmentFormat::kPair && !problem.empty())
@@ -92,7 +119,8 @@ void ModelSpec::check(const HfConfig& config, const std::string& where) const {
 ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) const {
   ModelSpec spec = *this;
   spec.schedule = with_context("--independent-layers", [&] {
-    return split_schedule(independent_layers, config.num_hidden_layers);
+    check_schedule(schedule, config.num_hidden_layers);
+    return split_schedule(independent_layers, schedule);
   });
   if (format == SegmentFormat::kPair) {
     throw UserError(
@@ -102,6 +130,7 @@ ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) cons
   with_context("--independent-layers", [&] {
     check_pooling(spec.pooling, spec.schedule, /*several_segments=*/true, "give fewer layers");
   });
+  check_reads(spec, "--independent-layers");
   return spec;
 }
 
@@ -116,7 +145,7 @@ TokenizeOptions ModelSpec::tokenize_options(const HfConfig& config,
 }
 
 SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule) {
-  const bool stock = !has_scope(schedule, Scope::kSegment) && !has_scope(schedule, Scope::kGroup);
+  const bool stock = is_stock(schedule);
   if (format == SegmentFormat::kPair && !stock) {
     throw UserError(
         "model.segment_format: pair is the stock layout, for independent_layers: 0 only; use auto "

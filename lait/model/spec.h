@@ -60,6 +60,10 @@ struct ModelSpec {
 std::vector<std::string> label_texts(const ModelSpec& spec);
 // Those numbers; empty for classes.
 std::vector<double> text_values(const ModelSpec& spec);
+// The text's tokens and the closing one, as such a head reads them.
+std::vector<int32_t> target_tokens(const std::string& text, const Tokenizer& tokenizer);
+// The index of the value that is nearest. REQUIRES: there are values.
+int64_t nearest_value(const std::vector<double>& values, double value);
 // The longest sequence where the config names none.
 int64_t longest_by_default(const HfConfig& config);
 

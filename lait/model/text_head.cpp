@@ -10,12 +10,12 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "lait/base/error.h"
 #include "lait/data/target_rows.h"
 #include "lait/model/decoder.h"
 #include "lait/model/head.h"
+#include "lait/model/spec.h"
 
 namespace lait {
 namespace {
@@ -41,10 +41,8 @@ class TextImpl final : public HeadImpl {
     targets_.clear();
     longest_ = 0;
     for (const std::string& text : texts_) {
-      std::vector<int32_t>& target = targets_.emplace_back();
-      tokenizer.encode(text, target);
-      target.push_back(tokenizer.special_tokens().sep);
-      longest_ = std::max(longest_, std::ssize(target));
+      targets_.push_back(target_tokens(text, tokenizer));
+      longest_ = std::max(longest_, std::ssize(targets_.back()));
     }
   }
 
@@ -145,10 +143,8 @@ class TextImpl final : public HeadImpl {
   int64_t index_of(const Label& label) const {
     if (const auto* known = std::get_if<ClassLabel>(&label); known && values_.empty())
       return known->index;
-    if (const auto* number = std::get_if<NumberLabel>(&label); number && !values_.empty()) {
-      const auto distance = [&](double value) { return std::abs(value - number->value); };
-      return std::ranges::min_element(values_, {}, distance) - values_.begin();
-    }
+    if (const auto* number = std::get_if<NumberLabel>(&label); number && !values_.empty())
+      return nearest_value(values_, number->value);
     if (has_label(label))
       throw UserError(std::string("a text head for ") + (values_.empty() ? "classes" : "numbers") +
                       " got other labels");

@@ -185,15 +185,34 @@ TEST(ReadConfig, Stages) {
       "a.yaml:6: model.schedule: unknown key 'num_layer' in a stage (did you mean num_layers?)\n"
       "a.yaml:6: model.schedule: the key scope appears twice in a stage; remove one\n"
       "a.yaml:6: model.schedule: a stage without num_layers; expected a list of stages "
-      "{num_layers: N, scope: segment|group|example}\n"
+      "{num_layers: N, scope: segment|group|example[, updates: all|first]}\n"
       "a.yaml:7: model.schedule: expected a list of stages {num_layers: N, scope: "
-      "segment|group|example}, got '4'");
+      "segment|group|example[, updates: all|first]}, got '4'");
   EXPECT_THAT(override_error("model.schedule=[]"),
               HasSubstr("model.schedule: expected a list of stages"));
   EXPECT_THAT(
       override_error(
           "model.schedule=[{num_layers: 1, scope: example}, {num_layers: 1, scope: group}]"),
       HasSubstr("scopes may only widen (segment, group, example), got group after example"));
+}
+
+TEST(ReadConfig, OneSidedStages) {
+  const std::string joint = "{num_layers: 3, scope: example, updates: first}";
+  const Config c = parse_config(
+      std::string(kBase) + "  schedule: [{num_layers: 3, scope: segment}, " + joint + "]\n",
+      "a.yaml", {});
+  EXPECT_THAT(c.model.schedule,
+              ElementsAre(Stage{3, Scope::kSegment}, Stage{3, Scope::kExample, Updates::kFirst}));
+  EXPECT_THAT(
+      override_error("model.schedule=[{num_layers: 1, scope: example, updates: frist}]"),
+      HasSubstr("model.schedule.updates: expected one of {all, first}, got 'frist' (did you "
+                "mean first?)"));
+  EXPECT_THAT(override_error("model.schedule=[" + joint + ", {num_layers: 1, scope: example}]"),
+              HasSubstr("model.schedule: only stages with updates: first may follow one"));
+  EXPECT_THAT(override_error("model.schedule=[{num_layers: 1, scope: group, updates: first}]"),
+              HasSubstr("updates: first is for stages of scope example, got group"));
+  EXPECT_THAT(error_of(kBase, {"model.segment_format=pair", "model.schedule=[" + joint + "]"}),
+              HasSubstr("pair is the stock layout"));
 }
 
 TEST(ReadConfig, Conflicts) {

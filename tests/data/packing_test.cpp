@@ -7,6 +7,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include "kernels/work_list.h"
 #include "tests/data/letters_tokenizer.h"
@@ -135,6 +136,74 @@ TEST(Packing, InversesListEveryLiveRowOnce) {
     expect_inverse(batch, batch.head.first_row, 4);
     expect_inverse(batch, batch.head.first_segment, 4);
     expect_inverse(batch, batch.head.other_segments, batch.head.other_segments.index.size);
+  }
+}
+
+// The keys of a one-sided stage are the example's tokens in order, its queries those of the first
+// segment, and the others' rows are kept once each.
+TEST(Packing, AOneSidedLevelHasTheFirstSegmentsRowsAndReadsTheOthers) {
+  const Stage one_sided{2, Scope::kExample, Updates::kFirst};
+  const Schedule schedules[] = {{{1, Scope::kSegment}, one_sided},
+                                {{1, Scope::kSegment}, {1, Scope::kGroup}, one_sided},
+                                {{1, Scope::kSegment}, {1, Scope::kExample}, one_sided}};
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const auto examples = random_examples(random, 7);
+    const Dataset dataset(examples, LettersTokenizer(), {.layout = letters_layout()});
+    const std::vector<int64_t> indices{3, 0, 6, 6, 2};
+    PackPlan plan = plan_of(schedules[seed % 3]);
+    plan.cuda_head_dim = seed % 2 == 0 ? 32 : 0;
+    const PackedBatch batch = pack(dataset, indices, plan);
+    const size_t level = batch.levels.size() - 1;
+    const Level& last = batch.levels[level];
+    ASSERT_TRUE(last.kept);
+    const KeptRows& kept = *last.kept;
+    EXPECT_EQ(last.num_units, 5);
+    EXPECT_EQ(last.num_segments, 5);
+    // The token of a row of the previous level.
+    const auto ids = values(batch, batch.token_ids);
+    const auto token_before = [&](int32_t row) {
+      for (size_t l = level - 1; l > 0; --l)
+        row = values(batch, batch.levels[l].from_previous.index)[row];
+      return ids[row];
+    };
+    const auto from = values(batch, last.from_previous.index),
+               kept_from = values(batch, kept.rows.index),
+               at_join = values(batch, kept.keys_at_join.index),
+               keys = values(batch, kept.keys.index), k_offsets = values(batch, kept.k_offsets);
+    std::set<int32_t> once(kept_from.begin(), kept_from.begin() + kept.live_rows);
+    EXPECT_EQ(std::ssize(once), kept.live_rows);
+    EXPECT_EQ(kept.num_rows % kRowMultiple, 0);
+    for (int32_t e = 0; e < 5; ++e) {
+      std::vector<int32_t> expected, joined, later;
+      for (int32_t sequence : dataset.example(indices[static_cast<size_t>(e)]).sequences) {
+        const auto tokens = dataset.tokens(sequence);
+        expected.insert(expected.end(), tokens.begin(), tokens.end());
+      }
+      for (int32_t k = k_offsets[e]; k < k_offsets[e + 1]; ++k) {
+        joined.push_back(token_before(at_join[k]));
+        later.push_back(token_before(keys[k] < last.num_rows ? from[keys[k]]
+                                                             : kept_from[keys[k] - last.num_rows]));
+        const int32_t first = values(batch, last.offsets)[e],
+                      in_first = values(batch, last.offsets)[e + 1] - first, j = k - k_offsets[e];
+        if (j < in_first) {
+          EXPECT_EQ(keys[k], first + j);
+        }
+        EXPECT_EQ(j < in_first, keys[k] < last.num_rows);
+      }
+      EXPECT_EQ(joined, expected);
+      EXPECT_EQ(later, expected);
+      const auto first_tokens =
+          dataset.tokens(dataset.example(indices[static_cast<size_t>(e)]).sequences[0]);
+      EXPECT_EQ(traced_tokens(batch, level, e),
+                std::vector<int32_t>(first_tokens.begin(), first_tokens.end()));
+    }
+    expect_inverse(batch, last.from_previous, last.live_rows);
+    expect_inverse(batch, kept.rows, kept.live_rows);
+    expect_inverse(batch, kept.keys, kept.keys.index.size);
+    expect_inverse(batch, kept.keys_at_join, kept.keys_at_join.index.size);
+    expect_inverse(batch, batch.read_rows->gather, 5);
   }
 }
 

@@ -43,6 +43,9 @@ TEST(Prompts, PairsAreTheTextsThatT5WasTrainedOn) {
   EXPECT_EQ(pair_text("stsb", {"A", "B"}), "stsb sentence1: A sentence2: B\1");
   EXPECT_EQ(pair_text("boolq", {"is it", "It is."}), "boolq passage: It is. question: is it\1");
   EXPECT_EQ(pair_text("multirc", {"P", "Q", "A"}), "multirc question: Q answer: A paragraph: P\1");
+  // T5's preprocessor removes MultiRC's markup.
+  EXPECT_EQ(pair_text("multirc", {"<b>Sent 1: </b>P<br>p<i>", "<b>Q", "A</b>"}),
+            "multirc question: Q answer: A paragraph: Sent 1: P p<i>\1");
 }
 
 TEST(Prompts, EachSegmentEndsForItself) {

@@ -59,8 +59,65 @@ TEST(Schedule, StepsAreOneRowALayer) {
               ElementsAre("0:0", "1:1j", "2:2j", "3:2!"));
   EXPECT_THAT(text_of(steps({{1, kSegment}, {1, kSegment}}, kSegment)), ElementsAre("0:0", "1:0!"));
   EXPECT_THAT(levels({{1, kGroup}, {2, kExample}}, kSegment),
-              ElementsAre(kSegment, kGroup, kExample));
-  EXPECT_THAT(levels(split_schedule(0, 2), kExample), ElementsAre(kExample));
+              ElementsAre(LevelRows{kSegment}, LevelRows{kGroup}, LevelRows{kExample}));
+  EXPECT_THAT(levels(split_schedule(0, 2), kExample), ElementsAre(LevelRows{kExample}));
+}
+
+constexpr Stage one_sided(int64_t layers) { return {layers, kExample, Updates::kFirst}; }
+
+TEST(Schedule, OneSidedStagesHaveALevelOfTheirOwn) {
+  EXPECT_THAT(text_of(steps({{2, kSegment}, one_sided(2)}, kSegment)),
+              ElementsAre("0:0", "1:0", "2:1j", "3:1!"));
+  EXPECT_THAT(text_of(steps({{1, kSegment}, {1, kExample}, one_sided(2)}, kSegment)),
+              ElementsAre("0:0", "1:1j", "2:2j", "3:2!"));
+  EXPECT_THAT(
+      levels({{1, kSegment}, {1, kExample}, one_sided(1), one_sided(1)}, kSegment),
+      ElementsAre(LevelRows{kSegment}, LevelRows{kExample}, LevelRows{kExample, Updates::kFirst}));
+  EXPECT_THAT(error_of([] { steps({one_sided(4)}, kExample); }),
+              HasSubstr("the pair format makes one sequence of an example"));
+}
+
+TEST(Schedule, OnlyOneSidedStagesFollowOne) {
+  EXPECT_EQ(order_problem({{1, kSegment}, {1, kExample}, one_sided(1), one_sided(2)}), "");
+  EXPECT_THAT(order_problem({one_sided(1), {1, kExample}}),
+              HasSubstr("only stages with updates: first may follow one"));
+  EXPECT_EQ(order_problem({{1, kGroup, Updates::kFirst}}),
+            "updates: first is for stages of scope example, got group");
+  EXPECT_THAT(error_of([] {
+                check_schedule({one_sided(1), {1, kExample}}, 2);
+              }),
+              HasSubstr("may follow one"));
+  EXPECT_FALSE(is_stock({one_sided(4)}));
+  EXPECT_TRUE(is_stock(split_schedule(0, 4)));
+  EXPECT_FALSE(is_stock(split_schedule(1, 4)));
+}
+
+TEST(Schedule, AnotherPKeepsOneSidedLayers) {
+  const Schedule all{{3, kSegment}, one_sided(3)}, some{{2, kSegment}, {2, kExample}, one_sided(2)};
+  EXPECT_EQ(split_schedule(1, all), (Schedule{{1, kSegment}, one_sided(5)}));
+  EXPECT_EQ(split_schedule(0, all), (Schedule{one_sided(6)}));
+  EXPECT_EQ(split_schedule(6, all), (Schedule{{6, kSegment}}));
+  EXPECT_EQ(split_schedule(0, some), (Schedule{{4, kExample}, one_sided(2)}));
+  EXPECT_EQ(split_schedule(4, some), (Schedule{{4, kSegment}, one_sided(2)}));
+  EXPECT_EQ(split_schedule(5, some), (Schedule{{5, kSegment}, one_sided(1)}));
+  EXPECT_EQ(split_schedule(2, split_schedule(4, 6)), split_schedule(2, 6));
+  EXPECT_THAT(error_of([&] { split_schedule(7, all); }), HasSubstr("expected 0 to 6"));
+}
+
+TEST(Schedule, HeadsMayNotReadRowsThatAreKept) {
+  using Rows = Reads::Rows;
+  using Means = Reads::Means;
+  const Schedule split{{2, kSegment}, one_sided(2)};
+  EXPECT_FALSE(reads_kept_rows(split, {.rows = Rows::kFirst, .means = Means::kAtJoin}));
+  EXPECT_FALSE(reads_kept_rows(split, {.rows = Rows::kSegments, .row_segments = {0}}));
+  EXPECT_TRUE(reads_kept_rows(split, {.rows = Rows::kAll}));
+  EXPECT_TRUE(reads_kept_rows(split, {.rows = Rows::kFirstAndTexts, .row_segments = {1}}));
+  EXPECT_TRUE(reads_kept_rows(split, {.means = Means::kFinal}));
+  EXPECT_FALSE(reads_kept_rows(split, {.means = Means::kFinal, .mean_segments = {0}}));
+  EXPECT_TRUE(reads_kept_rows({one_sided(4)}, {.rows = Rows::kFirst, .means = Means::kAtJoin}))
+      << "nothing is before the join, so the means are of final states";
+  EXPECT_FALSE(reads_kept_rows({one_sided(4)}, {.rows = Rows::kFirst}));
+  EXPECT_FALSE(reads_kept_rows(split_schedule(2, 4), {.rows = Rows::kAll}));
 }
 
 TEST(Schedule, SequencesOfExamplesAreForExampleScope) {
@@ -84,6 +141,7 @@ TEST(Schedule, MeansAreOfTheStatesThatEnterTheFirstStepOfExampleScope) {
 
 TEST(Schedule, DescribesItself) {
   EXPECT_EQ(describe({{3, kSegment}, {1, kExample}}), "3 × segment, 1 × example");
+  EXPECT_EQ(describe({{3, kSegment}, one_sided(1)}), "3 × segment, 1 × example (updates first)");
 }
 
 }  // namespace

@@ -187,7 +187,12 @@ std::vector<DropoutCase> dropout_cases() {
           {"p3_cls", {{3, kSegment}, {1, kExample}}, Pooling::kCls},
           {"p4", {{4, kSegment}}, Pooling::kSegments},
           {"p3_adapters", {{3, kSegment}, {1, kExample}}, Pooling::kClsSegments, true},
-          {"groups", {{1, kSegment}, {2, kGroup}, {1, kExample}}, Pooling::kClsSegments}};
+          {"groups", {{1, kSegment}, {2, kGroup}, {1, kExample}}, Pooling::kClsSegments},
+          {"one_sided", {{1, kSegment}, {3, kExample, Updates::kFirst}}, Pooling::kClsSegments},
+          {"one_sided_adapters",
+           {{2, kSegment}, {2, kExample, Updates::kFirst}},
+           Pooling::kClsSegments,
+           true}};
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, DropoutLawsTest,

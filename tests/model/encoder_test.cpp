@@ -54,6 +54,33 @@ TEST_P(EncoderTest, StatesEnterAtAnyStep) {
   EXPECT_TRUE(at::equal(states[3], whole.rows));
 }
 
+// A one-sided stage also needs the states that it keeps; their keys and values come from elsewhere,
+// too.
+TEST_P(EncoderTest, OneSidedStagesTakeStatesAndKeysFromElsewhere) {
+  const Schedule schedule{{2, Scope::kSegment}, {2, Scope::kExample, Updates::kFirst}};
+  const Reads reads = model_->pack_plan(schedule).reads;
+  const DeviceBatch batch = this->batch(schedule, reads);
+  EncoderImpl& encoder = *model_->encoder;
+  const EncoderStates at_join = encoder.run({encoder.embed(batch, {})}, batch, 0, 2, {}),
+                      after_join = encoder.run(at_join, batch, 2, 3, {}),
+                      whole = encoder.forward(batch, {});
+  ASSERT_TRUE(after_join.kept.defined());
+  EXPECT_EQ(after_join.kept.size(0), batch.packed.levels.back().kept->num_rows);
+  EXPECT_TRUE(at::equal(encoder.run(after_join, batch, 3, 4, {}).rows, whole.rows));
+  const auto with_kept_keys = [&](double factor) {
+    return encoder
+        .run({after_join.rows, after_join.segment_means}, batch, 3, 4, {},
+             {.keys_values =
+                  [&](const Step& step) {
+                    return factor * encoder.layer(step.layer)
+                                        .project(after_join.kept, Projections::kKeysValues, {}, {});
+                  }})
+        .rows;
+  };
+  EXPECT_TRUE(at::equal(with_kept_keys(1), whole.rows));
+  EXPECT_FALSE(at::equal(with_kept_keys(0.5), whole.rows));
+}
+
 // If a sequence's states are provided, packing needs only its length and id.
 TEST_P(EncoderTest, ProvidedStatesNeedNoTokens) {
   const PackPlan plan = model_->pack_plan(spec_.schedule);

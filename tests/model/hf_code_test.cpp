@@ -35,6 +35,7 @@ struct Case {
 std::vector<Case> cases() {
   using enum Scope;
   using enum Pooling;
+  constexpr Updates kFirst = Updates::kFirst;
   const auto standalone = SegmentFormat::kStandalone, pair = SegmentFormat::kPair;
   const auto split = [](int64_t p) { return split_schedule(p, kLayers); };
   const Schedule groups{{2, kSegment}, {2, kGroup}, {2, kExample}};
@@ -53,7 +54,13 @@ std::vector<Case> cases() {
           {"one_segment", split(3), standalone, kClsSegments, "single"},
           {"four_segments", split(4), standalone, kClsSegments, "tuples"},
           {"groups", groups, standalone, kClsSegments, "tuples"},
-          {"groups_only", {{6, kGroup}}, standalone, kSegments, "tuples"}};
+          {"groups_only", {{6, kGroup}}, standalone, kSegments, "tuples"},
+          {"one_sided", {{3, kSegment}, {3, kExample, kFirst}}, standalone, kClsSegments},
+          {"one_sided_tuples",
+           {{1, kSegment}, {2, kExample}, {3, kExample, kFirst}},
+           standalone,
+           kCls,
+           "tuples"}};
 }
 
 std::vector<Example> examples_of(const json& cases, const std::string& set) {

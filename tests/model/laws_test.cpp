@@ -27,6 +27,7 @@ struct LawCase {
 std::vector<LawCase> law_cases() {
   using enum Scope;
   using enum Pooling;
+  constexpr Updates kFirst = Updates::kFirst;
   const auto split = [](int64_t p) { return split_schedule(p, kShape.layers); };
   constexpr SegmentFormat kAlone = SegmentFormat::kStandalone, kTogether = SegmentFormat::kPair;
   return {{"pair_cls", split(0), kTogether, kCls},
@@ -42,7 +43,18 @@ std::vector<LawCase> law_cases() {
           {"p4_mean", split(4), kAlone, kMean},
           {"groups", {{1, kSegment}, {1, kGroup}, {2, kExample}}, kAlone, kClsSegments},
           {"groups_last_layer_joins", {{2, kSegment}, {1, kGroup}, {1, kExample}}, kAlone, kCls},
-          {"groups_only", {{2, kSegment}, {2, kGroup}}, kAlone, kSegments}};
+          {"groups_only", {{2, kSegment}, {2, kGroup}}, kAlone, kSegments},
+          {"one_sided", {{2, kSegment}, {2, kExample, kFirst}}, kAlone, kClsSegments},
+          {"one_sided_cls", {{4, kExample, kFirst}}, kAlone, kCls},
+          {"one_sided_last_layer", {{3, kSegment}, {1, kExample, kFirst}}, kAlone, kClsSegments},
+          {"one_sided_after_groups",
+           {{1, kSegment}, {1, kGroup}, {2, kExample, kFirst}},
+           kAlone,
+           kClsSegments},
+          {"one_sided_after_joint",
+           {{1, kSegment}, {1, kExample}, {2, kExample, kFirst}},
+           kAlone,
+           kClsSegments}};
 }
 
 // (examples in `indices`, outputs)
@@ -266,6 +278,40 @@ TEST_P(SegmentLawsTest, OneGroupEqualsTheExample) {
                                   GetParam());
   const Dataset dataset = small_.dataset(by_group->spec, examples);
   EXPECT_SAME_BITS(logits(by_group, dataset, iota(8)), logits(by_example, dataset, iota(8)));
+}
+
+// Where the head reads the example's first row only, and the last layer alone is joint, nothing but
+// that row is computed there: a one-sided stage is then the same.
+TEST_P(SegmentLawsTest, AOneSidedLastLayerEqualsAJointOne) {
+  const Schedule one_sided{{3, Scope::kSegment}, {1, Scope::kExample, Updates::kFirst}};
+  Model joint = small_.model(small_.spec(3, SegmentFormat::kStandalone, Pooling::kCls), GetParam()),
+        sided = small_.model(small_.spec(one_sided, SegmentFormat::kStandalone, Pooling::kCls),
+                             GetParam());
+  const Dataset dataset = small_.dataset(joint->spec, small_.random_examples(/*seed=*/71, 8));
+  EXPECT_SAME_BITS(logits(joint, dataset, iota(8)), logits(sided, dataset, iota(8)));
+}
+
+// The other segments' keys and values are functions of these segments alone, in every layer.
+TEST_P(SegmentLawsTest, AOneSidedStageLeavesTheOtherSegmentsAlone) {
+  const Schedule schedule{{1, Scope::kSegment}, {3, Scope::kExample, Updates::kFirst}};
+  Model model =
+      small_.model(small_.spec(schedule, SegmentFormat::kStandalone, Pooling::kCls), GetParam());
+  std::mt19937 random(81);
+  std::vector<Example> examples(2);
+  const std::string passage = small_.random_text(random, 30);
+  for (Example& example : examples) example.segments = {small_.random_text(random, 9), passage};
+  const Dataset dataset = small_.dataset(model->spec, examples);
+  const DeviceBatch batch = batch_of(model, dataset, iota(2));
+  EXPECT_EQ(batch.packed.levels.back().live_rows, 2 * 11);
+  EXPECT_EQ(batch.packed.levels.back().kept->live_rows, 32) << "of both examples once";
+  const at::Tensor together = logits(model, dataset, iota(2));
+  for (int64_t i = 0; i < 2; ++i)
+    EXPECT_SAME_BITS(logits(model, dataset, {i})[0], together[i]) << "example " << i;
+  EXPECT_GT(difference(together[0], together[1]), 1e-3);
+  // It does read them.
+  examples[0].segments[1] = small_.random_text(random, 30);
+  EXPECT_GT(difference(logits(model, small_.dataset(model->spec, examples), {0})[0], together[0]),
+            1e-3);
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, SegmentLawsTest, testing::Values(at::kFloat, at::kBFloat16),

@@ -29,8 +29,9 @@ constexpr double kReloadTolerance = 1e-5;
 std::vector<std::string> cases_of(int64_t layers) {
   std::vector<std::string> cases{"pair_cls", "pair"};
   for (int64_t p = 0; p <= layers; ++p) cases.push_back("p" + std::to_string(p));
-  for (const char* other : {"single", "tuples_pair", "segment_group_example", "group_example",
-                            "segment_example", "segment_group"})
+  for (const char* other :
+       {"single", "tuples_pair", "segment_group_example", "group_example", "segment_example",
+        "segment_group", "one_sided", "one_sided_after_joint", "one_sided_p0"})
     cases.push_back(other);
   return cases;
 }
@@ -75,7 +76,8 @@ struct Oracle {
 ModelSpec spec_of(const json& c, Pooling pooling) {
   ModelSpec spec;
   for (const json& stage : c.at("schedule"))
-    spec.schedule.push_back({stage[0], kScopes.at(stage[1])});
+    spec.schedule.push_back(
+        {stage[0], kScopes.at(stage[1]), stage.size() > 2 ? Updates::kFirst : Updates::kAll});
   spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
   spec.pooling = pooling;
   spec.head = HeadKind::kClassifier;
@@ -107,15 +109,19 @@ Model make_model(const Oracle& oracle, const ModelSpec& spec, const std::string&
   return model;
 }
 
-// The final states of each example's rows, one tensor per example.
+// The final states of each example's rows, or of its first segment's under a one-sided schedule;
+// one tensor per example.
 std::vector<at::Tensor> rows_of_examples(Model& model, const Dataset& dataset,
                                          const std::vector<int64_t>& indices) {
   const at::Tensor all = example_rows(model, whole_batch(model, dataset, indices));
   std::vector<at::Tensor> out;
   int64_t begin = 0;
   for (int64_t i : indices) {
-    out.push_back(all.narrow(0, begin, dataset.example_length(i)));
-    begin += dataset.example_length(i);
+    const int64_t rows = is_one_sided(model->spec.schedule)
+                             ? dataset.length(dataset.example(i).sequences[0])
+                             : dataset.example_length(i);
+    out.push_back(all.narrow(0, begin, rows));
+    begin += rows;
   }
   return out;
 }

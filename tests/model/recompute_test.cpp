@@ -14,6 +14,7 @@ struct RecomputeCase {
   at::ScalarType dtype;
   SegmentFormat format;
   Pooling pooling;
+  bool one_sided = false;
 };
 
 class Recompute : public testing::TestWithParam<RecomputeCase> {
@@ -24,9 +25,10 @@ class Recompute : public testing::TestWithParam<RecomputeCase> {
   };
   // Of two micro-batches, the gradients added up.
   Result run(bool recompute, const FrozenParts& frozen) {
-    const auto& [family, independent_layers, dtype, format, pooling] = GetParam();
+    const auto& [family, independent_layers, dtype, format, pooling, one_sided] = GetParam();
     const SmallBert bert({.dropout = 0.1, .family = family});
-    const ModelSpec spec = bert.spec(independent_layers, format, pooling);
+    ModelSpec spec = bert.spec(independent_layers, format, pooling);
+    if (one_sided) spec.schedule.back().updates = Updates::kFirst;
     const Dataset dataset = bert.dataset(spec, bert.random_examples(5, 12));
     Model model = bert.model(spec, dtype);
     model->freeze(frozen);
@@ -74,7 +76,11 @@ INSTANTIATE_TEST_SUITE_P(
         RecomputeCase{"bert", 2, at::kBFloat16, SegmentFormat::kStandalone, Pooling::kMean},
         // Layers share a table.
         RecomputeCase{"mpnet", 2, at::kFloat, SegmentFormat::kStandalone, Pooling::kClsSegments},
-        RecomputeCase{"mpnet", 0, at::kBFloat16, SegmentFormat::kPair, Pooling::kMean}),
+        RecomputeCase{"mpnet", 0, at::kBFloat16, SegmentFormat::kPair, Pooling::kMean},
+        RecomputeCase{"bert", 1, at::kFloat, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                      true},
+        RecomputeCase{"mpnet", 2, at::kBFloat16, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                      true}),
     [](const auto& info) {
       return std::string(info.param.family) + std::to_string(info.param.independent_layers) +
              (info.param.dtype == at::kFloat ? "fp32" : "bf16") + std::to_string(info.index);

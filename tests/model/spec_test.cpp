@@ -69,5 +69,29 @@ TEST(ModelSpec, ChecksItselfAgainstAModel) {
               HasSubstr("pair is the stock layout"));
 }
 
+TEST(ModelSpec, HeadsReadOnlyWhatAOneSidedScheduleComputes) {
+  const SmallBert bert;
+  const Schedule schedule{{2, Scope::kSegment}, {2, Scope::kExample, Updates::kFirst}};
+  const auto spec_of = [&](Pooling pooling) {
+    return bert.spec(schedule, SegmentFormat::kStandalone, pooling);
+  };
+  const auto problem = [&](Pooling pooling) {
+    return error_of([&] { spec_of(pooling).check(bert.config(), ""); });
+  };
+  EXPECT_EQ(problem(Pooling::kClsSegments), "");
+  EXPECT_EQ(problem(Pooling::kCls), "");
+  EXPECT_EQ(problem(Pooling::kMean),
+            "model.schedule: stages with updates: first compute the first segment's rows only, and "
+            "model.pooling: mean reads the final states of others; use cls, or cls_segments with "
+            "independent layers");
+  EXPECT_THAT(problem(Pooling::kSegments), HasSubstr("model.pooling: segments reads"));
+  const ModelSpec spec = spec_of(Pooling::kClsSegments);
+  EXPECT_EQ(spec.at(1, bert.config()).schedule,
+            (Schedule{{1, Scope::kSegment}, {3, Scope::kExample, Updates::kFirst}}));
+  EXPECT_EQ(error_of([&] { spec.at(4, bert.config()); }), "");
+  EXPECT_THAT(error_of([&] { spec.at(0, bert.config()); }),
+              HasSubstr("--independent-layers: stages with updates: first"));
+}
+
 }  // namespace
 }  // namespace lait

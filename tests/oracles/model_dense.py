@@ -1,7 +1,8 @@
 """BERT, RoBERTa and MPNet in plain PyTorch with a dense mask for every layer: the specification
 that the packed model must equal.
 
-No padding. A schedule is a list of (num_layers, scope). A token sees the tokens of its own segment,
+No padding. A schedule is a list of (num_layers, scope) or (num_layers, scope, "first"). With the
+latter only the states of the example's first segment change; the others stay what they were. A token sees the tokens of its own segment,
 group or example, as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and
 the design, not from the C++ code: the mask is a full boolean matrix.
 """
@@ -172,12 +173,14 @@ class DenseModel:
 
     def states(self, row, schedule):
         """Under a schedule: [states that enter layer 0, layer 1, …, final states]."""
-        scopes = [scope for num_layers, scope in schedule for _ in range(num_layers)]
-        assert len(scopes) == self.config.num_hidden_layers
+        layers = [stage[1:] for stage in schedule for _ in range(stage[0])]
+        assert len(layers) == self.config.num_hidden_layers
         found = [self.embed(row)]
+        in_first = torch.tensor(row.segments)[:, None] == 0
         bias = self.relative_bias(len(row.ids)) if self.family.has_relative_bias else None
-        for index, scope in enumerate(scopes):
-            found.append(self.layer(found[-1], index, mask_of(row, scope), bias))
+        for index, (scope, *updates) in enumerate(layers):
+            new = self.layer(found[-1], index, mask_of(row, scope), bias)
+            found.append(torch.where(in_first, new, found[-1]) if updates else new)
         return found
 
     def pool(self, row, states, schedule, pooling):
@@ -190,7 +193,7 @@ class DenseModel:
         source = final
         if pooling == "cls_segments":
             before = 0  # layers before the first example-scope stage
-            for num_layers, scope in schedule:
+            for num_layers, scope, *_ in schedule:
                 if scope == "example" and num_layers > 0:
                     break
                 before += num_layers

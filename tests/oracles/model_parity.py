@@ -122,8 +122,11 @@ class Oracle:
         for example in examples:
             row = self.row(example, segment_format)
             states = self.dense.states(row, schedule)
-            lengths.append(len(row.ids))
-            hidden.append(states[-1])
+            # Of a one-sided schedule the rows that it computes.
+            one_sided = len(schedule[-1]) > 2
+            rows = [r for r, s in enumerate(row.segments) if s == 0 or not one_sided]
+            lengths.append(len(rows))
+            hidden.append(states[-1][rows])
             for pooling in poolings:
                 weight, bias = self.heads[pooling]
                 features = self.dense.pool(row, states, schedule, pooling)
@@ -150,7 +153,7 @@ class Oracle:
             self.tensors[f"{name}.{pooling}.logits"] = torch.stack(rows)
         self.cases.append({"name": name, "set": set_name, "format": segment_format,
                            "poolings": list(logits),
-                           "schedule": [[layers, scope] for layers, scope in schedule if layers]})
+                           "schedule": [list(stage) for stage in schedule if stage[0]]})
 
 
 @torch.no_grad()
@@ -191,6 +194,13 @@ def main():
     for name, schedule in schedules.items():
         oracle.add(name, "tuples", sets["tuples"], "standalone", schedule,
                    POOLINGS if schedule[-1][1] == "example" else POOLINGS[1:])
+    for name, poolings, *schedule in (
+            ("one_sided", ("cls", "cls_segments"), (half, "segment"),
+             (layers - half, "example", "first")),
+            ("one_sided_after_joint", ("cls", "cls_segments"), (third, "segment"),
+             (third, "example"), (layers - 2 * third, "example", "first")),
+            ("one_sided_p0", ("cls",), (layers, "example", "first"))):
+        oracle.add(name, "tuples", sets["tuples"], "standalone", schedule, poolings)
     save_file(oracle.tensors, output / "parity.safetensors")
     (output / "cases.json").write_text(json.dumps({"sets": sets, "cases": oracle.cases}))
 

@@ -5,7 +5,7 @@
 OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weight|bias" as in
                                model_parity.py: the seeded head that training starts from
 OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
-                                "independent_layers", "pooling",
+                                "independent_layers", "one_sided", "pooling",
                                 "examples": [{"segments", "label"}], "batches": [[…]],
                                 "losses": […], "mutants": {name: losses}}]}
 
@@ -113,8 +113,10 @@ def main():
     labels = [example["label"] for example in examples]
     tensors, cases = {}, []
     half = num_layers // 2
-    for name, p, segment_format, pooling in (("stock", 0, "pair", "cls"),
-                                             (f"split{half}", half, "standalone", "cls_segments")):
+    for name, p, one_sided, segment_format, pooling in (
+            ("stock", 0, False, "pair", "cls"),
+            (f"split{half}", half, False, "standalone", "cls_segments"),
+            (f"one_sided{half}", half, True, "standalone", "cls_segments")):
         model = copy.deepcopy(base)
         if pooling != "cls":
             num_features = model_dense.DenseModel(model).num_features(pooling)
@@ -125,17 +127,19 @@ def main():
             last.weight.normal_(0, 0.05, generator=generator)
             last.bias.zero_()
         tensors |= head_tensors(model, pooling)
-        mutants = dict(MUTANTS) if p > 0 else {}
+        mutants = dict(MUTANTS) if p > 0 and not one_sided else {}
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
-        if p > 0 and model_dense.FAMILIES[model.config.model_type].has_relative_bias:
+        if mutants and model_dense.FAMILIES[model.config.model_type].has_relative_bias:
             mutants |= RELATIVE_BIAS_MUTANTS
         schedule = model_dense.split_schedule(p, num_layers)
+        if one_sided:
+            schedule[-1] += ("first",)
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
         run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
-                      "pooling": pooling, "examples": examples, "batches": batches,
+                      "one_sided": one_sided, "pooling": pooling, "examples": examples, "batches": batches,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})

@@ -26,7 +26,7 @@ struct Case {
   Pooling pooling;
   Switch recompute = Switch::kOff;
   std::optional<double> ema = {};
-  bool adapters = false;
+  bool adapters = false, one_sided = false;
 };
 
 std::vector<Example> examples_of(const SmallBert& bert, int64_t count) {
@@ -70,8 +70,13 @@ class EstimateMemory : public testing::TestWithParam<Case> {
                    .vocab = GetParam().vocab,
                    .positions = 128,
                    .dropout = 0.1}};
-  ModelSpec spec_ =
-      bert_.spec(GetParam().independent_layers, SegmentFormat::kStandalone, GetParam().pooling);
+  ModelSpec spec() const {
+    ModelSpec spec =
+        bert_.spec(GetParam().independent_layers, SegmentFormat::kStandalone, GetParam().pooling);
+    if (GetParam().one_sided) spec.schedule.back().updates = Updates::kFirst;
+    return spec;
+  }
+  ModelSpec spec_ = spec();
   Dataset dataset_ = bert_.dataset(spec_, examples_of(bert_, GetParam().examples));
   TrainingConfig config_;
 };
@@ -130,7 +135,29 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"recompute", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments, Switch::kOn},
         Case{"recompute_stock_bf16", at::kBFloat16, 2000, 0, 32, 1, Pooling::kCls, Switch::kOn},
         Case{"adapters", at::kFloat, 2000, 2, 32, 1, Pooling::kClsSegments, Switch::kOff, {}, true},
-        Case{"average", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments, Switch::kOff, 0.99}),
+        Case{"average", at::kFloat, 20000, 2, 8, 1, Pooling::kClsSegments, Switch::kOff, 0.99},
+        Case{"one_sided",
+             at::kFloat,
+             2000,
+             1,
+             32,
+             1,
+             Pooling::kClsSegments,
+             Switch::kOff,
+             {},
+             false,
+             true},
+        Case{"one_sided_recompute",
+             at::kBFloat16,
+             2000,
+             1,
+             32,
+             1,
+             Pooling::kClsSegments,
+             Switch::kOn,
+             {},
+             false,
+             true}),
     [](const auto& info) { return info.param.name; });
 
 double seconds_since(std::chrono::steady_clock::time_point began) {

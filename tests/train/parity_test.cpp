@@ -51,6 +51,7 @@ std::vector<double> our_losses(const std::filesystem::path& dir,
   ModelSpec spec;
   const int64_t p = c.at("independent_layers");
   spec.schedule = split_schedule(p, kLayers);
+  if (c.at("one_sided")) spec.schedule.back().updates = Updates::kFirst;
   spec.task = "jsonl";
   spec.format = c.at("format") == "pair" ? SegmentFormat::kPair : SegmentFormat::kStandalone;
   const std::string pooling = c.at("pooling");
@@ -132,7 +133,7 @@ TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
 INSTANTIATE_TEST_SUITE_P(Models, TrainParityTest,
                          testing::Combine(testing::Values("minilm", "random_mpnet",
                                                           "random_roberta"),
-                                          testing::Values("stock", "split3")),
+                                          testing::Values("stock", "split3", "one_sided3")),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)) + "_" +
                                   std::get<1>(info.param);
