@@ -9,13 +9,13 @@
 //   }
 //   store.commit();              // visible to others, and on the disk
 //
-// Any number of processes read and write one folder at once: each writer has files of its own. A key
-// stands for one value, so any copy of it serves; who computes it differently makes another key.
-// A process that is killed loses its open batch and nothing else. Damage (a flipped bit, a torn end)
-// makes a value absent, never wrong.
+// Any number of processes read and write one folder at once: each writer has files of its own. Two
+// values of one key are equal by definition, so any of them serves. A process that is killed loses
+// its open batch and nothing else. Damage (a flipped bit, a torn end) makes a value absent, never
+// wrong.
 //
 // Stores are merged by copying files into one folder. Files may be removed at any time. Replacing a
-// file in place while a process reads the store is not safe (cp -n leaves files that are there).
+// file in place while a process reads the store is not safe; cp -n leaves files that are there.
 #pragma once
 #include <atomic>
 #include <cstddef>

@@ -3,14 +3,14 @@
 //   head     FileHead, then made_by, then zeros up to a multiple of 64 bytes
 //   records  each: RecordHead, then the payload, then zeros up to a multiple of 64 bytes
 //
-// Numbers are in the machine's byte order. A file only grows, and only while its writer holds a lock
-// (flock) on it. The first head that is not whole ends it: there a writer was killed, or is writing
-// now. A RecordHead says where it stands, so bytes of other files or other places are not taken for
-// records.
+// Numbers are in the machine's byte order. A file only grows, and only while its writer has it
+// locked (flock). The first head that is not whole ends it: there a writer was killed, or one is
+// writing now. A RecordHead says where it stands, so bytes of other files or other places are not
+// taken for records.
 //
-// Heads are read with pread, payloads are mapped: only whole records are ever touched in the map, so
-// a writer may cut what follows them. A file that somebody else cuts or overwrites in place while it
-// is mapped ends the process (SIGBUS), like any mapped file.
+// Heads are read with pread, payloads are mapped. Only whole records are touched in the map, so a
+// writer may cut off what follows them. If somebody else makes a file shorter while it is mapped,
+// reading the lost part ends the process (SIGBUS), as with any mapped file.
 #pragma once
 #include <array>
 #include <atomic>

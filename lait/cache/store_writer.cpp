@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,8 +22,8 @@
 namespace lait {
 namespace {
 
-constexpr mode_t kMode = 0666;         // less the user's umask
-constexpr uint64_t kMostFilesOf = 16;  // parts of max_bytes
+constexpr mode_t kStoreFileMode = 0666;  // less the user's umask
+constexpr uint64_t kMostFilesOf = 16;    // parts of max_bytes
 
 // False: errno says why.
 bool write_at(int fd, std::span<const std::byte> bytes, uint64_t offset) {
@@ -34,6 +35,12 @@ bool write_at(int fd, std::span<const std::byte> bytes, uint64_t offset) {
     offset += static_cast<uint64_t>(n);
   }
   return true;
+}
+
+// Whether somebody has removed the open file.
+bool is_removed(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
 uint64_t random_number() {
@@ -67,9 +74,13 @@ StoreWriter::StoreWriter(std::filesystem::path dir, StoreWriteOptions options)
 
 StoreWriter::~StoreWriter() { close_file(); }
 
+uint64_t StoreWriter::head_bytes() const {
+  return aligned(sizeof(FileHead) + options_.made_by.size());
+}
+
 void StoreWriter::begin_file() {
   if (options_.max_bytes > 0) {
-    const uint64_t room = std::max<uint64_t>(options_.file_bytes, batch_.size());
+    const uint64_t room = std::max<uint64_t>(options_.file_bytes, head_bytes() + batch_.size());
     prune_store(dir_, options_.max_bytes - std::min(room, options_.max_bytes));
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -78,22 +89,23 @@ void StoreWriter::begin_file() {
               .id = random_number()},
              options_.made_by);
   path_ = dir_ / file_name(head.created, head.id);
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kStoreFileMode);
   if (fd_ < 0) throw_write_error(path_);
   id_ = head.id;
-  end_ = aligned(sizeof(head) + options_.made_by.size());
+  end_ = head_bytes();
   has_records_ = false;
   std::vector<std::byte> bytes(end_);
   std::memcpy(bytes.data(), &head, sizeof(head));
   std::memcpy(bytes.data() + sizeof(head), options_.made_by.data(), options_.made_by.size());
-  // Locked before it has a head, without which prune_store does not touch it.
-  const bool is_locked = ::flock(fd_, LOCK_EX) == 0;
-  if (!is_locked || !write_at(fd_, bytes, 0)) {
-    const int error = errno;
+  try {
+    // Locked before it has a head, without which prune_store does not touch it.
+    if (::flock(fd_, LOCK_EX) != 0) throw_write_error(path_, "lock");
+    if (!write_at(fd_, bytes, 0)) throw_write_error(path_);
+    sync_folder(dir_);
+  } catch (...) {
     close_file();
-    throw_write_error(path_, is_locked ? "write" : "lock", error);
+    throw;
   }
-  sync_folder(dir_);
 }
 
 void StoreWriter::close_file() {
@@ -127,7 +139,8 @@ void StoreWriter::commit() {
     StoreWriter& writer;
     ~Drop() { writer.drop_batch(); }
   } drop{*this};
-  if (fd_ >= 0 && has_records_ && end_ + batch_.size() > options_.file_bytes) close_file();
+  const bool is_full = has_records_ && end_ + batch_.size() > options_.file_bytes;
+  if (fd_ >= 0 && (is_full || is_removed(fd_))) close_file();
   if (fd_ < 0) begin_file();
   for (const size_t at : heads_) {
     RecordHead head;

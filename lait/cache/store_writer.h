@@ -55,6 +55,7 @@ class StoreWriter {
   void commit();
 
  private:
+  uint64_t head_bytes() const;  // of a file, until its first record
   void begin_file();
   void close_file();
   void drop_batch();

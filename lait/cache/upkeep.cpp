@@ -113,13 +113,12 @@ PruneResult prune_store(const fs::path& dir, uint64_t max_bytes) {
     const LockedFile file(path, LOCK_EX);
     if (!file.is_open() || file.is_being_written() || !file.begins_as_a_store_file()) continue;
     if (file.error() != 0) throw_write_error(path, "lock", file.error());
-    if (::unlink(path.c_str()) != 0) {
-      if (errno == ENOENT) continue;  // another process dropped it
-      throw_write_error(path, "remove");
-    }
+    const bool is_removed = ::unlink(path.c_str()) == 0;
+    if (!is_removed && errno != ENOENT) throw_write_error(path, "remove");
+    result.bytes_left -= size;
+    if (!is_removed) continue;  // another process was faster
     ++result.files;
     result.bytes += size;
-    result.bytes_left -= size;
   }
   return result;
 }

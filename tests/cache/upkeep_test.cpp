@@ -137,18 +137,33 @@ TEST_F(StoreUpkeep, PrunedFilesServeThoseWhoHaveThem) {
   EXPECT_TRUE(std::ranges::equal(value->bytes, value_of(1)));
 }
 
+TEST_F(StoreUpkeep, AWriterWhoseFileWasRemovedBeginsAnother) {
+  SegmentStore store(dir_, {});
+  append(store, 1);
+  store.commit();
+  fs::remove(files().front());
+  append(store, 2);
+  store.commit();
+  EXPECT_EQ(look_up(store, 1), Found::kAbsent);
+  EXPECT_EQ(look_up(store, 2), Found::kRight);
+  fs::remove_all(dir_);
+  append(store, 3);
+  EXPECT_THAT(error_of([&] { store.commit(); }),
+              AllOf(StartsWith(dir_.string()), HasSubstr("the folder is gone")));
+}
+
 TEST_F(StoreUpkeep, AWriterKeepsTheFolderWithinMaxBytes) {
   constexpr uint64_t kMax = 400000;
   SegmentStore store(dir_, {.max_bytes = kMax});
-  for (uint64_t n = 0; n < 2000; ++n) {
+  for (uint64_t n = 0; n < 800; ++n) {
     append(store, n);
-    if (n % 5 == 4) store.commit();
+    if (n % 8 == 7) store.commit();
     ASSERT_LE(bytes(), kMax) << n;
   }
   EXPECT_GT(bytes(), kMax * 3 / 4);
   EXPECT_GT(files().size(), 10u);
   EXPECT_EQ(look_up(store, 0), Found::kAbsent);
-  for (uint64_t n = 1900; n < 2000; ++n) EXPECT_EQ(look_up(store, n), Found::kRight);
+  for (uint64_t n = 750; n < 800; ++n) EXPECT_EQ(look_up(store, n), Found::kRight);
   append(store, 0);  // what was dropped can be written again
   store.commit();
   EXPECT_EQ(look_up(store, 0), Found::kRight);
