@@ -35,13 +35,15 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lait/ops", {"kernels", "kernels/cpu"}},
     {"lait/cuda", {"lait/ops", "lait/ranks", "kernels"}},
     {"lait/data", {"lait", "lait/text", "lait/config", "kernels"}},
+    {"lait/cache", {}},
     {"lait/checkpoint", {}},
     {"lait/model",
      {"lait", "lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels",
       "kernels/cpu"}},
     {"lait/ranks", {}},
     {"lait/predict",
-     {"lait", "lait/ranks", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config"}},
+     {"lait", "lait/cache", "lait/ranks", "lait/model", "lait/data", "lait/ops", "lait/text",
+      "lait/config"}},
     {"eval",
      {"lait", "lait/predict", "lait/ranks", "lait/model", "lait/data", "lait/ops", "lait/text",
       "lait/config", "kernels"}},
@@ -69,7 +71,8 @@ const std::set<std::string> kWithoutLibTorch = {"lait",
                                                 "lait/text/wordpiece",
                                                 "lait/text/byte_bpe",
                                                 "lait/text/sentencepiece",
-                                                "lait/data"};
+                                                "lait/data",
+                                                "lait/cache"};
 
 // A CUDA kernel is read as a whole, from its shared memory to its launch: parts of it mean nothing
 // alone.
