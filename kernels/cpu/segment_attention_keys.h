@@ -1,6 +1,6 @@
-// Where the keys of a unit lie, for the forward pass on the CPU: one after another, or in runs
-// (segment_attention.h). Blocks of keys are counted from the unit's first key in both, so that the
-// bits are the same. Internal to segment_attention_forward_isa.cpp.
+// Where the keys of a unit lie: one after another, or in runs (segment_attention.h). Blocks of keys
+// are counted from the unit's first key in both, so that the bits are the same. Internal to
+// segment_attention_*_isa.cpp.
 #pragma once
 #include "kernels/cpu/segment_attention_task.h"
 
@@ -28,15 +28,16 @@ class KeysInOrder {
   bool whole_;
 };
 
-// The unit's runs, as a table of the address of each key and value: an address costs one load then,
-// wherever the runs begin, and the table is made once for all heads.
+// A table of the address of each key and value of the unit: an address costs one load then, wherever
+// the rows lie, and the table is made once for all heads.
 template <class T>
-class KeysInRuns {
+class KeyTable {
  public:
   struct RowsOf {
     const T* const* rows;
-    int64_t from;  // the head's first element
-    const T* operator()(int64_t j) const { return rows[j] + from; }
+    int64_t column;  // the head's first
+    const T* operator()(int64_t j) const { return rows[j] + column; }
+    RowsOf from(int64_t j) const { return {rows + j, column}; }
   };
 
   static int64_t table_floats(const SegmentAttentionParams& p, int64_t unit) {
@@ -44,19 +45,22 @@ class KeysInRuns {
     static_assert(sizeof(T*) <= kAddress * sizeof(float));
     return 2 * kAddress * (p.k_offsets[unit + 1] - p.k_offsets[unit]);
   }
-  KeysInRuns(const SegmentAttentionParams& p, int64_t unit, float* table)
+  KeyTable(const SegmentAttentionParams& p, int64_t unit, float* table)
       : p_(p), keys_(reinterpret_cast<const T**>(table)) {
-    values_ = keys_ + (p.k_offsets[unit + 1] - p.k_offsets[unit]);
+    const int64_t begin = p.k_offsets[unit], n = p.k_offsets[unit + 1] - begin;
+    values_ = keys_ + n;
+    if (p.runs == nullptr) {
+      add(0, n, element<T>(p.k, begin, 0), p.k.row_stride, element<T>(p.v, begin, 0),
+          p.v.row_stride);
+      return;
+    }
     int64_t j = 0;
     for (int32_t r = p.run_offsets[unit]; r < p.run_offsets[unit + 1]; ++r) {
-      const KeyRun run = p.runs[r];
-      const KeySource source = p.sources[run.source];
-      const T* k = static_cast<const T*>(source.k) + run.offset;
-      const T* v = static_cast<const T*>(source.v) + run.offset;
-      for (int64_t i = 0; i < run.length; ++i, ++j) {
-        keys_[j] = k + i * source.row_stride;
-        values_[j] = v + i * source.row_stride;
-      }
+      const KeyRun& run = p.runs[r];
+      const KeySource& source = p.sources[run.source];
+      add(j, run.length, static_cast<const T*>(source.k) + run.offset, source.row_stride,
+          static_cast<const T*>(source.v) + run.offset, source.row_stride);
+      j += run.length;
     }
   }
   RowsOf keys(int64_t head) const { return {keys_, head * p_.k.head_stride}; }
@@ -66,6 +70,13 @@ class KeysInRuns {
   }
 
  private:
+  void add(int64_t j, int64_t rows, const T* k, int64_t k_stride, const T* v, int64_t v_stride) {
+    for (int64_t i = 0; i < rows; ++i) {
+      keys_[j + i] = k + i * k_stride;
+      values_[j + i] = v + i * v_stride;
+    }
+  }
+
   const SegmentAttentionParams& p_;
   const T** keys_;
   const T** values_;

@@ -56,24 +56,27 @@ void prefetch_next_head(const SegmentAttentionParams& p, const Task& t, const Ke
 
 // Prefetches rows in the order in which a unit of few queries reads them, kAhead rows before they
 // are: its keys, its values, the next unit's keys and values.
-template <class T, class Keys>
+template <class T>
 class RowsAhead {
  public:
-  RowsAhead(const SegmentAttentionParams& p, const Keys& keys, int64_t n, const Keys& next,
-            int64_t next_n)
+  RowsAhead(const SegmentAttentionParams& p, const KeyTable<T>& keys, int64_t n,
+            const KeyTable<T>& next, int64_t next_n)
       : keys_(keys), next_(next), n_(n), next_n_(next_n) {
-    lines_ = (p.num_heads * p.head_dim * static_cast<int64_t>(sizeof(T)) + kLineBytes - 1) /
-             kLineBytes;
+    lines_ =
+        (p.num_heads * p.head_dim * static_cast<int64_t>(sizeof(T)) + kLineBytes - 1) / kLineBytes;
     if (!keys.whole_rows()) row_ = end();
     seek();
   }
   // The next `lines` lines.
   void fetch(int64_t lines) {
     __asm__ volatile("");  // as in prefetch_rows
-    for (; lines > 0 && at_; --lines) {
-      __builtin_prefetch(at_ + line_ * kLineBytes, /*rw=*/0, /*locality=*/3);
-      if (++line_ == lines_) {
-        line_ = 0;
+    while (lines > 0 && at_) {
+      const int64_t taken = smaller(lines, left_);
+      for (int64_t i = 0; i < taken; ++i, at_ += kLineBytes)
+        __builtin_prefetch(at_, /*rw=*/0, /*locality=*/3);
+      lines -= taken;
+      left_ -= taken;
+      if (left_ == 0) {
         ++row_;
         seek();
       }
@@ -85,19 +88,20 @@ class RowsAhead {
   static constexpr int64_t kAhead = 32;
   int64_t end() const { return 2 * (n_ + next_n_); }
   void seek() {
-    auto row = [](const Keys& keys, int64_t n, int64_t i) {
+    auto row = [](const KeyTable<T>& keys, int64_t n, int64_t i) {
       return reinterpret_cast<const char*>(i < n ? keys.keys(0)(i) : keys.values(0)(i - n));
     };
-    at_ = row_ < 2 * n_    ? row(keys_, n_, row_)
+    left_ = lines_;
+    at_ = row_ < 2 * n_  ? row(keys_, n_, row_)
           : row_ < end() ? row(next_, next_n_, row_ - 2 * n_)
-                           : nullptr;
+                         : nullptr;
   }
 
-  const Keys& keys_;
-  const Keys& next_;
+  const KeyTable<T>& keys_;
+  const KeyTable<T>& next_;
   int64_t n_, next_n_, lines_ = 0;
-  int64_t row_ = kAhead, line_ = 0;
-  const char* at_ = nullptr;
+  int64_t row_ = kAhead, left_ = 0;  // lines of the row
+  const char* at_ = nullptr;         // the next line; null: there is no row
 };
 
 }  // namespace

@@ -86,6 +86,7 @@ struct RowsInOrder {
   const T* first;
   int64_t stride;
   const T* operator()(int64_t i) const { return first + i * stride; }
+  RowsInOrder from(int64_t i) const { return {first + i * stride, stride}; }
 };
 template <class T>
 RowsInOrder<T> rows_from(const Rows<const void*>& rows, int64_t begin, int64_t head) {
@@ -125,19 +126,16 @@ Left<O> load_left(const Rows<const void*>& rows, int64_t begin, int64_t n, int64
   }
 }
 
-// One vector of keys, rows [0, keys) of one head, as a right operand that is summed over dims:
-// (D / kDepth) steps, `width` columns apart, of which these are kVector. Keys after the last are
-// zeros.
-template <class O, class T, class RowOf>
-[[gnu::always_inline]] inline void transpose_keys(const RowOf& row_of, int64_t keys, int64_t width,
-                                                  int64_t dim, typename O::Scalar* to) {
-  // A square of kVector keys by kVector lanes of four bytes: one float, or two of bfloat16.
+// Calls use(d, bits) for the dims d of one vector of keys, rows [0, keys) of one head: each lane of
+// `bits` is the four bytes from dim d on of one key (one float, or two of bfloat16). Keys after the
+// last are zeros.
+template <class T, class RowOf, class Use>
+[[gnu::always_inline]] inline void transpose_keys(const RowOf& row_of, int64_t keys, int64_t dim,
+                                                  const Use& use) {
   constexpr int64_t kLane = 4 / static_cast<int64_t>(sizeof(T));
   for (int64_t d = 0; d < dim; d += kVector * kLane) {
     Vec square[kVector];
-    auto load_bits = [&](int64_t i) {
-      __builtin_memcpy(&square[i], row_of(i) + d, sizeof(Vec));
-    };
+    auto load_bits = [&](int64_t i) { __builtin_memcpy(&square[i], row_of(i) + d, sizeof(Vec)); };
     if (keys >= kVector) {
 #pragma GCC unroll 16
       for (int i = 0; i < kVector; ++i) load_bits(i);
@@ -147,8 +145,7 @@ template <class O, class T, class RowOf>
     }
     transpose(square);
 #pragma GCC unroll 16
-    for (int i = 0; i < kVector; ++i)
-      O::template store_along<T>(to + (d + i * kLane) * width, width, (VecUint)square[i]);
+    for (int i = 0; i < kVector; ++i) use(d + i * kLane, (VecUint)square[i]);
   }
 }
 
@@ -160,8 +157,9 @@ void load_transposed(const RowOf& row_of, const Task& t, int64_t dim, typename O
   for (int64_t block = 0; block < t.padded; block += kKeyBlock, to += kKeyBlock * dim) {
     const int64_t width = smaller(kKeyBlock, t.padded - block);
     for (int64_t j = 0; j < width; j += kVector) {
-      transpose_keys<O, T>([&](int64_t i) { return row_of(block + j + i); }, t.n - block - j, width,
-                           dim, to + j * O::kDepth);
+      transpose_keys<T>(row_of.from(block + j), t.n - block - j, dim, [&](int64_t d, VecUint bits) {
+        O::template store_along<T>(to + d * width + j * O::kDepth, width, bits);
+      });
     }
   }
 }
@@ -197,8 +195,8 @@ template <class O>
 void multiply_value_block(const Task& t, int64_t block, int64_t rows, int64_t dim, Left<O> a,
                           const typename O::Scalar* b, int64_t b_step, float* c) {
   const int64_t steps = (smaller(kKeyBlock, t.n - block) + O::kDepth - 1) / O::kDepth;
-  const Product<O> product{rows,      dim / kVector, steps,  a.data + block, a.row,
-                           O::kDepth, b,             b_step, c,              dim};
+  const Product<O> product{
+      rows, dim / kVector, steps, a.data + block, a.row, O::kDepth, b, b_step, c, dim};
   block == 0 ? multiply<false>(product) : multiply<true>(product);
 }
 // The same for all keys, one block after another.

@@ -56,8 +56,8 @@ inline void check_cuda_params(const SegmentAttentionParams& p) {
   if (p.runs) {
     check_sources(p);
     if (p.num_sources > kMaxSources) {
-      refuse("keys in runs on CUDA have at most " + std::to_string(kMaxSources) +
-             " sources, got " + std::to_string(p.num_sources));
+      refuse("keys in runs on CUDA have at most " + std::to_string(kMaxSources) + " sources, got " +
+             std::to_string(p.num_sources));
     }
     for (int64_t s = 0; s < p.num_sources; ++s) {
       const KeySource& source = p.sources[s];

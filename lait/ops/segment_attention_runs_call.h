@@ -8,7 +8,7 @@ namespace lait::ops::attention {
 
 inline constexpr const char* kRunsOp = "segment_attention_runs";
 
-#define LAIT_RUNS_ARGS                                                                     \
+#define LAIT_RUNS_ARGS                                                                    \
   const Tensor &q, at::TensorList sources, const Tensor &runs, const Tensor &run_offsets, \
       const Tensor &q_offsets, const Tensor &k_offsets, LAIT_SETTINGS_ARGS
 
@@ -56,8 +56,8 @@ std::tuple<Tensor, Tensor> forward_runs(const Launch& launch, const Tensor& q_in
   sources.reserve(t.sources.size());
   for (const Tensor& source : t.sources) {
     const auto* k = static_cast<const char*>(source.const_data_ptr());
-    sources.push_back({k, k + source.stride(1) * static_cast<int64_t>(source.element_size()),
-                       source.stride(0)});
+    sources.push_back(
+        {k, k + source.stride(1) * static_cast<int64_t>(source.element_size()), source.stride(0)});
     p.k.head_stride = p.v.head_stride = source.stride(2);
   }
   // A tensor without elements has no address, and null would mean that there are no runs.

@@ -134,8 +134,8 @@ TEST_F(OperatorsOnCuda, KeysInRunsChangeNoBit) {
       gathered.push_back(passages.slice(0, begin, begin + length));
     }
     const Tensor kv = to_cuda(at::cat(gathered));
-    const ops::AttentionUnits units = on_cuda(
-        {ints({0, 1, 2, 3}), ints({0, 42, 54, 126}), ints({0, 0, 0}), std::nullopt}, 32);
+    const ops::AttentionUnits units =
+        on_cuda({ints({0, 1, 2, 3}), ints({0, 42, 54, 126}), ints({0, 0, 0}), std::nullopt}, 32);
     // The whole array, of which the source is one layer.
     const Tensor all = to_cuda(random_tensor({100, 3, 2, 2, 32}, dtype, 3));
     const ops::KeyRuns keys{{to_cuda(claim), all.select(1, 1)},

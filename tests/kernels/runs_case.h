@@ -37,9 +37,10 @@ class Runs {
         auto& to = values[s];
         const int64_t gap = settings.alignment * up_to(5);
         to.resize((to.size() + static_cast<size_t>(settings.alignment - 1)) /
-                      static_cast<size_t>(settings.alignment) *
-                      static_cast<size_t>(settings.alignment) +
-                  static_cast<size_t>(gap), kNan);
+                          static_cast<size_t>(settings.alignment) *
+                          static_cast<size_t>(settings.alignment) +
+                      static_cast<size_t>(gap),
+                  kNan);
         runs_.push_back({static_cast<int64_t>(s), static_cast<int64_t>(to.size()), length});
         for (int64_t i = 0; i < length; ++i, ++row) {
           const size_t end = to.size() + static_cast<size_t>(strides_[s]);

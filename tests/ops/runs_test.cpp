@@ -138,14 +138,20 @@ TEST_F(RunsCase, SaysWhatDoesNotFit) {
               HasSubstr(source + "Float [89, 3, 32] on cpu at [2]"));
   EXPECT_THAT(with([&] { keys.sources[0] = keys.sources[0].to(at::kMeta); }),
               HasSubstr(source + "Float [5, 2, 3, 32] on meta at [0]"));
-  EXPECT_THAT(with([&] { keys.sources[0] = at::ones({5, 2, 32, 3}).transpose(2, 3); }),
+  EXPECT_THAT(with([&] {
+                keys.sources[0] = at::ones({5, 2, 32, 3}).transpose(2, 3);
+              }),
               HasSubstr("sources must have a contiguous last dimension and one stride of heads"));
-  EXPECT_THAT(with([&] { keys.sources[1] = at::ones({5, 2, 3, 64}).slice(3, 0, 32); }),
+  EXPECT_THAT(with([&] {
+                keys.sources[1] = at::ones({5, 2, 3, 64}).slice(3, 0, 32);
+              }),
               HasSubstr("sources must have a contiguous last dimension and one stride of heads"));
   EXPECT_THAT(with([&] { keys.sources.clear(); }), HasSubstr("runs need sources, got none"));
   EXPECT_THAT(with([&] { keys.runs = keys.runs.to(at::kInt); }),
               HasSubstr("runs must be a contiguous (runs, 3) int64 on cpu, got Int [8, 3] on cpu"));
-  EXPECT_THAT(with([&] { keys.run_offsets = ints({0, 2, 4}); }),
+  EXPECT_THAT(with([&] {
+                keys.run_offsets = ints({0, 2, 4});
+              }),
               HasSubstr("run_offsets must have 5 elements, got 3"));
   keys = right;
   q = at::ones({4, 3, 64});
