@@ -6,7 +6,7 @@
 //
 // The alphabet, here and nowhere else:
 //   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim,
-//   C width = H * D, L layers, P independent layers;
+//   C width = H * D, L layers, P independent layers, R runs of keys;
 //   in unit g: m queries, n keys, i a query's and j a key's index in the unit.
 //
 // The plain loop (kernels/reference/segment_attention.cpp):
@@ -64,10 +64,10 @@ struct KeySource {
   const void* v = nullptr;  // and of its values
   int64_t row_stride = 0;   // of both, in elements; head strides are those of params.k and params.v
 };
-// int64s only: rows of a tensor (R, 3).
+// Three int64: a tensor (R, 3) holds runs as they are.
 struct KeyRun {
-  int64_t source;
-  int64_t offset;  // of the run's first row, in elements
+  int64_t source;  // index in params.sources
+  int64_t offset;  // from the source's k and v to the run's first row, in elements
   int64_t length;  // in rows, may be 0
 };
 
@@ -157,11 +157,12 @@ void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table and unit
-// ids too). Their contents are not checked: offsets must be valid. Every row of every tensor starts
-// at a multiple of 16 bytes (of a run, too); bias.max_distance is at most kMaxBiasDistance. Asynchronous on
-// `stream`; allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an
-// error of the CUDA runtime.
+// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table, unit ids
+// and runs too), but for `sources`, an array on the host of device pointers. Their contents are not
+// checked: offsets and runs must be valid. Every row of every tensor, and of every run, starts at a
+// multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on `stream`;
+// allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an error of the
+// CUDA runtime.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
 inline constexpr int64_t kMaxSources = 8;  // of keys in runs; they are a kernel's argument

@@ -31,8 +31,8 @@ void with_row_count(int64_t rows, const Body& body) {
 // The scores of one vector of keys, unscaled: row i of A times the keys, to c + i * c_row. Each is
 // summed over dims in order, as multiply_keys does, without a copy of the keys.
 template <class O, class T, int kRows, class RowOf>
-[[gnu::noinline]] void multiply_vector_of_keys(RowOf row_of, int64_t keys, int64_t dim,
-                                               Left<O> a, float* c, int64_t c_row) {
+[[gnu::noinline]] void multiply_vector_of_keys(RowOf row_of, int64_t keys, int64_t dim, Left<O> a,
+                                               float* c, int64_t c_row) {
   Vec sum[kRows] = {};
   transpose_keys<T>(row_of, keys, dim, [&](int64_t d, VecUint bits) {
     O::template each_step_along<T>(bits, [&](typename O::Steps steps) {
@@ -46,11 +46,11 @@ template <class O, class T, int kRows, class RowOf>
   for (int i = 0; i < kRows; ++i) store(c + i * c_row, sum[i]);
 }
 
-// C (kRows, D) = A (kRows, keys) B, where B is the values of one block of keys, the rows row_of(0) …
-// of one head; added to C unless it is the `first` block. Equals multiply_value_block.
+// C (kRows, D) = A (kRows, keys) B, where B is the values of one block of keys, rows [0, keys) of
+// one head; added to C unless it is the `first` block. Equals multiply_value_block.
 template <class O, int kRows, class RowOf>
-[[gnu::noinline]] void multiply_block_of_values(RowOf row_of, int64_t keys, int64_t dim,
-                                                Left<O> a, bool first, float* c) {
+[[gnu::noinline]] void multiply_block_of_values(RowOf row_of, int64_t keys, int64_t dim, Left<O> a,
+                                                bool first, float* c) {
   constexpr int kVectors = 2;
   static_assert(kHeadDims[0] % (kVectors * kVector) == 0);
   for (int64_t d = 0; d < dim; d += kVectors * kVector) {
@@ -89,8 +89,7 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
   const int64_t dim = p.head_dim, heads = last - first;
   Task t = make_task(p, unit, first);
   Diagonals diagonals(p, t);
-  UnitMemory<KeyTable<T>> memory(p, unit,
-                             heads * t.m * (2 * dim + t.row + 2) + diagonals.size());
+  UnitMemory<KeyTable<T>> memory(p, unit, heads * t.m * (2 * dim + t.row + 2) + diagonals.size());
   Pieces& pieces = memory.pieces;
   Scalar* q_copies = pieces.take<O>(heads * t.m * dim);
   float* scores = pieces.take(heads * t.m * t.row);
@@ -98,8 +97,7 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
   float* factors = pieces.take(heads * t.m);
   float* lse = pieces.take(heads * t.m);
   float* biases = pieces.take(diagonals.size());
-  RowsAhead<T> ahead(p, memory.keys, t.n, memory.next_keys,
-                           make_task(p, memory.next_unit, 0).n);
+  RowsAhead<T> ahead(p, memory.keys, t.n, memory.next_keys, make_task(p, memory.next_unit, 0).n);
   // body(head of the unit, its number here)
   auto each_head = [&](const auto& body) {
     for (t.head = first; t.head < last; ++t.head) body(t.head - first);
@@ -118,8 +116,8 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
       Left<O> q{q_copy(h), dim};
       if constexpr (O::kDepth > 1) q = load_left<O, T>(p.q, t.q_begin, t.m, t.head, dim, nullptr);
       with_rows([&](auto rows) {
-        multiply_vector_of_keys<O, T, decltype(rows)::value>(
-            row_of.from(j), t.n - j, dim, q, scores + h * t.m * t.row + j, t.row);
+        multiply_vector_of_keys<O, T, decltype(rows)::value>(row_of.from(j), t.n - j, dim, q,
+                                                             scores + h * t.m * t.row + j, t.row);
       });
     });
   }
@@ -139,9 +137,9 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
       const auto row_of = memory.keys.values(t.head);
       const auto* p_rows = reinterpret_cast<const Scalar*>(scores + h * t.m * t.row);
       with_rows([&](auto rows) {
-        multiply_block_of_values<O, decltype(rows)::value>(
-            row_of.from(j), keys, dim, {p_rows + j, t.row * O::kDepth},
-            /*first=*/j == 0, out + h * t.m * dim);
+        multiply_block_of_values<O, decltype(rows)::value>(row_of.from(j), keys, dim,
+                                                           {p_rows + j, t.row * O::kDepth},
+                                                           /*first=*/j == 0, out + h * t.m * dim);
       });
     });
   }

@@ -28,8 +28,8 @@ class KeysInOrder {
   bool whole_;
 };
 
-// A table of the address of each key and value of the unit: an address costs one load then, wherever
-// the rows lie, and the table is made once for all heads.
+// A table of the address of each key and value of the unit: an address costs one load then,
+// wherever the rows lie, and the table is made once for all heads.
 template <class T>
 class KeyTable {
  public:

@@ -106,8 +106,8 @@ inline Launch launch_of(const WorkList& work, WorkPart part) {
   return launch;
 }
 
-// Starts kernel(params, launch, more…). `bytes(stages)` is the shared memory in bytes; there are two
-// stages if `streams` and they fit. `dead_rows` adds blocks for the dead rows.
+// Starts kernel(params, launch, more…). `bytes(stages)` is the shared memory in bytes; there are
+// two stages if `streams` and they fit. `dead_rows` adds blocks for the dead rows.
 template <class Params, class Bytes, class... More>
 void start(void (*kernel)(Params, Launch, More...), const Params& params, Launch launch,
            int64_t num_heads, bool streams, bool dead_rows, void* stream, const Bytes& bytes,

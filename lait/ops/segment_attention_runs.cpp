@@ -1,5 +1,5 @@
-// lait::segment_attention_runs: the CPU implementation, meta, and the refusal of gradients. The CUDA
-// implementation is in lait/cuda.
+// lait::segment_attention_runs: the CPU implementation, meta, and the refusal of gradients. The
+// CUDA implementation is in lait/cuda.
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
