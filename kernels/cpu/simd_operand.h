@@ -102,8 +102,9 @@ struct Pairs {
 
  private:
   // sum + a * b rounded once. A double holds a product of two bfloat16; where it does not hold the
-  // sum as well, the dropped part is too small to change the rounding to float.
-  static Vec add_product(Vec sum, Vec a, Vec b) {
+  // sum as well, the dropped part is too small to change the rounding to float. (Not inlined, or
+  // the compiler takes minutes.)
+  [[gnu::noinline]] static Vec add_product(Vec sum, Vec a, Vec b) {
     typedef double Wide __attribute__((vector_size(kVector * sizeof(double))));
     const Wide product =
         __builtin_convertvector(flushed(a), Wide) * __builtin_convertvector(flushed(b), Wide);
