@@ -6,7 +6,7 @@
 //
 // The alphabet, here and nowhere else:
 //   T packed rows (tokens; Tq of queries, Tk of keys), G units, H heads, D head dim,
-//   C width = H * D, L layers, P independent layers;
+//   C width = H * D, L layers, P independent layers, R runs of keys;
 //   in unit g: m queries, n keys, i a query's and j a key's index in the unit.
 //
 // The plain loop (kernels/reference/segment_attention.cpp):
@@ -52,6 +52,25 @@ struct PositionBias {
   bool bidirectional = true;  // an encoder's; false: a causal decoder's
 };
 
+// Keys in runs, for inference: a unit's keys are not rows one after another but up to a few runs of
+// them, in any of several sources, and units may share runs. Key j of the unit is row j of its runs
+// put together, so k_offsets still give the number of keys, and the result has the same bits as
+// with the rows copied together.
+//
+// An offset counts elements, not rows: records of a mapped file begin at multiples of 64 bytes,
+// which need not be multiples of a row.
+struct KeySource {
+  const void* k = nullptr;  // where offset 0 of the source's keys is
+  const void* v = nullptr;  // and of its values
+  int64_t row_stride = 0;   // of both, in elements; head strides are those of params.k and params.v
+};
+// Three int64: a tensor (R, 3) holds runs as they are.
+struct KeyRun {
+  int64_t source;  // index in params.sources
+  int64_t offset;  // from the source's k and v to the run's first row, in elements
+  int64_t length;  // in rows, may be 0
+};
+
 // What CUDA needs besides the offsets: the list made by work_list.h, with its tiles on the device.
 struct WorkList {
   const int32_t* tiles = nullptr;
@@ -64,19 +83,27 @@ struct SegmentAttentionParams {
   int64_t num_heads = 0;   // H
   int64_t head_dim = 0;    // D, one of kHeadDims
   int64_t num_q_rows = 0;  // Tq, dead rows included
-  int64_t num_k_rows = 0;  // Tk, dead rows included
+  int64_t num_k_rows = 0;  // Tk, dead rows included; not read with runs
   float scale = 1;         // 1 / sqrt(D) for BERT, 1 for T5
   bool causal = false;
 
   Rows<const void*> q;  // (Tq, H, D)
-  Rows<const void*> k;  // (Tk, H, D)
-  Rows<const void*> v;  // (Tk, H, D)
+  Rows<const void*> k;  // (Tk, H, D); with runs only its head_stride is read
+  Rows<const void*> v;  // (Tk, H, D); with runs only its head_stride is read
   Rows<void*> out;      // (Tq, H, D)
   void* lse = nullptr;  // (H, Tq) float (double for double); may be null in inference
 
   const int32_t* q_offsets = nullptr;    // (G + 1), non-decreasing, within [0, Tq]
   const int32_t* k_offsets = nullptr;    // (G + 1), non-decreasing, within [0, Tk]
   const int32_t* q_positions = nullptr;  // (Tq), or null: n - m + i
+
+  // Keys in runs; forward only. null: the keys are rows k_offsets[g] … of k and v.
+  const KeyRun* runs = nullptr;          // (R); run_offsets[g] … run_offsets[g + 1] are unit g's
+  const int32_t* run_offsets = nullptr;  // (G + 1), non-decreasing, within [0, R]
+  int64_t num_runs = 0;                  // R
+  const KeySource* sources = nullptr;    // (num_sources), in host memory on CUDA, too
+  int64_t num_sources = 0;               // on CUDA at most cuda::kMaxSources
+
   PositionBias bias;
   Dropout dropout;
   // (G) unit ids of the dropout key (bits of a uint32); not null where dropout.p > 0
@@ -130,13 +157,15 @@ void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table and unit
-// ids too). Their contents are not checked: offsets must be valid. Every row of every tensor starts
-// at a multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on
-// `stream`; allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an
-// error of the CUDA runtime.
+// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table, unit ids
+// and runs too), but for `sources`, an array on the host of device pointers. Their contents are not
+// checked: offsets and runs must be valid. Every row of every tensor, and of every run, starts at a
+// multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on `stream`;
+// allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an error of the
+// CUDA runtime.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
+inline constexpr int64_t kMaxSources = 8;  // of keys in runs; they are a kernel's argument
 // Why the kernels cannot run on the current device (no driver, no GPU, one older than sm_80); empty
 // if they can run.
 std::string device_problem();

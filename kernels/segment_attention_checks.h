@@ -1,5 +1,7 @@
 // The checks of parameters that all implementations share; they throw with a message. Cost O(G).
 #pragma once
+#include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -51,6 +53,47 @@ inline void check_dropout(const SegmentAttentionParams& p) {
     refuse("dropout needs unit_ids, got null");
 }
 
+inline void check_sources(const SegmentAttentionParams& p) {
+  if (p.sources == nullptr || p.num_sources <= 0)
+    refuse("keys in runs need sources, got " + std::to_string(p.num_sources) +
+           (p.num_sources > 0 ? " at a null address" : ""));
+  for (int64_t s = 0; s < p.num_sources; ++s) {
+    if (p.sources[s].k == nullptr || p.sources[s].v == nullptr)
+      refuse("sources must not be null, got null at [" + std::to_string(s) + "]");
+  }
+}
+
+// Cost O(R). Whether a run lies within its source cannot be seen here.
+inline void check_runs(const SegmentAttentionParams& p) {
+  if (p.num_runs > 0) check_sources(p);
+  check_offsets("run_offsets", p.run_offsets, p.num_units, p.num_runs);
+  constexpr int64_t kMost = int64_t{1} << 31;  // more than a unit has; the sum cannot overflow
+  for (int64_t u = 0; u < p.num_units; ++u) {
+    int64_t keys = 0;
+    for (int32_t r = p.run_offsets[u]; r < p.run_offsets[u + 1]; ++r) {
+      const KeyRun& run = p.runs[r];
+      const auto at = [&] { return " at run [" + std::to_string(r) + "]"; };
+      if (run.source < 0 || run.source >= p.num_sources) {
+        refuse("a run's source must be in [0, " + std::to_string(p.num_sources) + "), got " +
+               std::to_string(run.source) + at());
+      }
+      if (run.length < 0 || run.offset < 0) {
+        refuse("a run's offset and length must not be negative, got " + std::to_string(run.offset) +
+               " and " + std::to_string(run.length) + at());
+      }
+      keys += std::min(run.length, kMost);
+    }
+    if (keys != p.k_offsets[u + 1] - p.k_offsets[u]) {
+      refuse("the runs of unit " + std::to_string(u) + " have " + std::to_string(keys) +
+             " keys, k_offsets say " + std::to_string(p.k_offsets[u + 1] - p.k_offsets[u]));
+    }
+  }
+}
+
+inline void check_no_runs(const SegmentAttentionParams& p) {
+  if (p.runs) refuse("backward needs keys one after another, got keys in runs");
+}
+
 inline void check_lse(const SegmentAttentionParams& p) {
   if (p.lse == nullptr) refuse("backward needs lse, got null");
 }
@@ -58,7 +101,9 @@ inline void check_lse(const SegmentAttentionParams& p) {
 inline void check_params(const SegmentAttentionParams& p) {
   check_head_dim(p);
   check_offsets("q_offsets", p.q_offsets, p.num_units, p.num_q_rows);
-  check_offsets("k_offsets", p.k_offsets, p.num_units, p.num_k_rows);
+  check_offsets("k_offsets", p.k_offsets, p.num_units,
+                p.runs ? std::numeric_limits<int32_t>::max() : p.num_k_rows);
+  if (p.runs) check_runs(p);
   if (p.bias.table) check_bias(p.bias);
   check_dropout(p);
   if (p.dropout.p == 0) return;
@@ -73,6 +118,7 @@ inline void check_params(const SegmentAttentionParams& p) {
 }
 
 inline void check_grad_params(const SegmentAttentionGradParams& g) {
+  check_no_runs(g.forward);
   check_params(g.forward);
   check_lse(g.forward);
 }

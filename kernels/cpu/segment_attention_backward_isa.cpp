@@ -113,7 +113,9 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     return;
   }
   // With a bias gradient the next task is the same head of the next unit.
-  if (!bias_grad) prefetch_next_unit<T>(p, t);
+  const bool prefetches = !bias_grad;
+  if (prefetches && t.unit + 1 < p.num_units)
+    prefetch_next_unit<T>(p, t, KeysInOrder<T>(p, t.unit + 1, nullptr));
   Diagonals diagonals(p, t);
   Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
@@ -132,9 +134,10 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
   b.bias_grad = bias_grad != nullptr;
   if (diagonals.size() > 0) diagonals.fill(pieces.take(diagonals.size()));
   if (bias_grad) diagonals.clear(pieces.take(diagonals.size()));
-  load_transposed<O, T>(p.k, t, dim, kt);
-  load_transposed<O, T>(p.v, t, dim, vt);
-  load_down<O, T>(p.k, t.k_begin, t.n, t.head, dim, k_down);
+  const KeysInOrder<T> keys(p, t.unit, nullptr);
+  load_transposed<O, T>(keys.keys(t.head), t, dim, kt);
+  load_transposed<O, T>(keys.values(t.head), t, dim, vt);
+  load_down<O>(keys.keys(t.head), t.n, dim, k_down);
   const float* lse = static_cast<const float*>(p.lse) + t.head * p.num_q_rows + t.q_begin;
   for_each_query_block(t, [&](int64_t begin, int64_t rows) {
     b.begin = begin;
@@ -142,12 +145,12 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_down);
     const auto dout = load_left<O, T>(g.dout, t.q_begin + begin, rows, t.head, dim, dout_down);
     if (O::kDepth > 1) {
-      load_down<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_down);
-      load_down<O, T>(g.dout, t.q_begin + begin, rows, t.head, dim, dout_down);
+      load_down<O>(rows_from<T>(p.q, t.q_begin + begin, t.head), rows, dim, q_down);
+      load_down<O>(rows_from<T>(g.dout, t.q_begin + begin, t.head), rows, dim, dout_down);
     }
     multiply_keys<O>(t, rows, dim, q, kt, b.scores);
     multiply_keys<O>(t, rows, dim, dout, vt, b.ds);
-    if (!bias_grad) prefetch_next_head<T>(p, t, begin, rows);
+    if (prefetches) prefetch_next_head<T>(p, t, keys, begin, rows);
     softmax_backward(p, t, diagonals, lse, b);
     auto add_transposed = [&](const float* a, const Scalar* down, float* to) {
       const Product<O> product{t.n,       dim / kVector,   (rows + O::kDepth - 1) / O::kDepth,

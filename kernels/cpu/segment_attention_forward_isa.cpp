@@ -9,186 +9,66 @@
 // Every element is summed in the order of keys or dims, whatever the blocks of queries. Where
 // bfloat16 is multiplied in pairs, P is rounded to it before its row is divided by its sum. Equals
 // reference::segment_attention_forward.
-#include "kernels/cpu/segment_attention_prefetch.h"
-#include "kernels/cpu/segment_attention_scores.h"
+#include "kernels/cpu/segment_attention_few_queries.h"
 
 namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
 
-constexpr int64_t kFewQueries = 4;  // with so few, a copy of the values costs more than it saves
-
-// What is subtracted from a row's scores before the exponentials, which must not overflow. It is
-// the first key's score if no other is much larger, so that most rows need no search for their
-// maximum; otherwise the maximum; 0 if that is minus infinity. `most`: the scores' maximum, lane by
-// lane.
-float reference_score(float first, Vec most) {
-  // A difference of scores is rounded at its own size, so a difference of 8 costs the largest
-  // weight four ulp more than a difference of 0.
-  constexpr float kNear = 8;
-  static_assert(kNear <= kMostExponent);
-  if (all_at_most(most - first, kNear)) return first;
-  const float max = max_of_lanes(most);
-  return max == -kInfinity ? 0.f : max;
-}
-
-// The result of a row's exponentials: their sum in the lanes, and what was subtracted from the
-// scores.
-struct RowSum {
-  Vec lanes;
-  float shift;
-};
-
-// Turns a row of products S into e^(score - reference) in the common case: no bias, no dropout, few
-// keys (the whole row in registers). `to` may be the row.
-template <int kVectors, class Scalar>
-RowSum few_exponentials(const float* row, float scale, int64_t visible, Scalar* to) {
-  Vec s[kVectors];
-  for (int v = 0; v < kVectors; ++v) s[v] = score(row + v * kVector, scale);
-  constexpr int kLast = kVectors - 1;
-  s[kLast] = lane_numbers() < static_cast<int32_t>(visible - kLast * kVector)
-                 ? s[kLast]
-                 : broadcast(-kInfinity);
-  Vec most = s[0];
-  for (int v = 1; v < kVectors; ++v) most = maximum(most, s[v]);
-  const float shift = reference_score(s[0][0], most);
-  Vec sum{};
-  for (int v = 0; v < kVectors; ++v) {
-    const Vec e = exponential(s[v] - shift);
-    store(to + v * kVector, e);
-    sum += e;
-  }
-  return {sum, shift};
-}
-
-// The same for every case: times dropout's factors (the sum is without them), with a bias, with
-// causality.
-template <class Scalar>
-RowSum exponentials(const SegmentAttentionParams& p, const Task& t, const float* biases, int64_t i,
-                    float* row, Scalar* to) {
-  const float scale = finish_scores(p.scale, biases, visible_keys(p, t, i), t.padded, row);
-  Vec most = score(row, scale);
-  for (int64_t j = kVector; j < t.padded; j += kVector) most = maximum(most, score(row + j, scale));
-  const float shift = reference_score(row[0] * scale, most);
-  Vec sum{};
-  auto make = [&](int64_t j, Vec keep) {
-    const Vec e = exponential(score(row + j, scale) - shift);
-    store(to + j, e * keep);
-    sum += e;
-  };
-  if (p.dropout.p > 0) {
-    dropout_row(p, t, i).factors(t.padded, make);
-  } else {
-    for (int64_t j = 0; j < t.padded; j += kVector) make(j, broadcast(1.f));
-  }
-  return {sum, shift};
-}
-
-// Turns a block's scores (rows, padded) into P, not yet divided, in place, as a left operand.
-// factor[i] is 1 / row i's sum (0 where the query sees no key), lse[i] its log-sum-exp.
-template <class O>
-Left<O> softmax(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
-                int64_t begin, int64_t rows, float* scores, float* factor, float* lse) {
-  using Scalar = typename O::Scalar;
-  RowSums sums(rows);
-  alignas(64) float shifts[kRowsPadded];
-  store(shifts + rows / kVector * kVector, Vec{});
-  auto each_row = [&](const auto& make) {
-    for (int64_t i = 0; i < rows; ++i) {
-      float* row = scores + i * t.row;
-      const RowSum made = make(i, row, reinterpret_cast<Scalar*>(row));
-      sums.lanes[i] = made.lanes;
-      shifts[i] = made.shift;
-    }
-  };
-  const bool plain = p.bias.table == nullptr && p.dropout.p == 0 && !p.causal;
-  auto few = [&](auto vectors) {
-    each_row([&](int64_t, float* row, Scalar* to) {
-      return few_exponentials<decltype(vectors)::value>(row, p.scale, t.n, to);
-    });
-  };
-  switch (plain ? t.padded / kVector : 0) {
-    case 1:
-      few(std::integral_constant<int, 1>());
-      break;
-    case 2:
-      few(std::integral_constant<int, 2>());
-      break;
-    case 3:
-      few(std::integral_constant<int, 3>());
-      break;
-    case 4:
-      few(std::integral_constant<int, 4>());
-      break;
-    default:
-      each_row([&](int64_t i, float* row, Scalar* to) {
-        const float* biases = p.bias.table ? diagonals.row(begin + i) : nullptr;
-        return exponentials(p, t, biases, begin + i, row, to);
-      });
-  }
-  for (int64_t i = 0; i < rows; i += kVector) {
-    const Vec sum = sums.take(i);
-    const VecInt sees_none = sum == 0.f;
-    store(factor + i, sees_none ? Vec{} : 1.f / sum);
-    store(lse + i, sees_none ? broadcast(-kInfinity) : load(shifts + i) + log_above_one(sum));
-  }
-  return {reinterpret_cast<Scalar*>(scores), t.row * O::kDepth};
-}
-
-template <class T>
-void forward_task(const SegmentAttentionParams& p, const Task& t) {
+// The heads [first, last) of a unit, one after another.
+template <class T, class Keys>
+void forward_by_head(const SegmentAttentionParams& p, int64_t unit, int64_t first, int64_t last) {
   using O = OperandOf<T>;
   using Scalar = typename O::Scalar;
   const int64_t dim = p.head_dim;
-  float* lse = p.lse ? static_cast<float*>(p.lse) + t.head * p.num_q_rows + t.q_begin : nullptr;
-  if (t.m == 0) return;
-  if (t.n == 0) {
-    for (int64_t i = 0; i < t.m; ++i) {
-      zero_row<T>(p.out, t.q_begin + i, t.head, dim);
-      if (lse) lse[i] = -kInfinity;
-    }
-    return;
-  }
-  prefetch_next_unit<T>(p, t);
+  Task t = make_task(p, unit, first);
   Diagonals diagonals(p, t);
-  Pieces pieces(2 * t.padded * dim + kQueryBlock * (2 * dim + t.row) + diagonals.size());
+  UnitMemory<Keys> memory(p, unit,
+                          2 * t.padded * dim + kQueryBlock * (2 * dim + t.row) + diagonals.size());
+  Pieces& pieces = memory.pieces;
   Scalar* kt = pieces.take<O>(t.padded * dim);
-  load_transposed<O, T>(p.k, t, dim, kt);
-  const Scalar* v = nullptr;
-  int64_t v_step = dim * O::kDepth;
-  if (std::is_same_v<T, float> && t.m <= kFewQueries) {
-    v = element<Scalar>(p.v, t.k_begin, t.head);
-    v_step = p.v.row_stride;
-  } else {
-    Scalar* copy = pieces.take<O>(t.padded * dim);
-    load_down<O, T>(p.v, t.k_begin, t.n, t.head, dim, copy);
-    v = copy;
-  }
+  Scalar* v = pieces.take<O>(t.padded * dim);
   Scalar* q_copy = pieces.take<O>(kQueryBlock * dim);
   float* out = pieces.take(kQueryBlock * dim);
   float* scores = pieces.take(kQueryBlock * t.row);
-  if (diagonals.size() > 0) diagonals.fill(pieces.take(diagonals.size()));
-  for_each_query_block(t, [&](int64_t begin, int64_t rows) {
-    alignas(64) float factor[kRowsPadded], row_lse[kRowsPadded];
-    const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_copy);
-    multiply_keys<O>(t, rows, dim, q, kt, scores);
-    prefetch_next_head<T>(p, t, begin, rows);
-    const auto probabilities = softmax<O>(p, t, diagonals, begin, rows, scores, factor, row_lse);
-    multiply_values<O>(t, rows, dim, probabilities, v, v_step, out);
-    for (int64_t i = 0; i < rows; ++i) {
-      store_row<T>(p.out, t.q_begin + begin + i, t.head, dim, out + i * dim, factor[i]);
-      if (lse) lse[begin + i] = row_lse[i];
+  float* biases = pieces.take(diagonals.size());
+  for (t.head = first; t.head < last; ++t.head) {
+    if (memory.next_unit != unit) prefetch_next_unit<T>(p, t, memory.next_keys);
+    if (diagonals.size() > 0) diagonals.fill(biases);
+    load_transposed<O, T>(memory.keys.keys(t.head), t, dim, kt);
+    load_down<O>(memory.keys.values(t.head), t.n, dim, v);
+    for_each_query_block(t, [&](int64_t begin, int64_t rows) {
+      alignas(64) float factor[kRowsPadded], row_lse[kRowsPadded];
+      const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_copy);
+      multiply_keys<O>(t, rows, dim, q, kt, scores);
+      prefetch_next_head<T>(p, t, memory.keys, begin, rows);
+      const auto probabilities = softmax<O>(p, t, diagonals, begin, rows, scores, factor, row_lse);
+      multiply_values<O>(t, rows, dim, probabilities, v, dim * O::kDepth, out);
+      write_rows<T>(p, t, begin, rows, out, factor, row_lse);
+    });
+  }
+}
+
+template <class T>
+void forward_unit(const SegmentAttentionParams& p, int64_t unit, int64_t first, int64_t last) {
+  const Task t = make_task(p, unit, first);
+  if (t.n == 0) {
+    for (int64_t i = 0; i < t.m; ++i) {
+      for (int64_t h = first; h < last; ++h) write_none<T>(p, t.q_begin + i, h);
     }
-  });
+  } else if (t.m > kFewQueries) {
+    p.runs ? forward_by_head<T, KeyTable<T>>(p, unit, first, last)
+           : forward_by_head<T, KeysInOrder<T>>(p, unit, first, last);
+  } else if (t.m > 0) {
+    forward_few_queries<T>(p, unit, first, last);
+  }
 }
 
 template <class T>
 void forward(const SegmentAttentionParams& p) {
-  for_each_task(p, [&](const Task& t) { forward_task<T>(p, t); });
+  for_each_unit(
+      p, [&](int64_t unit, int64_t first, int64_t last) { forward_unit<T>(p, unit, first, last); });
   for_each_dead_row(p.q_offsets, p.num_units, p.num_q_rows, [&](int64_t row) {
-    for (int64_t h = 0; h < p.num_heads; ++h) {
-      zero_row<T>(p.out, row, h, p.head_dim);
-      if (p.lse) static_cast<float*>(p.lse)[h * p.num_q_rows + row] = -kInfinity;
-    }
+    for (int64_t h = 0; h < p.num_heads; ++h) write_none<T>(p, row, h);
   });
 }
 

@@ -80,14 +80,26 @@ template <class Body>
   }
 }
 
-// Rows [begin, begin + n) of one head as a right operand that is summed over rows, (n / kDepth
-// rounded up, D) steps; a zero row after an odd number of rows.
-template <class O, class T>
-void load_down(const Rows<const void*>& rows, int64_t begin, int64_t n, int64_t head, int64_t dim,
-               typename O::Scalar* to) {
+// One head of rows that lie one after another: row_of(i) is its row i.
+template <class T>
+struct RowsInOrder {
+  const T* first;
+  int64_t stride;
+  const T* operator()(int64_t i) const { return first + i * stride; }
+  RowsInOrder from(int64_t i) const { return {first + i * stride, stride}; }
+};
+template <class T>
+RowsInOrder<T> rows_from(const Rows<const void*>& rows, int64_t begin, int64_t head) {
+  return {element<T>(rows, begin, head), rows.row_stride};
+}
+
+// Rows [0, n) of one head as a right operand that is summed over rows, (n / kDepth rounded up, D)
+// steps; a zero row after an odd number of rows.
+template <class O, class RowOf>
+void load_down(const RowOf& row_of, int64_t n, int64_t dim, typename O::Scalar* to) {
   for (int64_t i = 0; i < n; i += O::kDepth, to += dim * O::kDepth) {
-    const T* from = element<T>(rows, begin + i, head);
-    const T* second = i + 1 < n ? from + rows.row_stride : nullptr;
+    const auto* from = row_of(i);
+    const auto* second = O::kDepth > 1 && i + 1 < n ? row_of(i + 1) : nullptr;
     for_each_vector(dim, [&](int64_t d) {
       O::store_down(to + d * O::kDepth, from + d, second ? second + d : nullptr);
     });
@@ -109,42 +121,45 @@ Left<O> load_left(const Rows<const void*>& rows, int64_t begin, int64_t n, int64
   if constexpr (O::kDepth > 1) {
     return {element<T>(rows, begin, head), rows.row_stride};
   } else {
-    load_down<O, T>(rows, begin, n, head, dim, copy);
+    load_down<O>(rows_from<T>(rows, begin, head), n, dim, copy);
     return {copy, dim};
+  }
+}
+
+// Calls use(d, bits) for the dims d of one vector of keys, rows [0, keys) of one head: each lane of
+// `bits` is the four bytes from dim d on of one key (one float, or two of bfloat16). Keys after the
+// last are zeros.
+template <class T, class RowOf, class Use>
+[[gnu::always_inline]] inline void transpose_keys(const RowOf& row_of, int64_t keys, int64_t dim,
+                                                  const Use& use) {
+  constexpr int64_t kLane = 4 / static_cast<int64_t>(sizeof(T));
+  for (int64_t d = 0; d < dim; d += kVector * kLane) {
+    Vec square[kVector];
+    auto load_bits = [&](int64_t i) { __builtin_memcpy(&square[i], row_of(i) + d, sizeof(Vec)); };
+    if (keys >= kVector) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kVector; ++i) load_bits(i);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < kVector; ++i) i < keys ? load_bits(i) : void(square[i] = Vec{});
+    }
+    transpose(square);
+#pragma GCC unroll 16
+    for (int i = 0; i < kVector; ++i) use(d + i * kLane, (VecUint)square[i]);
   }
 }
 
 // The unit's keys (or values) as a right operand that is summed over dims, by blocks: block b
 // begins at to + b * kKeyBlock * D and is (D / kDepth, width) steps, where width is kKeyBlock, or
 // the rest of t.padded in the last block. Padding is zero.
-template <class O, class T>
-void load_transposed(const Rows<const void*>& rows, const Task& t, int64_t dim,
-                     typename O::Scalar* to) {
+template <class O, class T, class RowOf>
+void load_transposed(const RowOf& row_of, const Task& t, int64_t dim, typename O::Scalar* to) {
   for (int64_t block = 0; block < t.padded; block += kKeyBlock, to += kKeyBlock * dim) {
     const int64_t width = smaller(kKeyBlock, t.padded - block);
     for (int64_t j = 0; j < width; j += kVector) {
-      const int64_t keys = smaller(kVector, t.n - block - j);
-      const T* from = element<T>(rows, t.k_begin + block + j, t.head);
-      // A square of kVector keys by kVector lanes of four bytes: one float, or two of bfloat16.
-      constexpr int64_t kLane = 4 / static_cast<int64_t>(sizeof(T));
-      for (int64_t d = 0; d < dim; d += kVector * kLane) {
-        Vec square[kVector];
-        auto load_bits = [&](int64_t i) {
-          __builtin_memcpy(&square[i], from + i * rows.row_stride + d, sizeof(Vec));
-        };
-        if (keys == kVector) {
-#pragma GCC unroll 16
-          for (int i = 0; i < kVector; ++i) load_bits(i);
-        } else {
-#pragma GCC unroll 16
-          for (int i = 0; i < kVector; ++i) i < keys ? load_bits(i) : void(square[i] = Vec{});
-        }
-        transpose(square);
-#pragma GCC unroll 16
-        for (int i = 0; i < kVector; ++i)
-          O::template store_along<T>(to + (d + i * kLane) * width + j * O::kDepth, width,
-                                     (VecUint)square[i]);
-      }
+      transpose_keys<T>(row_of.from(block + j), t.n - block - j, dim, [&](int64_t d, VecUint bits) {
+        O::template store_along<T>(to + d * width + j * O::kDepth, width, bits);
+      });
     }
   }
 }
@@ -173,25 +188,23 @@ void multiply_keys(const Task& t, int64_t rows, int64_t dim, Left<O> a, const ty
   }
 }
 
-// C (rows, D) = A (rows, n) B (n, D), one block of keys after another. Where n is odd, A is zero in
-// the column after the last.
+// C (rows, D) = A (rows, n) B (n, D) for the keys of one block, that from key `block` on; later
+// blocks are added. `a` begins at key 0, `b` at the block. Where n is odd, A is zero in the column
+// after the last.
+template <class O>
+void multiply_value_block(const Task& t, int64_t block, int64_t rows, int64_t dim, Left<O> a,
+                          const typename O::Scalar* b, int64_t b_step, float* c) {
+  const int64_t steps = (smaller(kKeyBlock, t.n - block) + O::kDepth - 1) / O::kDepth;
+  const Product<O> product{
+      rows, dim / kVector, steps, a.data + block, a.row, O::kDepth, b, b_step, c, dim};
+  block == 0 ? multiply<false>(product) : multiply<true>(product);
+}
+// The same for all keys, one block after another.
 template <class O>
 void multiply_values(const Task& t, int64_t rows, int64_t dim, Left<O> a,
                      const typename O::Scalar* b, int64_t b_step, float* c) {
-  for (int64_t block = 0; block < t.n; block += kKeyBlock) {
-    const int64_t steps = (smaller(kKeyBlock, t.n - block) + O::kDepth - 1) / O::kDepth;
-    const Product<O> product{rows,
-                             dim / kVector,
-                             steps,
-                             a.data + block,
-                             a.row,
-                             O::kDepth,
-                             b + block / O::kDepth * b_step,
-                             b_step,
-                             c,
-                             dim};
-    block == 0 ? multiply<false>(product) : multiply<true>(product);
-  }
+  for (int64_t block = 0; block < t.n; block += kKeyBlock)
+    multiply_value_block<O>(t, block, rows, dim, a, b + block / O::kDepth * b_step, b_step, c);
 }
 
 // One number for each row of a block: the sum of a vector's lanes.
@@ -221,24 +234,33 @@ int64_t all_units_work(const SegmentAttentionParams& p) {
   return total;
 }
 
-// Runs every task once, spread over threads by work (pairs), not by count. A task belongs to the
-// range that it starts in.
+// Runs every task once, spread over threads by work (pairs), not by count: body(unit, first head,
+// end of heads) for the heads of a unit whose tasks start in the thread's range.
 template <class Body>
-void for_each_task(const SegmentAttentionParams& p, const Body& body) {
-  parallel_for(p.parallel, 0, all_units_work(p) * p.num_heads, 16 * kTaskPairs,
+void for_each_unit(const SegmentAttentionParams& p, const Body& body) {
+  const int64_t heads = p.num_heads;
+  parallel_for(p.parallel, 0, all_units_work(p) * heads, 16 * kTaskPairs,
                [&](int64_t begin, int64_t end) {
                  int64_t at = 0;
                  for (int64_t u = 0; u < p.num_units && at < end; ++u) {
-                   const int64_t work = unit_work(p, u);
-                   if (at + work * p.num_heads <= begin) {
-                     at += work * p.num_heads;
-                     continue;
+                   const int64_t work = unit_work(p, u), next = at + work * heads;
+                   if (next > begin) {
+                     auto first_from = [&](int64_t x) {  // head h starts at at + h * work
+                       return x <= at ? 0 : smaller(heads, (x - at + work - 1) / work);
+                     };
+                     const int64_t first = first_from(begin), last = first_from(end);
+                     if (first < last) body(u, first, last);
                    }
-                   for (int64_t h = 0; h < p.num_heads; ++h, at += work) {
-                     if (at >= begin && at < end) body(make_task(p, u, h));
-                   }
+                   at = next;
                  }
                });
+}
+// The same task by task: body(task).
+template <class Body>
+void for_each_task(const SegmentAttentionParams& p, const Body& body) {
+  for_each_unit(p, [&](int64_t unit, int64_t first, int64_t last) {
+    for (int64_t h = first; h < last; ++h) body(make_task(p, unit, h));
+  });
 }
 
 // Calls dead(row) for the rows outside every unit.

@@ -31,7 +31,21 @@ struct Singles {
       store(to + columns, (Vec)(bits & 0xFFFF0000u));
     }
   }
-  // Stores kVector columns of kDepth rows (null: zeros) as one step along the columns.
+  // The same without memory: use(steps) for the next steps along the rows.
+  template <class T, class Use>
+  static void each_step_along(VecUint bits, const Use& use) {
+    if constexpr (std::is_same_v<T, float>) {
+      use((Vec)bits);
+    } else {
+      use((Vec)(bits << 16));
+      use((Vec)(bits & 0xFFFF0000u));
+    }
+  }
+  // kVector columns of kDepth rows (null: zeros) as one step along the columns; and stores it.
+  template <class T>
+  static Steps step_down(const T* row, const T*) {
+    return load(row);
+  }
   template <class T>
   static void store_down(float* to, const T* row, const T*) {
     store(to, load(row));
@@ -69,30 +83,36 @@ struct Pairs {
   static void store_along(Bf16* to, int64_t, VecUint bits) {
     __builtin_memcpy(to, &bits, sizeof(bits));
   }
-  static void store_down(Bf16* to, const Bf16* first, const Bf16* second) {
+  template <class T, class Use>
+  static void each_step_along(VecUint bits, const Use& use) {
+    use(bits);
+  }
+  static Steps step_down(const Bf16* first, const Bf16* second) {
     VecHalf low, high{};
     __builtin_memcpy(&low, first, sizeof(low));
     if (second) __builtin_memcpy(&high, second, sizeof(high));
-    store_halves(to, low, high);
+    return halves(low, high);
+  }
+  static void store_down(Bf16* to, const Bf16* first, const Bf16* second) {
+    store_steps(to, step_down(first, second));
   }
   static void store_down(Bf16* to, Vec first, Vec second) {
-    store_halves(to, round_to_bf16(first), round_to_bf16(second));
+    store_steps(to, halves(round_to_bf16(first), round_to_bf16(second)));
   }
 
  private:
   // sum + a * b rounded once. A double holds a product of two bfloat16; where it does not hold the
-  // sum as well, the dropped part is too small to change the rounding to float.
-  static Vec add_product(Vec sum, Vec a, Vec b) {
+  // sum as well, the dropped part is too small to change the rounding to float. (Not inlined, or
+  // the compiler takes minutes.)
+  [[gnu::noinline]] static Vec add_product(Vec sum, Vec a, Vec b) {
     typedef double Wide __attribute__((vector_size(kVector * sizeof(double))));
     const Wide product =
         __builtin_convertvector(flushed(a), Wide) * __builtin_convertvector(flushed(b), Wide);
     return flushed(
         __builtin_convertvector(__builtin_convertvector(flushed(sum), Wide) + product, Vec));
   }
-  static void store_halves(Bf16* to, VecHalf low, VecHalf high) {
-    const Steps steps = widened(low) | widened(high) << 16;
-    __builtin_memcpy(to, &steps, sizeof(steps));
-  }
+  static Steps halves(VecHalf low, VecHalf high) { return widened(low) | widened(high) << 16; }
+  static void store_steps(Bf16* to, Steps steps) { __builtin_memcpy(to, &steps, sizeof(steps)); }
 };
 
 // The operand for tensors of T.

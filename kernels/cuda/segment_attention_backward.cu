@@ -409,6 +409,7 @@ int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params) {
 
 void segment_attention_backward(const SegmentAttentionGradParams& params) {
   const SegmentAttentionParams& p = params.forward;
+  check_no_runs(p);
   check_cuda_params(p);
   const int64_t bytes = element_bytes(p);
   check_rows("dout", params.dout, bytes);

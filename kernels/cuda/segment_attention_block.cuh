@@ -94,19 +94,27 @@ __device__ inline T* row_pointer(const Rows<void*>& rows, int64_t row, int head)
 }
 
 // Copies `count` rows to shared rows from `to` on, and fills with zeros up to `padded`. Run by
-// `threads` threads; this is thread `thread`.
-template <class T, int D>
-__device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
-                                 int head, int count, int padded, int thread, int threads) {
+// `threads` threads; this is thread `thread`. row_of(i) is row i of one head; it is called with
+// increasing i. `readable` is any device address.
+template <class T, int D, class RowOf>
+__device__ inline void load_rows(Shared base, int to, RowOf row_of, const void* readable, int count,
+                                 int padded, int thread, int threads) {
   using Smem = SharedRows<T, D>;
-  const T* source = row_pointer<T>(rows, from, head);
   for (int i = thread; i < padded * Smem::kPieces; i += threads) {
     const int row = i / Smem::kPieces, piece = i % Smem::kPieces;
     const bool valid = row < count;
     copy16_async(Smem::piece(base, to + row, piece),
-                 valid ? source + row * rows.row_stride + piece * Smem::kElements : rows.data,
-                 valid);
+                 valid ? row_of(row) + piece * Smem::kElements : readable, valid);
   }
+}
+// The same for rows [from, from + count) of a tensor.
+template <class T, int D>
+__device__ inline void load_rows(Shared base, int to, const Rows<const void*>& rows, int64_t from,
+                                 int head, int count, int padded, int thread, int threads) {
+  const T* source = row_pointer<T>(rows, from, head);
+  load_rows<T, D>(
+      base, to, [&](int row) { return source + row * rows.row_stride; }, rows.data, count, padded,
+      thread, threads);
 }
 
 // Copies shared rows to global memory. Run by one warp.

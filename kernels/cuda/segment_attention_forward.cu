@@ -26,10 +26,50 @@ struct ForwardMemory {  // shared memory, in bytes from its start
   }
 };
 
+// Where the keys lie: a kernel's argument with
+//   load<T, D>(keys, values, to, p, unit, index, from, head, rows, padded, team)
+// that copies keys and values [from, from + rows) of the unit to two arrays of shared rows.
+struct KeysInOrder {
+  template <class T, int D>
+  __device__ void load(Shared keys, Shared values, int to, const SegmentAttentionParams& p,
+                       const Unit& unit, int, int from, int head, int rows, int padded,
+                       const Team& team) const {
+    load_rows<T, D>(keys, to, p.k, unit.k_begin + from, head, rows, padded, team.thread(),
+                    team.threads());
+    load_rows<T, D>(values, to, p.v, unit.k_begin + from, head, rows, padded, team.thread(),
+                    team.threads());
+  }
+};
+
+// Each thread walks along the unit's runs with the rows that it copies; units have few runs.
+struct KeysInRuns {
+  KeySource sources[kMaxSources];
+
+  template <class T, int D>
+  __device__ void load(Shared keys, Shared values, int to, const SegmentAttentionParams& p,
+                       const Unit&, int index, int from, int head, int rows, int padded,
+                       const Team& team) const {
+    auto copy = [&](Shared base, const void* KeySource::*data, int64_t head_stride) {
+      const KeyRun* run = p.runs + p.run_offsets[index];
+      int64_t begin = -from;  // the run's first row, counted from row `from`
+      auto row_of = [&](int row) {
+        while (row >= begin + run->length) begin += run++->length;
+        const KeySource& source = sources[run->source];
+        return static_cast<const T*>(source.*data) + run->offset +
+               (row - begin) * source.row_stride + head * head_stride;
+      };
+      load_rows<T, D>(base, to, row_of, p.q.data, rows, padded, team.thread(), team.threads());
+    };
+    copy(keys, &KeySource::k, p.k.head_stride);
+    copy(values, &KeySource::v, p.v.head_stride);
+  }
+};
+
 // kGeneral: with bias, causality or dropout.
-template <class T, int D, bool kGeneral>
+template <class T, int D, bool kGeneral, class Keys>
 __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAttentionParams p,
-                                                              const Launch launch) {
+                                                              const Launch launch,
+                                                              const __grid_constant__ Keys lie) {
   using Math = TileMath<T, D>;
   using Memory = ForwardMemory<T, D>;
   constexpr int kTiles = Math::kTiles;
@@ -66,10 +106,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     const int from = index * chunk, rows = min(chunk, unit.num_k - from),
               padded = (rows + kStep - 1) / kStep * kStep;
     const Shared keys = base + Memory::kKeys + index % launch.stages * 2 * Memory::kArray;
-    load_rows<T, D>(keys, team_row, p.k, unit.k_begin + from, share.head, rows, padded,
-                    team.thread(), team.threads());
-    load_rows<T, D>(keys + Memory::kArray, team_row, p.v, unit.k_begin + from, share.head, rows,
-                    padded, team.thread(), team.threads());
+    lie.template load<T, D>(keys, keys + Memory::kArray, team_row, p, unit, share.unit, from,
+                            share.head, rows, padded, team);
     commit_copies();
   };
   load_rows<T, D>(base + Memory::kQ, own_row, p.q, unit.q_begin + share.begin, share.head, count,
@@ -205,17 +243,24 @@ std::string device_problem() {
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_cuda_params(p);
   const bool general = p.bias.table || p.causal || p.dropout.p > 0;
-  dispatch(p.dtype, p.head_dim, general, [&](auto types) {
-    using Types = decltype(types);
-    auto kernel = forward_kernel<typename Types::T, Types::kDim, Types::kGeneral>;
-    auto bytes = [&](int stages) {
-      return ForwardMemory<typename Types::T, Types::kDim>::bytes(p, stages);
-    };
-    start(kernel, p, launch_of(p.work, kTogether), p.num_heads, /*streams=*/false,
-          /*dead_rows=*/true, p.stream, bytes);
-    start(kernel, p, launch_of(p.work, kByQuery), p.num_heads, /*streams=*/true,
-          /*dead_rows=*/false, p.stream, bytes);
-  });
+  auto launch = [&](const auto& keys) {
+    using Keys = std::remove_cvref_t<decltype(keys)>;
+    dispatch(p.dtype, p.head_dim, general, [&](auto types) {
+      using Types = decltype(types);
+      auto kernel = forward_kernel<typename Types::T, Types::kDim, Types::kGeneral, Keys>;
+      auto bytes = [&](int stages) {
+        return ForwardMemory<typename Types::T, Types::kDim>::bytes(p, stages);
+      };
+      start(kernel, p, launch_of(p.work, kTogether), p.num_heads, /*streams=*/false,
+            /*dead_rows=*/true, p.stream, bytes, keys);
+      start(kernel, p, launch_of(p.work, kByQuery), p.num_heads, /*streams=*/true,
+            /*dead_rows=*/false, p.stream, bytes, keys);
+    });
+  };
+  if (p.runs == nullptr) return launch(KeysInOrder{});
+  KeysInRuns keys;
+  std::copy_n(p.sources, p.num_sources, keys.sources);
+  launch(keys);
 }
 
 }  // namespace lait::kernels::cuda

@@ -53,8 +53,24 @@ inline void check_cuda_params(const SegmentAttentionParams& p) {
   check_dropout(p);
   const int64_t bytes = element_bytes(p);
   check_rows("q", p.q, bytes);
-  check_rows("k", p.k, bytes);
-  check_rows("v", p.v, bytes);
+  if (p.runs) {
+    check_sources(p);
+    if (p.num_sources > kMaxSources) {
+      refuse("keys in runs on CUDA have at most " + std::to_string(kMaxSources) + " sources, got " +
+             std::to_string(p.num_sources));
+    }
+    for (int64_t s = 0; s < p.num_sources; ++s) {
+      const KeySource& source = p.sources[s];
+      auto check = [&](const char* name, const void* data, int64_t head_stride) {
+        check_rows(name, Rows<const void*>{data, source.row_stride, head_stride}, bytes);
+      };
+      check("a source's keys", source.k, p.k.head_stride);
+      check("a source's values", source.v, p.v.head_stride);
+    }
+  } else {
+    check_rows("k", p.k, bytes);
+    check_rows("v", p.v, bytes);
+  }
   check_rows("out", p.out, bytes);
   check_device();
 }
@@ -90,11 +106,12 @@ inline Launch launch_of(const WorkList& work, WorkPart part) {
   return launch;
 }
 
-// Starts kernel(params, launch). `bytes(stages)` is the shared memory in bytes; there are two
-// stages if `streams` and they fit. `dead_rows` adds blocks for the dead rows.
-template <class Params, class Bytes>
-void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, int64_t num_heads,
-           bool streams, bool dead_rows, void* stream, const Bytes& bytes) {
+// Starts kernel(params, launch, more…). `bytes(stages)` is the shared memory in bytes; there are
+// two stages if `streams` and they fit. `dead_rows` adds blocks for the dead rows.
+template <class Params, class Bytes, class... More>
+void start(void (*kernel)(Params, Launch, More...), const Params& params, Launch launch,
+           int64_t num_heads, bool streams, bool dead_rows, void* stream, const Bytes& bytes,
+           const More&... more) {
   const auto grid = static_cast<int>((num_blocks(launch.blocks) + (dead_rows ? 1 : 0)) * num_heads);
   if (grid == 0) return;
   int device = 0, limit = 0;
@@ -110,7 +127,7 @@ void start(void (*kernel)(Params, Launch), const Params& params, Launch launch, 
   }
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, needed),
              "shared memory");
-  kernel<<<grid, kThreads, needed, static_cast<cudaStream_t>(stream)>>>(params, launch);
+  kernel<<<grid, kThreads, needed, static_cast<cudaStream_t>(stream)>>>(params, launch, more...);
   check_cuda(cudaGetLastError(), "launch");
 }
 

@@ -63,6 +63,24 @@ struct Matrix {
         row(t)[d] = load(from.data, t * from.row_stride + head * from.head_stride + d, dtype);
     }
   }
+  // The rows that the runs name, as contiguous keys: unit g's from row k_offsets[g] on.
+  static Matrix from_runs(const SegmentAttentionParams& p, const void* KeySource::*data,
+                          int64_t head_stride, int64_t head) {
+    Matrix to(p.k_offsets[p.num_units], p.head_dim);
+    for (int64_t u = 0; u < p.num_units; ++u) {
+      int64_t t = p.k_offsets[u];
+      for (int32_t r = p.run_offsets[u]; r < p.run_offsets[u + 1]; ++r) {
+        const KeyRun& run = p.runs[r];
+        const KeySource& source = p.sources[run.source];
+        for (int64_t i = 0; i < run.length; ++i, ++t) {
+          const int64_t from = run.offset + i * source.row_stride + head * head_stride;
+          for (int64_t d = 0; d < p.head_dim; ++d)
+            to.row(t)[d] = load(source.*data, from + d, p.dtype);
+        }
+      }
+    }
+    return to;
+  }
   double* row(int64_t t) { return values.data() + t * dim; }
   const double* row(int64_t t) const { return values.data() + t * dim; }
   void write(const Rows<void*>& to, int64_t head, DType dtype) const {
@@ -132,9 +150,11 @@ void for_each_query(const SegmentAttentionParams& p, int64_t head, const Body& b
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_params(p);
   for (int64_t h = 0; h < p.num_heads; ++h) {
-    const Matrix q(p.q, p.num_q_rows, p.head_dim, h, p.dtype),
-        k(p.k, p.num_k_rows, p.head_dim, h, p.dtype);
-    const Matrix v(p.v, p.num_k_rows, p.head_dim, h, p.dtype);
+    const Matrix q(p.q, p.num_q_rows, p.head_dim, h, p.dtype);
+    const Matrix k = p.runs ? Matrix::from_runs(p, &KeySource::k, p.k.head_stride, h)
+                            : Matrix(p.k, p.num_k_rows, p.head_dim, h, p.dtype);
+    const Matrix v = p.runs ? Matrix::from_runs(p, &KeySource::v, p.v.head_stride, h)
+                            : Matrix(p.v, p.num_k_rows, p.head_dim, h, p.dtype);
     Matrix out(p.num_q_rows, p.head_dim);
     std::vector<double> lse(static_cast<size_t>(p.num_q_rows), -kInfinity), scores;
     for_each_query(p, h, [&](const Query& query) {

@@ -7,7 +7,7 @@
 
 #include "kernels/work_list.h"
 #include "lait/cuda/current_stream.h"
-#include "lait/ops/segment_attention_call.h"
+#include "lait/ops/segment_attention_runs_call.h"
 
 namespace lait::ops {
 namespace {
@@ -42,6 +42,16 @@ std::tuple<Tensor, Tensor> forward_cuda(const Tensor& q, const Tensor& k, const 
   return attention::forward(launch, q, k, v, q_offsets, k_offsets, s);
 }
 
+std::tuple<Tensor, Tensor> forward_runs_cuda(LAIT_RUNS_ARGS) {
+  const c10::DeviceGuard guard(q.device());
+  const Settings s = LAIT_SETTINGS;
+  auto launch = [&](kernels::SegmentAttentionParams& p) {
+    add_cuda(p, q, s);
+    kernels::cuda::segment_attention_forward(p);
+  };
+  return forward_runs(launch, q, {sources, runs, run_offsets}, q_offsets, k_offsets, s);
+}
+
 Tensor backward_cuda(LAIT_BACKWARD_ARGS) {
   const c10::DeviceGuard guard(q.device());
   const Settings s = LAIT_SETTINGS;
@@ -58,6 +68,7 @@ Tensor backward_cuda(LAIT_BACKWARD_ARGS) {
 
 TORCH_LIBRARY_IMPL(lait, CUDA, m) {
   m.impl("segment_attention", forward_cuda);
+  m.impl("segment_attention_runs", forward_runs_cuda);
   m.impl("segment_attention_backward", backward_cuda);
 }
 

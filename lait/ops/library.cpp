@@ -12,6 +12,15 @@ TORCH_LIBRARY(lait, m) {
       "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
       "Tensor? unit_ids=None, "
       "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
+  // Keys in runs (ops.h, KeyRuns); without a gradient.
+  m.def(
+      "segment_attention_runs(Tensor q, Tensor[] sources, Tensor runs, Tensor run_offsets, Tensor "
+      "q_offsets, Tensor k_offsets, *, float scale, "
+      "Tensor? q_positions=None, bool causal=False, Tensor? bias_table=None, int "
+      "bias_max_distance=128, "
+      "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
+      "Tensor? unit_ids=None, "
+      "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
   // Writes every row of dq, dk and dv, which have the shapes of q, k and v and may be slices of one
   // tensor. Returns the bias table's gradient, an empty tensor if there is no bias.
   m.def(

@@ -66,6 +66,28 @@ at::Tensor segment_attention_kvpacked(const at::Tensor& q, const at::Tensor& kv,
 at::Tensor segment_attention_qkvpacked(const at::Tensor& qkv, const AttentionUnits& units,
                                        const AttentionSpec& spec, const kernels::Dropout& dropout);
 
+// Keys and values in runs: unit g's are those of its runs, one after another, which units may
+// share (kernels/segment_attention.h).
+//
+// An offset counts elements from the source's first one, not rows. So a mapped file of records that
+// begin at multiples of 64 bytes is one source, whatever the length of a row, and a call costs
+// little for 1000 units: their runs are one tensor, which the kernel reads as it is, and only the
+// sources, a few, are checked tensor by tensor.
+struct KeyRuns {
+  // (rows, 2, H, D) each: keys and values, in any row stride, D contiguous. The strides of the
+  // second and third dimension are the same in all of them. The number of rows is not read. On CUDA
+  // at most kernels::cuda::kMaxSources.
+  std::vector<at::Tensor> sources;
+  at::Tensor runs;         // (R, 3) int64: source, offset of the first row in elements, rows
+  at::Tensor run_offsets;  // (G + 1) int32: unit g's runs are run_offsets[g] … run_offsets[g + 1]
+};
+
+// The same bits as segment_attention of the rows gathered, without gathering them. For inference:
+// refuses tensors that require a gradient, unless gradients are disabled.
+at::Tensor segment_attention_runs(const at::Tensor& q, const KeyRuns& keys,
+                                  const AttentionUnits& units, const AttentionSpec& spec,
+                                  const kernels::Dropout& dropout);
+
 // The work list that segment_attention needs on CUDA: offsets (G + 1) int32 on the CPU -> tiles (to
 // be copied to the device) and counts of blocks, as in AttentionUnits.
 std::tuple<at::Tensor, std::vector<int64_t>> attention_work(const at::Tensor& q_offsets,

@@ -30,21 +30,10 @@ struct Settings {
   at::IntArrayRef work_blocks;
 };
 
-inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
-                  const Tensor& k_offsets, const Settings& s) {
-  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, kOp,
-              ": q, k and v must be (rows, heads, head_dim), got ", q.sizes(), ", ", k.sizes(),
-              ", ", v.sizes());
-  TORCH_CHECK(k.sizes() == v.sizes() && q.size(1) == k.size(1) && q.size(2) == k.size(2), kOp,
-              ": q, k and v must agree in heads and head_dim, k and v in rows, got ", q.sizes(),
-              ", ", k.sizes(), ", ", v.sizes());
-  TORCH_CHECK(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), kOp,
-              ": q, k and v must have one dtype, got ", q.scalar_type(), ", ", k.scalar_type(),
-              ", ", v.scalar_type());
+// Checks what is the same wherever the keys lie.
+inline void check_rest(const Tensor& q, const Tensor& q_offsets, const Tensor& k_offsets,
+                       const Settings& s) {
   kernel_dtype(q, kOp);
-  for (const Tensor* t : {&k, &v})
-    TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ",
-                t->device());
   check_head_dim(q.size(2), kOp);
   TORCH_CHECK(
       q_offsets.dim() == 1 && q_offsets.sizes() == k_offsets.sizes() && q_offsets.size(0) > 0, kOp,
@@ -60,6 +49,23 @@ inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
                 " on ", q.device(), ", got ", s.bias_table->scalar_type(), " ",
                 s.bias_table->sizes(), " on ", s.bias_table->device());
   }
+}
+
+inline void check(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& q_offsets,
+                  const Tensor& k_offsets, const Settings& s) {
+  TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, kOp,
+              ": q, k and v must be (rows, heads, head_dim), got ", q.sizes(), ", ", k.sizes(),
+              ", ", v.sizes());
+  TORCH_CHECK(k.sizes() == v.sizes() && q.size(1) == k.size(1) && q.size(2) == k.size(2), kOp,
+              ": q, k and v must agree in heads and head_dim, k and v in rows, got ", q.sizes(),
+              ", ", k.sizes(), ", ", v.sizes());
+  TORCH_CHECK(q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type(), kOp,
+              ": q, k and v must have one dtype, got ", q.scalar_type(), ", ", k.scalar_type(),
+              ", ", v.scalar_type());
+  for (const Tensor* t : {&k, &v})
+    TORCH_CHECK(t->device() == q.device(), kOp, ": q is on ", q.device(), ", k or v on ",
+                t->device());
+  check_rest(q, q_offsets, k_offsets, s);
 }
 
 struct Operands {
@@ -105,22 +111,20 @@ kernels::Rows<Pointer> view(const Tensor& t) {
   return {const_cast<void*>(t.const_data_ptr()), t.stride(0), t.stride(1)};
 }
 
-inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, const Tensor& v,
-                                              const Tensor& out, const Tensor& lse,
-                                              const Tensor& q_offsets, const Tensor& k_offsets,
-                                              const Settings& s) {
+// The parameters without the keys.
+inline kernels::SegmentAttentionParams params_of_queries(const Tensor& q, const Tensor& out,
+                                                         const Tensor& lse, const Tensor& q_offsets,
+                                                         const Tensor& k_offsets,
+                                                         const Settings& s) {
   kernels::SegmentAttentionParams p;
   p.dtype = kernel_dtype(q, kOp);
   p.num_units = q_offsets.size(0) - 1;
   p.num_heads = q.size(1);
   p.head_dim = q.size(2);
   p.num_q_rows = q.size(0);
-  p.num_k_rows = k.size(0);
   p.scale = static_cast<float>(s.scale);
   p.causal = s.causal;
   p.q = view<const void*>(q);
-  p.k = view<const void*>(k);
-  p.v = view<const void*>(v);
   p.out = view<void*>(out);
   p.lse = const_cast<void*>(lse.const_data_ptr());
   p.q_offsets = int_pointer(q_offsets, -1, q.device(), kOp, "q_offsets");
@@ -136,6 +140,17 @@ inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, 
                            static_cast<int64_t>(kernels::Site::kAttention), kOp);
   if (s.unit_ids) p.unit_ids = int_pointer(*s.unit_ids, p.num_units, q.device(), kOp, "unit_ids");
   p.parallel = parallel_loop;
+  return p;
+}
+
+inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, const Tensor& v,
+                                              const Tensor& out, const Tensor& lse,
+                                              const Tensor& q_offsets, const Tensor& k_offsets,
+                                              const Settings& s) {
+  auto p = params_of_queries(q, out, lse, q_offsets, k_offsets, s);
+  p.num_k_rows = k.size(0);
+  p.k = view<const void*>(k);
+  p.v = view<const void*>(v);
   return p;
 }
 

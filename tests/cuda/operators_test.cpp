@@ -120,6 +120,33 @@ TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
   }
 }
 
+// Keys in runs, of two sources of different strides, equal the rows put together, bit by bit.
+TEST_F(OperatorsOnCuda, KeysInRunsChangeNoBit) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const Tensor q = to_cuda(random_tensor({3, 2, 32}, dtype, 1));
+    const Tensor claim = random_tensor({12, 2, 2, 32}, dtype, 2),
+                 passages = random_tensor({100, 3, 2, 2, 32}, dtype, 3).select(1, 1);
+    std::vector<int64_t> runs;
+    std::vector<Tensor> gathered;
+    for (const auto& [begin, length] : {std::pair{0, 30}, {30, 0}, {31, 60}}) {
+      runs.insert(runs.end(), {0, 0, 12, 1, begin * passages.stride(0), length});
+      gathered.push_back(claim);
+      gathered.push_back(passages.slice(0, begin, begin + length));
+    }
+    const Tensor kv = to_cuda(at::cat(gathered));
+    const ops::AttentionUnits units =
+        on_cuda({ints({0, 1, 2, 3}), ints({0, 42, 54, 126}), ints({0, 0, 0}), std::nullopt}, 32);
+    // The whole array, of which the source is one layer.
+    const Tensor all = to_cuda(random_tensor({100, 3, 2, 2, 32}, dtype, 3));
+    const ops::KeyRuns keys{{to_cuda(claim), all.select(1, 1)},
+                            to_cuda(at::tensor(runs, at::kLong).view({-1, 3})),
+                            to_cuda(ints({0, 2, 4, 6}))};
+    const Tensor in_runs = ops::segment_attention_runs(q, keys, units, spec_of(q, 0.2), {}),
+                 in_order = ops::segment_attention_kvpacked(q, kv, units, spec_of(q, 0.2), {});
+    EXPECT_TRUE(at::equal(in_runs.cpu(), in_order.cpu())) << dtype;
+  }
+}
+
 TEST_F(OperatorsOnCuda, AttentionSaysWhatIsMissing) {
   const Tensor x = to_cuda(random_tensor({5, 3, 32}, at::kFloat, 1)), offsets = ints({0, 5});
   auto text = [&](const ops::AttentionUnits& units) -> std::string {
@@ -204,7 +231,7 @@ TEST(CudaLibrary, ImplementsEveryOperatorOfTheCpu) {
     ++found;
     EXPECT_TRUE(op->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name.name;
   }
-  EXPECT_EQ(found, 9);
+  EXPECT_EQ(found, 10);
 }
 
 // The integers of a batch arrive unchanged, and the work lists are those that attention_work makes

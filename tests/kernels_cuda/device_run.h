@@ -62,8 +62,12 @@ class DeviceCall {
     p.unit_ids = copy(h.unit_ids, h.num_units);
     p.bias.table = copy(h.bias.table, h.bias.num_buckets * h.num_heads);
     p.q = input(h.q, h.num_q_rows);
-    p.k = input(h.k, h.num_k_rows);
-    p.v = input(h.v, h.num_k_rows);
+    if (h.runs) {
+      copy_runs(p, h);
+    } else {
+      p.k = input(h.k, h.num_k_rows);
+      p.v = input(h.v, h.num_k_rows);
+    }
     grad_.dout = input(host.dout, h.num_q_rows);
     p.out = output(h.out, h.num_q_rows);
     grad_.dq = output(host.dq, h.num_q_rows);
@@ -96,6 +100,26 @@ class DeviceCall {
     if (from == nullptr) return nullptr;
     bytes_.push_back(std::make_unique<DeviceBytes>(from, static_cast<size_t>(size) * sizeof(T)));
     return static_cast<const T*>(bytes_.back()->data());
+  }
+  // A source is copied from its first key to the last value of its last run.
+  void copy_runs(SegmentAttentionParams& p, const SegmentAttentionParams& h) {
+    p.runs = copy(h.runs, h.num_runs);
+    p.run_offsets = copy(h.run_offsets, h.num_units + 1);
+    for (int64_t s = 0; s < h.num_sources; ++s) {
+      KeySource source = h.sources[s];
+      int64_t elements = 0;
+      for (int64_t r = 0; r < h.num_runs; ++r) {
+        if (h.runs[r].source == s)
+          elements = std::max(elements, h.runs[r].offset + h.runs[r].length * source.row_stride);
+      }
+      const auto* from = static_cast<const char*>(source.k);
+      const int64_t values = static_cast<const char*>(source.v) - from;
+      const char* to = copy(from, values + elements * element_);
+      source.k = to;
+      source.v = to + values;
+      sources_.push_back(source);
+    }
+    p.sources = sources_.data();
   }
   void* nan(int64_t size) {
     bytes_.push_back(std::make_unique<DeviceBytes>(static_cast<size_t>(size)));
@@ -131,6 +155,7 @@ class DeviceCall {
 
   const SegmentAttentionGradParams& host_;
   SegmentAttentionGradParams grad_;
+  std::vector<KeySource> sources_;
   int64_t element_ = 0;
   std::vector<std::unique_ptr<DeviceBytes>> bytes_;
 };

@@ -7,6 +7,7 @@
 #include "tests/kernels/expect_close.h"
 #include "tests/kernels/explicit_attention.h"
 #include "tests/kernels/reordered.h"
+#include "tests/kernels/runs_case.h"
 #include "tests/kernels_cuda/device_run.h"
 
 namespace lait::kernels::testing {
@@ -77,6 +78,24 @@ TEST_F(SegmentAttentionCudaLaws, LseMayBeLeftOutInInference) {
   EXPECT_EQ(with.result().out, without.result().out);
 }
 
+// Each dtype, with and without what makes the kernel general; units of one warp, of several, and
+// streamed ones. Runs begin at multiples of 16 bytes.
+TEST_F(SegmentAttentionCudaLaws, KeysInRunsChangeNoBit) {
+  for (const DType dtype : {DType::kFloat32, DType::kBfloat16}) {
+    for (const Variant& variant : variants()) {
+      if (variant.fused) continue;
+      for (const int longest : {2, 60}) {
+        SCOPED_TRACE(::testing::Message() << name(dtype) << ' ' << variant.name << " longest "
+                                          << longest << " seed " << kSeed);
+        const Problem p = make_problem(dtype, 2, longest == 2 ? 64 : 32,
+                                       {"mixed", {1, 7, 150, 0, 33, 2, 64, 20}}, variant, kSeed);
+        expect_runs_change_no_bit(p, kSeed, {.sources = 3, .longest = longest, .alignment = 8},
+                                  cuda_forward);
+      }
+    }
+  }
+}
+
 // The message for parameters that are refused before anything is launched.
 template <class Change>
 std::string error_of(const Change& change) {
@@ -90,6 +109,41 @@ std::string error_of(const Change& change) {
     return e.what();
   }
   return "no error";
+}
+
+TEST_F(SegmentAttentionCudaLaws, RefusesRunsThatItCannotTake) {
+  const Problem p = make_problem(DType::kFloat32, 2, 32, {"some", {3, 4}}, variants()[0], 1);
+  auto text = [&](const auto& change) -> std::string {
+    Call call(p);
+    SegmentAttentionParams& f = call.grad.forward;
+    Runs runs(p, kSeed, {.sources = 2, .alignment = 4});
+    runs.put(f);
+    std::vector<KeySource> sources(f.sources, f.sources + f.num_sources);
+    f.sources = sources.data();
+    change(call.grad, sources);
+    try {
+      cuda::segment_attention_forward(f);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(text([](auto& g, auto& sources) {
+              sources.resize(9, sources[0]);
+              g.forward.sources = sources.data();
+              g.forward.num_sources = 9;
+            }),
+            "segment_attention: keys in runs on CUDA have at most 8 sources, got 9");
+  EXPECT_EQ(text([](auto&, auto& sources) { sources[1].row_stride = 129; }),
+            "segment_attention: a source's keys must have rows and heads that begin at multiples "
+            "of 16 bytes");
+  EXPECT_EQ(text([](auto&, auto& sources) { sources[1].k = nullptr; }),
+            "segment_attention: sources must not be null, got null at [1]");
+  EXPECT_EQ(error_of([](auto& g) {
+              static constexpr KeyRun kRun{};
+              g.forward.runs = &kRun;
+            }),
+            "segment_attention: backward needs keys one after another, got keys in runs");
 }
 
 TEST_F(SegmentAttentionCudaLaws, RefusesWhatItCannotDo) {
