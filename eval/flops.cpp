@@ -48,8 +48,8 @@ std::vector<LayerWork> executed_work(const PackedBatch& batch) {
   std::vector<LayerWork> layers;
   for (const Step& step : batch.steps) {
     const StepRows rows = rows_of(batch, step);
-    // q, k and v are computed for the entering rows, before the join of the step. If few of them are
-    // computed, q is projected for those only.
+    // q, k and v are computed for the entering rows, before the join of the step. If few of them
+    // are computed, q is projected for those only.
     const int64_t entering = rows.entering->live_rows, made = rows.live_made_rows();
     const bool few = rows.read != nullptr || rows.level->kept;
     layers.push_back({.query_rows = few ? made : entering,

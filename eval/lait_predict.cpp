@@ -9,7 +9,10 @@
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
+#include "eval/predict_pairs.h"
+#include "eval/store_faults.h"
 #include "lait/base/error.h"
+#include "lait/base/file_writer.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
@@ -49,6 +52,94 @@ struct GreedyOptions {
   }
 };
 
+struct CacheOptions {
+  std::string dir;
+  bool exact = false;
+  std::shared_ptr<SegmentStore> store;
+
+  void add_to(CLI::App& app) {
+    auto* cache = app.add_option("--cache", dir,
+                                 "folder of a segment store: what segments become before they meet "
+                                 "others is taken from it, and added to it");
+    cache->option_text("DIR")->excludes("--generate");
+    app.add_flag("--exact", exact,
+                 "use only what a CPU or GPU and a LibTorch like these computed: the same bits")
+        ->needs(cache);
+  }
+  void apply(Predictor& predictor) {
+    if (dir.empty()) return;
+    const StoreWriteOptions made{.made_by = made_here(predictor.model())};
+    StoreUse use{.exact = exact};
+    try {
+      use.store = std::make_shared<SegmentStore>(dir, made);
+    } catch (const WriteError& error) {
+      if (!std::filesystem::is_directory(dir)) throw;
+      show(fmt::format("lait-predict: {}; the store is only read\n", error.what()));
+      use.store = std::make_shared<SegmentStore>(dir);
+      use.read_only = true;
+    }
+    store = use.store;
+    predictor.use_store(std::move(use));
+  }
+  // Says what was found, and what else computed it.
+  void report(Predictor& predictor, bool quiet) const {
+    if (dir.empty()) return;
+    const SegmentValues& values = *predictor.values();
+    if (!quiet) {
+      show(fmt::format("lait-predict: {} segments from {}, {} computed\n", values.counts().found,
+                       dir, values.counts().computed));
+    }
+    show_faults("lait-predict", *store);
+    for (const std::string& maker : values.other_makers()) {
+      show(
+          fmt::format("lait-predict: {} has values that were computed by {}; scores may differ in "
+                      "their last digits (--exact computes these segments again)\n",
+                      dir, maker));
+    }
+  }
+};
+
+// Options of many against few.
+struct PairsArguments {
+  std::vector<std::string> files;
+  PairsOptions options;
+
+  void add_to(CLI::App& app) {
+    auto* pairs = app.add_option("--pairs", files,
+                                 "instead of --input: every text of the first file with every text "
+                                 "of the second, each a line {\"text\": \"…\"} or a JSON string");
+    pairs->option_text("CLAIMS PASSAGES")
+        ->expected(2)
+        ->excludes("--input")
+        ->excludes("--generate")
+        ->excludes("--answers");
+    app.add_option("--top", options.top, "passages that are written for each claim")
+        ->option_text("K")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str()
+        ->needs(pairs);
+    app.add_option("--score", options.score_label,
+                   "of a classifier: the label whose probability is the score of a pair")
+        ->option_text("LABEL")
+        ->needs(pairs);
+  }
+  int64_t run(Predictor& predictor, TextOutput& out, bool quiet) {
+    if (files[0] == "-" && files[1] == "-")
+      throw UserError("--pairs: expected standard input for one of the files, got it for both");
+    if (predictor.values() == nullptr) predictor.use_store({});
+    if (!quiet) {
+      options.on_progress = [](int64_t pairs) {
+        show(fmt::format("{}lait-predict: {} pairs{}", redraws_lines() ? "\r" : "", pairs,
+                         redraws_lines() ? "" : "\n"));
+      };
+    }
+    const int64_t pairs = predict_pairs(predictor, open_texts(files[0]), open_texts(files[1]),
+                                        options, [&](std::string_view text) { out.write(text); });
+    if (!quiet && redraws_lines()) show("\n");
+    return pairs;
+  }
+};
+
 // The output must not replace the input, and plain text must not be named .gz.
 void check_output(const std::string& input, const std::string& output) {
   std::error_code error;
@@ -68,6 +159,8 @@ int main(int argc, char** argv) {
   std::string dir, input, output;
   bool answers = false;
   GreedyOptions greedy;
+  CacheOptions cache;
+  PairsArguments pairs;
   ModelOptions options;
   app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
       ->option_text("DIR");
@@ -80,11 +173,14 @@ int main(int argc, char** argv) {
   app.add_flag("--answers", answers,
                "write one JSON object {id: answer} instead of lines, for SQuAD's official script");
   greedy.add_to(app);
+  cache.add_to(app);
+  pairs.add_to(app);
   options.add_to(app);
   set_manual(
       app,
-      {.synopsis = std::string("--checkpoint DIR --input FILE [--output FILE] [--answers] "
-                               "[--generate [--max-new-tokens N]] ") +
+      {.synopsis = std::string("--checkpoint DIR (--input FILE | --pairs CLAIMS PASSAGES [--top K] "
+                               "[--score LABEL]) [--output FILE] [--answers] "
+                               "[--generate [--max-new-tokens N]] [--cache DIR [--exact]] ") +
                    ModelOptions::synopsis(),
        .description =
            "The input has {\"segments\": [\"…\", \"…\"]} lines, or is a file as the training's "
@@ -98,7 +194,11 @@ int main(int argc, char** argv) {
            "Other fields of the input, such as an "
            "id, are "
            "copied before them, one with a prediction's name as input_NAME. Where the text was "
-           "too long, \"truncated\" lists the segments (from 0) that lost tokens. Each time that "
+           "too long, \"truncated\" lists the segments (from 0) that lost tokens. With --cache, "
+           "segments that the store has are neither tokenized nor computed up to the join; the "
+           "predictions are the same. With --pairs each claim gives a line {\"id\": …, "
+           "\"matches\": [{\"passage\": …, \"score\": …}, …]}, the best first; a passage is "
+           "named by its \"id\" or its number from 0; each text is computed once. Each time that "
            "no more input is waiting, all predictions so far are written: another process can "
            "write a line to a pipe and read the answer.",
        .environment = compute_environment(),
@@ -112,7 +212,7 @@ int main(int argc, char** argv) {
     exit_on_signals();
     if (dir.empty())
       throw UserError("--checkpoint: expected a checkpoint or a run directory; see --help");
-    if (input.empty())
+    if (input.empty() && pairs.files.empty())
       throw UserError(
           "--input: expected a file of JSON lines, or - for standard input; see --help");
     options.apply();
@@ -124,11 +224,23 @@ int main(int argc, char** argv) {
     }
     const bool from_stdin = input == "-";
     check_output(input, output);
+    if (!pairs.files.empty()) {
+      for (const std::string& file : pairs.files) check_output(file, output);
+      Predictor predictor =
+          Predictor::load(checkpoints.front().dir, options.precision(), options.device());
+      cache.apply(predictor);
+      TextOutput out(output);
+      pairs.run(predictor, out, options.quiet);
+      out.finish();
+      cache.report(predictor, options.quiet);
+      return kExitOk;
+    }
     LineReader reader = from_stdin
                             ? LineReader(STDIN_FILENO, "standard input")
                             : open_lines(find_task(read_spec(checkpoints.front().dir).task), input);
     Predictor predictor =
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
+    cache.apply(predictor);
     TextOutput out(output);
     AnswersObject object([&](std::string_view text) { out.write(text); });
     const PredictedLines counts = predict_lines(
@@ -140,6 +252,7 @@ int main(int argc, char** argv) {
       throw UserError(input + ": expected lines to predict, got " + counts.found_instead);
     if (answers) object.finish();
     out.finish();
+    cache.report(predictor, options.quiet);
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
     // Also with --quiet: text that a prediction did not see is always reported.

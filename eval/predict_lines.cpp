@@ -24,6 +24,8 @@ constexpr std::string_view kTextFields[] = {"text", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
+// Of segments' values.
+constexpr int64_t kWindowBytes = int64_t{1} << 30;
 
 // The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3,
 // not 0.30000001192092896.
@@ -42,10 +44,17 @@ class LinePredictor {
                 std::optional<int64_t> max_new_tokens)
       : predictor_(predictor), options_(options), write_(write), max_new_tokens_(max_new_tokens) {}
 
-  bool is_full() const { return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size; }
+  bool is_full() const {
+    return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size ||
+           value_bytes_ >= kWindowBytes;
+  }
   void add(Example example, const Json& others) {
     check_example(std::span(&example, 1));
     others_.push_back(carried(others, example));
+    if (const SegmentValues* values = predictor_.values()) {
+      for (const std::string& segment : example.segments)
+        value_bytes_ += values->likely_bytes({.text = segment});
+    }
     examples_.push_back(std::move(example));
   }
   // Predicts and writes what was added. Throws UserError if an example cannot be predicted, once
@@ -53,7 +62,9 @@ class LinePredictor {
   void flush() {
     const std::vector<Example> examples = std::exchange(examples_, {});
     const std::vector<Json> others = std::exchange(others_, {});
+    value_bytes_ = 0;
     if (examples.empty()) return;
+    if (predictor_.values() != nullptr) return flush_valued(examples, others);
     std::exception_ptr problem;
     const Dataset dataset = tokenize(examples, problem);
     if (dataset.size() > 0) {
@@ -65,7 +76,8 @@ class LinePredictor {
       } else {
         const auto predictions =
             predictor_.model()->head->predict(*predictor_.outputs(dataset, options_));
-        write_(lines(predictions, dataset, examples, others));
+        write_(lines(predictions, examples, others,
+                     [&](size_t i) { return dataset.example(static_cast<int64_t>(i)).truncated; }));
       }
     }
     if (problem) std::rethrow_exception(problem);
@@ -73,6 +85,25 @@ class LinePredictor {
   PredictedLines& counts() { return counts_; }
 
  private:
+  // The same through the store.
+  void flush_valued(std::span<const Example> examples, std::span<const Json> others) {
+    std::exception_ptr problem;
+    try {
+      write_valued(examples, others);
+    } catch (const TooLong& error) {
+      problem = std::current_exception();
+      write_valued(examples.first(error.example), others);
+    }
+    if (problem) std::rethrow_exception(problem);
+  }
+
+  void write_valued(std::span<const Example> examples, std::span<const Json> others) {
+    if (examples.empty()) return;
+    const auto found = predictor_.valued_outputs(examples, options_);
+    write_(lines(predictor_.model()->head->predict(found->outputs), examples, others,
+                 [&](size_t i) { return std::span(found->truncated[i]); }));
+  }
+
   void check_example(std::span<const Example> example) const {
     check_examples(example, predictor_.spec());
   }
@@ -113,8 +144,10 @@ class LinePredictor {
     }
   }
 
-  std::string lines(std::span<const Prediction> predictions, const Dataset& dataset,
-                    std::span<const Example> examples, std::span<const Json> others) {
+  // truncated(i): the segments of example i that lost tokens.
+  std::string lines(std::span<const Prediction> predictions, std::span<const Example> examples,
+                    std::span<const Json> others,
+                    const std::function<std::span<const int32_t>(size_t)>& truncated) {
     std::string out;
     for (size_t i = 0; i < predictions.size(); ++i) {
       const Prediction& prediction = predictions[i];
@@ -132,7 +165,7 @@ class LinePredictor {
         line["label"] = prediction.label;
         line["scores"] = std::move(scores);
       }
-      end_line(line, dataset, static_cast<int64_t>(i), out);
+      end_line(line, truncated(i), out);
     }
     return out;
   }
@@ -144,7 +177,7 @@ class LinePredictor {
       check_finite(texts[i].is_finite ? 0 : std::nan(""), out, examples, i);
       Json line = others[i];
       line["text"] = texts[i].text;
-      end_line(line, dataset, static_cast<int64_t>(i), out);
+      end_line(line, dataset.example(static_cast<int64_t>(i)).truncated, out);
     }
     return out;
   }
@@ -167,7 +200,7 @@ class LinePredictor {
       line["end"] = place(answer.end);
       line["score"] = as_float(answer.score);
       line["no_answer"] = as_float(answer.no_answer);
-      end_line(line, dataset, window, out);
+      end_line(line, dataset.example(window).truncated, out);
       while (window < dataset.size() && dataset.window(window).question == static_cast<int32_t>(i))
         ++window;
     }
@@ -185,9 +218,7 @@ class LinePredictor {
                     "another checkpoint");
   }
 
-  // `example`: of the data set.
-  void end_line(Json& line, const Dataset& dataset, int64_t example, std::string& lines) {
-    const auto truncated = dataset.example(example).truncated;
+  void end_line(Json& line, std::span<const int32_t> truncated, std::string& lines) {
     if (!truncated.empty()) {
       line["truncated"] = std::vector(truncated.begin(), truncated.end());
       ++counts_.truncated;
@@ -202,6 +233,8 @@ class LinePredictor {
   std::optional<int64_t> max_new_tokens_;
   std::vector<Example> examples_;
   std::vector<Json> others_;
+  // About what the values of the examples' segments take, if there is a store.
+  int64_t value_bytes_ = 0;
   PredictedLines counts_;
 };
 

@@ -147,6 +147,18 @@ size_t means_step(const std::vector<Step>& steps, const std::vector<LevelRows>& 
   return kFinalStates;
 }
 
+Schedule for_inference(const Schedule& schedule, const Reads& reads) {
+  Schedule out = schedule;
+  std::erase_if(out, [](const Stage& stage) { return stage.num_layers == 0; });
+  if (out.size() < 2 || out.back().scope != Scope::kExample || out.back().num_layers != 1 ||
+      out[out.size() - 2].scope == Scope::kExample)
+    return out;
+  const Updates before = out.back().updates;
+  out.back().updates = Updates::kFirst;
+  if (reads.rows != Reads::Rows::kFirst || reads_kept_rows(out, reads)) out.back().updates = before;
+  return out;
+}
+
 bool reads_kept_rows(const Schedule& schedule, const Reads& reads) {
   if (!is_one_sided(schedule)) return false;
   const SegmentList first{0};

@@ -119,6 +119,9 @@ inline constexpr size_t kFinalStates = SIZE_MAX;
 // The step that the states of the means enter; kFinalStates if the means are of the final states.
 size_t means_step(const std::vector<Step>& steps, const std::vector<LevelRows>& levels,
                   const Reads& reads);
+// The schedule with as many one-sided layers as give the same outputs, to the bit: where only the
+// last layer is joint and the head reads the example's first row, nothing else is computed there.
+Schedule for_inference(const Schedule& schedule, const Reads& reads);
 // Whether the head reads final rows that a one-sided schedule does not compute: those of other
 // segments than the first.
 bool reads_kept_rows(const Schedule& schedule, const Reads& reads);

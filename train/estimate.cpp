@@ -190,9 +190,12 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
     int64_t rows = packed.levels[0].num_rows;
     for (size_t s = 0; s < packed.steps.size(); ++s) {
       working[1 + s] += saved[1 + s];
+      const StepRows step = rows_of(packed, packed.steps[s]);
+      // With the states that a one-sided stage keeps, which are gathered once.
+      if (step.level->kept && packed.steps[s].joins) rows += step.level->kept->num_rows;
       saved[1 + s] = rows * model->config.hidden_size *
                      static_cast<int64_t>(c10::elementSize(model->compute_dtype));
-      rows = rows_of(packed, packed.steps[s]).made_rows();
+      rows = step.made_rows();
     }
   }
   // Below the lowest part that is trained, nothing is saved and there is no backward.

@@ -11,6 +11,7 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/model/initialize.h"
+#include "train/bench_cache.h"
 #include "train/bench_model.h"
 
 namespace {
@@ -65,6 +66,52 @@ CLI::App* add_model_bench(CLI::App& app, const char* name, const char* descripti
                    " --config multirc_split11 --unshared --set model.path=all-MiniLM-L6-v2"});
   return command;
 }
+
+CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
+  auto* command = app.add_subcommand(
+      "cache", "a new claim against 1000 stored passages, at each P and one-sided");
+  command
+      ->add_option("--checkpoint", bench.checkpoint,
+                   "a model with standalone segments (default: MiniLM with a random head)")
+      ->option_text("DIR");
+  command
+      ->add_option("--passages", bench.passages,
+                   "lines {\"text\": \"…\"} or JSON strings (default: WordNet's glosses, of "
+                   "BoolQ's lengths)")
+      ->option_text("FILE");
+  command->add_option("--num-passages", bench.num_passages, "passages")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("--claims", bench.claims, "claims, each measured once; p99 from 100 on")
+      ->option_text("N")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command
+      ->add_option("--python", bench.python, "a Python with transformers, which is measured, too")
+      ->option_text("PATH");
+  command->add_option("--precision", bench.precision, "compute precision")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "bf16", "fp32"}))
+      ->capture_default_str();
+  command->add_option("--threads", bench.threads, "CPU threads; 0: one for each core")
+      ->option_text("N")
+      ->check(CLI::Range(0, lait::kMaxThreads))
+      ->capture_default_str();
+  command->add_option("--json", bench.json, "also write the results to this file")
+      ->option_text("FILE");
+  lait::set_manual(
+      *command,
+      {.synopsis = "[--checkpoint DIR] [--passages FILE] [--num-passages N] [--claims N] "
+                   "[--python PATH] [--precision auto|bf16|fp32] [--threads N] [--json FILE]",
+       .description =
+           "The clock runs from texts to scores: tokenizing of the claim, finding the passages by "
+           "their text, checksums, the joint layers. Scores are compared with those without a "
+           "store, to the bit. transformers tokenizes each pair, sorts them by length and pads "
+           "them, in the faster of fp32 and bf16.",
+       .environment = lait::compute_environment(),
+       .examples = "lait-bench cache --python venv/bin/python --json cache.json"});
+  return command;
+}
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,7 +122,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   set_manual(app,
              {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...\ntrain-step [OPTION]...\n"
-                          "predict [OPTION]...",
+                          "predict [OPTION]...\ncache [OPTION]...",
               .description = "Prints a table, and writes JSON with --json. `lait-bench "
                              "COMMAND --help` lists a command's options.",
               .environment = compute_environment()});
@@ -152,8 +199,11 @@ int main(int argc, char** argv) {
                       train_step, set_train_step);
   const auto* predictions =
       add_model_bench(app, "predict", "predictions at each P, likewise", predict, set_predict);
+  CacheBench cache;
+  const auto* caches = add_cache_bench(app, cache);
   return run_program(app, argc, argv, [&] {
     initialize_numerics();
+    if (caches->parsed()) return bench_cache(cache);
     train_step.overrides = to_overrides(set_train_step);
     predict.overrides = to_overrides(set_predict);
     if (steps->parsed()) return bench_model(train_step);

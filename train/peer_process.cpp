@@ -1,6 +1,7 @@
 #include "train/peer_process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cstring>
 
 #include "lait/base/error.h"
+#include "lait/base/files.h"
 
 extern char** environ;
 
@@ -67,6 +69,32 @@ std::string PeerProcess::read_line() {
     if (got <= 0) throw UserError(name_ + ": it ended; its messages are above");
     unread_.append(buffer, static_cast<size_t>(got));
   }
+}
+
+PeerScript::PeerScript(const std::string& python, const std::string& name, std::string_view script,
+                       const std::vector<std::string>& arguments, const std::string& settings)
+    : folder_(std::filesystem::temp_directory_path() / fmt::format("lait_bench_{}", ::getpid())) {
+  std::filesystem::create_directories(folder_);
+  try {
+    const std::filesystem::path file = folder_ / "settings.json";
+    write_file(file, settings);
+    write_file(folder_ / name, script);
+    std::vector<std::string> words{python, (folder_ / name).string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    words.push_back(file.string());
+    process_.emplace(words);
+  } catch (...) {
+    remove_folder();
+    throw;
+  }
+}
+
+PeerScript::~PeerScript() { remove_folder(); }
+
+void PeerScript::remove_folder() {
+  process_.reset();  // it may still read
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
 }
 
 }  // namespace lait

@@ -1,6 +1,9 @@
 // A program that answers lines: started, asked and read through pipes.
 #pragma once
+#include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lait {
@@ -22,6 +25,26 @@ class PeerProcess {
   std::string name_;
   int pid_ = -1, to_ = -1, from_ = -1;
   std::string unread_;
+};
+
+// A script of ours with its settings in a file, which it gets as its last argument: a PeerProcess
+// whose files are removed with it.
+class PeerScript {
+ public:
+  // python SCRIPT arguments… SETTINGS. `name`: of the script's file.
+  PeerScript(const std::string& python, const std::string& name, std::string_view script,
+             const std::vector<std::string>& arguments, const std::string& settings);
+  ~PeerScript();
+  PeerScript(const PeerScript&) = delete;
+  PeerScript& operator=(const PeerScript&) = delete;
+
+  PeerProcess& process() { return *process_; }
+
+ private:
+  void remove_folder();
+
+  std::filesystem::path folder_;
+  std::optional<PeerProcess> process_{};
 };
 
 }  // namespace lait

@@ -1,20 +1,16 @@
 #include "train/stock_model.h"
 
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lait/base/error.h"
-#include "lait/base/files.h"
 #include "lait/config/enum_names.h"
 #include "lait/model/head.h"
 #include "train/bench_model.h"
 
 namespace lait {
-namespace fs = std::filesystem;
 namespace {
 
 std::vector<std::vector<int32_t>> label_tokens(const RunInputs& in) {
@@ -64,35 +60,17 @@ nlohmann::json settings_of(const RunInputs& in, bool predicts,
 
 StockModel::StockModel(const std::string& python, const RunInputs& in, bool predicts,
                        const std::vector<std::vector<int64_t>>& batches)
-    : folder_(fs::temp_directory_path() / fmt::format("lait_bench_{}", ::getpid())) {
-  fs::create_directories(folder_);
-  try {
-    const fs::path script = folder_ / "stock_model_peer.py", file = folder_ / "batches.json";
-    write_file(file, settings_of(in, predicts, batches).dump());
-    write_file(script, kStockModelPeer);
-    process_.emplace(
-        std::vector<std::string>{python, script.string(), in.model_dir.string(), file.string()});
-    const auto answer = nlohmann::json::parse(process_->read_line());
-    problem_ = answer.value("problem", "");
-    variant_ = answer.value("variant", "");
-    saved_bytes_ = answer.value("saved_bytes", int64_t{0});
-  } catch (...) {
-    remove_folder();
-    throw;
-  }
+    : script_(python, "stock_model_peer.py", kStockModelPeer, {in.model_dir.string()},
+              settings_of(in, predicts, batches).dump()) {
+  const auto answer = nlohmann::json::parse(script_.process().read_line());
+  problem_ = answer.value("problem", "");
+  variant_ = answer.value("variant", "");
+  saved_bytes_ = answer.value("saved_bytes", int64_t{0});
 }
-
-StockModel::~StockModel() { remove_folder(); }
 
 void StockModel::run() {
-  process_->write_line("run");
-  peak_bytes_ = nlohmann::json::parse(process_->read_line()).at("peak_bytes");
-}
-
-void StockModel::remove_folder() {
-  process_.reset();  // it may still read
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+  script_.process().write_line("run");
+  peak_bytes_ = nlohmann::json::parse(script_.process().read_line()).at("peak_bytes");
 }
 
 }  // namespace lait

@@ -2,8 +2,6 @@
 // lait-bench measures (stock_model_peer.py).
 #pragma once
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +15,6 @@ class StockModel {
   // Lets it choose its fastest variant. Throws UserError if the Python does not start, or ends.
   StockModel(const std::string& python, const RunInputs& in, bool predicts,
              const std::vector<std::vector<int64_t>>& batches);
-  ~StockModel();
-  StockModel(const StockModel&) = delete;
-  StockModel& operator=(const StockModel&) = delete;
 
   // Why it cannot run; "" if it can.
   const std::string& problem() const { return problem_; }
@@ -33,11 +28,7 @@ class StockModel {
   int64_t peak_bytes() const { return peak_bytes_; }
 
  private:
-  // Ends the process and removes what was written for it.
-  void remove_folder();
-
-  std::filesystem::path folder_;
-  std::optional<PeerProcess> process_{};
+  PeerScript script_;
   std::string problem_, variant_;
   int64_t saved_bytes_ = 0, peak_bytes_ = 0;
 };

@@ -15,7 +15,9 @@ constexpr uint64_t kMostBatchBytes = uint64_t{64} << 20;
 SegmentStore::SegmentStore(std::filesystem::path dir) : dir_(std::move(dir)) { refresh(); }
 
 SegmentStore::SegmentStore(std::filesystem::path dir, StoreWriteOptions options)
-    : dir_(std::move(dir)), writer_(std::make_unique<StoreWriter>(dir_, std::move(options))) {
+    : dir_(std::move(dir)),
+      made_by_(options.made_by),
+      writer_(std::make_unique<StoreWriter>(dir_, std::move(options))) {
   refresh();
 }
 
@@ -39,15 +41,17 @@ bool SegmentStore::is_whole(const Entry& entry) const {
   return state == State::kWhole;
 }
 
-std::optional<StoredValue> SegmentStore::find(const Digest& key) const {
+std::optional<StoredValue> SegmentStore::find(const Digest& key, std::string_view preferred) const {
   const std::shared_lock lock(index_mutex_);
   const auto [begin, end] = index_.equal_range(key);
-  for (auto place = begin; place != end; ++place) {
-    const Entry& entry = place->second;
-    if (is_whole(entry))
+  for (const bool must_be_preferred : {true, false}) {
+    for (auto place = begin; place != end; ++place) {
+      const Entry& entry = place->second;
+      if ((entry.file->made_by() == preferred) != must_be_preferred || !is_whole(entry)) continue;
       return StoredValue{.bytes = entry.file->payload(entry.record),
                          .made_by = entry.file->made_by(),
                          .owner = entry.file->shared_from_this()};
+    }
   }
   return std::nullopt;
 }
@@ -60,10 +64,19 @@ bool SegmentStore::contains(const Digest& key) const {
   });
 }
 
+bool SegmentStore::contains(const Digest& key, std::string_view made_by) const {
+  const std::shared_lock lock(index_mutex_);
+  const auto [begin, end] = index_.equal_range(key);
+  return std::any_of(begin, end, [&](const auto& place) {
+    return place.second.state.load(std::memory_order_relaxed) != State::kDamaged &&
+           place.second.file->made_by() == made_by;
+  });
+}
+
 void SegmentStore::append(const Digest& key, std::span<const std::span<const std::byte>> parts) {
   const std::lock_guard lock(writer_mutex_);
   if (writer_ == nullptr) throw std::logic_error("SegmentStore: opened to read, not to append");
-  if (writer_->is_in_batch(key) || contains(key)) return;
+  if (writer_->is_in_batch(key) || contains(key, made_by_)) return;
   writer_->append(key, parts);
   if (writer_->batch_bytes() >= kMostBatchBytes) commit_batch();
 }

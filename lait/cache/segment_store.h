@@ -60,14 +60,18 @@ class SegmentStore {
   SegmentStore& operator=(const SegmentStore&) = delete;
 
   // The first use of a value compares its checksum. If it is damaged, it is absent, and faults()
-  // has it.
-  std::optional<StoredValue> find(const Digest& key) const;
+  // has it. Of several copies one by `preferred` (StoreWriteOptions::made_by) is taken, if there is
+  // one.
+  std::optional<StoredValue> find(const Digest& key, std::string_view preferred = {}) const;
   // Whether there is such a record, as far as is known: its checksum may not have been compared.
   bool contains(const Digest& key) const;
+  // The same of one made by `made_by`.
+  bool contains(const Digest& key, std::string_view made_by) const;
 
   // Adds a value, the parts one after another, to the open batch. The parts are copied. A key that
-  // the store or the batch has is left out. A large batch is committed by itself, which bounds the
-  // memory. Throws WriteError then, and std::logic_error if the store was opened to read.
+  // the store has by the same maker, or the batch has, is left out. A large batch is committed by
+  // itself, which bounds the memory. Throws WriteError then, and std::logic_error if the store was
+  // opened to read.
   void append(const Digest& key, std::span<const std::span<const std::byte>> parts);
   void append(const Digest& key, std::initializer_list<std::span<const std::byte>> parts) {
     append(key, std::span(parts.begin(), parts.size()));
@@ -99,6 +103,7 @@ class SegmentStore {
   void commit_batch();
 
   const std::filesystem::path dir_;
+  const std::string made_by_;  // of the writer
 
   std::mutex writer_mutex_;
   std::unique_ptr<StoreWriter> writer_;  // null: opened to read

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -101,18 +102,22 @@ StoreCheck verify_store(const fs::path& dir) {
 PruneResult prune_store(const fs::path& dir, uint64_t max_bytes) {
   PruneResult result;
   std::vector<std::tuple<int64_t, fs::path, uint64_t>> files;  // created, path, size
+  std::set<fs::path> without_records;
   for (const auto& [path, status] : list_store_files(dir)) {
     std::string fault;
     const auto file = StoreFile::open(path, &fault);
     files.emplace_back(file == nullptr ? 0 : file->created(), path, status.size);
+    if (file != nullptr && file->read_new().empty()) without_records.insert(path);
     result.bytes_left += status.size;
   }
   std::ranges::sort(files);
   for (const auto& [created, path, size] : files) {
-    if (result.bytes_left <= max_bytes) break;
+    if (result.bytes_left <= max_bytes && !without_records.contains(path)) continue;
     const LockedFile file(path, LOCK_EX);
     if (!file.is_open() || file.is_being_written() || !file.begins_as_a_store_file()) continue;
     if (file.error() != 0) throw_write_error(path, "lock", file.error());
+    std::error_code gone;
+    if (fs::file_size(path, gone) != size && result.bytes_left <= max_bytes) continue;  // it grew
     const bool is_removed = ::unlink(path.c_str()) == 0;
     if (!is_removed && errno != ENOENT) throw_write_error(path, "remove");
     result.bytes_left -= size;

@@ -35,7 +35,8 @@ struct PruneResult {
   uint64_t files = 0, bytes = 0;  // dropped
   uint64_t bytes_left = 0;
 };
-// Drops the oldest files until at most max_bytes are left. Files that a process is writing stay. So
+// Drops files without a record, which a killed process left, and the oldest files until at most
+// max_bytes are left. Files that a process is writing stay. So
 // do files that do not begin as a store's do; one whose head is damaged behind that is the oldest.
 // Readers keep what they have mapped. Throws UserError if the folder cannot be read, WriteError if
 // a file cannot be removed.

@@ -14,10 +14,12 @@ Work put_work(PackedBatch& batch, const std::vector<int32_t>& q_offsets,
 
 // The part of a level that only packing needs. Units are numbered in row order.
 struct Units {
-  std::vector<int32_t> row_begin{0};             // (G + 1)
-  std::vector<int32_t> segment_begin{0};         // (G + 1) ordinals of each unit's segments
-  std::vector<int32_t> segment_rows{0};          // (segments + 1) rows where each segment begins
-  std::vector<int32_t> ids;                      // (G) dropout keys
+  std::vector<int32_t> row_begin{0};      // (G + 1)
+  std::vector<int32_t> segment_begin{0};  // (G + 1) ordinals of each unit's segments
+  std::vector<int32_t> segment_rows{0};   // (segments + 1) rows where each segment begins
+  std::vector<int32_t> ids;               // (G) dropout keys
+  // Level 0, by segment: the length of one that is stored, and so has no rows; -1 of others.
+  std::vector<int32_t> stored_lengths;
   std::vector<std::vector<int32_t>> of_example;  // (B) the units of each example, in order
 
   int32_t size() const { return static_cast<int32_t>(ids.size()); }
@@ -33,6 +35,8 @@ struct PackState {
   std::vector<Units> units;  // by level
   // Of the last join: rows of the level before.
   std::vector<int32_t> join_index;
+  // Sequences that are stored, in order.
+  std::vector<int32_t> stored;
   // Of the last level: where each unit's keys begin, if these are not its rows.
   std::vector<int32_t> k_offsets;
 

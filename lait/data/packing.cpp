@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <stdexcept>
 
 #include "kernels/work_list.h"
 #include "lait/base/error.h"
@@ -53,8 +54,13 @@ void pack_sequences(PackState& state, Scope scope, const SegmentLayout& layout) 
         continue;
       }
       of_example.push_back(units.size());
-      const auto first = static_cast<int32_t>(sequence.first_length),
-                 length = static_cast<int32_t>(sequence.length);
+      const auto first = static_cast<int32_t>(sequence.stored ? 0 : sequence.first_length),
+                 length = static_cast<int32_t>(sequence.stored ? 0 : sequence.length);
+      units.stored_lengths.resize(units.stored_lengths.size() + (first < length ? 2 : 1), -1);
+      if (sequence.stored) {
+        units.stored_lengths.back() = static_cast<int32_t>(sequence.length);
+        state.stored.push_back(sequence.id);
+      }
       has_tokens = has_tokens && std::ssize(sequence.tokens) == sequence.length;
       ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
       int32_t next = layout.first_position;
@@ -197,6 +203,7 @@ PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                   .batch = {},
                   .units = {},
                   .join_index = {},
+                  .stored = {},
                   .k_offsets = {}};
   PackedBatch& batch = state.batch;
   batch.num_examples = std::ssize(examples);
@@ -218,6 +225,8 @@ PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
   for (size_t l = 1; l < rows.size(); ++l) {
     if (rows[l].updates == Updates::kFirst) {
       join_first_segments(state, l);
+    } else if (!state.stored.empty()) {
+      throw std::logic_error("pack: stored sequences need a one-sided stage after level 0");
     } else {
       Join(state, l, rows[l].scope).run();
     }

@@ -5,8 +5,8 @@
 // each once. The units of a later level are concatenations of the previous level's (groups of
 // segments, examples of segments or groups), and `from_previous` is the gather between the two.
 // The level of a one-sided stage has only the rows of its examples' first segments; the other rows
-// keep their states (KeptRows). Every number of rows is rounded up to kRowMultiple. The rows after the last unit are dead: they
-// belong to no unit, see nothing, and get no gradient.
+// keep their states (KeptRows). Every number of rows is rounded up to kRowMultiple. The rows after
+// the last unit are dead: they belong to no unit, see nothing, and get no gradient.
 //
 // A batch carries the steps that it was packed for, so a model runs batches of any schedule. All
 // integers of a batch lie in one array, so that one copy moves them to the device; a Slice names a
@@ -59,6 +59,13 @@ struct KeptRows {
   // step that joins), or of this level with the kept rows behind them.
   Gather keys_at_join, keys;
   Slice k_offsets;  // (G + 1)
+  // With PackPlan::key_runs instead of those gathers: (R, 3) {source, row, length} for each
+  // segment. Source 0 is the previous level (in the step that joins) or this one, 1 the kept rows,
+  // 2 + i the i-th of `stored`.
+  Slice runs_at_join, runs;
+  Slice run_offsets;  // (G + 1)
+  // The sequences (PackSequence::id) whose keys and values are stored.
+  std::vector<int32_t> stored;
 };
 
 struct Level {
@@ -138,6 +145,8 @@ struct PackPlan {
   bool prune_rows = true;
   // A sequence that occurs in several examples is encoded once; false: once for each (tests).
   bool share_segments = true;
+  // One-sided stages read their keys where they are, which has no backward.
+  bool key_runs = false;
   // D if the batch goes to CUDA, which needs work lists; 0: no work lists.
   int64_t cuda_head_dim = 0;
 };
@@ -191,6 +200,9 @@ struct PackSequence {
   // Tokens of its first segment; `length` if it has one segment.
   int64_t first_length = 0;
   std::span<const int32_t> tokens = {};
+  // Its keys and values come from a store in every step, so it has no rows. For sequences that are
+  // no example's first, where a one-sided stage follows level 0 and key_runs is set.
+  bool stored = false;
 };
 struct PackExample {
   int32_t id = 0;  // the dropout key

@@ -38,37 +38,17 @@ class Dresser {
 
   std::vector<Sequence> standalone(const Example& example) const {
     std::vector<Sequence> out;
-    for (const Part& part : parts_of(example)) segment(part, out.emplace_back());
+    for (const SegmentPart& part : parts_of(example, options_)) segment(part, out.emplace_back());
     return out;
   }
 
   Sequence pair(const Example& example) const {
-    const std::vector<Part> parts = parts_of(example);
+    const std::vector<SegmentPart> parts = parts_of(example, options_);
     return layout_.joins_texts ? one_text(parts) : two_texts(parts);
   }
 
  private:
-  // A segment in its place in the input, with its prompt.
-  struct Part {
-    int32_t segment = 0;
-    std::string text = {};
-  };
-
-  std::vector<Part> parts_of(const Example& example) const {
-    const auto& prompts = options_.prompts;
-    const size_t size = example.segments.size();
-    const bool prompted = layout_.uses_prompts && prompts.size() == size && example.groups.empty();
-    std::vector<Part> parts;
-    for (size_t i = 0; i < size; ++i) {
-      const int32_t segment = prompted ? prompts[i].segment : static_cast<int32_t>(i);
-      std::string text = example.segments[segment];
-      if (prompted && prompts[i].clean != nullptr) text = prompts[i].clean(std::move(text));
-      parts.push_back({segment, prompted ? prompts[i].text + text : text});
-    }
-    return parts;
-  }
-
-  void segment(const Part& part, Sequence& out) const {
+  void segment(const SegmentPart& part, Sequence& out) const {
     out.tokens = layout_.prefix;
     tokenizer_.encode(part.text, out.tokens);
     out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);
@@ -86,9 +66,9 @@ class Dresser {
     std::string text;
     std::vector<size_t> ends;
   };
-  static Joined joined(std::span<const Part> parts) {
+  static Joined joined(std::span<const SegmentPart> parts) {
     Joined out;
-    for (const Part& part : parts) {
+    for (const SegmentPart& part : parts) {
       if (!out.ends.empty()) out.text += ' ';
       out.text += part.text;
       out.ends.push_back(out.text.size());
@@ -97,15 +77,15 @@ class Dresser {
   }
 
   // Adds the segments that a cut at `byte` of their text shortens.
-  static void add_cut(std::span<const Part> parts, const std::vector<size_t>& ends, int32_t byte,
-                      Sequence& out) {
+  static void add_cut(std::span<const SegmentPart> parts, const std::vector<size_t>& ends,
+                      int32_t byte, Sequence& out) {
     for (size_t i = 0; i < ends.size(); ++i) {
       if (ends[i] > static_cast<size_t>(byte)) out.truncated.push_back(parts[i].segment);
     }
   }
 
   // T5's: the segments are one text.
-  Sequence one_text(std::span<const Part> parts) const {
+  Sequence one_text(std::span<const SegmentPart> parts) const {
     const Joined whole = joined(parts);
     Sequence out;
     std::vector<ByteRange> ranges;
@@ -126,12 +106,12 @@ class Dresser {
     return out;
   }
 
-  Sequence two_texts(std::span<const Part> parts) const {
+  Sequence two_texts(std::span<const SegmentPart> parts) const {
     Sequence out;
     std::vector<int32_t> first, second;
     tokenizer_.encode(parts.front().text, first);
     // The others are one text, joined by blanks: byte-level BPE sees what stands before a word.
-    const std::span<const Part> others = parts.subspan(1);
+    const std::span<const SegmentPart> others = parts.subspan(1);
     const Joined rest = joined(others);
     const bool has_second = !others.empty();
     if (has_second) tokenizer_.encode(rest.text, second);
@@ -166,6 +146,21 @@ class Dresser {
 };
 
 }  // namespace
+
+std::vector<SegmentPart> parts_of(const Example& example, const TokenizeOptions& options) {
+  const auto& prompts = options.prompts;
+  const size_t size = example.segments.size();
+  const bool prompted =
+      options.layout.uses_prompts && prompts.size() == size && example.groups.empty();
+  std::vector<SegmentPart> parts;
+  for (size_t i = 0; i < size; ++i) {
+    const int32_t segment = prompted ? prompts[i].segment : static_cast<int32_t>(i);
+    std::string text = example.segments[segment];
+    if (prompted && prompts[i].clean != nullptr) text = prompts[i].clean(std::move(text));
+    parts.push_back({segment, prompted ? prompts[i].text + text : text});
+  }
+  return parts;
+}
 
 // A standalone segment and a window need room for one token of text; both texts of a pair may be
 // cut to nothing.

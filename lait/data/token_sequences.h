@@ -33,6 +33,14 @@ struct TokenizeOptions {
   std::vector<Prompts::Part> prompts = {};
 };
 
+// A segment in its place in the input, with its prompt.
+struct SegmentPart {
+  int32_t segment = 0;  // of the example
+  std::string text = {};
+};
+// In the order of the input.
+std::vector<SegmentPart> parts_of(const Example& example, const TokenizeOptions& options);
+
 struct Sequence {
   std::vector<int32_t> tokens;
   // Dataset::first_segment_length.

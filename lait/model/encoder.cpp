@@ -1,6 +1,7 @@
 #include "lait/model/encoder.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 
 #include "lait/model/recompute.h"
 
@@ -33,29 +34,71 @@ RowNames names_of(const DeviceBatch& batch, const Level& level) {
 }
 }  // namespace
 
-at::Tensor EncoderImpl::keys_values(const Step& step, const at::Tensor& x, const at::Tensor& kept,
-                                    at::Tensor stored, const DeviceBatch& batch,
-                                    const Randomness& keyed) {
-  const StepRows plan = rows_of(batch.packed, step);
-  EncoderLayerImpl& layer = *layers_[step.layer];
-  const auto project = [&](const at::Tensor& rows, const RowNames& names) {
-    return layer.project(rows, Projections::kKeysValues, names, keyed);
+namespace {
+
+// The sources from 2 on, whose runs begin at 0. On CUDA a call takes few sources, so there they are
+// one, on the device.
+void add_stored(ops::KeyRuns& keys, const std::vector<at::Tensor>& stored,
+                const ops::AttentionSpec& spec) {
+  const auto in_heads = [&](const at::Tensor& kv) {
+    return kv.view({-1, 2, spec.heads, spec.head_dim});
   };
-  if (plan.kept != nullptr) {
-    at::Tensor own = project(x, names_of(batch, *plan.entering));
-    if (plan.kept->num_rows > 0) {
-      if (!stored.defined()) {
-        stored = project(
-            kept, {batch.view(plan.kept->row_unit_ids), batch.view(plan.kept->row_positions)});
-      }
-      own = at::cat({own, stored});
-    }
-    return gather(own, batch, plan.kept->keys);
+  if (keys.runs.is_cpu()) {
+    for (const at::Tensor& one : stored) keys.sources.push_back(in_heads(one));
+    return;
   }
-  if (!stored.defined()) stored = project(x, names_of(batch, *plan.entering));
-  if (!step.joins) return stored;
-  return gather(stored, batch,
-                plan.level->kept ? plan.level->kept->keys_at_join : plan.level->from_previous);
+  std::vector<int64_t> begins;  // elements
+  int64_t next = 0;
+  for (const at::Tensor& one : stored) {
+    begins.push_back(next);
+    next += one.numel();
+  }
+  keys.sources.push_back(in_heads(at::cat(stored)));
+  const at::Tensor source = keys.runs.select(1, 0), number = source.sub(2).clamp_min(0);
+  keys.runs.select(1, 1).add_(
+      at::tensor(begins).to(source.device()).index_select(0, number).mul(source.ge(2)));
+  source.clamp_max_(2);
+}
+
+}  // namespace
+
+at::Tensor EncoderImpl::attend(const Step& step, const at::Tensor& q, const at::Tensor& x,
+                               const at::Tensor& kept, const ops::AttentionUnits& units,
+                               const DeviceBatch& batch, const Randomness& keyed,
+                               const RunHooks& hooks) {
+  const StepRows plan = rows_of(batch.packed, step);
+  const ops::AttentionSpec spec = attention_spec();
+  const kernels::Dropout dropout = keyed.at(attention_dropout(), kernels::Site::kAttention);
+  const auto project = [&](const at::Tensor& rows, const RowNames& names) {
+    return layers_[step.layer]->project(rows, Projections::kKeysValues, names, keyed);
+  };
+  const auto in_heads = [&](const at::Tensor& kv) {
+    return kv.view({-1, 2, spec.heads, spec.head_dim});
+  };
+  at::Tensor own = project(x, names_of(batch, *plan.entering)), others;
+  if (plan.kept != nullptr && plan.kept->num_rows > 0) {
+    others =
+        project(kept, {batch.view(plan.kept->row_unit_ids), batch.view(plan.kept->row_positions)});
+  }
+  const auto& of_level = plan.level->kept;
+  if (of_level && of_level->run_offsets.size > 0) {
+    ops::KeyRuns keys;
+    keys.sources = {in_heads(own), in_heads(others.defined() ? others : own)};
+    keys.runs = batch.view(step.joins ? of_level->runs_at_join : of_level->runs)
+                    .to(at::kLong)
+                    .view({-1, 3});
+    keys.runs.select(1, 1).mul_(2 * spec.heads * spec.head_dim);  // elements
+    if (!of_level->stored.empty()) add_stored(keys, hooks.stored_keys_values(step), spec);
+    keys.run_offsets = batch.view(of_level->run_offsets);
+    return ops::segment_attention_runs(q, keys, units, spec, dropout);
+  }
+  if (others.defined()) own = at::cat({own, others});
+  if (of_level) {
+    own = gather(own, batch, step.joins ? of_level->keys_at_join : of_level->keys);
+  } else if (step.joins) {
+    own = gather(own, batch, plan.level->from_previous);
+  }
+  return ops::segment_attention_kvpacked(q, in_heads(own), units, spec, dropout);
 }
 
 at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,
@@ -89,15 +132,13 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
   }
 
   const RowNames entering = names_of(batch, *plan.entering);
-  const at::Tensor stored = hooks.keys_values ? hooks.keys_values(step) : at::Tensor();
-  if (plan.read == nullptr && !level.kept && !stored.defined()) {
+  if (plan.read == nullptr && !level.kept) {
     const at::Tensor all =
         joined(layer.project(x, Projections::kAll, entering, keyed)).view({-1, 3, heads, dim});
     const at::Tensor context = ops::segment_attention_qkvpacked(all, units, spec, dropout);
     return layer.finish(context.view({-1, heads * dim}), joined(x), names, keyed);
   }
   // Keys and values of all rows; queries and what follows only for the rows that are computed.
-  const at::Tensor kv = keys_values(step, x, kept, stored, batch, keyed).view({-1, 2, heads, dim});
   const Gather* made = plan.read != nullptr       ? &plan.read->gather
                        : step.joins && level.kept ? &level.from_previous
                                                   : nullptr;
@@ -116,7 +157,7 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
     residual = joined(x);
   }
   const at::Tensor context =
-      ops::segment_attention_kvpacked(q.view({-1, heads, dim}), kv, units, spec, dropout);
+      attend(step, q.view({-1, heads, dim}), x, kept, units, batch, keyed, hooks);
   return layer.finish(context.view({-1, heads * dim}), residual, names, keyed);
 }
 
@@ -135,7 +176,7 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
   EncoderStates out = std::move(in);
   for (size_t s = first; s < end; ++s) {
     const Step& step = packed.steps[s];
-    if (wants_means && s == packed.means_step) {
+    if (wants_means && s == packed.means_step && !out.segment_means.defined()) {
       const Level& entering = *rows_of(packed, step).entering;
       out.segment_means = ops::unit_mean(out.rows, batch.view(entering.segment_offsets));
     }
@@ -144,7 +185,7 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
     const bool keeps = plan.level->kept && plan.level->kept->num_rows > 0;
     if (keeps && step.joins && !step.last)
       out.kept = gather(out.rows, batch, plan.level->kept->rows);
-    if (recompute_ && at::GradMode::is_enabled() && !hooks.keys_values) {
+    if (recompute_ && at::GradMode::is_enabled()) {
       std::vector<at::Tensor> inputs{out.rows};
       if (out.kept.defined()) inputs.push_back(out.kept);
       out.rows = recomputed(
@@ -167,7 +208,8 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
     keyed.training = keyed.training && !frozen_.layer(packed.steps.back().layer);
     out.rows = output(out.rows, names, keyed);
   }
-  if (wants_means && packed.means_step == kFinalStates && end == packed.steps.size()) {
+  if (wants_means && packed.means_step == kFinalStates && end == packed.steps.size() &&
+      !out.segment_means.defined()) {
     const Slice& segments =
         packed.read_rows ? packed.read_rows->segment_offsets : packed.levels.back().segment_offsets;
     out.segment_means = ops::unit_mean(out.rows, batch.view(segments));

@@ -48,10 +48,9 @@ struct EncoderStates {
 };
 
 struct RunHooks {
-  // Returns a step's keys and values from a store instead of the layer's projection: (T of the
-  // entering rows, 2 H D), or of the rows that a one-sided stage keeps, (O, 2 H D), if the step has
-  // such (StepRows::kept). An undefined tensor means: project them.
-  std::function<at::Tensor(const Step&)> keys_values = {};
+  // The keys and values of the stored sequences in a step, each (n, 2 H D), in the order of
+  // KeptRows::stored.
+  std::function<std::vector<at::Tensor>(const Step&)> stored_keys_values = {};
   // Called with the states (rows, C) that each step computed.
   std::function<void(const Step&, const at::Tensor&)> on_states = {};
 };
@@ -62,8 +61,8 @@ class EncoderImpl : public torch::nn::Module {
   virtual at::Tensor embed(const DeviceBatch& batch, const Randomness& randomness) = 0;
 
   // Runs steps [first, end) of the batch. `in.rows` are the states that enter step `first`;
-  // in.segment_means and in.kept are those that earlier steps computed. After the last step the
-  // result has the final means, if those are read.
+  // in.segment_means and in.kept are those that earlier steps computed, or that come from a store.
+  // After the last step the result has the final means, if those are read.
   EncoderStates run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
                     const Randomness& randomness, const RunHooks& hooks = {});
   // embed, then all steps.
@@ -96,9 +95,10 @@ class EncoderImpl : public torch::nn::Module {
   bool recompute_ = false;
 
   std::vector<at::Tensor> leaves_of(const Step& step);
-  // (keys of the level, 2 H D); `stored` as of RunHooks::keys_values.
-  at::Tensor keys_values(const Step& step, const at::Tensor& x, const at::Tensor& kept,
-                         at::Tensor stored, const DeviceBatch& batch, const Randomness& keyed);
+  // Where a step's queries find their keys: the attention of q (R, H, D) -> (R, H, D).
+  at::Tensor attend(const Step& step, const at::Tensor& q, const at::Tensor& x,
+                    const at::Tensor& kept, const ops::AttentionUnits& units,
+                    const DeviceBatch& batch, const Randomness& keyed, const RunHooks& hooks);
   at::Tensor run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,
                       const DeviceBatch& batch, const Randomness& randomness,
                       const RunHooks& hooks);

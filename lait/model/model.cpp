@@ -33,6 +33,10 @@ DeviceBatch ModelImpl::to_batch(const Dataset& dataset, std::span<const int64_t>
                                 const Schedule& schedule, const BatchOptions& options) const {
   PackPlan plan = pack_plan(schedule);
   plan.share_segments = options.share_segments;
+  if (!options.backward) {
+    plan.schedule = for_inference(plan.schedule, plan.reads);
+    plan.key_runs = true;
+  }
   PackedBatch packed = pack(dataset, indices, plan);
   head->add_targets(packed, /*labels_only=*/options.labels, plan.cuda_head_dim);
   const at::Tensor made = options.labels ? head->labels(packed.labels) : at::Tensor();

@@ -48,6 +48,9 @@ struct BatchOptions {
   bool labels = true;
   // A segment of several examples is encoded once; false: once for each.
   bool share_segments = true;
+  // False for inference: the batch is packed for the fewest rows and copies (for_inference,
+  // PackPlan::key_runs), and has no backward.
+  bool backward = true;
 };
 
 class ModelImpl : public torch::nn::Module {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "lait/base/error.h"
+#include "lait/config/enum_names.h"
 #include "lait/data/batches.h"
 #include "lait/model/device.h"
 #include "lait/model/generate.h"
@@ -19,8 +20,9 @@ namespace {
 // Outputs with rows concatenated in the batches' order.
 Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
                       const Schedule& schedule) {
-  Outputs out =
-      model->forward(model->to_batch(dataset, batch, schedule, {.labels = false}), Randomness{});
+  Outputs out = model->forward(
+      model->to_batch(dataset, batch, schedule, {.labels = false, .backward = false}),
+      Randomness{});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }
@@ -156,6 +158,7 @@ Predictor Predictor::load(const std::filesystem::path& checkpoint_or_run, Precis
 Prediction Predictor::predict(std::vector<std::string> segments) {
   const Example example{.segments = std::move(segments)};
   check_example(example, spec());
+  if (values_) return model_->head->predict(valued_outputs({&example, 1})->outputs).front();
   const Dataset dataset = tokenize({&example, 1});
   if (!dataset.has_windows()) return model_->head->predict(*outputs(dataset)).front();
   const Answer answer = answers(dataset)->front();
@@ -172,7 +175,26 @@ std::optional<std::vector<Answer>> Predictor::answers(const Dataset& dataset,
 }
 
 Dataset Predictor::tokenize(std::span<const Example> examples) const {
-  return Dataset(examples, *tokenizer_, spec().tokenize_options(model_->config, *tokenizer_));
+  return Dataset(examples, *tokenizer_, tokenize_options());
+}
+
+TokenizeOptions Predictor::tokenize_options() const {
+  return spec().tokenize_options(model_->config, *tokenizer_);
+}
+
+void Predictor::use_store(StoreUse use) {
+  if (spec().window_overlap) {
+    throw UserError("--cache and --pairs do not serve " + to_string(spec().head) +
+                    " models, whose passages are cut into windows; leave them out");
+  }
+  values_ = std::make_unique<SegmentValues>(model_, tokenizer_, spec().schedule, std::move(use));
+}
+
+std::optional<ValuedOutputs> Predictor::valued_outputs(std::span<const Example> examples,
+                                                       const PredictOptions& options) {
+  return lait::valued_outputs(
+      model_, *values_, examples, tokenize_options(),
+      {.should_stop = options.should_stop, .on_progress = options.on_progress});
 }
 
 std::optional<std::vector<GeneratedText>> Predictor::generate(const Dataset& dataset,

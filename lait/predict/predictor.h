@@ -18,6 +18,7 @@
 #include "lait/data/dataset.h"
 #include "lait/model/checkpoint.h"
 #include "lait/predict/answers.h"
+#include "lait/predict/valued_outputs.h"
 #include "lait/ranks/ranks.h"
 
 namespace lait {
@@ -54,6 +55,8 @@ struct GeneratedText {
 // A checkpoint that predicts: its model and tokenizer, used as lait.yaml says.
 class Predictor {
  public:
+  // Of a model on its device.
+  Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer);
   // From a checkpoint or a run directory (its best/), at the checkpoint's P, or another (spec_at).
   // Throws UserError for anything that is wrong with the checkpoint.
   static Predictor load(const std::filesystem::path& checkpoint_or_run,
@@ -76,20 +79,31 @@ class Predictor {
   std::optional<Outputs> outputs(std::span<const Example> examples,
                                  const PredictOptions& options = {});
 
+  // From now on valued_outputs() and predict() take what segments become before the join from the
+  // store, compute what it lacks, and add that to it. The weights may not change any more.
+  // Throws UserError for a model whose segments are not computed apart.
+  void use_store(StoreUse use);
+  // Null before use_store.
+  SegmentValues* values() { return values_.get(); }
+  // Through the store, in the order of the examples; nullopt as outputs(). A hit needs no
+  // tokenizing. REQUIRES: use_store was called. Throws TooLong, and as SegmentValues::of does.
+  std::optional<ValuedOutputs> valued_outputs(std::span<const Example> examples,
+                                              const PredictOptions& options = {});
+
   // What a model with a decoder writes for each example, without special tokens: the most probable
   // token, one after the other, at most `max_new_tokens`. nullopt as outputs(). REQUIRES: the
   // model's head needs a decoder; options.ranks is null.
   std::optional<std::vector<GeneratedText>> generate(const Dataset& dataset, int64_t max_new_tokens,
                                                      const PredictOptions& options = {});
 
+  TokenizeOptions tokenize_options() const;
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }
 
  private:
-  Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer);
-
   Model model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  std::unique_ptr<SegmentValues> values_;
 };
 
 }  // namespace lait

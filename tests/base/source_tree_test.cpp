@@ -42,17 +42,17 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
       "kernels/cpu"}},
     {"lait/ranks", {}},
     {"lait/predict",
-     {"lait", "lait/cache", "lait/ranks", "lait/model", "lait/data", "lait/ops", "lait/text",
-      "lait/config"}},
-    {"eval",
-     {"lait", "lait/predict", "lait/ranks", "lait/model", "lait/data", "lait/ops", "lait/text",
+     {"lait", "lait/ranks", "lait/cache", "lait/model", "lait/data", "lait/ops", "lait/text",
       "lait/config", "kernels"}},
+    {"eval",
+     {"lait", "lait/predict", "lait/cache", "lait/ranks", "lait/model", "lait/data", "lait/ops",
+      "lait/text", "lait/config", "kernels"}},
     {"eval/bench",
      {"eval", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
       "kernels", "kernels/cpu"}},
     {"train",
-     {"eval", "eval/bench", "lait/predict", "lait/ranks", "lait/model", "lait/checkpoint",
-      "lait/data", "lait/ops", "lait/text", "lait/config", "kernels"}}};
+     {"eval", "eval/bench", "lait/predict", "lait/cache", "lait/ranks", "lait/model",
+      "lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels"}}};
 
 // Folders that do not include lait/base.
 const std::set<std::string> kWithoutBase = {"kernels",      "kernels/reference", "kernels/cpu",

@@ -76,14 +76,25 @@ TEST_F(SegmentStoreTest, PartsAreOneValue) {
   EXPECT_EQ(look_up(store, 0), Found::kRight);  // of no bytes
 }
 
-TEST_F(SegmentStoreTest, AKeyIsWrittenOnce) {
+TEST_F(SegmentStoreTest, AKeyIsWrittenOnceByAMaker) {
   write(0, 10);
-  SegmentStore store(dir_, {});
-  for (uint64_t n = 0; n < 20; ++n) append(store, n);
-  for (uint64_t n = 0; n < 20; ++n) append(store, n);
-  store.commit();
-  EXPECT_EQ(store.num_records(), 20u);
-  EXPECT_EQ(num_right(store, 20), 20);
+  {
+    SegmentStore store(dir_, {.made_by = "a test"});
+    for (uint64_t n = 0; n < 20; ++n) append(store, n);
+    for (uint64_t n = 0; n < 20; ++n) append(store, n);
+    store.commit();
+    EXPECT_EQ(store.num_records(), 20u);
+    EXPECT_EQ(num_right(store, 20), 20);
+  }
+  SegmentStore other(dir_, {.made_by = "another"});
+  append(other, 3);
+  other.commit();
+  EXPECT_EQ(other.num_records(), 21u);
+  EXPECT_EQ(other.find(key_of(3), "another")->made_by, "another");
+  EXPECT_EQ(other.find(key_of(3), "a test")->made_by, "a test");
+  EXPECT_EQ(other.find(key_of(4), "another")->made_by, "a test");
+  EXPECT_TRUE(other.contains(key_of(3), "another"));
+  EXPECT_FALSE(other.contains(key_of(4), "another"));
 }
 
 TEST_F(SegmentStoreTest, AnOpenBatchIsLostWithTheStore) {
@@ -208,7 +219,7 @@ TEST_F(SegmentStoreTest, ADamagedValueIsAbsentAndCanBeWrittenAgain) {
   std::fstream out(files().front(), std::ios::binary | std::ios::in | std::ios::out);
   out.seekp(64 + 64 + 64);
   out.put('x').put('y').flush();
-  SegmentStore store(dir_, {});
+  SegmentStore store(dir_, {.made_by = "a test"});
   EXPECT_EQ(num_right(store, 5), 4);
   EXPECT_EQ(num_right(store, 5), 4);
   ASSERT_EQ(store.faults().size(), 1u) << "each once";

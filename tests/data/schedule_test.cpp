@@ -104,6 +104,23 @@ TEST(Schedule, AnotherPKeepsOneSidedLayers) {
   EXPECT_THAT(error_of([&] { split_schedule(7, all); }), HasSubstr("expected 0 to 6"));
 }
 
+TEST(Schedule, ALastLayerOfWhichOneRowIsReadIsOneSidedInInference) {
+  const Reads cls{.rows = Reads::Rows::kFirst},
+      cls_segments{.rows = Reads::Rows::kFirst, .means = Reads::Means::kAtJoin};
+  EXPECT_EQ(for_inference(split_schedule(3, 4), cls), (Schedule{{3, kSegment}, one_sided(1)}));
+  EXPECT_EQ(for_inference(split_schedule(3, 4), cls_segments),
+            (Schedule{{3, kSegment}, one_sided(1)}));
+  EXPECT_EQ(for_inference({{1, kSegment}, {2, kGroup}, {1, kExample}}, cls),
+            (Schedule{{1, kSegment}, {2, kGroup}, one_sided(1)}));
+  for (const Schedule& same : {split_schedule(2, 4), split_schedule(0, 1), split_schedule(4, 4),
+                               Schedule{{1, kSegment}, {2, kExample}, {1, kExample}},
+                               Schedule{{2, kSegment}, one_sided(2)}})
+    EXPECT_EQ(for_inference(same, cls), same);
+  EXPECT_EQ(for_inference(split_schedule(3, 4), {.rows = Reads::Rows::kAll}), split_schedule(3, 4));
+  EXPECT_EQ(for_inference(split_schedule(3, 4), {.means = Reads::Means::kFinal}),
+            split_schedule(3, 4));
+}
+
 TEST(Schedule, HeadsMayNotReadRowsThatAreKept) {
   using Rows = Reads::Rows;
   using Means = Reads::Means;

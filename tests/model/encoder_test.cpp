@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 
@@ -54,12 +55,10 @@ TEST_P(EncoderTest, StatesEnterAtAnyStep) {
   EXPECT_TRUE(at::equal(states[3], whole.rows));
 }
 
-// A one-sided stage also needs the states that it keeps; their keys and values come from elsewhere,
-// too.
-TEST_P(EncoderTest, OneSidedStagesTakeStatesAndKeysFromElsewhere) {
+// A one-sided stage also needs the states that it keeps.
+TEST_P(EncoderTest, OneSidedStagesTakeTheStatesThatTheyKeep) {
   const Schedule schedule{{2, Scope::kSegment}, {2, Scope::kExample, Updates::kFirst}};
-  const Reads reads = model_->pack_plan(schedule).reads;
-  const DeviceBatch batch = this->batch(schedule, reads);
+  const DeviceBatch batch = this->batch(schedule, model_->pack_plan(schedule).reads);
   EncoderImpl& encoder = *model_->encoder;
   const EncoderStates at_join = encoder.run({encoder.embed(batch, {})}, batch, 0, 2, {}),
                       after_join = encoder.run(at_join, batch, 2, 3, {}),
@@ -67,18 +66,6 @@ TEST_P(EncoderTest, OneSidedStagesTakeStatesAndKeysFromElsewhere) {
   ASSERT_TRUE(after_join.kept.defined());
   EXPECT_EQ(after_join.kept.size(0), batch.packed.levels.back().kept->num_rows);
   EXPECT_TRUE(at::equal(encoder.run(after_join, batch, 3, 4, {}).rows, whole.rows));
-  const auto with_kept_keys = [&](double factor) {
-    return encoder
-        .run({after_join.rows, after_join.segment_means}, batch, 3, 4, {},
-             {.keys_values =
-                  [&](const Step& step) {
-                    return factor * encoder.layer(step.layer)
-                                        .project(after_join.kept, Projections::kKeysValues, {}, {});
-                  }})
-        .rows;
-  };
-  EXPECT_TRUE(at::equal(with_kept_keys(1), whole.rows));
-  EXPECT_FALSE(at::equal(with_kept_keys(0.5), whole.rows));
 }
 
 // If a sequence's states are provided, packing needs only its length and id.
@@ -105,39 +92,70 @@ TEST_P(EncoderTest, ProvidedStatesNeedNoTokens) {
   EXPECT_TRUE(at::equal(got.segment_means, expected.segment_means));
 }
 
-TEST_P(EncoderTest, KeysAndValuesComeFromElsewhere) {
-  for (const int64_t p : {2, 3}) {
-    const DeviceBatch batch =
-        this->batch(split_schedule(p, 4), model_->pack_plan(spec_.schedule).reads);
-    const EncoderStates expected = model_->encoder->forward(batch, {});
-    std::map<int64_t, at::Tensor> entering;
-    int64_t provided = 0;
-    at::Tensor last;
-    const EncoderStates out = model_->encoder->forward(
-        batch, {},
-        {.keys_values =
-             [&](const Step& step) {
-               if (step.layer < p) return at::Tensor();
-               ++provided;
-               return model_->encoder->layer(step.layer)
-                   .project(last, Projections::kKeysValues, {}, {});
-             },
-         .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
-    EXPECT_EQ(provided, 4 - p);
-    EXPECT_TRUE(at::equal(out.rows, expected.rows)) << "P " << p;
-    // The provided keys and values are used: others change the result.
-    const EncoderStates other = model_->encoder->forward(
-        batch, {},
-        {.keys_values =
-             [&](const Step& step) {
-               return step.layer < p ? at::Tensor()
-                                     : model_->encoder->layer(step.layer)
-                                               .project(last, Projections::kKeysValues, {}, {}) *
-                                           0.5;
-             },
-         .on_states = [&](const Step&, const at::Tensor& rows) { last = rows; }});
-    EXPECT_FALSE(at::equal(other.rows, expected.rows)) << "P " << p;
+// Keys that are read where they are, of sequences with rows and of stored ones, give the bits of
+// gathered keys.
+TEST_P(EncoderTest, KeysInRunsGiveTheBitsOfGatheredKeys) {
+  const Schedule schedule{{2, Scope::kSegment}, {2, Scope::kExample, Updates::kFirst}};
+  PackPlan plan = model_->pack_plan(schedule);
+  EncoderImpl& encoder = *model_->encoder;
+  const DeviceBatch gathered = batch(schedule, plan.reads);
+  const EncoderStates expected = encoder.forward(gathered, {});
+  plan.key_runs = true;
+  const DeviceBatch runs = to_device(pack(dataset_, all_, plan), at::Tensor(), at::kCPU);
+  EXPECT_TRUE(at::equal(encoder.forward(runs, {}).rows, expected.rows));
+
+  // Each example's second segment is stored, whatever else it is.
+  const EncoderStates at_join = encoder.run({encoder.embed(gathered, {})}, gathered, 0, 2, {});
+  const Level& level = gathered.packed.levels[0];
+  const int32_t* ids = gathered.packed.ints.data() + level.unit_ids.begin;
+  const int32_t* offsets = gathered.packed.ints.data() + level.offsets.begin;
+  std::map<int32_t, at::Tensor> states;  // by sequence
+  for (int64_t u = 0; u < level.num_units; ++u)
+    states[ids[u]] = at_join.rows.narrow(0, offsets[u], offsets[u + 1] - offsets[u]);
+  constexpr int32_t kStored = 1000;  // other ids than those of sequences with rows
+  std::vector<PackExample> examples;
+  for (int64_t i : all_) {
+    PackExample& example = examples.emplace_back();
+    example.id = static_cast<int32_t>(i);
+    const auto sequences = dataset_.example(i).sequences;
+    for (size_t s = 0; s < sequences.size(); ++s) {
+      const int64_t length = dataset_.length(sequences[s]);
+      example.sequences.push_back({.id = sequences[s] + (s == 1 ? kStored : 0),
+                                   .length = length,
+                                   .first_length = length,
+                                   .stored = s == 1});
+    }
   }
+  const DeviceBatch stored =
+      to_device(pack(examples, Scope::kSegment, dataset_.layout(), plan), at::Tensor(), at::kCPU);
+  const Level& first = stored.packed.levels[0];
+  EXPECT_LT(first.live_rows, level.live_rows);
+  at::Tensor rows = at::zeros({first.num_rows, at_join.rows.size(1)}, at_join.rows.options());
+  for (int64_t u = 0; u < first.num_units; ++u) {
+    const int32_t* unit = stored.packed.ints.data() + first.offsets.begin + u;
+    if (unit[1] == unit[0]) continue;
+    rows.narrow(0, unit[0], unit[1] - unit[0])
+        .copy_(states.at(stored.packed.ints[first.unit_ids.begin + u]));
+  }
+  const auto run = [&](double factor) {
+    const auto keys_values = [&](const Step& step) {
+      std::vector<at::Tensor> out;
+      for (const int32_t id : stored.packed.levels[step.level].kept->stored) {
+        // Projected with the whole batch, whose rows are a multiple of 16.
+        const at::Tensor all =
+            encoder.layer(step.layer).project(at_join.rows, Projections::kKeysValues, {}, {});
+        const int64_t u = std::find(ids, ids + level.num_units, id - kStored) - ids;
+        out.push_back(factor * all.narrow(0, offsets[u], offsets[u + 1] - offsets[u]));
+      }
+      return out;
+    };
+    // The means of stored segments come from elsewhere, too.
+    return encoder
+        .run({rows, expected.segment_means}, stored, 2, 4, {}, {.stored_keys_values = keys_values})
+        .rows;
+  };
+  EXPECT_TRUE(at::equal(run(1), expected.rows));
+  EXPECT_FALSE(at::equal(run(0.5), expected.rows));
 }
 
 // The schedule belongs to the batch: one model computes at each P what a model created for that P

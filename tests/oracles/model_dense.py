@@ -2,9 +2,10 @@
 that the packed model must equal.
 
 No padding. A schedule is a list of (num_layers, scope) or (num_layers, scope, "first"). With the
-latter only the states of the example's first segment change; the others stay what they were. A token sees the tokens of its own segment,
-group or example, as the scope says (LAIT, arXiv 2305.19585, section 3). Written from the paper and
-the design, not from the C++ code: the mask is a full boolean matrix.
+latter only the states of the example's first segment change; the others stay what they were. A
+token sees the tokens of its own segment, group or example, as the scope says (LAIT, arXiv
+2305.19585, section 3). Written from the paper and the design, not from the C++ code: the mask is a
+full boolean matrix.
 """
 import dataclasses
 import math

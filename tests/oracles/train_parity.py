@@ -130,7 +130,8 @@ def main():
         mutants = dict(MUTANTS) if p > 0 and not one_sided else {}
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
-        if mutants and model_dense.FAMILIES[model.config.model_type].has_relative_bias:
+        family = model_dense.FAMILIES[model.config.model_type]
+        if p > 0 and not one_sided and family.has_relative_bias:
             mutants |= RELATIVE_BIAS_MUTANTS
         schedule = model_dense.split_schedule(p, num_layers)
         if one_sided:
@@ -139,7 +140,8 @@ def main():
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
         run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
-                      "one_sided": one_sided, "pooling": pooling, "examples": examples, "batches": batches,
+                      "one_sided": one_sided, "pooling": pooling, "examples": examples,
+                      "batches": batches,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})

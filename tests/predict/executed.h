@@ -21,7 +21,8 @@ inline Executed executed;
 
 inline bool is_counted(const at::RecordFunction& call) {
   const std::string name = call.name();
-  return name == "aten::linear" || name == "lait::segment_attention";
+  return name == "aten::linear" || name == "lait::segment_attention" ||
+         name == "lait::segment_attention_runs";
 }
 
 inline std::unique_ptr<at::ObserverContext> count_begin(const at::RecordFunction& call) {
@@ -31,8 +32,9 @@ inline std::unique_ptr<at::ObserverContext> count_begin(const at::RecordFunction
     const at::Tensor x = inputs[0].toTensor(), weight = inputs[1].toTensor();
     executed.linear += 2.0 * static_cast<double>(x.size(0)) * static_cast<double>(weight.numel());
   } else {
-    const at::Tensor q = inputs[0].toTensor(), q_offsets = inputs[3].toTensor(),
-                     k_offsets = inputs[4].toTensor();
+    const bool in_runs = std::string(call.name()) == "lait::segment_attention_runs";
+    const at::Tensor q = inputs[0].toTensor(), q_offsets = inputs[in_runs ? 4 : 3].toTensor(),
+                     k_offsets = inputs[in_runs ? 5 : 4].toTensor();
     const auto pairs = (at::diff(q_offsets) * at::diff(k_offsets)).sum().item<int64_t>();
     executed.attention += 4.0 * static_cast<double>(q.size(1) * q.size(2) * pairs);
   }

@@ -129,7 +129,8 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   text = std::regex_replace(text, std::regex(R"(\\\n\s*)"), " ");  // continued lines
   int checked = 0;
   // A command line ends at the end of its line, a backquote, a pipe or a redirection.
-  const std::regex command_line(R"((lait-(?:train|eval|predict|data|bench))[ "]+([^\n`|>;&]*))");
+  const std::regex command_line(
+      R"((lait-(?:train|eval|predict|cache|data|bench))[ "]+([^\n`|>;&]*))");
   for (std::sregex_iterator it(text.begin(), text.end(), command_line), end; it != end; ++it) {
     std::string name = (*it)[1];
     const std::string arguments = (*it)[2];
@@ -161,12 +162,14 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
   const auto all = pages();
   int checked = 0;
   const std::map<std::string, std::vector<std::string>> programs_of = {
-      {"eval", {"lait-eval", "lait-predict"}},
+      {"eval",
+       {"lait-eval", "lait-predict", "lait-cache build", "lait-cache stat", "lait-cache verify",
+        "lait-cache prune"}},
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
       {"train",
        {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat",
         "lait-data split", "lait-data export", "lait-bench tokenizer", "lait-bench attention",
-        "lait-bench train-step"}}};
+        "lait-bench train-step", "lait-bench cache"}}};
   for (const auto& [folder, programs] : programs_of) {
     for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {
       if (!entry.is_regular_file()) continue;
@@ -214,7 +217,7 @@ TEST(Help, BashCompletesTheOptionsOfEveryPage) {
 TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
   EXPECT_EQ(complete("lait-train --con"), "--config\n");
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml mnli_t5_split8.yaml\n");
-  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step predict\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step predict cache\n");
   EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
   EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
   EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file

@@ -1,0 +1,175 @@
+#include "eval/predict_pairs.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lait/base/error.h"
+#include "lait/base/shown_text.h"
+
+namespace lait {
+namespace {
+
+// Of passages, and of their values.
+constexpr int64_t kWindow = 1024, kPassageBytes = int64_t{1} << 30;
+
+struct Match {
+  double score;
+  int64_t passage;
+  // The better one first; of equal scores the earlier passage.
+  bool operator<(const Match& other) const {
+    return score != other.score ? score > other.score : passage < other.passage;
+  }
+};
+
+// The class whose probability is the score; -1: the prediction's own score.
+int64_t score_class(const Predictor& predictor, const std::string& label) {
+  const std::vector<std::string>& labels = predictor.spec().labels;
+  if (labels.empty()) {
+    if (!label.empty())
+      throw UserError("--score: the model has a score and no labels; leave it out");
+    return -1;
+  }
+  std::string list;
+  for (const std::string& name : labels) list += (list.empty() ? "" : ", ") + name;
+  const auto found = std::ranges::find(labels, label);
+  if (found == labels.end()) {
+    throw UserError("--score: expected the label whose probability is the score, one of {" + list +
+                    "}, got " + (label.empty() ? "none" : shown(label)));
+  }
+  return found - labels.begin();
+}
+
+class PairScorer {
+ public:
+  PairScorer(Predictor& predictor, const PairsOptions& options)
+      : predictor_(predictor),
+        options_(options),
+        tokenizing_(predictor.tokenize_options()),
+        score_class_(score_class(predictor, options.score_label)) {}
+
+  void add_claims(TextLines lines) {
+    while (auto line = lines.next()) {
+      check_example({.segments = {line->text, ""}}, predictor_.spec());
+      claims_.push_back(std::move(*line));
+    }
+    if (claims_.empty()) throw UserError(lines.name() + ": expected claims, got no line");
+    claim_values_ = values_of(claims_, /*segment=*/0, lines.name());
+    best_.resize(claims_.size());
+  }
+
+  void add_passages(TextLines lines) {
+    std::vector<TextLine> window;
+    int64_t bytes = 0;
+    while (auto line = lines.next()) {
+      bytes += predictor_.values()->likely_bytes({.text = line->text, .is_first = is_first_[1]});
+      window.push_back(std::move(*line));
+      if (std::ssize(window) < kWindow && bytes < kPassageBytes) continue;
+      score(window, lines.name());
+      bytes = 0;
+    }
+    score(window, lines.name());
+    if (ids_.empty()) throw UserError(lines.name() + ": expected passages, got no line");
+  }
+
+  int64_t write(const std::function<void(std::string_view)>& write) {
+    for (size_t c = 0; c < claims_.size(); ++c) {
+      Record::Json line = Record::Json::object(), matches = Record::Json::array();
+      if (!claims_[c].id.is_null()) line["id"] = claims_[c].id;
+      std::ranges::sort(best_[c], std::less<>{});
+      for (const Match& match : best_[c]) {
+        const Record::Json& id = ids_[static_cast<size_t>(match.passage)];
+        matches.push_back({{"passage", id.is_null() ? Record::Json(match.passage) : id},
+                           {"score", static_cast<float>(match.score)}});
+      }
+      line["matches"] = std::move(matches);
+      write(line.dump() + "\n");
+    }
+    return std::ssize(claims_) * std::ssize(ids_);
+  }
+
+ private:
+  using Values = std::vector<std::shared_ptr<const SegmentValue>>;
+
+  // `segment`: of the pair.
+  Values values_of(std::span<const TextLine> lines, int32_t segment, const std::string& name) {
+    std::vector<Example> examples;
+    for (const TextLine& line : lines) {
+      Example& example = examples.emplace_back();
+      example.segments = segment == 0 ? std::vector<std::string>{line.text, ""}
+                                      : std::vector<std::string>{"", line.text};
+    }
+    std::vector<PlacedSegment> placed = placed_segments(examples, tokenizing_);
+    std::erase_if(placed, [&](const PlacedSegment& part) { return part.segment != segment; });
+    if (!placed.empty()) is_first_[segment] = placed.front().is_first;
+    try {
+      return predictor_.values()->of(placed);
+    } catch (const TooLong& error) {
+      throw UserError(name + ":" + std::to_string(lines[error.example].line) + ": " +
+                      error.problem);
+    }
+  }
+
+  // Scores the window with every claim, and empties it.
+  void score(std::vector<TextLine>& window, const std::string& name) {
+    if (window.empty()) return;
+    const Values passages = values_of(window, /*segment=*/1, name);
+    const int64_t begin = std::ssize(ids_);
+    for (TextLine& line : window) ids_.push_back(std::move(line.id));
+    window.clear();
+    std::vector<ValuedExample> examples(passages.size());
+    for (size_t c = 0; c < claims_.size(); ++c) {
+      for (size_t i = 0; i < passages.size(); ++i) {
+        examples[i].segments = is_first_[0] ? Values{claim_values_[c], passages[i]}
+                                            : Values{passages[i], claim_values_[c]};
+      }
+      const auto outputs = outputs_of_values(predictor_.model(), predictor_.values()->plan(),
+                                             tokenizing_.layout, examples);
+      keep(c, begin, predictor_.model()->head->predict(*outputs));
+    }
+    predictor_.values()->commit();
+    if (options_.on_progress) options_.on_progress(std::ssize(claims_) * std::ssize(ids_));
+  }
+
+  void keep(size_t claim, int64_t begin, std::span<const Prediction> predictions) {
+    std::vector<Match>& best = best_[claim];
+    for (size_t i = 0; i < predictions.size(); ++i) {
+      const double score =
+          score_class_ < 0 ? predictions[i].score : predictions[i].probabilities[score_class_];
+      if (!std::isfinite(score)) {
+        throw UserError("claim " + std::to_string(claim + 1) + ", passage " +
+                        std::to_string(begin + static_cast<int64_t>(i) + 1) +
+                        ": expected a finite score, got " + std::to_string(score) +
+                        ": the model's weights are damaged, or its training diverged; take another "
+                        "checkpoint");
+      }
+      best.push_back({score, begin + static_cast<int64_t>(i)});
+    }
+    if (std::ssize(best) <= options_.top) return;
+    std::ranges::nth_element(best, best.begin() + options_.top, std::less<>{});
+    best.resize(static_cast<size_t>(options_.top));
+  }
+
+  Predictor& predictor_;
+  const PairsOptions& options_;
+  const TokenizeOptions tokenizing_;
+  const int64_t score_class_;
+  std::vector<TextLine> claims_;
+  Values claim_values_;
+  std::vector<Record::Json> ids_;  // of the passages
+  std::vector<std::vector<Match>> best_;
+  // Whether a pair's segment is the first in the model's input (T5 may turn them round).
+  bool is_first_[2] = {true, false};
+};
+
+}  // namespace
+
+int64_t predict_pairs(Predictor& predictor, TextLines claims, TextLines passages,
+                      const PairsOptions& options,
+                      const std::function<void(std::string_view)>& write) {
+  PairScorer scorer(predictor, options);
+  scorer.add_claims(std::move(claims));
+  scorer.add_passages(std::move(passages));
+  return scorer.write(write);
+}
+
+}  // namespace lait

@@ -1,0 +1,58 @@
+// What a store keeps of a segment: what it becomes before it meets others, which depends on the
+// segment alone. The bytes of a value:
+//
+//   [0, 64)   rows and flags, int64 each
+//   then      the mean of its states, if the head reads it: C floats
+//   then      the body, at a multiple of 64
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lait {
+
+struct ValueFormat {
+  enum class Kind {
+    // The states that enter the first layer that joins segments; the final ones if none does.
+    kStates,
+    // Keys and values of each joint layer: of segments that one-sided stages only read.
+    kKeysValues
+  };
+  Kind kind = Kind::kStates;
+  at::ScalarType dtype = at::kFloat;  // kFloat or kBFloat16
+  int64_t layers = 1;
+  int64_t width = 0;       // of a row: C, or 2 H D
+  int64_t mean_width = 0;  // C; 0: the head reads no means
+
+  // "keys and values of 3 layers, 768 BFloat16, mean 384": a part of the value's key.
+  std::string name() const;
+  int64_t bytes(int64_t rows) const;
+};
+
+struct SegmentValue {
+  int64_t rows = 0;
+  // Whether the segment lost tokens.
+  bool truncated = false;
+  at::Tensor mean = {};  // (C) float; undefined if there is none
+  at::Tensor body = {};  // (layers, rows, width)
+  // Keeps the tensors' memory.
+  std::shared_ptr<const void> owner = {};
+};
+
+// Body and mean are on the CPU. The owner has the bytes.
+struct ValueBytes {
+  std::shared_ptr<const void> owner;
+  std::span<const std::byte> bytes;
+};
+ValueBytes write_value(const ValueFormat& format, bool truncated, const at::Tensor& mean,
+                       const at::Tensor& body);
+// A view of the bytes, whose begin is a multiple of 64; nullopt if they are no value of that
+// format.
+std::optional<SegmentValue> read_value(const ValueFormat& format, const ValueBytes& bytes);
+
+}  // namespace lait

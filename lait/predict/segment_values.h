@@ -1,0 +1,91 @@
+// Values of segments (segment_value.h), from a store or computed: each distinct segment at most
+// once.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lait/cache/segment_store.h"
+#include "lait/data/dataset.h"
+#include "lait/predict/value_plan.h"
+
+namespace lait {
+
+struct StoreUse {
+  std::shared_ptr<SegmentStore> store = {};  // null: nothing is stored
+  // What other instructions, or another version of LibTorch, computed is not used; false: it is
+  // used, and other_makers() names it.
+  bool exact = false;
+  // The store is only read.
+  bool read_only = false;
+};
+
+// A segment in its place.
+struct PlacedSegment {
+  // With its prompt, as parts_of gives it.
+  std::string text;
+  // Whether it is its example's first in the model's input.
+  bool is_first = false;
+  size_t example = 0;   // its index
+  int32_t segment = 0;  // of the example
+};
+// The segments of all examples, in the order of the model's input.
+std::vector<PlacedSegment> placed_segments(std::span<const Example> examples,
+                                           const TokenizeOptions& options);
+
+class SegmentValues {
+ public:
+  // Throws UserError as value_plan does.
+  SegmentValues(Model model, std::shared_ptr<const Tokenizer> tokenizer, const Schedule& schedule,
+                StoreUse use = {});
+
+  const ValuePlan& plan() const { return plan_; }
+  // By index. Computes those that the store lacks, and adds them to it. Throws TooLong for
+  // the segment's example if the model's on_overflow forbids truncation; WriteError if the store
+  // cannot be written.
+  std::vector<std::shared_ptr<const SegmentValue>> of(std::span<const PlacedSegment> segments);
+  // Adds the values of segments to the store, one batch after another; nothing else holds them.
+  // False if should_stop, which is asked between batches and may be null, returned true. Throws as
+  // `of`, before anything is computed. REQUIRES: there is a store to write.
+  bool add(std::span<const PlacedSegment> segments, const std::function<bool()>& should_stop);
+  // Makes what was added durable, and visible to other processes.
+  void commit();
+  // About the bytes of a value, by the size of its text.
+  int64_t likely_bytes(const PlacedSegment& segment) const;
+
+  struct Counts {
+    // Of distinct segments of each call.
+    int64_t found = 0, computed = 0;
+    int64_t computed_tokens = 0, computed_bytes = 0;
+  };
+  const Counts& counts() const { return counts_; }
+  // What else computed values that were used (StoredValue::made_by); empty: only what computes
+  // here.
+  const std::vector<std::string>& other_makers() const { return other_makers_; }
+
+ private:
+  const ValueFormat& format_of(const PlacedSegment& segment) const {
+    return segment.is_first ? plan_.first : plan_.others;
+  }
+  Digest key_of(const PlacedSegment& segment) const;
+  std::shared_ptr<const SegmentValue> find(const Digest& key, const ValueFormat& format);
+  // Calls made(i, value) for each segment which[i], in batches. False as `add`.
+  bool compute(std::span<const PlacedSegment> segments, std::span<const size_t> which,
+               const std::function<void(size_t, const ValueBytes&)>& made,
+               const std::function<bool()>& should_stop);
+
+  Model model_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  ValuePlan plan_;
+  TokenizeOptions options_;
+  StoreUse use_;
+  std::string made_here_;
+  Digest first_, others_;  // fingerprints
+  Counts counts_;
+  bool has_added_ = false;  // since the last commit
+  std::vector<std::string> other_makers_;
+};
+
+}  // namespace lait

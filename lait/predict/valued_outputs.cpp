@@ -1,0 +1,168 @@
+#include "lait/predict/valued_outputs.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+#include <unordered_map>
+
+namespace lait {
+namespace {
+
+// Of a batch: rows of level 0, and examples.
+constexpr int64_t kMostRows = 8192;
+constexpr size_t kMostExamples = 1024;
+
+// The batch's distinct values, numbered as packing's sequences.
+class Numbers {
+ public:
+  int32_t of(const SegmentValue* value) {
+    const auto [found, is_new] = numbers_.try_emplace(value, static_cast<int32_t>(values_.size()));
+    if (is_new) values_.push_back(value);
+    return found->second;
+  }
+  const SegmentValue& operator[](int32_t number) const { return *values_[number]; }
+
+ private:
+  std::unordered_map<const SegmentValue*, int32_t> numbers_;
+  std::vector<const SegmentValue*> values_;
+};
+
+}  // namespace
+
+Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& layout,
+                      std::span<const ValuedExample> examples) {
+  at::NoGradGuard no_grad;
+  const bool reads_keys = plan.others.kind == ValueFormat::Kind::kKeysValues;
+  Numbers numbers;
+  std::vector<PackExample> to_pack;
+  for (const ValuedExample& example : examples) {
+    PackExample& out = to_pack.emplace_back();
+    out.id = static_cast<int32_t>(to_pack.size() - 1);
+    out.groups = example.groups;
+    for (size_t s = 0; s < example.segments.size(); ++s) {
+      const SegmentValue* value = example.segments[s].get();
+      out.sequences.push_back({.id = numbers.of(value),
+                               .length = value->rows,
+                               .first_length = value->rows,
+                               .stored = reads_keys && s > 0});
+    }
+  }
+  PackPlan pack_plan = model->pack_plan(plan.schedule);
+  pack_plan.key_runs = true;
+  PackedBatch packed = pack(to_pack, Scope::kSegment, layout, pack_plan);
+  model->head->add_targets(packed, /*labels_only=*/false, pack_plan.cuda_head_dim);
+  const DeviceBatch batch = to_device(std::move(packed), at::Tensor(), model->device());
+
+  // Level 0: the states of the sequences that have rows, and everyone's mean.
+  const Level& level = batch.packed.levels.front();
+  const int32_t* ids = batch.packed.ints.data() + level.unit_ids.begin;
+  const int32_t* offsets = batch.packed.ints.data() + level.offsets.begin;
+  at::Tensor rows = at::empty({level.num_rows, plan.first.width}, plan.first.dtype), means;
+  if (plan.first.mean_width > 0)
+    means = at::empty({level.num_units, plan.first.mean_width}, at::kFloat);
+  const auto copy = [](const at::Tensor& to, int64_t row, const at::Tensor& from) {
+    const size_t row_bytes = to.nbytes() / static_cast<size_t>(to.size(0));
+    std::memcpy(static_cast<char*>(to.mutable_data_ptr()) + static_cast<size_t>(row) * row_bytes,
+                from.const_data_ptr(), from.nbytes());
+  };
+  for (int64_t u = 0; u < level.num_units; ++u) {
+    const SegmentValue& value = numbers[ids[u]];
+    if (means.defined()) copy(means, u, value.mean);
+    if (offsets[u + 1] > offsets[u]) copy(rows, offsets[u], value.body);
+  }
+  rows.narrow(0, level.live_rows, level.num_rows - level.live_rows).zero_();
+
+  EncoderStates in{rows.to(model->device())};
+  if (means.defined()) in.segment_means = means.to(model->device());
+  const auto stored_keys_values = [&](const Step& step) {
+    const auto layer = step.layer - plan.joint_layers.front();
+    std::vector<at::Tensor> out;
+    for (const int32_t number : batch.packed.levels[step.level].kept->stored)
+      out.push_back(numbers[number].body[layer].to(model->device()));
+    return out;
+  };
+  const size_t end = batch.packed.steps.size();
+  EncoderStates states;
+  if (plan.join < end) {
+    states = model->encoder->run(std::move(in), batch, plan.join, end, {},
+                                 {.stored_keys_values = stored_keys_values});
+  } else {
+    states = std::move(in);
+    if (batch.packed.read_rows)
+      states.rows = gather(states.rows, batch, batch.packed.read_rows->gather);
+  }
+  Outputs out = model->head->forward(states, batch, {});
+  out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
+  return out;
+}
+
+namespace {
+
+Outputs concatenated(const std::vector<Outputs>& parts) {
+  Outputs out;
+  std::vector<at::Tensor> values;
+  int64_t rows = 0;
+  for (const Outputs& part : parts) {
+    values.push_back(part.values);
+    if (!part.offsets.empty() && out.offsets.empty()) out.offsets.push_back(0);
+    for (size_t i = 1; i < part.offsets.size(); ++i) out.offsets.push_back(rows + part.offsets[i]);
+    rows += part.values.size(0);
+  }
+  out.values = values.empty() ? at::empty({0, 0}, at::kFloat) : at::cat(values);
+  return out;
+}
+
+}  // namespace
+
+std::optional<Outputs> outputs_of_values(Model& model, const ValuePlan& plan,
+                                         const SegmentLayout& layout,
+                                         std::span<const ValuedExample> examples,
+                                         const ValuedOptions& options) {
+  std::vector<Outputs> parts;
+  for (size_t begin = 0; begin < examples.size();) {
+    if (options.should_stop && options.should_stop()) return std::nullopt;
+    size_t end = begin;
+    for (int64_t rows = 0; end < examples.size() && end - begin < kMostExamples; ++end) {
+      const auto& segments = examples[end].segments;
+      for (size_t s = 0; s < segments.size(); ++s) {
+        if (s == 0 || plan.others.kind == ValueFormat::Kind::kStates) rows += segments[s]->rows;
+      }
+      if (rows > kMostRows && end > begin) break;
+    }
+    parts.push_back(joint_outputs(model, plan, layout, examples.subspan(begin, end - begin)));
+    begin = end;
+    if (options.on_progress) options.on_progress(static_cast<int64_t>(end));
+  }
+  return concatenated(parts);
+}
+
+std::optional<ValuedOutputs> valued_outputs(Model& model, SegmentValues& values,
+                                            std::span<const Example> examples,
+                                            const TokenizeOptions& tokenizing,
+                                            const ValuedOptions& options) {
+  const std::vector<PlacedSegment> segments = placed_segments(examples, tokenizing);
+  std::vector<std::shared_ptr<const SegmentValue>> found;
+  try {
+    found = values.of(segments);
+  } catch (const TooLong& error) {
+    throw TooLong(example_name(examples, error.example), error.example, error.problem);
+  }
+  ValuedOutputs out;
+  out.truncated.resize(examples.size());
+  std::vector<ValuedExample> valued(examples.size());
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const size_t e = segments[s].example;
+    if (found[s]->truncated) out.truncated[e].push_back(segments[s].segment);
+    valued[e].groups = examples[e].groups;
+    valued[e].segments.push_back(std::move(found[s]));
+  }
+  auto outputs = outputs_of_values(model, values.plan(), tokenizing.layout, valued, options);
+  values.commit();
+  if (!outputs) return std::nullopt;
+  out.outputs = std::move(*outputs);
+  return out;
+}
+
+}  // namespace lait

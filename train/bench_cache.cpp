@@ -1,0 +1,232 @@
+#include "train/bench_cache.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "eval/bench/bench.h"
+#include "eval/table.h"
+#include "lait/base/error.h"
+#include "lait/base/files.h"
+#include "lait/base/terminal.h"
+#include "lait/config/read.h"
+#include "lait/model/device.h"
+#include "lait/model/threads.h"
+#include "lait/predict/predictor.h"
+#include "train/peer_process.h"
+#include "train/rerank_texts.h"
+#include "train/stored_case.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kPairRepeats = 20;
+
+double quantile(std::vector<double> values, double q) {
+  std::ranges::sort(values);
+  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+Timing timing_of(std::vector<double> repeats) {
+  return {.median = quantile(repeats, 0.5),
+          .p10 = quantile(repeats, 0.1),
+          .p90 = quantile(repeats, 0.9),
+          .repeats = std::move(repeats)};
+}
+
+LoadedModel load(const CacheBench& bench) {
+  const Precision precision = bench.precision == "bf16"   ? Precision::kBf16
+                              : bench.precision == "fp32" ? Precision::kFp32
+                                                          : Precision::kAuto;
+  const at::ScalarType dtype = resolve_precision(precision, at::kCPU);
+  LoadedModel out;
+  if (!bench.checkpoint.empty()) {
+    const bool is_run = fs::exists(fs::path(bench.checkpoint) / "best" / "lait.yaml");
+    out.dir = is_run ? fs::path(bench.checkpoint) / "best" : fs::path(bench.checkpoint);
+    out.tokenizer = load_tokenizer(out.dir);
+    out.model = load_checkpoint(out.dir, dtype);
+    return out;
+  }
+  out.dir = find_model("all-MiniLM-L6-v2");
+  out.tokenizer = load_tokenizer(out.dir);
+  ModelSpec spec{.schedule = split_schedule(0, read_hf_config(out.dir).num_hidden_layers),
+                 .format = SegmentFormat::kStandalone,
+                 .pooling = Pooling::kClsSegments,
+                 .head = HeadKind::kRelevance,
+                 .max_segment_tokens = longest_by_default(read_hf_config(out.dir)),
+                 .task = "jsonl",
+                 .labels = {}};
+  out.model = load_pretrained(out.dir, spec, {}, dtype, /*seed=*/1);
+  return out;
+}
+
+// P from 0 to the layers of the model, and one-sided at half of them.
+std::vector<NamedSchedule> schedules_of(const Model& model) {
+  const int64_t layers = model->config.num_hidden_layers;
+  const Reads reads = model->pack_plan(model->spec.schedule).reads;
+  std::vector<NamedSchedule> out;
+  for (int64_t p = 0; p <= layers; ++p) {
+    const Schedule schedule = split_schedule(p, layers);
+    if (p < layers || reads.rows != Reads::Rows::kFirst || reads.means != Reads::Means::kNone)
+      out.push_back({fmt::format("P={}", p), schedule});
+    Schedule one_sided = schedule;
+    one_sided.back().updates = Updates::kFirst;
+    if (p == layers / 2 && p > 0 && !reads_kept_rows(one_sided, reads))
+      out.push_back({fmt::format("P={} one-sided", p), one_sided});
+  }
+  return out;
+}
+
+// A folder that is removed at the end.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / fmt::format("lait_bench_cache_{}", ::getpid());
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
+std::vector<Example> paired(const std::string& claim, const std::vector<std::string>& passages) {
+  std::vector<Example> out;
+  for (const std::string& passage : passages) out.emplace_back().segments = {claim, passage};
+  return out;
+}
+
+}  // namespace
+
+int bench_cache(const CacheBench& bench) {
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that ended is named
+  set_threads(bench.threads);
+  LoadedModel loaded = load(bench);
+  if (loaded.model->spec.format == SegmentFormat::kPair)
+    throw UserError(
+        "--checkpoint: expected a model with standalone segments, got segment_format: "
+        "pair");
+  const RerankTexts texts = rerank_texts(bench.passages, bench.num_passages, bench.claims);
+  const std::vector<Example> stored = paired(texts.claims[0], texts.passages);
+  const Folder folder;
+  std::vector<StoredCase> all;
+  for (const NamedSchedule& c : schedules_of(loaded.model))
+    all.emplace_back(loaded, c, folder.path / std::to_string(all.size()));
+  for (StoredCase& measured : all) {
+    measured.build(stored);
+    show(fmt::format("lait-bench: {}: stored\n", measured.name()));
+  }
+  std::optional<PeerScript> peer;
+  std::string variant;
+  if (!bench.python.empty()) {
+    nlohmann::json settings{
+        {"threads", at::get_num_threads()}, {"claims", texts.claims}, {"passages", texts.passages}};
+    peer.emplace(bench.python, "rerank_peer.py", kRerankPeer,
+                 std::vector<std::string>{loaded.dir.string()}, settings.dump());
+    variant = nlohmann::json::parse(peer->process().read_line()).at("variant");
+  }
+
+  // The first claim warms up.
+  std::vector<std::vector<double>> cached(all.size()), uncached(all.size()), pairs(all.size()),
+      plain_pairs(all.size());
+  std::vector<double> of_peer;
+  for (size_t claim = 0; claim < texts.claims.size(); ++claim) {
+    const std::vector<Example> examples = paired(texts.claims[claim], texts.passages);
+    // Both segments are stored.
+    const Example pair = stored[claim % stored.size()];
+    const std::span<const Example> one(&pair, 1);
+    const auto note = [&](std::vector<double>& times, double taken) {
+      if (claim > 0) times.push_back(taken);
+    };
+    if (peer) {
+      peer->process().write_line(std::to_string(claim));
+      note(of_peer,
+           1000 * nlohmann::json::parse(peer->process().read_line()).at("seconds").get<double>());
+    }
+    for (size_t i = 0; i < all.size(); ++i) {
+      StoredCase& measured = all[(i + claim) % all.size()];
+      const size_t at = (i + claim) % all.size();
+      at::Tensor from_store, computed;
+      note(cached[at], milliseconds_of([&] { from_store = measured.cached(examples); }));
+      note(uncached[at], milliseconds_of([&] { computed = measured.uncached(examples); }));
+      if (!at::equal(from_store, computed))
+        throw std::logic_error(measured.name() + ": a score differs from that without a store");
+      for (int repeat = 0; repeat < kPairRepeats; ++repeat) {
+        note(pairs[at], milliseconds_of([&] { measured.cached(one); }));
+        note(plain_pairs[at], milliseconds_of([&] { measured.uncached(one); }));
+      }
+    }
+  }
+
+  nlohmann::json head = bench_head(at::get_num_threads()), rows = nlohmann::json::array();
+  head["model"] = loaded.dir.string();
+  head["passages"] = texts.passages.size();
+  head["dtype"] = c10::toString(loaded.model->compute_dtype);
+  fmt::print("{}, {} threads, {}; {}, {}: a new claim against {} passages\n",
+             head["cpu"].get<std::string>(), at::get_num_threads(),
+             head["version"].get<std::string>(), loaded.dir.filename().string(),
+             head["dtype"].get<std::string>(), texts.passages.size());
+  const std::optional<Timing> peer_timing = peer ? std::optional(timing_of(of_peer)) : std::nullopt;
+  Table table{.header = {"", "ms", "p99 ms", "times transformers", "times uncached"},
+              .rows = {},
+              .num_text_columns = 1};
+  const auto add = [&](const std::string& name, const std::string& impl, const Timing& timing,
+                       const Timing* without) {
+    nlohmann::json row = bench_row("cache", name, impl, timing);
+    row["ratio_to"] = nlohmann::json::object();
+    const bool single = name.starts_with("single");
+    if (peer_timing && !single)
+      row["ratio_to"]["transformers"] = times_faster(timing, *peer_timing);
+    if (without != nullptr) row["ratio_to"]["uncached"] = times_faster(timing, *without);
+    const bool many = timing.repeats.size() >= 100;
+    if (many) row["ms_p99"] = quantile(timing.repeats, 0.99);
+    const auto ratio = [&](const char* to) {
+      return row["ratio_to"].contains(to) ? fmt::format("{:.1f}", row["ratio_to"][to].get<double>())
+                                          : "";
+    };
+    table.rows.push_back({name, fmt::format("{:.2f}", timing.median),
+                          many ? fmt::format("{:.2f}", row["ms_p99"].get<double>()) : "",
+                          ratio("transformers"), ratio("uncached")});
+    rows.push_back(std::move(row));
+  };
+  if (peer_timing) add("transformers (" + variant + ")", "transformers", *peer_timing, nullptr);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Timing plain = timing_of(uncached[i]);
+    add(all[i].name() + " uncached", "lait", plain, nullptr);
+    add(all[i].name() + " cached", "lait", timing_of(cached[i]), &plain);
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Timing plain = timing_of(plain_pairs[i]);
+    add("single pair, " + all[i].name() + " uncached", "lait", plain, nullptr);
+    add("single pair, " + all[i].name() + " cached", "lait", timing_of(pairs[i]), &plain);
+  }
+  Table stores{.header = {"store", "segments/s", "bytes/token", "MB", "read GB/s", "copy GB/s"},
+               .rows = {},
+               .num_text_columns = 1};
+  for (const StoredCase& measured : all) {
+    const auto count = static_cast<double>(measured.counts.computed);
+    const auto bytes = static_cast<double>(measured.counts.computed_bytes);
+    const double per_token = bytes / static_cast<double>(measured.counts.computed_tokens);
+    stores.rows.push_back({measured.name(), fmt::format("{:.0f}", count / measured.build_seconds),
+                           fmt::format("{:.0f}", per_token), fmt::format("{:.1f}", bytes / 1e6),
+                           fmt::format("{:.2f}", measured.read_gb_per_s),
+                           fmt::format("{:.2f}", measured.copy_gb_per_s)});
+    rows.push_back({{"bench", "cache"},
+                    {"case", measured.name() + " store"},
+                    {"impl", "lait"},
+                    {"segments_per_s", count / measured.build_seconds},
+                    {"bytes_per_token", per_token},
+                    {"bytes", bytes},
+                    {"read_gb_per_s", measured.read_gb_per_s},
+                    {"copy_gb_per_s", measured.copy_gb_per_s}});
+  }
+  fmt::print("{}\n{}", format_plain(table), format_plain(stores));
+  write_bench(bench.json, head, rows);
+  return 0;
+}
+
+}  // namespace lait
