@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "eval/predict_lines.h"
 #include "eval/text_lines.h"
 #include "lait/base/error.h"
 #include "lait/data/example_reader.h"
@@ -48,15 +49,12 @@ int64_t build_cache(Predictor& predictor, LineReader input, const CacheBuildOpti
       throw UserError(example_name(examples, error.example) + ": " + error.problem);
     }
   };
-  ReadOptions reading = spec.reading;
-  reading.purpose = ReadFor::kPrediction;
-  reading.skip_bad_lines = 0;
   std::optional<TextLines> texts;
   std::optional<ExampleReader> examples;
   if (options.texts) {
     texts.emplace(std::move(input));
   } else {
-    examples.emplace(find_task(spec.task), std::move(input), reading);
+    examples.emplace(find_task(spec.task), std::move(input), reading_for_prediction(spec));
   }
   int64_t lines = 0;
   bool stopped = false;

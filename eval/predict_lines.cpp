@@ -240,16 +240,20 @@ class LinePredictor {
 
 }  // namespace
 
+ReadOptions reading_for_prediction(const ModelSpec& spec) {
+  ReadOptions reading = spec.reading;
+  reading.purpose = ReadFor::kPrediction;
+  reading.skip_bad_lines = 0;
+  return reading;
+}
+
 PredictedLines predict_lines(Predictor& predictor, LineReader input, const PredictOptions& options,
                              const std::function<void(std::string_view)>& write,
                              std::optional<int64_t> max_new_tokens) {
   LinePredictor window(predictor, options, write, max_new_tokens);
   input.on_wait([&] { window.flush(); });
   const ModelSpec& spec = predictor.spec();
-  ReadOptions reading = spec.reading;
-  reading.purpose = ReadFor::kPrediction;
-  reading.skip_bad_lines = 0;
-  ExampleReader reader(find_task(spec.task), std::move(input), reading);
+  ExampleReader reader(find_task(spec.task), std::move(input), reading_for_prediction(spec));
   std::exception_ptr problem;
   try {
     Json others;

@@ -25,6 +25,10 @@ struct PredictedLines {
   std::string found_instead;
 };
 
+// How the examples of a file are read that a model shall predict: each line of the input is one,
+// whatever the training's data.skip_bad_lines was.
+ReadOptions reading_for_prediction(const ModelSpec& spec);
+
 // Reads examples in windows, so that memory does not grow with the input. Calls write() with the
 // predictions of each window, and before it waits for more input: a process that writes a line and
 // reads the answer is not kept waiting. A line has the input's other fields first, e.g. an id;

@@ -30,18 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr int kPairRepeats = 20;
 
-double quantile(std::vector<double> values, double q) {
-  std::ranges::sort(values);
-  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
-}
-
-Timing timing_of(std::vector<double> repeats) {
-  return {.median = quantile(repeats, 0.5),
-          .p10 = quantile(repeats, 0.1),
-          .p90 = quantile(repeats, 0.9),
-          .repeats = std::move(repeats)};
-}
-
 LoadedModel load(const CacheBench& bench) {
   const Precision precision = bench.precision == "bf16"   ? Precision::kBf16
                               : bench.precision == "fp32" ? Precision::kFp32

@@ -2,19 +2,12 @@
 
 #include <ATen/Parallel.h>
 
-#include <chrono>
 #include <cstring>
 
+#include "eval/bench/bench.h"
 #include "lait/predict/predictor.h"
 
 namespace lait {
-
-double milliseconds_of(const std::function<void()>& run) {
-  const auto begin = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-      .count();
-}
 
 StoredCase::StoredCase(LoadedModel& loaded, NamedSchedule schedule,
                        const std::filesystem::path& dir)

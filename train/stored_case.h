@@ -1,7 +1,6 @@
 // One schedule of a model, with and without a store, for benchmarks.
 #pragma once
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,8 +10,6 @@
 #include "lait/predict/valued_outputs.h"
 
 namespace lait {
-
-double milliseconds_of(const std::function<void()>& run);
 
 struct LoadedModel {
   Model model{nullptr};

@@ -14,18 +14,26 @@ namespace {
 
 constexpr size_t kMaxRepeats = 50;
 
-double quantile(const std::vector<double>& sorted, double q) {
-  return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5)];
-}
+}  // namespace
 
-double milliseconds(const std::function<void()>& run) {
+double milliseconds_of(const std::function<void()>& run) {
   const auto begin = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
       .count();
 }
 
-}  // namespace
+double quantile(std::vector<double> values, double share) {
+  std::ranges::sort(values);
+  return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+Timing timing_of(std::vector<double> repeats) {
+  return {.median = quantile(repeats, 0.5),
+          .p10 = quantile(repeats, 0.1),
+          .p90 = quantile(repeats, 0.9),
+          .repeats = std::move(repeats)};
+}
 
 Timing measure(const std::function<void()>& run, double max_milliseconds, size_t min_repeats) {
   return measure_in_turn({run}, max_milliseconds, min_repeats).front();
@@ -34,23 +42,18 @@ Timing measure(const std::function<void()>& run, double max_milliseconds, size_t
 std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& runs,
                                     double max_milliseconds, size_t min_repeats) {
   for (const auto& run : runs) run();
-  std::vector<Timing> timings(runs.size());
+  std::vector<std::vector<double>> repeats(runs.size());
   const double most = max_milliseconds * static_cast<double>(runs.size());
   double total = 0;
   for (size_t turn = 0; turn < min_repeats || (total < most && turn < kMaxRepeats); ++turn) {
     for (size_t i = 0; i < runs.size(); ++i) {
       const size_t next = (turn + i) % runs.size();
-      timings[next].repeats.push_back(milliseconds(runs[next]));
-      total += timings[next].repeats.back();
+      repeats[next].push_back(milliseconds_of(runs[next]));
+      total += repeats[next].back();
     }
   }
-  for (Timing& timing : timings) {
-    std::vector<double> sorted = timing.repeats;
-    std::ranges::sort(sorted);
-    timing.median = quantile(sorted, 0.5);
-    timing.p10 = quantile(sorted, 0.1);
-    timing.p90 = quantile(sorted, 0.9);
-  }
+  std::vector<Timing> timings;
+  for (std::vector<double>& of_run : repeats) timings.push_back(timing_of(std::move(of_run)));
   return timings;
 }
 
@@ -58,8 +61,7 @@ double times_faster(const Timing& ours, const Timing& peer) {
   std::vector<double> ratios;
   for (size_t i = 0; i < ours.repeats.size(); ++i)
     ratios.push_back(peer.repeats[i] / ours.repeats[i]);
-  std::ranges::sort(ratios);
-  return quantile(ratios, 0.5);
+  return quantile(std::move(ratios), 0.5);
 }
 
 std::string build_type() {

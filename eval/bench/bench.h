@@ -13,6 +13,11 @@ struct Timing {  // milliseconds
   double median = 0, p10 = 0, p90 = 0;
   std::vector<double> repeats;  // in the order in which they ran
 };
+double milliseconds_of(const std::function<void()>& run);
+// The value at that share of the sorted values. REQUIRES: there are values.
+double quantile(std::vector<double> values, double share);
+// Of repeats that the caller has run.
+Timing timing_of(std::vector<double> repeats);
 
 // Runs once to warm up. Then runs at least `min_repeats` times and until `max_milliseconds` have
 // passed, but at most 50 times.

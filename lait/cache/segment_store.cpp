@@ -56,20 +56,13 @@ std::optional<StoredValue> SegmentStore::find(const Digest& key, std::string_vie
   return std::nullopt;
 }
 
-bool SegmentStore::contains(const Digest& key) const {
-  const std::shared_lock lock(index_mutex_);
-  const auto [begin, end] = index_.equal_range(key);
-  return std::any_of(begin, end, [](const auto& place) {
-    return place.second.state.load(std::memory_order_relaxed) != State::kDamaged;
-  });
-}
-
-bool SegmentStore::contains(const Digest& key, std::string_view made_by) const {
+bool SegmentStore::contains(const Digest& key, std::optional<std::string_view> made_by) const {
   const std::shared_lock lock(index_mutex_);
   const auto [begin, end] = index_.equal_range(key);
   return std::any_of(begin, end, [&](const auto& place) {
-    return place.second.state.load(std::memory_order_relaxed) != State::kDamaged &&
-           place.second.file->made_by() == made_by;
+    const Entry& entry = place.second;
+    return entry.state.load(std::memory_order_relaxed) != State::kDamaged &&
+           (!made_by || entry.file->made_by() == *made_by);
   });
 }
 

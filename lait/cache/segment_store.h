@@ -63,10 +63,9 @@ class SegmentStore {
   // has it. Of several copies one by `preferred` (StoreWriteOptions::made_by) is taken, if there is
   // one.
   std::optional<StoredValue> find(const Digest& key, std::string_view preferred = {}) const;
-  // Whether there is such a record, as far as is known: its checksum may not have been compared.
-  bool contains(const Digest& key) const;
-  // The same of one made by `made_by`.
-  bool contains(const Digest& key, std::string_view made_by) const;
+  // Whether there is such a record, or one made by `made_by`, as far as is known: its checksum may
+  // not have been compared.
+  bool contains(const Digest& key, std::optional<std::string_view> made_by = {}) const;
 
   // Adds a value, the parts one after another, to the open batch. The parts are copied. A key that
   // the store has by the same maker, or the batch has, is left out. A large batch is committed by

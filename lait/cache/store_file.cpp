@@ -122,6 +122,27 @@ StoreFile::~StoreFile() {
   for (const auto& [data, size] : maps_) ::munmap(data, size);
 }
 
+std::optional<StoreFile::Record> StoreFile::record_at(int fd, uint64_t at, uint64_t size) const {
+  RecordHead head;
+  if (at >= size || size - at < sizeof(head)) return std::nullopt;
+  if (read_at(fd, &head, sizeof(head), at, path_) < sizeof(head)) return std::nullopt;
+  if (head.magic != RecordHead::kMagic || sealed(head).checksum != head.checksum)
+    return std::nullopt;
+  if (head.file_id != id_ || head.offset != at) return std::nullopt;
+  const uint64_t payload = at + sizeof(head);
+  if (head.bytes > size - payload) return std::nullopt;
+  return Record{
+      .key = head.key, .offset = payload, .bytes = head.bytes, .checksum = head.payload_checksum};
+}
+
+bool StoreFile::has_new() const {
+  const Descriptor fd(path_);
+  struct stat status {};
+  // Gone or replaced by now: the folder's next listing will show it.
+  return fd >= 0 && ::fstat(fd, &status) == 0 && status_.is_same_file(status_of(status)) &&
+         record_at(fd, end_, status_of(status).size);
+}
+
 std::vector<StoreFile::Record> StoreFile::read_new() {
   std::vector<Record> records;
   const Descriptor fd(path_);
@@ -131,17 +152,9 @@ std::vector<StoreFile::Record> StoreFile::read_new() {
     return records;
   status_ = status_of(status);
   uint64_t end = end_;
-  for (RecordHead head; end < status_.size && status_.size - end >= sizeof(head);) {
-    if (read_at(fd, &head, sizeof(head), end, path_) < sizeof(head)) break;
-    if (head.magic != RecordHead::kMagic || sealed(head).checksum != head.checksum) break;
-    if (head.file_id != id_ || head.offset != end) break;
-    const uint64_t payload = end + sizeof(head);
-    if (head.bytes > status_.size - payload) break;
-    records.push_back({.key = head.key,
-                       .offset = payload,
-                       .bytes = head.bytes,
-                       .checksum = head.payload_checksum});
-    end = payload + aligned(head.bytes);
+  while (const auto record = record_at(fd, end, status_.size)) {
+    records.push_back(*record);
+    end = record->offset + aligned(record->bytes);
   }
   if (!records.empty()) {
     if (maps_.empty() || maps_.back().second < end) {

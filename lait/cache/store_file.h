@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -96,6 +97,8 @@ class StoreFile : public std::enable_shared_from_this<StoreFile> {
   // The records that are not yet read, and maps them. One thread at a time. Costs one small read
   // for each record. Throws UserError as open does.
   std::vector<Record> read_new();
+  // Whether read_new would find one. Reads at most one head.
+  bool has_new() const;
   // A record that read_new returned, in the map. Any thread, as long as this object lives.
   std::span<const std::byte> payload(const Record& record) const {
     return {data_.load(std::memory_order_acquire) + record.offset, record.bytes};
@@ -110,6 +113,8 @@ class StoreFile : public std::enable_shared_from_this<StoreFile> {
 
  private:
   explicit StoreFile(std::filesystem::path path) : path_(std::move(path)) {}
+  // The record whose head stands at `at` in a file of that size; nullopt: there is no whole one.
+  std::optional<Record> record_at(int fd, uint64_t at, uint64_t size) const;
 
   std::filesystem::path path_;
   std::string made_by_;

@@ -107,7 +107,7 @@ PruneResult prune_store(const fs::path& dir, uint64_t max_bytes) {
     std::string fault;
     const auto file = StoreFile::open(path, &fault);
     files.emplace_back(file == nullptr ? 0 : file->created(), path, status.size);
-    if (file != nullptr && file->read_new().empty()) without_records.insert(path);
+    if (file != nullptr && !file->has_new()) without_records.insert(path);
     result.bytes_left += status.size;
   }
   std::ranges::sort(files);

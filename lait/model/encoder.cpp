@@ -29,22 +29,22 @@ void add_work(ops::AttentionUnits& units, const DeviceBatch& batch, const Work& 
 }
 
 namespace {
+
 RowNames names_of(const DeviceBatch& batch, const Level& level) {
   return {batch.view(level.row_unit_ids), batch.view(level.row_positions)};
 }
-}  // namespace
 
-namespace {
+// (rows, 2 H D) -> (rows, 2, H, D)
+at::Tensor in_heads(const at::Tensor& kv, const ops::AttentionSpec& spec) {
+  return kv.view({-1, 2, spec.heads, spec.head_dim});
+}
 
 // The sources from 2 on, whose runs begin at 0. On CUDA a call takes few sources, so there they are
 // one, on the device.
 void add_stored(ops::KeyRuns& keys, const std::vector<at::Tensor>& stored,
                 const ops::AttentionSpec& spec) {
-  const auto in_heads = [&](const at::Tensor& kv) {
-    return kv.view({-1, 2, spec.heads, spec.head_dim});
-  };
   if (keys.runs.is_cpu()) {
-    for (const at::Tensor& one : stored) keys.sources.push_back(in_heads(one));
+    for (const at::Tensor& one : stored) keys.sources.push_back(in_heads(one, spec));
     return;
   }
   std::vector<int64_t> begins;  // elements
@@ -53,7 +53,7 @@ void add_stored(ops::KeyRuns& keys, const std::vector<at::Tensor>& stored,
     begins.push_back(next);
     next += one.numel();
   }
-  keys.sources.push_back(in_heads(at::cat(stored)));
+  keys.sources.push_back(in_heads(at::cat(stored), spec));
   const at::Tensor source = keys.runs.select(1, 0), number = source.sub(2).clamp_min(0);
   keys.runs.select(1, 1).add_(
       at::tensor(begins).to(source.device()).index_select(0, number).mul(source.ge(2)));
@@ -72,9 +72,6 @@ at::Tensor EncoderImpl::attend(const Step& step, const at::Tensor& q, const at::
   const auto project = [&](const at::Tensor& rows, const RowNames& names) {
     return layers_[step.layer]->project(rows, Projections::kKeysValues, names, keyed);
   };
-  const auto in_heads = [&](const at::Tensor& kv) {
-    return kv.view({-1, 2, spec.heads, spec.head_dim});
-  };
   at::Tensor own = project(x, names_of(batch, *plan.entering)), others;
   if (plan.kept != nullptr && plan.kept->num_rows > 0) {
     others =
@@ -83,7 +80,7 @@ at::Tensor EncoderImpl::attend(const Step& step, const at::Tensor& q, const at::
   const auto& of_level = plan.level->kept;
   if (of_level && of_level->run_offsets.size > 0) {
     ops::KeyRuns keys;
-    keys.sources = {in_heads(own), in_heads(others.defined() ? others : own)};
+    keys.sources = {in_heads(own, spec), in_heads(others.defined() ? others : own, spec)};
     keys.runs = batch.view(step.joins ? of_level->runs_at_join : of_level->runs)
                     .to(at::kLong)
                     .view({-1, 3});
@@ -98,7 +95,7 @@ at::Tensor EncoderImpl::attend(const Step& step, const at::Tensor& q, const at::
   } else if (step.joins) {
     own = gather(own, batch, plan.level->from_previous);
   }
-  return ops::segment_attention_kvpacked(q, in_heads(own), units, spec, dropout);
+  return ops::segment_attention_kvpacked(q, in_heads(own, spec), units, spec, dropout);
 }
 
 at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,

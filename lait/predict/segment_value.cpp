@@ -5,10 +5,13 @@
 
 #include <cstring>
 
+#include "lait/cache/store_file.h"
+
 namespace lait {
 namespace {
 
-constexpr int64_t kAlignment = 64;
+// A value's parts begin where a store's records may.
+constexpr auto kAlignment = static_cast<int64_t>(kStoreAlignment);
 
 struct Head {
   int64_t rows = 0, truncated = 0;
@@ -16,10 +19,9 @@ struct Head {
 };
 static_assert(sizeof(Head) == kAlignment);
 
-int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 int64_t body_begin(const ValueFormat& format) {
-  return kAlignment + aligned(format.mean_width * static_cast<int64_t>(sizeof(float)));
+  return kAlignment +
+         static_cast<int64_t>(aligned(static_cast<uint64_t>(format.mean_width) * sizeof(float)));
 }
 
 int64_t row_bytes(const ValueFormat& format) {
