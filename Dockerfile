@@ -27,8 +27,8 @@ RUN make install PREFIX=/usr/local CUDA=1 CMAKE_FLAGS=-DLAIT_TESTS=OFF
 FROM nvidia/cuda:${CUDA}-base-ubuntu24.04
 # hadolint ignore=DL3008
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      libyaml-cpp0.8 libicu74 libsentencepiece0 zlib1g libcsv3 libjemalloc2 gnuplot-nox \
-      wordnet-base && \
+      libyaml-cpp0.8 libicu74 libsentencepiece0 zlib1g libcsv3 libjemalloc2 \
+      libcpp-httplib0.14t64 gnuplot-nox wordnet-base && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/lait-* /usr/local/bin/
 COPY --from=build /usr/local/lib/liblait_*.so /usr/local/lib/

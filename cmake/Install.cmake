@@ -41,7 +41,9 @@ endforeach()
 install(TARGETS ${lait_programs} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS ${installed_libraries} EXPORT laitTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(DIRECTORY kernels lait eval train DESTINATION "include/lait" FILES_MATCHING PATTERN "*.h")
+# eval/serve is a program's, not a library's.
+install(DIRECTORY kernels lait eval train DESTINATION "include/lait" FILES_MATCHING PATTERN "*.h"
+        PATTERN serve EXCLUDE)
 install(DIRECTORY configs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/lait/configs" FILES_MATCHING
         PATTERN "*.yaml" PATTERN "bench_lengths.txt" PATTERN "t5_tiny.json")
 

@@ -24,4 +24,5 @@ _lait() {
   fi
   [[ ${#COMPREPLY[@]} -gt 0 ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 }
-complete -o filenames -F _lait lait-train lait-eval lait-predict lait-cache lait-data lait-bench
+complete -o filenames -F _lait lait-train lait-eval lait-predict lait-serve lait-cache lait-data \
+  lait-bench

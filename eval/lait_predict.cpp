@@ -6,13 +6,12 @@
 #include <filesystem>
 
 #include "eval/answers_object.h"
+#include "eval/cache_options.h"
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/predict_lines.h"
 #include "eval/predict_pairs.h"
-#include "eval/store_faults.h"
 #include "lait/base/error.h"
-#include "lait/base/file_writer.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
 #include "lait/base/signals.h"
@@ -52,52 +51,20 @@ struct GreedyOptions {
   }
 };
 
-struct CacheOptions {
-  std::string dir;
-  bool exact = false;
-  std::shared_ptr<SegmentStore> store;
+void use_store(Predictor& predictor, CacheOptions& cache) {
+  if (!cache.dir.empty()) predictor.use_store(cache.open(predictor, "lait-predict"));
+}
 
-  void add_to(CLI::App& app) {
-    auto* cache = app.add_option("--cache", dir,
-                                 "folder of a segment store: what segments become before they meet "
-                                 "others is taken from it, and added to it");
-    cache->option_text("DIR")->excludes("--generate");
-    app.add_flag("--exact", exact,
-                 "use only what a CPU or GPU and a LibTorch like these computed: the same bits")
-        ->needs(cache);
+// Says what was found, and what else computed it.
+void report(Predictor& predictor, const CacheOptions& cache, bool quiet) {
+  if (cache.dir.empty()) return;
+  const SegmentValues::Counts& counts = predictor.values()->counts();
+  if (!quiet) {
+    show(fmt::format("lait-predict: {} segments from {}, {} computed\n", counts.found, cache.dir,
+                     counts.computed));
   }
-  void apply(Predictor& predictor) {
-    if (dir.empty()) return;
-    const StoreWriteOptions made{.made_by = made_here(predictor.model())};
-    StoreUse use{.exact = exact};
-    try {
-      use.store = std::make_shared<SegmentStore>(dir, made);
-    } catch (const WriteError& error) {
-      if (!std::filesystem::is_directory(dir)) throw;
-      show(fmt::format("lait-predict: {}; the store is only read\n", error.what()));
-      use.store = std::make_shared<SegmentStore>(dir);
-      use.read_only = true;
-    }
-    store = use.store;
-    predictor.use_store(std::move(use));
-  }
-  // Says what was found, and what else computed it.
-  void report(Predictor& predictor, bool quiet) const {
-    if (dir.empty()) return;
-    const SegmentValues& values = *predictor.values();
-    if (!quiet) {
-      show(fmt::format("lait-predict: {} segments from {}, {} computed\n", values.counts().found,
-                       dir, values.counts().computed));
-    }
-    show_faults("lait-predict", *store);
-    for (const std::string& maker : values.other_makers()) {
-      show(
-          fmt::format("lait-predict: {} has values that were computed by {}; scores may differ in "
-                      "their last digits (--exact computes these segments again)\n",
-                      dir, maker));
-    }
-  }
-};
+  cache.report(predictor, "lait-predict");
+}
 
 // Options of many against few.
 struct PairsArguments {
@@ -174,6 +141,7 @@ int main(int argc, char** argv) {
                "write one JSON object {id: answer} instead of lines, for SQuAD's official script");
   greedy.add_to(app);
   cache.add_to(app);
+  app.get_option("--cache")->excludes("--generate");
   pairs.add_to(app);
   options.add_to(app);
   set_manual(
@@ -228,11 +196,11 @@ int main(int argc, char** argv) {
       for (const std::string& file : pairs.files) check_output(file, output);
       Predictor predictor =
           Predictor::load(checkpoints.front().dir, options.precision(), options.device());
-      cache.apply(predictor);
+      use_store(predictor, cache);
       TextOutput out(output);
       pairs.run(predictor, out, options.quiet);
       out.finish();
-      cache.report(predictor, options.quiet);
+      report(predictor, cache, options.quiet);
       return kExitOk;
     }
     LineReader reader = from_stdin
@@ -240,7 +208,7 @@ int main(int argc, char** argv) {
                             : open_lines(find_task(read_spec(checkpoints.front().dir).task), input);
     Predictor predictor =
         Predictor::load(checkpoints.front().dir, options.precision(), options.device());
-    cache.apply(predictor);
+    use_store(predictor, cache);
     TextOutput out(output);
     AnswersObject object([&](std::string_view text) { out.write(text); });
     const PredictedLines counts = predict_lines(
@@ -252,7 +220,7 @@ int main(int argc, char** argv) {
       throw UserError(input + ": expected lines to predict, got " + counts.found_instead);
     if (answers) object.finish();
     out.finish();
-    cache.report(predictor, options.quiet);
+    report(predictor, cache, options.quiet);
     if (counts.blank_lines > 0)
       show(fmt::format("lait-predict: {} blank lines have no prediction\n", counts.blank_lines));
     // Also with --quiet: text that a prediction did not see is always reported.

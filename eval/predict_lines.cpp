@@ -1,11 +1,11 @@
 #include "eval/predict_lines.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <exception>
 #include <utility>
 
+#include "eval/prediction_json.h"
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
 #include "lait/data/example_reader.h"
@@ -15,27 +15,16 @@ namespace {
 
 using Json = Record::Json;
 
-// The fields of an output line that are the prediction's: of a model that finds answers, whichever
-// another model has, and of one that writes a text.
+// The fields of an output line that are the prediction's (kPredictionFields): of a model that finds
+// answers, and of one that writes a text.
 constexpr std::string_view kAnswerFields[] = {"answer", "start",     "end",
                                               "score",  "no_answer", "truncated"};
-constexpr std::string_view kPredictionFields[] = {"label", "scores", "score", "truncated"};
 constexpr std::string_view kTextFields[] = {"text", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
 // Of segments' values.
 constexpr int64_t kWindowBytes = int64_t{1} << 30;
-
-// The number whose shortest text is that of `value` as a float, the precision of the logits: 0.3,
-// not 0.30000001192092896.
-double as_float(double value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), static_cast<float>(value)).ptr;
-  double out = 0;
-  std::from_chars(text, end, out);
-  return out;
-}
 
 class LinePredictor {
  public:
@@ -153,18 +142,7 @@ class LinePredictor {
       const Prediction& prediction = predictions[i];
       check_finite(prediction.score, out, examples, i);
       Json line = others[i];
-      if (prediction.probabilities.empty()) {
-        // A relevance near 1 needs all its digits, or passages would have equal scores.
-        const bool is_logit = predictor_.spec().label_kind() == LabelKind::kNumber;
-        line["score"] = is_logit ? as_float(prediction.score) : prediction.score;
-      } else {
-        const auto& labels = predictor_.spec().labels;
-        Json scores = Json::object();
-        for (size_t k = 0; k < labels.size(); ++k)
-          scores[labels[k]] = as_float(prediction.probabilities[k]);
-        line["label"] = prediction.label;
-        line["scores"] = std::move(scores);
-      }
+      add_prediction(line, prediction, predictor_.spec());
       end_line(line, truncated(i), out);
     }
     return out;
@@ -219,10 +197,8 @@ class LinePredictor {
   }
 
   void end_line(Json& line, std::span<const int32_t> truncated, std::string& lines) {
-    if (!truncated.empty()) {
-      line["truncated"] = std::vector(truncated.begin(), truncated.end());
-      ++counts_.truncated;
-    }
+    add_truncated(line, truncated);
+    counts_.truncated += truncated.empty() ? 0 : 1;
     ++counts_.lines;
     lines += line.dump() + "\n";
   }

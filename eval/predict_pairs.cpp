@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/pair_score.h"
 #include "lait/base/error.h"
-#include "lait/base/shown_text.h"
 
 namespace lait {
 namespace {
@@ -21,31 +21,13 @@ struct Match {
   }
 };
 
-// The class whose probability is the score; -1: the prediction's own score.
-int64_t score_class(const Predictor& predictor, const std::string& label) {
-  const std::vector<std::string>& labels = predictor.spec().labels;
-  if (labels.empty()) {
-    if (!label.empty())
-      throw UserError("--score: the model has a score and no labels; leave it out");
-    return -1;
-  }
-  std::string list;
-  for (const std::string& name : labels) list += (list.empty() ? "" : ", ") + name;
-  const auto found = std::ranges::find(labels, label);
-  if (found == labels.end()) {
-    throw UserError("--score: expected the label whose probability is the score, one of {" + list +
-                    "}, got " + (label.empty() ? "none" : shown(label)));
-  }
-  return found - labels.begin();
-}
-
 class PairScorer {
  public:
   PairScorer(Predictor& predictor, const PairsOptions& options)
       : predictor_(predictor),
         options_(options),
         tokenizing_(predictor.tokenize_options()),
-        score_class_(score_class(predictor, options.score_label)) {}
+        score_of_(predictor.spec(), options.score_label) {}
 
   void add_claims(TextLines lines) {
     while (auto line = lines.next()) {
@@ -133,8 +115,7 @@ class PairScorer {
   void keep(size_t claim, int64_t begin, std::span<const Prediction> predictions) {
     std::vector<Match>& best = best_[claim];
     for (size_t i = 0; i < predictions.size(); ++i) {
-      const double score =
-          score_class_ < 0 ? predictions[i].score : predictions[i].probabilities[score_class_];
+      const double score = score_of_(predictions[i]);
       if (!std::isfinite(score)) {
         throw UserError("claim " + std::to_string(claim + 1) + ", passage " +
                         std::to_string(begin + static_cast<int64_t>(i) + 1) +
@@ -152,7 +133,7 @@ class PairScorer {
   Predictor& predictor_;
   const PairsOptions& options_;
   const TokenizeOptions tokenizing_;
-  const int64_t score_class_;
+  const PairScore score_of_;
   std::vector<TextLine> claims_;
   Values claim_values_;
   std::vector<Record::Json> ids_;  // of the passages

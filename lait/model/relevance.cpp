@@ -2,7 +2,8 @@
 // sigmoid is the score by which passages are ranked. Labels are numbers from 0 to 1. (What
 // sentence-transformers' CrossEncoder with one label computes.)
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
-#include <ATen/ops/sigmoid.h>
+
+#include <cmath>
 
 #include "lait/model/number_head.h"
 
@@ -19,9 +20,13 @@ class RelevanceImpl final : public NumberHeadImpl {
     return at::binary_cross_entropy_with_logits(outputs.values.squeeze(1), batch.labels);
   }
 
-  // In double: two passages of logits above 17 would have the same float.
+  // In double: two passages of logits above 17 would have the same float. One by one: the last bit
+  // of LibTorch's sigmoid depends on the place in the tensor (vectors, and the rest behind them).
   std::vector<Prediction> predict(const Outputs& outputs) const override {
-    return predictions(at::sigmoid(outputs.values.to(at::kCPU, at::kDouble)));
+    const at::Tensor scores = outputs.values.to(at::kCPU, at::kDouble).clone();
+    auto* values = scores.mutable_data_ptr<double>();
+    for (int64_t i = 0; i < scores.numel(); ++i) values[i] = 1 / (1 + std::exp(-values[i]));
+    return predictions(scores);
   }
 };
 

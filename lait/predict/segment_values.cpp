@@ -53,10 +53,15 @@ SegmentValues::SegmentValues(Model model, std::shared_ptr<const Tokenizer> token
       plan_(value_plan(model_, schedule)),
       options_(model_->spec.tokenize_options(model_->config, *tokenizer_)),
       use_(std::move(use)),
+      memory_(use_.memory_bytes),
       made_here_(made_here(model_)) {
   // Texts come with their prompts.
   options_.prompts.clear();
-  if (!use_.store) return;
+  if (!use_.store) {
+    // Memory is this model's own: its keys only tell formats apart.
+    others_.low = plan_.others.kind == plan_.first.kind ? 0 : 1;
+    return;
+  }
   first_ = fingerprint(model_, *tokenizer_, plan_, plan_.first);
   others_ = plan_.others.kind == plan_.first.kind
                 ? first_
@@ -73,6 +78,15 @@ Digest SegmentValues::key_of(const PlacedSegment& segment) const {
 
 std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
                                                         const ValueFormat& format) {
+  if (auto value = memory_.find(key)) return value;
+  if (!use_.store) return nullptr;
+  auto value = find_stored(key, format);
+  if (value) memory_.add(key, value);
+  return value;
+}
+
+std::shared_ptr<const SegmentValue> SegmentValues::find_stored(const Digest& key,
+                                                               const ValueFormat& format) {
   const auto stored = use_.store->find(key, made_here_);
   if (!stored) return nullptr;
   const bool is_ours = stored->made_by == made_here_;
@@ -94,7 +108,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
   std::vector<size_t> missing, which;
   for (size_t p = 0; p < distinct.segments.size(); ++p) {
     const PlacedSegment& segment = segments[distinct.segments[p]];
-    if (use_.store) {
+    if (keeps()) {
       keys[p] = key_of(segment);
       values[p] = find(keys[p], format_of(segment));
     }
@@ -108,7 +122,8 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             const size_t p = missing[i];
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
-            if (!use_.store || use_.read_only) return;
+            if (keeps()) memory_.add(keys[p], values[p]);
+            if (!writes()) return;
             use_.store->append(keys[p], {made.bytes});
             has_added_ = true;
           },
@@ -204,6 +219,11 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
 void SegmentValues::commit() {
   if (!has_added_) return;
   use_.store->commit();
+  has_added_ = false;
+}
+
+void SegmentValues::stop_writing() {
+  use_.read_only = true;
   has_added_ = false;
 }
 

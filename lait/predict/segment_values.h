@@ -1,5 +1,5 @@
-// Values of segments (segment_value.h), from a store or computed: each distinct segment at most
-// once.
+// Values of segments (segment_value.h), from memory, from a store or computed: each distinct
+// segment at most once.
 #pragma once
 #include <functional>
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "lait/cache/segment_store.h"
 #include "lait/data/dataset.h"
+#include "lait/predict/value_memory.h"
 #include "lait/predict/value_plan.h"
 
 namespace lait {
@@ -20,6 +21,8 @@ struct StoreUse {
   bool exact = false;
   // The store is only read.
   bool read_only = false;
+  // What values that were used may take in memory, beside the store; 0: none is kept.
+  int64_t memory_bytes = 0;
 };
 
 // A segment in its place.
@@ -42,7 +45,7 @@ class SegmentValues {
                 StoreUse use = {});
 
   const ValuePlan& plan() const { return plan_; }
-  // By index. Computes those that the store lacks, and adds them to it. Throws TooLong for
+  // By index. Computes those that memory and store lack, and adds them to both. Throws TooLong for
   // the segment's example if the model's on_overflow forbids truncation; WriteError if the store
   // cannot be written.
   std::vector<std::shared_ptr<const SegmentValue>> of(std::span<const PlacedSegment> segments);
@@ -52,15 +55,21 @@ class SegmentValues {
   bool add(std::span<const PlacedSegment> segments, const std::function<bool()>& should_stop);
   // Makes what was added durable, and visible to other processes.
   void commit();
+  // From now on the store is only read (its disk is full).
+  void stop_writing();
   // About the bytes of a value, by the size of its text.
   int64_t likely_bytes(const PlacedSegment& segment) const;
 
   struct Counts {
-    // Of distinct segments of each call.
+    // Of distinct segments of each call; found: in memory or in the store.
     int64_t found = 0, computed = 0;
     int64_t computed_tokens = 0, computed_bytes = 0;
   };
   const Counts& counts() const { return counts_; }
+  // Whether there is a store or memory.
+  bool keeps() const { return use_.store || !memory_.is_off(); }
+  // What values take in memory now (StoreUse::memory_bytes).
+  int64_t memory_bytes() const { return memory_.bytes(); }
   // What else computed values that were used (StoredValue::made_by); empty: only what computes
   // here.
   const std::vector<std::string>& other_makers() const { return other_makers_; }
@@ -70,7 +79,10 @@ class SegmentValues {
     return segment.is_first ? plan_.first : plan_.others;
   }
   Digest key_of(const PlacedSegment& segment) const;
+  bool writes() const { return use_.store && !use_.read_only; }
+  // In memory, else in the store.
   std::shared_ptr<const SegmentValue> find(const Digest& key, const ValueFormat& format);
+  std::shared_ptr<const SegmentValue> find_stored(const Digest& key, const ValueFormat& format);
   // Calls made(i, value) for each segment which[i], in batches. False as `add`.
   bool compute(std::span<const PlacedSegment> segments, std::span<const size_t> which,
                const std::function<void(size_t, const ValueBytes&)>& made,
@@ -81,6 +93,7 @@ class SegmentValues {
   ValuePlan plan_;
   TokenizeOptions options_;
   StoreUse use_;
+  ValueMemory memory_;
   std::string made_here_;
   Digest first_, others_;  // fingerprints
   Counts counts_;

@@ -50,6 +50,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"eval/bench",
      {"eval", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
       "kernels", "kernels/cpu"}},
+    {"eval/serve", {"eval", "lait", "lait/predict", "lait/model", "lait/data", "lait/config"}},
     {"train",
      {"eval", "eval/bench", "lait/predict", "lait/cache", "lait/ranks", "lait/model",
       "lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels"}}};

@@ -40,7 +40,9 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& dir,
   ModelSpec spec = bert.spec(options.independent_layers, options.format, options.pooling);
   spec.head = options.head;
   spec.task = options.task;
-  spec.labels = options.head == HeadKind::kRegression ? std::vector<std::string>{} : kTinyLabels;
+  const bool is_number =
+      options.head == HeadKind::kRegression || options.head == HeadKind::kRelevance;
+  spec.labels = is_number ? std::vector<std::string>{} : kTinyLabels;
   spec.max_segment_tokens = options.max_tokens;
   spec.on_overflow = options.on_overflow;
   const Model model = bert.model(spec, at::kFloat);

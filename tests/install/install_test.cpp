@@ -107,9 +107,10 @@ TEST_F(Install, NothingNamesLibTorchsFolder) {
 
 TEST_F(Install, ManualPages) {
   const fs::path man = prefix() / "share/man/man1";
-  for (const char* program : {"lait-train", "lait-eval", "lait-predict", "lait-cache-build",
-                              "lait-data", "lait-data-wordnet", "lait-data-stat", "lait-data-split",
-                              "lait-data-export", "lait-bench-attention", "lait-bench-train-step"})
+  for (const char* program :
+       {"lait-train", "lait-eval", "lait-predict", "lait-serve", "lait-cache-build", "lait-data",
+        "lait-data-wordnet", "lait-data-stat", "lait-data-split", "lait-data-export",
+        "lait-bench-attention", "lait-bench-train-step"})
     EXPECT_TRUE(fs::exists(man / (std::string(program) + ".1"))) << program;
   const std::string page = read_file(man / "lait-train.1");
   EXPECT_THAT(page, HasSubstr(".SH NAME\nlait-train \\- fine\\-tunes"));
@@ -149,8 +150,8 @@ TEST_F(Install, EveryUserCanRunIt) {
   if (hidden) {
     ASSERT_NE(shell(as_nobody + "ls ~/.cache").code, 0) << "root's home is seen";
   }
-  for (const char* program :
-       {"lait-train", "lait-eval", "lait-predict", "lait-cache", "lait-data", "lait-bench"}) {
+  for (const char* program : {"lait-train", "lait-eval", "lait-predict", "lait-serve", "lait-cache",
+                              "lait-data", "lait-bench"}) {
     const Result libraries = shell(as_nobody + "ldd '" + bin + "/" + program + "'");
     EXPECT_EQ(libraries.code, 0) << libraries.out;
     std::istringstream lines(libraries.out);

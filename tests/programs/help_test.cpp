@@ -130,7 +130,7 @@ TEST(Help, DocumentsAndExamplesNameOptionsThatExist) {
   int checked = 0;
   // A command line ends at the end of its line, a backquote, a pipe or a redirection.
   const std::regex command_line(
-      R"((lait-(?:train|eval|predict|cache|data|bench))[ "]+([^\n`|>;&]*))");
+      R"((lait-(?:train|eval|predict|serve|cache|data|bench))[ "]+([^\n`|>;&]*))");
   for (std::sregex_iterator it(text.begin(), text.end(), command_line), end; it != end; ++it) {
     std::string name = (*it)[1];
     const std::string arguments = (*it)[2];
@@ -163,8 +163,9 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
   int checked = 0;
   const std::map<std::string, std::vector<std::string>> programs_of = {
       {"eval",
-       {"lait-eval", "lait-predict", "lait-cache build", "lait-cache stat", "lait-cache verify",
-        "lait-cache prune"}},
+       {"lait-eval", "lait-predict", "lait-serve", "lait-cache build", "lait-cache stat",
+        "lait-cache verify", "lait-cache prune"}},
+      {"eval/serve", {"lait-serve"}},
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
       {"train",
        {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat",

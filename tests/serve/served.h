@@ -1,0 +1,86 @@
+// A service of a tiny checkpoint, with its worker on a thread. Only tests see this.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "eval/serve/model_worker.h"
+#include "eval/serve/service.h"
+#include "tests/base/temporary_folder.h"
+#include "tests/eval/tiny_checkpoint.h"
+
+namespace lait {
+
+struct ServedOptions {
+  TinyOptions checkpoint = {.independent_layers = 2, .head = HeadKind::kRelevance};
+  ServiceOptions service = {};
+  int64_t memory_bytes = 1 << 20;
+  size_t queue = 64;
+  bool store = false;
+};
+
+class Served {
+ public:
+  explicit Served(const ServedOptions& options = {})
+      : predictor_(load(folder_, options)), plain_(load(folder_, options)), queue_(options.queue) {
+    StoreUse use{.memory_bytes = options.memory_bytes};
+    if (options.store) {
+      use.store = std::make_shared<SegmentStore>(
+          folder_ / "store", StoreWriteOptions{.made_by = made_here(predictor_.model())});
+    }
+    if (options.checkpoint.format != SegmentFormat::kPair) predictor_.use_store(use);
+    service_.emplace(predictor_, queue_, metrics_, options.service);
+    start();
+  }
+  ~Served() { stop(); }
+
+  void start() {
+    worker_ = std::thread([&] { ModelWorker(predictor_, queue_, metrics_).run(); });
+  }
+  // What waits is computed.
+  void stop() {
+    queue_.close();
+    if (worker_.joinable()) worker_.join();
+  }
+
+  HttpResponse post(const std::string& path, const std::string& body) {
+    return service_->handle({.method = "POST", .path = path, .body = body});
+  }
+  // The body of an answer with that status.
+  nlohmann::json answer(const std::string& path, const nlohmann::json& body, int status = 200) {
+    const HttpResponse response = post(path, body.dump());
+    EXPECT_EQ(response.status, status) << response.body;
+    return nlohmann::json::parse(response.body);
+  }
+  // What is wrong.
+  std::string error(const std::string& path, const std::string& body, int status) {
+    const HttpResponse response = post(path, body);
+    EXPECT_EQ(response.status, status) << response.body;
+    const auto json = nlohmann::json::parse(response.body);
+    EXPECT_EQ(json.at("error"), json.at("message"));
+    return json.at("error");
+  }
+  HttpResponse get(const std::string& path) { return service_->handle({.path = path}); }
+
+  Service& service() { return *service_; }
+  // The same checkpoint without a store.
+  Predictor& plain() { return plain_; }
+  const TemporaryFolder& folder() const { return folder_; }
+
+ private:
+  static Predictor load(const TemporaryFolder& folder, const ServedOptions& options) {
+    return Predictor::load(write_checkpoint(folder / "c", options.checkpoint), Precision::kFp32,
+                           DeviceKind::kCpu);
+  }
+
+  TemporaryFolder folder_;
+  Predictor predictor_, plain_;
+  JobQueue queue_;
+  ServeMetrics metrics_;
+  std::optional<Service> service_;
+  std::thread worker_;
+};
+
+}  // namespace lait

@@ -1,0 +1,240 @@
+// The endpoints, without sockets: their answers, and the scores, which are the Predictor's to the
+// bit, whatever is computed together.
+#include "eval/serve/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tests/base/error_of.h"
+#include "tests/serve/served.h"
+
+namespace lait {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<std::string> some_texts(uint32_t begin, uint32_t count) {
+  std::vector<std::string> out;
+  for (uint32_t i = begin; i < begin + count; ++i)
+    out.push_back(tiny_word(i * 7) + " " + tiny_word(i) + " bn");
+  return out;
+}
+
+TEST(Service, TeiRerankHasThePredictorsScoresInTheirOrder) {
+  Served served;
+  const auto texts = some_texts(0, 40);
+  const json out =
+      served.answer("/rerank", {{"query", "am bn"}, {"texts", texts}, {"return_text", true}});
+  ASSERT_EQ(out.size(), 40u);
+  double last = 2;
+  for (const json& line : out) {
+    const std::string& text = texts[line.at("index").get<size_t>()];
+    EXPECT_EQ(line.at("text"), text);
+    EXPECT_EQ(line.at("score").get<double>(), served.plain().predict({"am bn", text}).score);
+    EXPECT_LE(line.at("score").get<double>(), last);
+    last = line.at("score");
+  }
+  EXPECT_FALSE(served.answer("/rerank", {{"query", "a"}, {"texts", {"b"}}})[0].contains("text"));
+}
+
+TEST(Service, RawScoresAreLogits) {
+  Served served;
+  const json body{{"query", "am"}, {"texts", some_texts(0, 9)}, {"raw_scores", true}};
+  for (const json& line : served.answer("/rerank", body)) {
+    const std::vector<Example> pair{
+        {.segments = {"am", some_texts(0, 9)[line.at("index").get<size_t>()]}}};
+    EXPECT_EQ(line.at("score").get<float>(), served.plain().outputs(pair)->values.item<float>());
+  }
+}
+
+TEST(Service, CohereRerank) {
+  Served served;
+  json body{{"model", "any"},
+            {"query", "am bn"},
+            {"documents", json::array({"co", {{"text", "dp am"}}, "eq", "fr co"})},
+            {"top_n", 2},
+            {"return_documents", true},
+            {"max_tokens_per_doc", 4096}};
+  for (const char* version : {"1", "2"}) {
+    const json out = served.answer(std::string("/v") + version + "/rerank", body);
+    EXPECT_EQ(out.at("model"), "any");
+    EXPECT_TRUE(out.at("id").is_string());
+    EXPECT_EQ(out.at("meta").at("api_version").at("version"), version);
+    ASSERT_EQ(out.at("results").size(), 2u);
+    const std::vector<std::string> texts{"co", "dp am", "eq", "fr co"};
+    for (const json& line : out.at("results")) {
+      const std::string& text = texts[line.at("index").get<size_t>()];
+      EXPECT_EQ(line.at("document").at("text"), text);
+      EXPECT_EQ(line.at("relevance_score").get<double>(),
+                served.plain().predict({"am bn", text}).score);
+    }
+  }
+  body["max_tokens_per_doc"] = 5;
+  EXPECT_THAT(served.error("/v2/rerank", body.dump(), 422), HasSubstr("expected at least 256"));
+}
+
+TEST(Service, AClassifierRanksByALabel) {
+  const TinyOptions classifier{.independent_layers = 2};
+  Served served({.checkpoint = classifier, .service = {.score_label = "neutral"}});
+  for (const json& line :
+       served.answer("/rerank", {{"query", "am"}, {"texts", some_texts(0, 5)}})) {
+    const std::string text = some_texts(0, 5)[line.at("index").get<size_t>()];
+    EXPECT_EQ(line.at("score").get<float>(),
+              static_cast<float>(served.plain().predict({"am", text}).probabilities[1]));
+  }
+  Served without({.checkpoint = classifier});
+  EXPECT_THAT(without.error("/rerank", R"({"query": "a", "texts": ["b"]})", 422),
+              HasSubstr("--score and one of {entails, neutral, refutes}"));
+  EXPECT_THAT(
+      error_of([&] { Served({.checkpoint = classifier, .service = {.score_label = "nothing"}}); }),
+      HasSubstr("one of {entails, neutral, refutes}, got 'nothing'"));
+}
+
+TEST(Service, PredictIsALineOfLaitPredict) {
+  Served served({.checkpoint = {.independent_layers = 3}});
+  const Prediction expected = served.plain().predict({"am bn", "co"});
+  const json one = served.answer("/predict", {{"id", 7}, {"segments", {"am bn", "co"}}});
+  EXPECT_EQ(one.at("id"), 7);
+  EXPECT_EQ(one.at("label"), expected.label);
+  for (size_t k = 0; k < kTinyLabels.size(); ++k) {
+    EXPECT_EQ(one.at("scores").at(kTinyLabels[k]).get<float>(),
+              static_cast<float>(expected.probabilities[k]));
+  }
+  const json many = served.answer(
+      "/predict", {{"instances", json::array({json{{"segments", {"am bn", "co"}}, {"id", 7}},
+                                              json{{"segments", {"co", "am"}}}})}});
+  EXPECT_EQ(many.at("predictions").size(), 2u);
+  EXPECT_EQ(many.at("predictions")[0], one);
+}
+
+TEST(Service, ARegressionHasItsOwnScore) {
+  Served served({.checkpoint = {.independent_layers = 2, .head = HeadKind::kRegression}});
+  const json out = served.answer("/rerank", {{"query", "am"}, {"texts", {"bn"}}});
+  EXPECT_EQ(out[0].at("score").get<float>(),
+            static_cast<float>(served.plain().predict({"am", "bn"}).score));
+}
+
+TEST(Service, PairModelsAreServedWithoutValues) {
+  Served served({.checkpoint = {.format = SegmentFormat::kPair,
+                                .pooling = Pooling::kCls,
+                                .head = HeadKind::kRelevance}});
+  const auto texts = some_texts(3, 20);
+  for (const json& line : served.answer("/rerank", {{"query", "am"}, {"texts", texts}})) {
+    EXPECT_EQ(line.at("score").get<double>(),
+              served.plain().predict({"am", texts[line.at("index").get<size_t>()]}).score);
+  }
+  EXPECT_THAT(served.error("/v1/segments", R"({"texts": ["a"]})", 422), HasSubstr("reads pairs"));
+}
+
+TEST(Service, RequestsThatComeTogetherHaveTheSameScores) {
+  Served served({.memory_bytes = 20000, .store = true});
+  constexpr int kThreads = 8, kRequests = 25;
+  std::vector<std::thread> clients;
+  for (int t = 0; t < kThreads; ++t) {
+    clients.emplace_back([&, t] {
+      std::mt19937 random(static_cast<uint32_t>(t));
+      for (int r = 0; r < kRequests; ++r) {
+        const std::string query = tiny_word(random() % 20);
+        const auto texts = some_texts(random() % 100, 1 + random() % 30);
+        std::vector<double> scores(texts.size());
+        const json out = served.answer("/rerank", {{"query", query}, {"texts", texts}});
+        for (const json& line : out) scores[line.at("index").get<size_t>()] = line.at("score");
+        static std::mutex mutex;
+        const std::lock_guard lock(mutex);
+        std::vector<Example> pairs;
+        for (const std::string& text : texts) pairs.emplace_back().segments = {query, text};
+        const auto alone = served.plain().model()->head->predict(*served.plain().outputs(pairs));
+        for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(scores[i], alone[i].score);
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  const std::string metrics = served.get("/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("lait_requests_total{path=\"/rerank\",status=\"200\"} 200\n"));
+  EXPECT_THAT(metrics, HasSubstr("lait_request_seconds_count 200\n"));
+}
+
+TEST(Service, SegmentsAreComputedAhead) {
+  for (const bool store : {false, true}) {
+    Served served({.store = store});
+    const json body{{"texts", some_texts(0, 10)}};
+    json out = served.answer("/v1/segments", body);
+    EXPECT_EQ(out.at("segments"), 10);
+    EXPECT_EQ(out.at("computed"), 10);
+    EXPECT_GT(out.at("computed_bytes"), 0);
+    out = served.answer("/v1/segments", body);
+    EXPECT_EQ(out.at("found"), 10);
+    EXPECT_EQ(out.at("computed"), 0);
+    served.answer("/rerank", {{"query", "no text of these"}, {"texts", some_texts(0, 10)}});
+    EXPECT_THAT(served.get("/metrics").body, HasSubstr("lait_segments_computed_total 11\n"));
+  }
+  Served nothing({.memory_bytes = 0});
+  EXPECT_EQ(nothing.post("/v1/segments", R"({"texts": ["a"]})").status, 422);
+}
+
+TEST(Service, TextsThatAreTooLong) {
+  TinyOptions tiny{.independent_layers = 2, .head = HeadKind::kRelevance, .max_tokens = 6};
+  const std::string texts = R"("texts": ["am", "am bn co dp eq fr am"])";
+  Served cuts({.checkpoint = tiny});
+  EXPECT_EQ(cuts.post("/rerank", "{\"query\": \"a\", " + texts + "}").status, 200);
+  EXPECT_THAT(cuts.error("/rerank", "{\"query\": \"a\", \"truncate\": false, " + texts + "}", 413),
+              HasSubstr("texts[1]: expected at most 6 tokens"));
+  const json cohere =
+      cuts.answer("/v2/rerank", {{"query", "a"}, {"documents", {"am", "am bn co dp eq fr am"}}});
+  EXPECT_THAT(cohere.at("meta").at("warnings")[0].get<std::string>(),
+              HasSubstr("1 of 2 documents"));
+  const json predicted = cuts.answer("/predict", {{"segments", {"am bn co dp eq fr am", "am"}}});
+  EXPECT_EQ(predicted.at("truncated"), json::array({0}));
+  tiny.on_overflow = OnOverflow::kError;
+  Served strict({.checkpoint = tiny});
+  EXPECT_THAT(strict.error("/rerank", "{\"query\": \"a\", " + texts + "}", 413),
+              HasSubstr("query with texts[1]: expected"));
+}
+
+// Without a worker, so that jobs stay in the queue.
+TEST(Service, AFullQueueIsSaid) {
+  Served served({.queue = 1});
+  JobQueue queue(1);
+  EXPECT_TRUE(queue.push({}).has_value());
+  EXPECT_FALSE(queue.push({}).has_value());
+  served.stop();
+  const HttpResponse response = served.post("/rerank", R"({"query": "a", "texts": ["b"]})");
+  EXPECT_EQ(response.status, 429);
+  EXPECT_THAT(response.headers, testing::ElementsAre(testing::Pair("Retry-After", "1")));
+}
+
+TEST(JobQueue, TakesWhatWaitsUpToSoManyDocuments) {
+  JobQueue queue(8);
+  for (const size_t documents : {5, 3, 9, 1})
+    ASSERT_TRUE(queue.push({.examples = std::vector<Example>(documents)}).has_value());
+  EXPECT_EQ(queue.size(), 4u);
+  EXPECT_EQ(queue.take(8).size(), 2u);
+  EXPECT_EQ(queue.take(8).size(), 1u);  // larger than a batch
+  queue.close();
+  EXPECT_EQ(queue.take(8).size(), 1u);
+  EXPECT_TRUE(queue.take(8).empty());
+}
+
+TEST(Service, OtherEndpoints) {
+  Served served({.service = {.model_name = "runs/x", .api_key = "secret"}});
+  EXPECT_EQ(served.get("/health").body, R"({"status":"ok"})");
+  EXPECT_EQ(served.get("/info").status, 401);
+  const auto with_key = [&](const std::string& header) {
+    return served.service().handle({.path = "/info", .authorization = header});
+  };
+  EXPECT_EQ(with_key("secret").status, 401);
+  EXPECT_EQ(with_key("Bearer secreT").status, 401);
+  EXPECT_EQ(with_key("Bearer secret!").status, 401);
+  const json info = json::parse(with_key("Bearer secret").body);
+  EXPECT_EQ(info.at("model"), "runs/x");
+  EXPECT_EQ(info.at("head"), "relevance");
+  EXPECT_EQ(info.at("independent_layers"), 2);
+  EXPECT_EQ(info.at("max_documents"), 1000);
+}
+
+}  // namespace
+}  // namespace lait
