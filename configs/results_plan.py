@@ -3,7 +3,8 @@ import dataclasses
 import itertools
 
 RATES = ("5e-5", "1e-4")
-SPLITS = (0, 3, 5)  # P of the standalone runs; MiniLM has 6 layers
+NUM_LAYERS = 6  # of MiniLM
+SPLITS = (0, 3, 5)  # P of the standalone runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,13 +15,23 @@ class Run:
     rate: str
     seed: int = 1
     only: str = ""  # the only segment that has its text
+    updates: str = "all"  # "first": the layers from P on are one-sided
 
     @property
     def name(self):
-        kind = f"{self.segment_format}-p{self.layers}"
+        sided = "-one-sided" if self.updates == "first" else ""
+        kind = f"{self.segment_format}-p{self.layers}{sided}"
         parts = [f"only-{self.only}"] if self.only else []
         parts += [kind, *([self.pooling] if self.pooling else []), f"lr{self.rate}"]
         return "-".join([*parts, f"seed{self.seed}"])
+
+    @property
+    def schedule(self):
+        """The key of model: and its value."""
+        if self.updates == "all":
+            return "independent_layers", self.layers
+        joint = f"num_layers: {NUM_LAYERS - self.layers}, scope: example, updates: {self.updates}"
+        return "schedule", f"[{{num_layers: {self.layers}, scope: segment}}, {{{joint}}}]"
 
     def with_seed(self, seed):
         return dataclasses.replace(self, seed=seed)
@@ -56,8 +67,11 @@ class Plan:
 
     def standalone(self):
         like = self.same_pooling()
-        return [dataclasses.replace(like, segment_format="standalone", layers=layers)
-                for layers in SPLITS]
+        kinds = [(layers, "all") for layers in SPLITS]
+        kinds += [(layers, "first") for layers in self.data_set.one_sided]
+        return [dataclasses.replace(like, segment_format="standalone", layers=layers,
+                                    updates=updates)
+                for layers, updates in kinds]
 
     def singles(self):
         return [dataclasses.replace(self.baseline(), only=segment)

@@ -2,9 +2,9 @@
 import textwrap
 
 from results_metrics import interval, unpacked
+from results_plan import NUM_LAYERS
 from results_runs import markdown, origin
 
-NUM_LAYERS = 6  # of MiniLM
 FLOPS = ("score_context", "attention", "encoder")
 MARGIN = 0.05  # by which the baseline must beat what reads no text, or one segment
 CLOSE = 0.01   # of the baseline
@@ -71,7 +71,8 @@ class Test:
         return self.mean(self.baseline) >= self.floor() + MARGIN
 
     def split(self, layers):
-        return next(run for run in self.plan.standalone() if run.layers == layers)
+        return next(run for run in self.plan.standalone()
+                    if run.layers == layers and run.updates == "all")
 
     def close(self):
         """The split run within a point of the baseline that computes least; None: there is none."""
@@ -103,7 +104,9 @@ class Test:
         names = {self.baseline: "P = 0 (stock), the baseline"}
         for run in self.plan.rows():
             split = run.segment_format == "standalone"
-            label = f"P = {run.layers} of {NUM_LAYERS}" if split else "P = 0 (stock), pooled alike"
+            sided = ", one-sided" if run.updates == "first" else ""
+            label = (f"P = {run.layers} of {NUM_LAYERS}{sided}" if split
+                     else "P = 0 (stock), pooled alike")
             label = names.get(run, label)
             rows.append(self.row(label, run) if self.first(run) else
                         [label, *[""] * 2, "not run yet", *[""] * 6])

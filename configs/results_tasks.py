@@ -8,7 +8,8 @@ DIR has a folder for each data set (results_data.py lists the files). Of each da
 
   1. the stock model (pair, P = 0), with cls and cls_segments pooling and two learning rates; the
      best on selection data, a part of the training data, is the baseline
-  2. standalone with cls_segments at P = 0, 3 and 5, with the stock cls_segments' learning rate
+  2. standalone with cls_segments at P = 0, 3 and 5, for some with one-sided layers, too, with the
+     stock cls_segments' learning rate
   3. the baseline's settings on one segment alone, the others being full stops
   4. for some, what is in the table with two more seeds, after all data sets' first seed
 
@@ -74,7 +75,7 @@ class Results:
 
     def settings(self, data_set, run, texts):
         """What the run sets in the task's config."""
-        out = {"model.path": self.model, "model.independent_layers": run.layers,
+        out = {"model.path": self.model, f"model.{run.schedule[0]}": run.schedule[1],
                "model.segment_format": run.segment_format, "model.pooling": run.pooling or "",
                **WITHOUT_DROPOUT, "data.train": texts / "train.jsonl",
                "data.validation": texts / "selection.jsonl", "data.test": "", "data.bodies": "",

@@ -121,8 +121,9 @@ class Page(unittest.TestCase):
             "machine": "m", "precision": "bf16", "version": "v", "date": "d", "seconds": 60,
         }
 
-    def section(self, is_there):
+    def section(self, is_there, **more):
         data_set = next(d for d in results_data.DATA_SETS if d.name == "sick")
+        data_set = dataclasses.replace(data_set, **more)
         plan = Plan(data_set, lambda run: self.result(run) if is_there(run) else None)
         return plan, page_section([plan])
 
@@ -142,6 +143,15 @@ class Page(unittest.TestCase):
         self.assertIn("| P = 0 (stock), the baseline | pair, cls | 1e-4 | 90.0 [", page)
         self.assertIn("Examples: train 1,000; epochs: 3; machine: m", page)
         self.assertTrue(all(len(line) <= 160 for line in page.splitlines() if line[:1] != "|"))
+
+    def test_one_sided_runs(self):
+        plan, page = self.section(lambda run: True, one_sided=(3,))
+        run = plan.standalone()[3]
+        self.assertEqual(run.name, "standalone-p3-one-sided-cls_segments-lr5e-5-seed1")
+        self.assertEqual(run.schedule, ("schedule", "[{num_layers: 3, scope: segment}, "
+                                        "{num_layers: 3, scope: example, updates: first}]"))
+        self.assertIn("| P = 3 of 6 | standalone", page)
+        self.assertIn("| P = 3 of 6, one-sided | standalone", page)
 
     def test_half_is_run(self):
         page = self.section(lambda run: run.segment_format == "pair" and not run.only)[1]
