@@ -2,23 +2,16 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "eval/bench/bench.h"
 #include "eval/table.h"
-#include "lait/base/error.h"
-#include "lait/base/files.h"
 #include "lait/base/terminal.h"
-#include "lait/config/read.h"
-#include "lait/model/device.h"
 #include "lait/model/threads.h"
-#include "lait/predict/predictor.h"
 #include "train/peer_process.h"
 #include "train/rerank_texts.h"
 #include "train/stored_case.h"
@@ -26,35 +19,7 @@
 namespace lait {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kPairRepeats = 20;
-
-LoadedModel load(const CacheBench& bench) {
-  const Precision precision = bench.precision == "bf16"   ? Precision::kBf16
-                              : bench.precision == "fp32" ? Precision::kFp32
-                                                          : Precision::kAuto;
-  const at::ScalarType dtype = resolve_precision(precision, at::kCPU);
-  LoadedModel out;
-  if (!bench.checkpoint.empty()) {
-    const bool is_run = fs::exists(fs::path(bench.checkpoint) / "best" / "lait.yaml");
-    out.dir = is_run ? fs::path(bench.checkpoint) / "best" : fs::path(bench.checkpoint);
-    out.tokenizer = load_tokenizer(out.dir);
-    out.model = load_checkpoint(out.dir, dtype);
-    return out;
-  }
-  out.dir = find_model("all-MiniLM-L6-v2");
-  out.tokenizer = load_tokenizer(out.dir);
-  ModelSpec spec{.schedule = split_schedule(0, read_hf_config(out.dir).num_hidden_layers),
-                 .format = SegmentFormat::kStandalone,
-                 .pooling = Pooling::kClsSegments,
-                 .head = HeadKind::kRelevance,
-                 .max_segment_tokens = longest_by_default(read_hf_config(out.dir)),
-                 .task = "jsonl",
-                 .labels = {}};
-  out.model = load_pretrained(out.dir, spec, {}, dtype, /*seed=*/1);
-  return out;
-}
 
 // P from 0 to the layers of the model, and one-sided at half of them.
 std::vector<NamedSchedule> schedules_of(const Model& model) {
@@ -73,15 +38,6 @@ std::vector<NamedSchedule> schedules_of(const Model& model) {
   return out;
 }
 
-// A folder that is removed at the end.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / fmt::format("lait_bench_cache_{}", ::getpid());
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-};
-
 std::vector<Example> paired(const std::string& claim, const std::vector<std::string>& passages) {
   std::vector<Example> out;
   for (const std::string& passage : passages) out.emplace_back().segments = {claim, passage};
@@ -93,14 +49,10 @@ std::vector<Example> paired(const std::string& claim, const std::vector<std::str
 int bench_cache(const CacheBench& bench) {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that ended is named
   set_threads(bench.threads);
-  LoadedModel loaded = load(bench);
-  if (loaded.model->spec.format == SegmentFormat::kPair)
-    throw UserError(
-        "--checkpoint: expected a model with standalone segments, got segment_format: "
-        "pair");
+  LoadedModel loaded = load_reranker(bench.checkpoint, bench.precision);
   const RerankTexts texts = rerank_texts(bench.passages, bench.num_passages, bench.claims);
   const std::vector<Example> stored = paired(texts.claims[0], texts.passages);
-  const Folder folder;
+  const BenchFolder folder("cache");
   std::vector<StoredCase> all;
   for (const NamedSchedule& c : schedules_of(loaded.model))
     all.emplace_back(loaded, c, folder.path / std::to_string(all.size()));

@@ -13,6 +13,7 @@
 #include "lait/model/initialize.h"
 #include "train/bench_cache.h"
 #include "train/bench_model.h"
+#include "train/bench_serve.h"
 
 namespace {
 // Segment lengths of MNLI and BoolQ. The file is found like the shipped configs.
@@ -112,6 +113,58 @@ CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
        .examples = "lait-bench cache --python venv/bin/python --json cache.json"});
   return command;
 }
+
+CLI::App* add_serve_bench(CLI::App& app, lait::ServeBench& bench) {
+  auto* command =
+      app.add_subcommand("serve", "lait-serve under load, with and without kept segments");
+  command
+      ->add_option("--checkpoint", bench.checkpoint,
+                   "a model with standalone segments (default: MiniLM with a random head, at three "
+                   "schedules)")
+      ->option_text("DIR");
+  command
+      ->add_option("--passages", bench.passages,
+                   "lines {\"text\": \"…\"} or JSON strings (default: WordNet's glosses, of "
+                   "BoolQ's lengths)")
+      ->option_text("FILE");
+  const auto number = [&](const char* name, int64_t& value, const char* help, int64_t least) {
+    command->add_option(name, value, help)
+        ->option_text("N")
+        ->check(CLI::Range(least, int64_t{1000000}))
+        ->capture_default_str();
+  };
+  number("--num-passages", bench.num_passages, "passages, of which a request has some", 1);
+  number("--clients", bench.load.clients, "requests at once", 1);
+  number("--documents", bench.load.documents, "passages of a request, by Zipf's law", 1);
+  command->add_option("--seconds", bench.load.seconds, "how long each server is asked")
+      ->option_text("S")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  number("--malformed", bench.malformed, "malformed requests to each server with kept segments", 0);
+  command->add_option("--precision", bench.precision, "compute precision")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "bf16", "fp32"}))
+      ->capture_default_str();
+  command->add_option("--threads", bench.threads, "the server's; 0: one for each core")
+      ->option_text("N")
+      ->check(CLI::Range(0, lait::kMaxThreads))
+      ->capture_default_str();
+  command->add_option("--json", bench.json, "also write the results to this file")
+      ->option_text("FILE");
+  lait::set_manual(
+      *command,
+      {.synopsis = "[--checkpoint DIR] [--passages FILE] [--num-passages N] [--clients N] "
+                   "[--documents N] [--seconds S] [--malformed N] [--precision auto|bf16|fp32] "
+                   "[--threads N] [--json FILE]",
+       .description =
+           "Starts lait-serve on this machine, which the clients share with it. With kept segments "
+           "all passages are registered before the clock starts, and a store is used; without, "
+           "each request is computed from its texts. MB: what the server has in RAM after a third "
+           "of the time, and at the end. A request that fails, and a malformed one that is not "
+           "refused with 4xx, end the benchmark.",
+       .environment = lait::compute_environment(),
+       .examples = "lait-bench serve --seconds 20 --json serve.json"});
+  return command;
+}
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -122,7 +175,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   set_manual(app,
              {.synopsis = "tokenizer [OPTION]...\nattention [OPTION]...\ntrain-step [OPTION]...\n"
-                          "predict [OPTION]...\ncache [OPTION]...",
+                          "predict [OPTION]...\ncache [OPTION]...\nserve [OPTION]...",
               .description = "Prints a table, and writes JSON with --json. `lait-bench "
                              "COMMAND --help` lists a command's options.",
               .environment = compute_environment()});
@@ -201,9 +254,12 @@ int main(int argc, char** argv) {
       add_model_bench(app, "predict", "predictions at each P, likewise", predict, set_predict);
   CacheBench cache;
   const auto* caches = add_cache_bench(app, cache);
+  ServeBench serve{.program = sibling_program(argv[0], "lait-serve")};
+  const auto* serves = add_serve_bench(app, serve);
   return run_program(app, argc, argv, [&] {
     initialize_numerics();
     if (caches->parsed()) return bench_cache(cache);
+    if (serves->parsed()) return bench_serve(serve);
     train_step.overrides = to_overrides(set_train_step);
     predict.overrides = to_overrides(set_predict);
     if (steps->parsed()) return bench_model(train_step);

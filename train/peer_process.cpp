@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,14 +17,16 @@ extern char** environ;
 
 namespace lait {
 
-PeerProcess::PeerProcess(const std::vector<std::string>& words) : name_(words.front()) {
+PeerProcess::PeerProcess(const std::vector<std::string>& words, Reads reads)
+    : name_(words.front()) {
   int to[2], from[2];
   if (::pipe2(to, O_CLOEXEC) != 0 || ::pipe2(from, O_CLOEXEC) != 0)
     throw UserError(name_ + ": no pipe: " + std::strerror(errno));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, from[1],
+                                   reads == Reads::kOutput ? STDOUT_FILENO : STDERR_FILENO);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -43,7 +46,15 @@ PeerProcess::PeerProcess(const std::vector<std::string>& words) : name_(words.fr
 PeerProcess::~PeerProcess() {
   ::close(to_);
   ::close(from_);
-  ::waitpid(pid_, nullptr, 0);
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+}
+
+int PeerProcess::stop(int signal) {
+  ::kill(pid_, signal);
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) continue;
+  pid_ = -1;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 void PeerProcess::write_line(const std::string& line) {

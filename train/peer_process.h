@@ -10,16 +10,22 @@ namespace lait {
 
 class PeerProcess {
  public:
-  // Starts words[0] with the others as arguments. Throws UserError if it cannot be started.
-  explicit PeerProcess(const std::vector<std::string>& words);
+  enum class Reads { kOutput, kMessages };
+  // Starts words[0] with the others as arguments, and reads its standard output, or what it writes
+  // to standard error. Throws UserError if it cannot be started.
+  explicit PeerProcess(const std::vector<std::string>& words, Reads reads = Reads::kOutput);
   // Closes its input and waits for its end.
   ~PeerProcess();
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
 
   void write_line(const std::string& line);
-  // The next line of its output. Throws UserError if it ended.
+  // The next line of what is read. Throws UserError if it ended.
   std::string read_line();
+  int pid() const { return pid_; }
+  // Sends the signal, and waits for its end. Its exit status, as shells say it: 128 + the signal
+  // that ended it.
+  int stop(int signal);
 
  private:
   std::string name_;

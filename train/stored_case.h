@@ -1,21 +1,15 @@
 // One schedule of a model, with and without a store, for benchmarks.
 #pragma once
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "lait/predict/valued_outputs.h"
+#include "train/reranker.h"
 
 namespace lait {
-
-struct LoadedModel {
-  Model model{nullptr};
-  std::shared_ptr<const Tokenizer> tokenizer;
-  std::filesystem::path dir;
-};
 
 struct NamedSchedule {
   std::string name;

@@ -1,5 +1,7 @@
 #include "eval/bench/bench.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +17,17 @@ namespace {
 constexpr size_t kMaxRepeats = 50;
 
 }  // namespace
+
+BenchFolder::BenchFolder(const std::string& name)
+    : path(std::filesystem::temp_directory_path() /
+           ("lait_bench_" + name + "_" + std::to_string(::getpid()))) {
+  std::filesystem::create_directories(path);
+}
+
+BenchFolder::~BenchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
 
 double milliseconds_of(const std::function<void()>& run) {
   const auto begin = std::chrono::steady_clock::now();

@@ -2,6 +2,7 @@
 //
 // Shared by the benchmarks: repeated timing, and the header of a report.
 #pragma once
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -30,6 +31,16 @@ std::vector<Timing> measure_in_turn(const std::vector<std::function<void()>>& ru
                                     double max_milliseconds, size_t min_repeats);
 // How many times faster `ours` is than `peer`: the median of the ratios of each round.
 double times_faster(const Timing& ours, const Timing& peer);
+
+// A folder for what a benchmark writes, removed at the end.
+struct BenchFolder {
+  explicit BenchFolder(const std::string& name);
+  ~BenchFolder();
+  BenchFolder(const BenchFolder&) = delete;
+  BenchFolder& operator=(const BenchFolder&) = delete;
+
+  std::filesystem::path path;
+};
 
 // {"cpu", "threads", "build", "version"}. Warns on standard error if this is a Debug build.
 nlohmann::json bench_head(int threads);

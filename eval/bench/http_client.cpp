@@ -1,0 +1,96 @@
+#include "eval/bench/http_client.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <stdexcept>
+
+namespace lait {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::minutes kLongest{10};
+
+using Response = http::response<http::string_body>;
+
+HttpAnswer to_answer(Response&& response) {
+  return {.status = static_cast<int>(response.result_int()), .body = std::move(response.body())};
+}
+
+}  // namespace
+
+struct HttpClient::Connection {
+  asio::io_context io;
+  beast::tcp_stream stream{io};
+  beast::flat_buffer unread;
+
+  // `start(done)` starts what ends with done(error, …). Returns the error.
+  template <typename Start>
+  beast::error_code run(const Start& start) {
+    beast::error_code error;
+    stream.expires_after(kLongest);
+    start([&](beast::error_code of_operation, auto&&...) { error = of_operation; });
+    io.restart();
+    io.run();
+    return error;
+  }
+  beast::error_code read(Response& response) {
+    return run([&](auto done) { http::async_read(stream, unread, response, done); });
+  }
+};
+
+HttpClient::HttpClient(uint16_t port) : port_(port) {}
+HttpClient::~HttpClient() = default;
+
+std::unique_ptr<HttpClient::Connection> HttpClient::connected() const {
+  auto out = std::make_unique<Connection>();
+  const asio::ip::tcp::endpoint server(asio::ip::address_v4::loopback(), port_);
+  const auto error = out->run([&](auto done) { out->stream.async_connect(server, done); });
+  if (error) {
+    throw std::runtime_error(
+        fmt::format("cannot connect to 127.0.0.1:{}: {}", port_, error.message()));
+  }
+  out->stream.socket().set_option(asio::ip::tcp::no_delay(true));
+  return out;
+}
+
+HttpAnswer HttpClient::ask(const std::string& method, const std::string& path,
+                           const std::string& body) {
+  if (!connection_) connection_ = connected();
+  http::request<http::string_body> request;
+  request.method_string(method);
+  request.target(path);
+  request.version(11);
+  request.set(http::field::host, "localhost");
+  request.set(http::field::content_type, "application/json");
+  request.body() = body;
+  request.prepare_payload();
+  Response response;
+  auto error =
+      connection_->run([&](auto done) { http::async_write(connection_->stream, request, done); });
+  if (!error) error = connection_->read(response);
+  if (error)
+    throw std::runtime_error(fmt::format("{} {}: no answer: {}", method, path, error.message()));
+  if (!response.keep_alive()) connection_.reset();
+  return to_answer(std::move(response));
+}
+
+HttpAnswer HttpClient::send(const std::string& bytes) {
+  const auto own = connected();
+  // The server may answer and close before it has read everything.
+  own->run([&](auto done) { asio::async_write(own->stream, asio::buffer(bytes), done); });
+  beast::error_code ignored;
+  own->stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  Response response;
+  if (own->read(response)) return {};
+  return to_answer(std::move(response));
+}
+
+}  // namespace lait

@@ -1,0 +1,131 @@
+#include "train/malformed_requests.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
+
+namespace lait {
+namespace {
+
+class Draws {
+ public:
+  explicit Draws(std::mt19937_64& engine) : engine_(engine) {}
+  size_t below(size_t limit) {
+    return std::uniform_int_distribution<size_t>(0, limit - 1)(engine_);
+  }
+  template <typename T>
+  const T& one_of(const std::vector<T>& list) {
+    return list[below(list.size())];
+  }
+  std::string bytes(size_t count) {
+    std::string out;
+    for (size_t i = 0; i < count; ++i) out += static_cast<char>(below(256));
+    return out;
+  }
+
+ private:
+  std::mt19937_64& engine_;
+};
+
+nlohmann::json well_formed(Draws& random, const std::string& path) {
+  const std::string list = path == "/rerank" ? "texts" : "documents";
+  nlohmann::json out{{"query", "a claim"}, {list, nlohmann::json::array({"a passage", "another"})}};
+  if (random.below(2) == 0) out[path == "/rerank" ? "raw_scores" : "return_documents"] = true;
+  return out;
+}
+
+// No value of that field.
+nlohmann::json wrong_value(Draws& random, const std::string& field) {
+  if (field == "query")
+    return random.one_of<nlohmann::json>(
+        {nlohmann::json(1), nlohmann::json(), nlohmann::json::array({"q"}), nlohmann::json(true)});
+  if (field == "top_n")
+    return random.one_of<nlohmann::json>(
+        {nlohmann::json(-1), nlohmann::json(1.5), nlohmann::json("x"), nlohmann::json::object()});
+  return random.one_of<nlohmann::json>(
+      {nlohmann::json("text"), nlohmann::json(1), nlohmann::json::object(), nlohmann::json::array(),
+       nlohmann::json::array({1, "text"}), nlohmann::json::array({nlohmann::json()}),
+       nlohmann::json::array({nlohmann::json{{"title", "no text"}}})});
+}
+
+}  // namespace
+
+MalformedRequest malformed_request(std::mt19937_64& engine) {
+  Draws random(engine);
+  MalformedRequest out;
+  out.path = random.one_of<std::string>({"/rerank", "/v1/rerank", "/v2/rerank"});
+  const nlohmann::json good = well_formed(random, out.path);
+  const std::string text = good.dump();
+  const std::string list = out.path == "/rerank" ? "texts" : "documents";
+  switch (random.below(9)) {
+    case 0:  // cut off
+      out.body = text.substr(0, random.below(text.size()));
+      break;
+    case 1: {  // no UTF-8, in a text
+      out.body = text;
+      out.body.insert(text.find("claim"), 1, static_cast<char>(0x80 + random.below(0x40)));
+      break;
+    }
+    case 2: {
+      std::vector<std::string> fields{"query", list};
+      if (out.path != "/rerank") fields.emplace_back("top_n");
+      const std::string& field = random.one_of(fields);
+      nlohmann::json wrong = good;
+      wrong[field] = wrong_value(random, field);
+      out.body = wrong.dump();
+      break;
+    }
+    case 3: {  // a field is missing
+      nlohmann::json wrong = good;
+      wrong.erase(random.below(2) == 0 ? "query" : list);
+      out.body = wrong.dump();
+      break;
+    }
+    case 4:  // more than one value, or no object
+      out.body =
+          random.one_of<std::string>({text + text, "[" + text + "]", "null", "1e999", "\"\""});
+      break;
+    case 5: {  // deep
+      const size_t depth = 1 + random.below(20000);
+      out.body = "{\"query\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
+      break;
+    }
+    case 6:
+      out.path += "/" + std::to_string(random.below(1000));
+      out.body = text;
+      break;
+    case 7:
+      out.method = random.one_of<std::string>({"GET", "PUT", "DELETE", "PATCH"});
+      out.body = out.method == "GET" ? "" : text;
+      break;
+    default:  // its first line is none of HTTP's
+      out.bytes = "\x01" + random.bytes(random.below(300)) + "\r\n\r\n";
+  }
+  return out;
+}
+
+RefusedRequests send_malformed(uint16_t port, int64_t count) {
+  RefusedRequests out;
+  std::mt19937_64 random(1);
+  HttpClient client(port);
+  for (int64_t i = 0; i < count; ++i) {
+    const MalformedRequest request = malformed_request(random);
+    const HttpAnswer answer = !request.bytes.empty()
+                                  ? client.send(request.bytes)
+                                  : client.ask(request.method, request.path, request.body);
+    if (answer.status >= 400 && answer.status < 500) {
+      ++out.refused;
+    } else if (out.others++ == 0) {
+      out.first_other = fmt::format(
+          "{} {} {}{}: {} {}", request.method, request.path, request.body.substr(0, 200),
+          nlohmann::json(request.bytes)
+              .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace),
+          answer.status, answer.body.substr(0, 200));
+    }
+  }
+  return out;
+}
+
+}  // namespace lait

@@ -1,0 +1,28 @@
+// Requests that a server must refuse.
+#pragma once
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "eval/bench/http_client.h"
+
+namespace lait {
+
+struct MalformedRequest {
+  std::string method = "POST", path = "/rerank";
+  std::string body = {};
+  // Sent as it is, in place of all this, if there is some: no HTTP.
+  std::string bytes = {};
+};
+// One of many kinds: wrong JSON, no UTF-8, fields that are missing or of wrong types, unknown paths
+// and methods, bytes that are no HTTP.
+MalformedRequest malformed_request(std::mt19937_64& random);
+
+struct RefusedRequests {
+  int64_t refused = 0;  // 4xx
+  int64_t others = 0;
+  std::string first_other = {};
+};
+RefusedRequests send_malformed(uint16_t port, int64_t count);
+
+}  // namespace lait
