@@ -13,8 +13,8 @@ class App;
 
 namespace lait {
 
-// The store in `dir`, to read and write. One that cannot be written is only read, of which `warn` is
-// told. Throws UserError if there is none, and it cannot be made.
+// The store in `dir`, to read and write. One that cannot be written is only read, and `warn` gets
+// the reason. Throws UserError if there is none, and it cannot be made.
 StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
                     const std::function<void(const std::string&)>& warn);
 

@@ -158,6 +158,7 @@ void SequenceValues::commit_pending() {
   try {
     store_.commit();
   } catch (const WriteError& error) {
+    counts_.added_bytes -= pending_bytes_;
     stop_writing(only_read(error));
   }
   pending_.clear();

@@ -2,9 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
+#include <cstring>
 
-#include "lait/base/file_writer.h"
 #include "lait/base/program.h"
 #include "lait/cache/upkeep.h"
 #include "tests/base/small_disk.h"
@@ -137,39 +136,31 @@ TEST_F(RunStore, IsRefusedWhereItsStatesWouldChange) {
                         "e.g. 20GB, got"));
 }
 
-TEST_F(RunStore, ResumesFromWhatWasStored) {
-  expect_finished("without", "--set training.checkpoint_every=2");
-  const std::string every = "--set training.checkpoint_every=2" + cache();
-  expect_finished("with", every);
-  const int64_t all = computed("with");
-  for (const int step : {9, 8, 6}) {
-    std::filesystem::remove_all(folder_ / "with/checkpoints" / ("step-" + std::to_string(step)));
+// In the middle of an epoch, with the store that the run had, with an empty one, and with none.
+TEST_F(RunStore, MayChangeWhereARunResumes) {
+  const std::string every = "--set training.checkpoint_every=2 --set output.keep=10";
+  expect_finished("without", every);
+  expect_finished("with", every + cache());
+  for (const std::string& store : {cache(), cache("another"), std::string()}) {
+    SCOPED_TRACE(store);
+    for (const int step : {6, 8, 9})
+      std::filesystem::remove_all(folder_ / "with/checkpoints" / ("step-" + std::to_string(step)));
+    expect_finished("with", "--resume " + every + store);
+    expect_same("with", "without");
+    if (store == cache()) {
+      EXPECT_EQ(computed("with"), 0);
+    }
   }
-  std::filesystem::remove(folder_ / "with/report.json");
-  std::filesystem::remove_all(folder_ / "without2");
-  // Stopped in the first epoch, and resumed: what the checkpoint's steps computed is found.
-  std::filesystem::remove_all(folder_ / "store");
-  expect_finished("first", "--set training.steps=2 --set data.test=[]" + every);
-  const int64_t of_first = computed("first");
-  EXPECT_LT(of_first, all);
-  std::filesystem::remove_all(folder_ / "with");
-  expect_finished("with", every);
-  expect_same("with", "without");
-  EXPECT_EQ(computed("with"), all - of_first);
 }
 
-TEST_F(RunStore, StoppedAndResumedEqualsOneRun) {
-  expect_finished("without", "--set training.steps=200 --set training.checkpoint_every=40");
-  const std::string more = "--set training.steps=200 --set training.checkpoint_every=40" + cache();
-  const ShellResult stopped =
-      shell("timeout -s TERM 2 " + program("lait-train") + " --config " + path("a.yaml") +
-            " --output " + path("with") + " " + kDropout + more);
-  if (stopped.code == 124 || stopped.code == 143) expect_finished("with", "--resume " + more);
-  expect_same("with", "without");
-  // A store belongs to no run: it may be left out, or another one.
-  std::filesystem::remove_all(folder_ / "with/checkpoints/step-200");
-  expect_finished("with", "--resume --set training.steps=200 --set training.checkpoint_every=40");
-  expect_same("with", "without");
+// What a stopped run has computed, the next one finds.
+TEST_F(RunStore, HoldsWhatAShorterRunComputed) {
+  expect_finished("all", cache("other"));
+  const std::string two_steps = "--set training.epochs= --set training.steps=2 ";
+  expect_finished("first", two_steps + "--set data.validation=[] --set data.test=[]" + cache());
+  EXPECT_LT(computed("first"), computed("all"));
+  expect_finished("next", cache());
+  EXPECT_EQ(computed("next"), computed("all") - computed("first"));
 }
 
 TEST_F(RunStore, IsReadOnlyWhereItsDiskIsFull) {
