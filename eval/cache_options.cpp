@@ -21,17 +21,24 @@ void CacheOptions::add_to(CLI::App& app) {
       ->needs(cache);
 }
 
-StoreUse CacheOptions::open(Predictor& predictor, const std::string& program) {
-  const StoreWriteOptions made{.made_by = made_here(predictor.model())};
+StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
+                    const std::function<void(const std::string&)>& warn) {
   StoreUse use{.exact = exact};
   try {
     use.store = std::make_shared<SegmentStore>(dir, made);
   } catch (const WriteError& error) {
     if (!std::filesystem::is_directory(dir)) throw;
-    show(fmt::format("{}: {}; the store is only read\n", program, error.what()));
+    warn(std::string(error.what()) + "; the store is only read");
     use.store = std::make_shared<SegmentStore>(dir);
     use.read_only = true;
   }
+  return use;
+}
+
+StoreUse CacheOptions::open(Predictor& predictor, const std::string& program) {
+  const StoreUse use =
+      open_store(dir, {.made_by = made_here(predictor.model())}, exact,
+                 [&](const std::string& text) { show(fmt::format("{}: {}\n", program, text)); });
   store = use.store;
   return use;
 }

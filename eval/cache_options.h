@@ -1,5 +1,7 @@
 // --cache and --exact: the segment store of programs that predict.
 #pragma once
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +12,11 @@ class App;
 }
 
 namespace lait {
+
+// The store in `dir`, to read and write. One that cannot be written is only read, and `warn` gets
+// the reason. Throws UserError if there is none, and it cannot be made.
+StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
+                    const std::function<void(const std::string&)>& warn);
 
 struct CacheOptions {
   std::string dir = {};

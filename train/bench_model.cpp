@@ -18,6 +18,9 @@
 #include "lait/data/task.h"
 #include "lait/model/device.h"
 #include "lait/model/threads.h"
+#include "lait/predict/sequence_values.h"
+#include "train/batch_parts.h"
+#include "train/bench_store.h"
 #include "train/estimate.h"
 #include "train/gemm_rate.h"
 #include "train/load_model.h"
@@ -41,12 +44,7 @@ Batches some_batches(const Dataset& dataset, const TrainingConfig& config, int64
   const size_t most = std::ranges::max_element(all, {}, &std::vector<int64_t>::size)->size();
   if (config.batch_by == BatchBy::kExamples)
     std::erase_if(all, [&](const auto& batch) { return batch.size() < most; });
-  const auto tokens = [&](const std::vector<int64_t>& batch) {
-    int64_t sum = 0;
-    for (const int64_t i : batch) sum += dataset.example_length(i);
-    return sum;
-  };
-  std::ranges::stable_sort(all, {}, tokens);
+  std::ranges::stable_sort(all, {}, [&](const auto& batch) { return tokens_of(dataset, batch); });
   count = std::min<int64_t>(count, std::ssize(all));
   Batches out;
   for (int64_t i = 0; i < count; ++i)
@@ -64,8 +62,10 @@ double num_examples(const Batches& batches) {
 class Runs {
  public:
   // `step`: null for predictions.
-  Runs(const RunInputs& in, Model model, TrainStep* step, ShareSegments share, int64_t count)
-      : in_(in), model_(model), step_(step), config_(in.config.training) {
+  // `values`: of what is frozen; null: all is computed.
+  Runs(const RunInputs& in, Model model, TrainStep* step, ShareSegments share, int64_t count,
+       SequenceValues* values = nullptr)
+      : in_(in), model_(model), step_(step), values_(values), config_(in.config.training) {
     config_.share_segments = share;
     batches_ = some_batches(*in.train.dataset, config_, count);
   }
@@ -101,8 +101,11 @@ class Runs {
   // Both wait for the device.
   void train(const std::vector<int64_t>& batch) const {
     std::vector<DeviceBatch> micro_batches;
-    micro_batches.push_back(
-        model_->to_batch(*in_.train.dataset, batch, in_.spec.schedule, batch_options(config_)));
+    const BatchOptions options = batch_options(config_);
+    const Dataset& data = *in_.train.dataset;
+    micro_batches.push_back(values_ != nullptr
+                                ? values_->whole_batch(data, batch, in_.spec.schedule, options)
+                                : model_->to_batch(data, batch, in_.spec.schedule, options));
     step_->run(micro_batches, /*step=*/0).item<float>();
   }
   void predict(const std::vector<int64_t>& batch) const {
@@ -117,16 +120,19 @@ class Runs {
   const RunInputs& in_;
   mutable Model model_;
   TrainStep* step_;
+  SequenceValues* values_;
   TrainingConfig config_;
   Batches batches_;
 };
 
-Config at(Config config, int64_t independent_layers) {
+Config at(Config config, int64_t independent_layers, bool freezes) {
+  if (freezes) config.training.freeze = {"embeddings", "independent"};
   config.model.schedule.clear();
   config.model.independent_layers = independent_layers;
   config.data.validation.clear();
   config.data.test.clear();
   config.training.early_stopping = {};
+  config.cache = {};
   return config;
 }
 
@@ -169,6 +175,15 @@ std::vector<Measured> measure_at(const ModelBench& bench, const Config& config) 
   };
   add_ours("lait", shared);
   if (bench.unshared) add_ours("lait_unshared", unshared);
+  std::optional<BenchStore> store;
+  std::optional<Runs> stored;
+  if (bench.from_store) {
+    store.emplace(in, model);
+    stored.emplace(in, model, trains, ShareSegments::kAuto, bench.steps, &store->values());
+    (*stored)();  // computes what is found from then on
+    store->values().commit();
+    add_ours("lait_from_store", *stored);
+  }
   std::unique_ptr<StockModel> peer;
   if (!bench.python.empty() && !device.is_cpu())
     throw UserError("--python: transformers is measured on the CPU; set training.device: cpu");
@@ -216,7 +231,7 @@ int bench_model(const ModelBench& bench) {
   const int64_t layers = read_hf_config(find_model(config.model.path)).num_hidden_layers;
   std::vector<int64_t> independent_layers = bench.independent_layers;
   if (independent_layers.empty()) {
-    for (int64_t p = 0; p <= layers; ++p) independent_layers.push_back(p);
+    for (int64_t p = bench.from_store ? 1 : 0; p <= layers; ++p) independent_layers.push_back(p);
   }
   nlohmann::json head = bench_head(at::get_num_threads()), rows = nlohmann::json::array();
   head["config"] = bench.config;
@@ -228,7 +243,7 @@ int bench_model(const ModelBench& bench) {
               .rows = {},
               .num_text_columns = 2};
   for (const int64_t p : independent_layers) {
-    const std::vector<Measured> measured = measure_at(bench, at(config, p));
+    const std::vector<Measured> measured = measure_at(bench, at(config, p, bench.from_store));
     for (const Measured& model : measured) {
       // By examples, since batches of the two orders may differ in number.
       const double ratio = measured[0].examples_per_s() / model.examples_per_s();

@@ -21,6 +21,9 @@ struct ModelBench {
   std::vector<int64_t> independent_layers{};
   // Also measure batches without sharing.
   bool unshared = false;
+  // Training steps with frozen embeddings and independent layers, and the same whose states come
+  // from a store (cache.dir). P = 0 is left out.
+  bool from_store = false;
   // A Python with transformers, whose stock model is measured, too; "": none.
   std::string python{};
   // Batches of an epoch, evenly spaced, each a step.

@@ -72,10 +72,13 @@ RunCost print_cost(const RunInputs& in, Model model, at::Device device) {
                                : "of the device",
              parts);
   fmt::print(
-      "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each, {} "
+      "# time: {} = {} for {} steps + {} for evaluation; measured on {} steps, {:.3g} s each{}, {} "
       "threads\n",
       format_duration(time.total()), format_duration(time.training_seconds), time.steps,
       format_duration(time.evaluation_seconds), time.measured_steps, time.seconds_per_step,
+      in.config.cache.dir.empty() ? ""
+                                  : fmt::format(" ({:.3g} s after the first epoch, from the store)",
+                                                time.stored_seconds_per_step),
       at::get_num_threads());
   return {.memory = peak.value_or(memory.total()), .seconds = time.total()};
 }

@@ -1,38 +1,16 @@
 #include "train/estimate.h"
 
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <functional>
 #include <numeric>
 
-#include "lait/data/batches.h"
 #include "lait/model/lora.h"
 #include "lait/ops/ops.h"
-#include "lait/predict/predictor.h"
+#include "train/batch_parts.h"
 #include "train/sampler.h"
-#include "train/step_part.h"
-#include "train/train_step.h"
+#include "train/update_rule.h"
 
 namespace lait {
 namespace {
-
-int64_t tokens_of(const Dataset& dataset, const std::vector<int64_t>& batch) {
-  int64_t tokens = 0;
-  for (const int64_t example : batch) tokens += dataset.example_length(example);
-  return tokens;
-}
-
-// The micro-batches of a batch (step_part.h).
-std::vector<std::vector<int64_t>> parts_of(const Dataset& train, const std::vector<int64_t>& batch,
-                                           const TrainingConfig& config) {
-  return part_of_step(train, std::span(&batch, 1), 0, 1, config.max_tokens_per_device, {})
-      .micro_batches;
-}
-
-// ---- memory ----
 
 constexpr int64_t kReal = sizeof(float);
 
@@ -206,86 +184,6 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                                 config.accumulation > 1 || parts.size() > 1, largest_leaf);
   for (const Level& level : packed.levels)
     out.largest_batch_rows = std::max(out.largest_batch_rows, level.num_rows);
-  return out;
-}
-
-// ---- time ----
-
-namespace {
-
-// The batches to measure, in tenths of the epoch's batches sorted by length: the middle one, then a
-// short and a long one in turn, so that the mean of the first one, three or five approximates the
-// epoch's. Slow steps are not repeated for a better mean.
-constexpr size_t kTenths[] = {5, 1, 9, 3, 7};
-constexpr double kEnoughSeconds = 30;
-
-double seconds_of(const std::function<void()>& run) {
-  const auto began = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-}
-
-}  // namespace
-
-TimeEstimate measure_time(Model model, const RunInputs& inputs) {
-  const TrainingConfig& config = inputs.config.training;
-  const Dataset& train = *inputs.train.dataset;
-  const TrainingLength length = training_length(train, config);
-  TimeEstimate out{.steps = length.steps};
-  const auto to_batch = [&](const Dataset& data, const std::vector<int64_t>& examples) {
-    return model->to_batch(data, examples, model->spec.schedule, batch_options(config));
-  };
-
-  TrainStep step(model, config, out.steps);
-  auto batches = epoch_batches(train, config, /*epoch=*/0);
-  std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
-  const auto run_batch = [&](const std::vector<int64_t>& examples) {
-    std::vector<DeviceBatch> micro_batches;
-    for (int64_t i = 0; i < config.accumulation; ++i) {
-      for (const auto& part : parts_of(train, examples, config))
-        micro_batches.push_back(to_batch(train, part));
-    }
-    step.run(micro_batches, /*step=*/0).item<float>();  // waits for the device
-  };
-  // Warms up (pages of the moments, LibTorch's caches), and takes as much memory as a run's steps.
-  run_batch(batches.back());
-  double seconds = 0;
-  for (const size_t tenth : kTenths) {
-    seconds += seconds_of([&] { run_batch(batches[tenth * batches.size() / 10]); });
-    ++out.measured_steps;
-    if (seconds > kEnoughSeconds && out.measured_steps % 2 == 1) break;
-  }
-  out.seconds_per_step = seconds / static_cast<double>(out.measured_steps);
-  out.training_seconds = out.seconds_per_step * static_cast<double>(out.steps);
-
-  // A pass over a split takes the same time per token as its middle batch (run_model,
-  // lait/predict/predictor.h).
-  at::NoGradGuard no_grad;
-  const auto pass_seconds = [&](const Split& split) {
-    if (!split.dataset) return 0.0;
-    const auto split_batches =
-        batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
-    const auto& middle = split_batches[split_batches.size() / 2];
-    const auto forward = [&](const std::vector<int64_t>& batch) {
-      const DeviceBatch packed =
-          model->to_batch(*split.dataset, batch, model->spec.schedule, {.labels = false});
-      model->forward(packed, Randomness{}).values.sum().item<float>();
-    };
-    forward(split_batches.front());  // the longest: warms up, and takes the memory of a pass
-    double tokens = 0;
-    for (const auto& batch : split_batches)
-      tokens += static_cast<double>(tokens_of(*split.dataset, batch));
-    return seconds_of([&] { forward(middle); }) * tokens /
-           static_cast<double>(tokens_of(*split.dataset, middle));
-  };
-  // As in Trainer::evaluation_due: every `every` steps and after the last step, or at the end of
-  // each epoch.
-  const int64_t every = config.evaluate_every;
-  if (inputs.validation.dataset)
-    out.evaluations =
-        every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
-  out.evaluation_seconds = pass_seconds(inputs.validation) * static_cast<double>(out.evaluations) +
-                           pass_seconds(inputs.test);
   return out;
 }
 

@@ -33,6 +33,8 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
 struct TimeEstimate {
   int64_t measured_steps = 0;
   double seconds_per_step = 0;
+  // With cache.dir: of the epochs after the first one, which find their segments; else the same.
+  double stored_seconds_per_step = 0;
   // In the whole run. Evaluations are those on the validation data during training.
   int64_t steps = 0, evaluations = 0;
   double training_seconds = 0;    // all steps

@@ -37,6 +37,11 @@ CLI::App* add_model_bench(CLI::App& app, const char* name, const char* descripti
       ->delimiter(',');
   command->add_flag("--unshared", bench.unshared,
                     "also measure batches in which a segment is encoded once for each example");
+  if (!bench.predicts) {
+    command->add_flag("--from-store", bench.from_store,
+                      "freeze embeddings and independent layers, and also measure steps whose "
+                      "states of these come from a store (cache.dir)");
+  }
   command
       ->add_option("--python", bench.python,
                    "a Python with transformers, whose stock model is measured at P = 0")
@@ -53,8 +58,10 @@ CLI::App* add_model_bench(CLI::App& app, const char* name, const char* descripti
       ->option_text("FILE");
   lait::set_manual(
       *command,
-      {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--independent-layers P,...] "
-                   "[--unshared] [--python PATH] [--steps N] [--milliseconds MS] [--json FILE]",
+      {.synopsis = std::string("--config FILE|NAME [--set KEY=VALUE]... "
+                               "[--independent-layers P,...] [--unshared] ") +
+                   (bench.predicts ? "" : "[--from-store] ") +
+                   "[--python PATH] [--steps N] [--milliseconds MS] [--json FILE]",
        .description =
            "What is measured takes turns, on the config's training data. Packing of the batches is "
            "part of the time; in training it overlaps with the step before. transformers runs the "

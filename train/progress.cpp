@@ -82,6 +82,7 @@ void Progress::update(const ProgressState& s) {
         {3, fmt::format("{:.0f} examples/s", s.examples_per_s)},
         {7, fmt::format("{:.0f} tokens/s", s.tokens_per_s)},
         {6, flops_text(s)},
+        {8, s.stored ? fmt::format("{:.0f} % from the store", 100 * *s.stored) : ""},
         {1, format_duration(s.seconds_left) + " left"}},
        share(s.step, s.total_steps), s.step == s.total_steps);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct ProgressState {
   // Of the machine's matrix product; 0: not measured.
   double gemm_flops_per_s = 0;
   double seconds_left = 0;
+  // The share of the segments that came from the store since the last report; nullopt: none does.
+  std::optional<double> stored = {};
 };
 
 // A part of a progress line; "": it is not there. Of rank 0: the last to be left out.

@@ -25,6 +25,7 @@
 #include "train/progress.h"
 #include "train/run_inputs.h"
 #include "train/run_report.h"
+#include "train/run_store.h"
 #include "train/same_inputs.h"
 #include "train/trainer.h"
 
@@ -107,24 +108,6 @@ std::optional<ResumePoint> open_run(const RunInputs& in, IfExists if_exists, Pro
 
 }  // namespace
 
-std::vector<std::string> changed_since(const std::filesystem::path& dir, const Config& config) {
-  constexpr std::string_view kFree[] = {"output.dir",
-                                        "output.keep",
-                                        "output.hf_code",
-                                        "training.log_every",
-                                        "training.checkpoint_every",
-                                        "training.threads",
-                                        "training.max_tokens_per_device",
-                                        "training.recompute",
-                                        "training.shard_optimizer",
-                                        "distributed.timeout"};
-  std::vector<std::string> changed = changed_fields(read_config(dir / "config.yaml", {}), config);
-  std::erase_if(changed, [&](const std::string& name) {
-    return std::ranges::find(kFree, name) != std::end(kFree);
-  });
-  return changed;
-}
-
 int train(const Config& config, const RunOptions& options) {
   if (config.output.dir.empty())
     throw UserError(
@@ -184,6 +167,9 @@ int train(const Config& config, const RunOptions& options) {
                        : progress.message(describe(name, *split));
   }
 
+  const auto warn = [&](const std::string& text) { progress.warning(text); };
+  std::unique_ptr<SequenceValues> values;
+  ranks.together([&] { values = open_run_store(in, model, ranks, warn); });
   std::optional<StepProfile> profile;
   if (options.profile_steps > 0 && ranks.is_first())
     profile.emplace(run.path() / kProfileFile, options.profile_steps, device);
@@ -193,6 +179,7 @@ int train(const Config& config, const RunOptions& options) {
                    .tokenizer = in.tokenizer,
                    .train = &*in.train.dataset,
                    .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
+                   .values = values.get(),
                    .profile = profile ? &*profile : nullptr,
                    .ranks = options.ranks},
                   run, progress);
@@ -208,9 +195,10 @@ int train(const Config& config, const RunOptions& options) {
     progress.message(
         fmt::format("resumed at step {} of {}", trainer.state().step, trainer.total_steps()));
   }
-  cache.keep([&](const std::string& text) { progress.warning(text); });
+  cache.keep(warn);
   catch_signals();
   const int stopped_by = trainer.run();
+  if (values) values->sync(ranks);
   std::vector<nlohmann::ordered_json> metrics_lines;
   if (ranks.is_first()) {
     metrics_lines = read_metrics(run.path() / kMetricsFile);
@@ -253,6 +241,7 @@ int train(const Config& config, const RunOptions& options) {
           {.should_stop = [] { return stop_signal() != 0; },
            .on_progress = [&, title = "best model, " + name](
                               int64_t done) { progress.evaluation(title, done, dataset.size()); },
+           .values = values.get(),
            .ranks = &ranks});
       if (outputs) outcomes = make_outcomes(best->model(), *outputs, dataset, name);
     }
@@ -269,6 +258,7 @@ int train(const Config& config, const RunOptions& options) {
                                    value["high"].get<double>()));
     }
   }
+  if (values) report["cache"] = report_run_store(*values, config.cache.dir, ranks, progress);
   if (const std::optional<int64_t> peak = peak_rss_bytes()) {
     report["peak_rss_bytes"] = *peak;
     progress.message(fmt::format("peak memory: {:.0f} MB", static_cast<double>(*peak) / 1e6));

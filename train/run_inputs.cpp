@@ -16,6 +16,7 @@
 #include "lait/data/labels.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/head.h"
+#include "lait/predict/frozen_plan.h"
 #include "lait/text/tokenizer.h"
 #include "train/read_split.h"
 
@@ -107,6 +108,20 @@ void resolve_defaults(Config& config, const HfConfig& hf) {
   training.epsilon = training.epsilon.value_or(kDefaultEpsilon);
 }
 
+void check_cache(const RunInputs& in) {
+  const CacheConfig& cache = in.config.cache;
+  if (const CacheConfig none; cache.dir.empty() && cache != none) {
+    throw UserError(
+        "cache.dir: expected the folder of a store, got none; give one, or leave out "
+        "cache.exact and cache.max_bytes");
+  }
+  if (cache.dir.empty()) return;
+  if (cache.dir.starts_with('~'))
+    throw UserError("cache.dir: " + cache.dir + ": expected a folder" + tilde_hint(cache.dir));
+  check_frozen_for_store(in.spec.schedule, in.spec.format, in.frozen,
+                         in.hf_config.num_hidden_layers);
+}
+
 }  // namespace
 
 RunInputs resolve_inputs(const Config& config) {
@@ -123,6 +138,7 @@ RunInputs resolve_inputs(const Config& config) {
   resolve_defaults(in.config, in.hf_config);
   in.frozen =
       resolve_frozen(config.training.freeze, in.spec.schedule, in.hf_config.num_hidden_layers);
+  check_cache(in);
   const bool class_loss = find_head(in.spec.head).has_class_loss;
   in.metrics = metrics_of(*in.task, in.spec.label_kind());
   const std::string& select_by = config.training.select_by;

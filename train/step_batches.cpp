@@ -47,13 +47,33 @@ ExampleCosts training_costs(const Model& model, const Dataset& dataset) {
   return {.flops = flops, .weight = weight};
 }
 
+namespace {
+
+// Of an example's forward, in the layers below the join.
+std::function<double(int64_t)> flops_below_join(const Model& model, const Dataset& dataset,
+                                                size_t join) {
+  return [&dataset, join, plan = model->pack_plan(model->spec.schedule),
+          costs = model->config.family->costs(model->config).layer](int64_t example) {
+    const std::vector<LayerWork> work = layer_work(dataset, example, plan, Execution::kLait);
+    double sum = 0;
+    for (size_t layer = 0; layer < join; ++layer) sum += count_flops(work[layer], costs).encoder;
+    return sum;
+  };
+}
+
+}  // namespace
+
 StepMaker::StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config,
-                     const Ranks& ranks)
+                     const Ranks& ranks, SequenceValues* values)
     : model_(model),
       dataset_(dataset),
       config_(config),
       ranks_(ranks),
-      costs_(training_costs(model, dataset)) {}
+      values_(values),
+      costs_(training_costs(model, dataset)) {
+  if (values_ != nullptr)
+    costs_.stored_flops = flops_below_join(model, dataset, values_->plan().join);
+}
 
 const std::vector<std::vector<int64_t>>& StepMaker::epoch(int64_t epoch) {
   if (epoch_ != epoch) {
@@ -74,9 +94,12 @@ StepBatches StepMaker::made(BatchPosition position) {
   StepBatches step;
   step.part = part_of_step(dataset_, std::span(batches).subspan(position.batch, count),
                            ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs_);
+  const Schedule& schedule = model_->spec.schedule;
+  const BatchOptions options = batch_options(config_);
   for (const auto& examples : step.part.micro_batches)
-    step.micro_batches.push_back(
-        model_->to_batch(dataset_, examples, model_->spec.schedule, batch_options(config_)));
+    step.micro_batches.push_back(values_ != nullptr
+                                     ? values_->to_batch(dataset_, examples, schedule, options)
+                                     : model_->to_batch(dataset_, examples, schedule, options));
   step.next = {position.epoch, position.batch + count};
   if (step.next.batch == std::ssize(batches)) step.next = {position.epoch + 1, 0};
   return step;
@@ -85,9 +108,15 @@ StepBatches StepMaker::made(BatchPosition position) {
 StepBatches StepMaker::make(BatchPosition position) {
   if (future_.valid()) {
     StepBatches step = future_.get();
-    if (prepared_ == position) return step;
+    if (prepared_ == position) return complete(std::move(step));
   }
-  return made(position);
+  return complete(made(position));
+}
+
+StepBatches StepMaker::complete(StepBatches step) {
+  if (values_ == nullptr) return step;
+  for (DeviceBatch& batch : step.micro_batches) values_->complete(batch, dataset_);
+  return step;
 }
 
 void StepMaker::prepare(BatchPosition position) {

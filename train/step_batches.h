@@ -8,6 +8,7 @@
 #include "lait/config/config.h"
 #include "lait/data/dataset.h"
 #include "lait/model/model.h"
+#include "lait/predict/sequence_values.h"
 #include "lait/ranks/ranks.h"
 #include "train/step_part.h"
 
@@ -29,11 +30,13 @@ struct StepBatches {
 
 class StepMaker {
  public:
-  // `dataset` and `ranks` outlive it. The model's weights may change, nothing else of it.
-  StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config, const Ranks& ranks);
+  // All but the model outlive it. The model's weights may change, nothing else of it. `values`: of
+  // what is frozen; null: all is computed.
+  StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config, const Ranks& ranks,
+            SequenceValues* values = nullptr);
 
   int64_t batches_of(int64_t epoch);
-  // The step that begins there.
+  // The step that begins there. Also computes what `values` lacks.
   StepBatches make(BatchPosition position);
   // Begins to make the step that the next make() asks for.
   void prepare(BatchPosition position);
@@ -41,11 +44,13 @@ class StepMaker {
  private:
   const std::vector<std::vector<int64_t>>& epoch(int64_t epoch);
   StepBatches made(BatchPosition position);
+  StepBatches complete(StepBatches step);
 
   Model model_;
   const Dataset& dataset_;
   TrainingConfig config_;
   const Ranks& ranks_;
+  SequenceValues* values_;
   ExampleCosts costs_;
   std::vector<std::vector<int64_t>> epoch_batches_;  // of epoch_
   int64_t epoch_ = -1;

@@ -26,6 +26,7 @@ StepPart part_of_step(const Dataset& dataset, std::span<const std::vector<int64_
     for (const int64_t example : batch) {
       part.tokens += dataset.example_length(example);
       flops.push_back(costs.flops ? costs.flops(example) : 0);
+      if (costs.stored_flops) part.flops -= costs.stored_flops(example);
     }
     part.flops += std::reduce(flops.begin(), flops.end());
     std::vector<int64_t> mine = batch;

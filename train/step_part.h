@@ -13,6 +13,9 @@ namespace lait {
 struct ExampleCosts {
   // FLOPs, by which ranks get similar parts. Null: all are 0.
   std::function<double(int64_t)> flops = {};
+  // Of those, the FLOPs of layers whose states come from a store, which StepPart::flops leaves out:
+  // which rank computes an example does not depend on the store. Null: none.
+  std::function<double(int64_t)> stored_flops = {};
   // In the mean of the step's losses. Null: all are equal.
   std::function<double(int64_t)> weight = {};
 };
@@ -24,7 +27,7 @@ struct StepPart {
   std::vector<double> shares;
   // Of the whole step, all ranks.
   int64_t examples = 0, tokens = 0;
-  double flops = 0;
+  double flops = 0;  // that are computed
 };
 
 // `batches` are those of the step. Each is dealt out to the ranks so that the sums of FLOPs are

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "eval/answer_metrics.h"
 #include "lait/base/file_writer.h"
@@ -33,7 +34,7 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .threads = at::get_num_threads(),
                 .ranks = ranks_.size(),
                 .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
-      batches_(model, *inputs.train, inputs.config.training, ranks_),
+      batches_(model, *inputs.train, inputs.config.training, ranks_, inputs.values),
       best_model_(model, in_.tokenizer, in_.config.output.hf_code, run) {
   gemm_flops_per_s_ = gemm_rate(model_) * ranks_.size();
 }
@@ -125,6 +126,8 @@ void Trainer::one_step() {
   ++state_.step;
   state_.epoch = step.next.epoch;
   state_.batch = step.next.batch;
+  // The next epoch finds what any rank has computed in this one.
+  if (is_epoch_end() && in_.values != nullptr) in_.values->sync(ranks_);
   if (state_.step % in_.config.training.log_every == 0 || state_.step == length_.steps) write_log();
 }
 
@@ -178,9 +181,20 @@ void Trainer::write_log() {
                     .flops_per_s = flops_per_s,
                     .gemm_flops_per_s = gemm_flops_per_s_,
                     .seconds_left = train_seconds_ / static_cast<double>(trained_steps_) *
-                                    static_cast<double>(length_.steps - state_.step)});
+                                    static_cast<double>(length_.steps - state_.step),
+                    .stored = stored_share()});
   window_.clear();
   saved_ = false;
+}
+
+// Since the last call.
+std::optional<double> Trainer::stored_share() {
+  if (in_.values == nullptr) return std::nullopt;
+  const SequenceValues::Counts now = in_.values->counts(),
+                               before = std::exchange(logged_values_, now);
+  const int64_t found = now.found - before.found, computed = now.computed - before.computed;
+  if (found + computed == 0) return std::nullopt;
+  return static_cast<double>(found) / static_cast<double>(found + computed);
 }
 
 void Trainer::count_improvement(const std::string& metric, double value) {
@@ -201,7 +215,10 @@ bool Trainer::evaluate() {
       model_, *in_.validation, model_->spec.schedule,
       {.should_stop = [&] { return in_.stop() != 0; },
        .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); },
+       .values = in_.values,
        .ranks = &ranks_});
+  if (in_.values != nullptr) in_.values->sync(ranks_);
+  stored_share();  // training's are shown
   if (!outputs) return false;
   const double seconds = steady_seconds() - began;
   if (!outputs->values.isfinite().all().item<bool>())

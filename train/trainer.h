@@ -14,6 +14,7 @@
 #include "lait/data/dataset.h"
 #include "lait/data/task.h"
 #include "lait/model/checkpoint.h"
+#include "lait/predict/sequence_values.h"
 #include "lait/ranks/ranks.h"
 #include "train/best_model.h"
 #include "train/log_window.h"
@@ -36,6 +37,8 @@ struct TrainerInputs {
   const Dataset* validation = nullptr;  // null: none; the last model is the best
   // Asked between steps and between batches of an evaluation: the signal to stop for, or 0.
   std::function<int()> stop = stop_signal;
+  // Of what is frozen (cache.dir). Null: all is computed.
+  SequenceValues* values = nullptr;
   // Records some of the steps. Null: no.
   StepProfile* profile = nullptr;
   // The processes that train the model together. REQUIRES: not null.
@@ -72,6 +75,7 @@ class Trainer {
   double epochs_done();
   void one_step();
   void write_log();
+  std::optional<double> stored_share();
   bool evaluate();  // false: interrupted
   void save();
   void save_best();
@@ -97,7 +101,9 @@ class Trainer {
   double gemm_flops_per_s_ = 0;  // of all ranks
   std::string metric_;           // of the last validation, for the progress line
   OpenWindow window_;            // since the last line of the log
-  double train_seconds_ = 0;     // of logged steps, to estimate the time left
+  SequenceValues::Counts
+      logged_values_;         // of TrainerInputs::values, at the last line or evaluation
+  double train_seconds_ = 0;  // of logged steps, to estimate the time left
   int64_t trained_steps_ = 0;
   std::optional<std::vector<Outcome>> best_outcomes_;
   BestModel best_model_;

@@ -38,6 +38,8 @@ void Trainer::restore(const ResumePoint& point) {
     const MergedLora merged(model_);
     load_weights(checkpoint / kModelFolder, model_);
   }
+  // The pretrained model may have changed on the disk since the run began.
+  if (in_.values != nullptr) in_.values->rekey(*in_.tokenizer);
   step_.restore(SafetensorsFile(checkpoint / kOptimizerFile));
   state_ = state;
   LogWindow mine = window;
@@ -80,6 +82,7 @@ void Trainer::check_best(const std::vector<FileSum>& expected) {
 
 void Trainer::save() {
   check_finite();
+  if (in_.values != nullptr) in_.values->commit();  // for the run that resumes
   std::vector<double> loss_sums;
   if (ranks_.size() > 1) {
     for (const at::Tensor& sum : ranks_.gather(at::full({1}, window_.read().loss_sum, at::kDouble)))

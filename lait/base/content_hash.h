@@ -35,4 +35,11 @@ class ContentHash {
   std::array<std::byte, kBlock> held_{};  // the first bytes_ % kBlock are in use
 };
 
+// Of a text alone.
+inline Digest hash_of_text(std::string_view text) {
+  ContentHash hash;
+  hash.add_text(text);
+  return hash.digest();
+}
+
 }  // namespace lait

@@ -220,6 +220,22 @@ struct OutputConfig {
   bool operator==(const OutputConfig&) const = default;
 };
 
+// Bytes, which texts may give with a unit.
+struct ByteCount {
+  int64_t bytes = 0;
+  bool operator==(const ByteCount&) const = default;
+};
+
+// The segment store from which a training takes what its frozen layers make of segments.
+struct CacheConfig {
+  std::string dir;  // "": none
+  // Only what computes like this machine's values is used.
+  Switch exact = Switch::kOff;
+  // The most that the folder may hold; 0: no limit.
+  ByteCount max_bytes;
+  bool operator==(const CacheConfig&) const = default;
+};
+
 struct Config {
   ModelConfig model;
   std::string task;
@@ -227,6 +243,7 @@ struct Config {
   TrainingConfig training;
   DistributedConfig distributed;
   OutputConfig output;
+  CacheConfig cache;
   bool operator==(const Config&) const = default;
 };
 

@@ -73,6 +73,22 @@ void FieldReader::read(const YamlNode& node, int line, ThreadCount& target, cons
   }
 }
 
+void FieldReader::read(const YamlNode& node, int line, ByteCount& target, const Limits& limits) {
+  std::string digits = node.is_scalar() ? node.scalar : "";
+  int64_t unit = node.plain ? 1 : 0;  // "20GB" is a text, and may have quotes
+  for (const auto& [suffix, bytes] : kByteUnits) {
+    if (!digits.ends_with(suffix)) continue;
+    digits.resize(digits.size() - suffix.size());
+    unit = bytes;
+    break;
+  }
+  const auto number = parse_number<int64_t>(digits);
+  if (!number || unit == 0 ||
+      !within(static_cast<double>(*number) * static_cast<double>(unit), limits))
+    return wrong(node, line, "bytes as a whole number, or with KB, MB or GB, e.g. 20GB");
+  target.bytes = *number * unit;
+}
+
 void FieldReader::read(const YamlNode& node, int line, std::string& target, const Limits&) {
   if (!node.is_scalar()) return wrong(node, line, "text");
   target = expand(node.scalar, line);

@@ -74,6 +74,7 @@ class FieldReader {
 
   void read(const YamlNode& node, int line, double& target, const Limits& limits);
   void read(const YamlNode& node, int line, ThreadCount& target, const Limits& limits);
+  void read(const YamlNode& node, int line, ByteCount& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::string& target, const Limits& limits);
   void read(const YamlNode& node, int line, DataFiles& target, const Limits& limits);
   void read(const YamlNode& node, int line, NameList& target, const Limits& limits);

@@ -160,6 +160,13 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("output.keep", c.output.keep, kFromOne, "number of newest checkpoints to keep");
   v.field("output.hf_code", c.output.hf_code, kAny,
           "writes modeling_lait.py beside models that transformers cannot run without it");
+  v.field("cache.dir", c.cache.dir, kAny,
+          "folder of a segment store: what frozen embeddings and independent layers make of a "
+          "segment is computed once and then read from it; needs training.freeze: [independent]");
+  v.field("cache.exact", c.cache.exact, kAny,
+          "use only what a CPU or GPU and a LibTorch like these computed: the same bits");
+  v.field("cache.max_bytes", c.cache.max_bytes, Limits{.min = 0, .max = 1e15},
+          "drop the store's oldest files beyond this; 0: no limit");
 }
 
 }  // namespace lait

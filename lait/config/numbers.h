@@ -2,15 +2,22 @@
 #pragma once
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include "lait/config/fields.h"
 
 namespace lait {
+
+// The units of ByteCount, the largest first.
+inline constexpr std::pair<std::string_view, int64_t> kByteUnits[] = {
+    {"GB", 1'000'000'000}, {"MB", 1'000'000}, {"KB", 1'000}};
 
 // Parses the whole text as a number. No spaces, no leading "+", no leading zeros (octal in other
 // languages), no inf or nan.

@@ -38,6 +38,13 @@ std::string value_text(const std::string& text) { return yaml_text(text); }
 std::string value_text(const ThreadCount& threads) {
   return threads.count == 0 ? "auto" : number_text(threads.count);
 }
+std::string value_text(const ByteCount& count) {
+  for (const auto& [suffix, bytes] : kByteUnits) {
+    if (count.bytes > 0 && count.bytes % bytes == 0)
+      return number_text(count.bytes / bytes) + std::string(suffix);
+  }
+  return number_text(count.bytes);
+}
 std::string value_text(const Stage& stage) {
   return "{num_layers: " + number_text(stage.num_layers) + ", scope: " + to_string(stage.scope) +
          (stage.updates == Updates::kAll ? "" : ", updates: " + to_string(stage.updates)) + "}";
@@ -125,6 +132,7 @@ std::string kind(const ClassWeights*) { return "balanced or a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }
 std::string kind(const double*) { return "a number"; }
 std::string kind(const ThreadCount*) { return "auto or a whole number"; }
+std::string kind(const ByteCount*) { return "bytes, or with KB, MB or GB"; }
 template <std::integral T>
 std::string kind(const T*) {
   return "a whole number";

@@ -63,6 +63,7 @@ class Dataset {
   // Tokens of a pair sequence's first segment, its special tokens included; the whole length of a
   // standalone sequence.
   int64_t first_segment_length(int32_t sequence) const { return arrays_.first_lengths[sequence]; }
+  const SequenceText& text_of(int32_t sequence) const { return arrays_.sequence_texts[sequence]; }
   // Whether examples are windows of passages; then:
   bool has_windows() const { return !arrays_.windows.empty(); }
   const Window& window(int64_t i) const { return arrays_.windows[i]; }

@@ -148,6 +148,8 @@ int32_t DatasetBuilder::add_sequence(const Sequence& sequence, const Digest& dig
   // Not end_item: some of the tokens may have been taken.
   out.tokens.begins.push_back(out.tokens.begins.back() + std::ssize(sequence.tokens));
   out.first_lengths.push_back(sequence.first_length);
+  out.sequence_texts.push_back({.hash = sequence.text.value_or(digest),
+                                .lost_tokens = sequence.truncated.empty() ? 0U : 1U});
   return found;
 }
 

@@ -246,10 +246,14 @@ PackedBatch pack(const Dataset& dataset, std::span<const int64_t> indices, const
     example.groups = from.groups;
     example.label = from.label;
     for (int32_t sequence : from.sequences) {
-      example.sequences.push_back({.id = sequence,
-                                   .length = dataset.length(sequence),
-                                   .first_length = dataset.first_segment_length(sequence),
-                                   .tokens = dataset.tokens(sequence)});
+      const bool stored = plan.enters == Enters::kStatesAndKeys && !example.sequences.empty();
+      const auto first_stored = static_cast<int32_t>(dataset.num_sequences());
+      PackSequence& out = example.sequences.emplace_back();
+      out = {.id = sequence + (stored ? first_stored : 0),
+             .length = dataset.length(sequence),
+             .first_length = dataset.first_segment_length(sequence),
+             .stored = stored};
+      if (plan.enters == Enters::kTokens) out.tokens = dataset.tokens(sequence);
     }
   }
   return pack(examples, dataset.sequence_scope(), dataset.layout(), plan);

@@ -138,6 +138,17 @@ struct TargetRows {
   Work self_work, cross_work;
 };
 
+// What of an example's sequences a batch is run with.
+enum class Enters {
+  kTokens,
+  // States, at a later step than the first: the batch has no tokens.
+  kStates,
+  // The same, but of sequences that are no example's first only keys and values, in every step
+  // (PackSequence::stored). Their ids are then other ones, `num_sequences` of the data set higher:
+  // what may be both has rows as an example's first.
+  kStatesAndKeys
+};
+
 struct PackPlan {
   Schedule schedule;
   Reads reads;
@@ -145,6 +156,7 @@ struct PackPlan {
   bool prune_rows = true;
   // A sequence that occurs in several examples is encoded once; false: once for each (tests).
   bool share_segments = true;
+  Enters enters = Enters::kTokens;
   // One-sided stages read their keys where they are, which has no backward.
   bool key_runs = false;
   // D if the batch goes to CUDA, which needs work lists; 0: no work lists.

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "lait/base/content_hash.h"
 #include "lait/text/tokenizer.h"
 
 namespace lait {
@@ -38,16 +39,25 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
+// Of what a sequence was made, by which stores find what was computed of it.
+struct SequenceText {
+  // hash_of_text of the first text that has these tokens; of sequences that are no text (windows,
+  // pairs) a hash of their tokens.
+  Digest hash;
+  uint64_t lost_tokens = 0;  // 1: that text was truncated
+};
+
 template <template <class> class Array>
 struct TokenArrays {
-  Lists<Array, int32_t> tokens;      // of each distinct sequence
-  Array<int64_t> first_lengths;      // (S) Dataset::first_segment_length
-  Lists<Array, int32_t> sequences;   // of each example: numbers of sequences
-  Lists<Array, int32_t> groups;      // of each example, see TokenizedExample
-  Lists<Array, int32_t> truncated;   // of each example, see TokenizedExample
-  Lists<Array, std::byte> labels;    // of each example: label_bytes.h
-  Array<int32_t> queries, passages;  // (N) of each example, see TokenizedExample
-  Array<uint64_t> texts;             // (N) of each example: Dataset::text_hash
+  Lists<Array, int32_t> tokens;        // of each distinct sequence
+  Array<int64_t> first_lengths;        // (S) Dataset::first_segment_length
+  Array<SequenceText> sequence_texts;  // (S)
+  Lists<Array, int32_t> sequences;     // of each example: numbers of sequences
+  Lists<Array, int32_t> groups;        // of each example, see TokenizedExample
+  Lists<Array, int32_t> truncated;     // of each example, see TokenizedExample
+  Lists<Array, std::byte> labels;      // of each example: label_bytes.h
+  Array<int32_t> queries, passages;    // (N) of each example, see TokenizedExample
+  Array<uint64_t> texts;               // (N) of each example: Dataset::text_hash
   // Empty but for data sets of windows (windows.h).
   Array<Window> windows;                   // (N)
   Lists<Array, ByteRange> answers;         // of each question: correct ones, in its passage
@@ -65,6 +75,7 @@ void for_each_array(Arrays& arrays, const Body& body) {
   };
   list(arrays.tokens);
   body(arrays.first_lengths);
+  body(arrays.sequence_texts);
   list(arrays.sequences);
   list(arrays.groups);
   list(arrays.truncated);
@@ -77,7 +88,7 @@ void for_each_array(Arrays& arrays, const Body& body) {
   list(arrays.passage_texts);
   list(arrays.passage_tokens);
 }
-inline constexpr size_t kNumTokenArrays = 21;
+inline constexpr size_t kNumTokenArrays = 22;
 using ArrayBytes = std::array<std::span<const std::byte>, kNumTokenArrays>;
 
 // The bytes of each array, and arrays of such bytes. The bytes are not copied.

@@ -22,7 +22,7 @@
 namespace lait {
 
 // Goes up with every change of the format or of what the arrays mean.
-inline constexpr uint64_t kTokenFileVersion = 2;
+inline constexpr uint64_t kTokenFileVersion = 3;
 
 // Writes a file in the order of its parts; see file_writer.h. Throws WriteError.
 class TokenFileWriter {

@@ -49,6 +49,7 @@ class Dresser {
 
  private:
   void segment(const SegmentPart& part, Sequence& out) const {
+    out.text = hash_of_text(part.text);
     out.tokens = layout_.prefix;
     tokenizer_.encode(part.text, out.tokens);
     out.full_length = std::ssize(out.tokens) + std::ssize(layout_.suffix);

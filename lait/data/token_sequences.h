@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "lait/base/content_hash.h"
 #include "lait/config/config.h"
 #include "lait/data/example.h"
 #include "lait/data/task.h"
@@ -49,6 +50,8 @@ struct Sequence {
   int64_t full_length = 0;
   // The segments that lost tokens.
   std::vector<int32_t> truncated;
+  // hash_of_text of what was tokenized, with its prompt; of a standalone segment only.
+  std::optional<Digest> text = {};
 };
 
 // Throws UserError if max_tokens leaves no room beside the special tokens.

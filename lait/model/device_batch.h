@@ -3,9 +3,27 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <optional>
+#include <vector>
+
 #include "lait/data/packing.h"
 
 namespace lait {
+
+// What a batch brings instead of tokens (Enters): what its sequences became before.
+struct EnteringStates {
+  size_t step = 0;                // that the states enter
+  at::Tensor rows;                // (T of level 0, C)
+  at::Tensor segment_means = {};  // (units of level 0, C) float; undefined: the run computes them
+  // Of the sequences of KeptRows::stored: (layers, n, 2 H D), from layer `first_layer` on.
+  std::vector<at::Tensor> keys_values = {};
+  int64_t first_layer = 0;
+  // Keep the memory of keys_values.
+  std::vector<std::shared_ptr<const void>> owners = {};
+  // Units of level 0 that are not filled in yet. REQUIRES, for a forward: none.
+  std::vector<int64_t> missing = {};
+};
 
 // Moved, never copied: on the CPU the tensors are views of the packed batch's own arrays.
 struct DeviceBatch {
@@ -17,6 +35,7 @@ struct DeviceBatch {
   PackedBatch packed;
   at::Tensor ints;    // (n) int32 on the device
   at::Tensor labels;  // as returned by the head's `labels`, on the device
+  std::optional<EnteringStates> entering;
 
   at::Tensor view(const Slice& slice) const { return ints.narrow(0, slice.begin, slice.size); }
   int64_t num_examples() const { return packed.num_examples; }

@@ -186,9 +186,10 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
       std::vector<at::Tensor> inputs{out.rows};
       if (out.kept.defined()) inputs.push_back(out.kept);
       out.rows = recomputed(
-          [this, &step, &batch, randomness](const std::vector<at::Tensor>& in) {
+          [this, &step, &batch, randomness,
+           stored = hooks.stored_keys_values](const std::vector<at::Tensor>& in) {
             return run_step(step, in[0], in.size() > 1 ? in[1] : at::Tensor(), batch, randomness,
-                            {});
+                            {.stored_keys_values = stored});
           },
           inputs, leaves_of(step));
     } else {
@@ -214,8 +215,33 @@ EncoderStates EncoderImpl::run(EncoderStates in, const DeviceBatch& batch, size_
   return out;
 }
 
+EncoderStates EncoderImpl::run_entering(const DeviceBatch& batch, const Randomness& randomness,
+                                        const RunHooks& hooks) {
+  const EnteringStates& entering = *batch.entering;
+  TORCH_CHECK(entering.missing.empty(), "encoder: expected all states of a batch, ",
+              entering.missing.size(), " are missing");
+  const size_t end = batch.packed.steps.size();
+  EncoderStates states{entering.rows, entering.segment_means};
+  if (entering.step == end) {
+    if (batch.packed.read_rows)
+      states.rows = gather(states.rows, batch, batch.packed.read_rows->gather);
+    return states;
+  }
+  RunHooks with_stored = hooks;
+  if (!entering.keys_values.empty()) {
+    with_stored.stored_keys_values = [&entering](const Step& step) {
+      std::vector<at::Tensor> of_layer;
+      for (const at::Tensor& one : entering.keys_values)
+        of_layer.push_back(one[step.layer - entering.first_layer]);
+      return of_layer;
+    };
+  }
+  return run(std::move(states), batch, entering.step, end, randomness, with_stored);
+}
+
 EncoderStates EncoderImpl::forward(const DeviceBatch& batch, const Randomness& randomness,
                                    const RunHooks& hooks) {
+  if (batch.entering) return run_entering(batch, randomness, hooks);
   Randomness embedding = randomness;
   embedding.training = embedding.training && !frozen_.embeddings;
   return run({embed(batch, embedding)}, batch, 0, batch.packed.steps.size(), randomness, hooks);

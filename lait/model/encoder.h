@@ -65,7 +65,7 @@ class EncoderImpl : public torch::nn::Module {
   // After the last step the result has the final means, if those are read.
   EncoderStates run(EncoderStates in, const DeviceBatch& batch, size_t first, size_t end,
                     const Randomness& randomness, const RunHooks& hooks = {});
-  // embed, then all steps.
+  // embed, then all steps; or the steps from DeviceBatch::entering on.
   EncoderStates forward(const DeviceBatch& batch, const Randomness& randomness,
                         const RunHooks& hooks = {});
 
@@ -94,6 +94,8 @@ class EncoderImpl : public torch::nn::Module {
   FrozenParts frozen_;
   bool recompute_ = false;
 
+  EncoderStates run_entering(const DeviceBatch& batch, const Randomness& randomness,
+                             const RunHooks& hooks);
   std::vector<at::Tensor> leaves_of(const Step& step);
   // Where a step's queries find their keys: the attention of q (R, H, D) -> (R, H, D).
   at::Tensor attend(const Step& step, const at::Tensor& q, const at::Tensor& x,

@@ -33,7 +33,8 @@ DeviceBatch ModelImpl::to_batch(const Dataset& dataset, std::span<const int64_t>
                                 const Schedule& schedule, const BatchOptions& options) const {
   PackPlan plan = pack_plan(schedule);
   plan.share_segments = options.share_segments;
-  if (!options.backward) {
+  plan.enters = options.enters;
+  if (!options.backward || plan.enters == Enters::kStatesAndKeys) {
     plan.schedule = for_inference(plan.schedule, plan.reads);
     plan.key_runs = true;
   }

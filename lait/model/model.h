@@ -48,6 +48,8 @@ struct BatchOptions {
   bool labels = true;
   // A segment of several examples is encoded once; false: once for each.
   bool share_segments = true;
+  // Then ModelImpl::forward needs DeviceBatch::entering. kStatesAndKeys is packed as for inference.
+  Enters enters = Enters::kTokens;
   // False for inference: the batch is packed for the fewest rows and copies (for_inference,
   // PackPlan::key_runs), and has no backward.
   bool backward = true;

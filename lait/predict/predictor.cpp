@@ -19,10 +19,12 @@ namespace {
 
 // Outputs with rows concatenated in the batches' order.
 Outputs batch_outputs(Model& model, const Dataset& dataset, const std::vector<int64_t>& batch,
-                      const Schedule& schedule) {
-  Outputs out = model->forward(
-      model->to_batch(dataset, batch, schedule, {.labels = false, .backward = false}),
-      Randomness{});
+                      const Schedule& schedule, SequenceValues* values) {
+  const BatchOptions options{.labels = false, .backward = false};
+  Outputs out =
+      model->forward(values != nullptr ? values->whole_batch(dataset, batch, schedule, options)
+                                       : model->to_batch(dataset, batch, schedule, options),
+                     Randomness{});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }
@@ -118,14 +120,15 @@ std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Sch
        split_into_batches(dataset, mine, options.batch_size, BatchBy::kExamples)) {
     stopped = options.should_stop && options.should_stop();
     if (stopped) break;
-    parts.push_back(batch_outputs(model, dataset, batch, schedule));
+    parts.push_back(batch_outputs(model, dataset, batch, schedule, options.values));
     done += std::ssize(batch);
     if (options.on_progress) options.on_progress(std::min(done * ranks.size(), dataset.size()));
   }
   if (ranks.max(stopped) > 0) return std::nullopt;
   if (ranks.size() == 1) return reordered(parts, mine);
   // A rank without examples of its own finds the outputs' shape with another's.
-  if (parts.empty()) parts.push_back(no_examples(batch_outputs(model, dataset, {0}, schedule)));
+  if (parts.empty())
+    parts.push_back(no_examples(batch_outputs(model, dataset, {0}, schedule, options.values)));
   std::vector<int64_t> order;
   for (int rank = 0; rank < ranks.size(); ++rank)
     std::ranges::copy(part_of_rank(all, rank, ranks.size()), std::back_inserter(order));
@@ -135,7 +138,7 @@ std::optional<Outputs> run_model(Model& model, const Dataset& dataset, const Sch
 void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int64_t batch_size) {
   at::NoGradGuard no_grad;
   const auto batches = batches_by_length(dataset, batch_size, BatchBy::kExamples);
-  if (!batches.empty()) batch_outputs(model, dataset, batches.front(), schedule);
+  if (!batches.empty()) batch_outputs(model, dataset, batches.front(), schedule, nullptr);
 }
 
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)

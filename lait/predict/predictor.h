@@ -18,6 +18,7 @@
 #include "lait/data/dataset.h"
 #include "lait/model/checkpoint.h"
 #include "lait/predict/answers.h"
+#include "lait/predict/sequence_values.h"
 #include "lait/predict/valued_outputs.h"
 #include "lait/ranks/ranks.h"
 
@@ -32,6 +33,8 @@ struct PredictOptions {
   std::function<bool()> should_stop = {};
   // Called with the number of examples done. May be null.
   std::function<void(int64_t)> on_progress = {};
+  // Of what the model's lower part makes of the data set's sequences. Null: all is computed.
+  SequenceValues* values = nullptr;
   // Each rank computes a part, and all get the whole. Null: this process computes all.
   Ranks* ranks = nullptr;
 };

@@ -1,12 +1,10 @@
 #include "lait/predict/segment_values.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/stack.h>
-
 #include <algorithm>
 #include <map>
 
 #include "lait/data/batches.h"
+#include "lait/predict/computed_values.h"
 
 namespace lait {
 namespace {
@@ -52,52 +50,22 @@ SegmentValues::SegmentValues(Model model, std::shared_ptr<const Tokenizer> token
       tokenizer_(std::move(tokenizer)),
       plan_(value_plan(model_, schedule)),
       options_(model_->spec.tokenize_options(model_->config, *tokenizer_)),
-      use_(std::move(use)),
-      memory_(use_.memory_bytes),
-      made_here_(made_here(model_)) {
+      memory_(use.memory_bytes),
+      store_(model_, *tokenizer_, plan_, std::move(use)) {
   // Texts come with their prompts.
   options_.prompts.clear();
-  if (!use_.store) {
-    // Memory is this model's own: its keys only tell formats apart.
-    others_.low = plan_.others.kind == plan_.first.kind ? 0 : 1;
-    return;
-  }
-  first_ = fingerprint(model_, *tokenizer_, plan_, plan_.first);
-  others_ = plan_.others.kind == plan_.first.kind
-                ? first_
-                : fingerprint(model_, *tokenizer_, plan_, plan_.others);
 }
 
 Digest SegmentValues::key_of(const PlacedSegment& segment) const {
-  const Digest& made_with = segment.is_first ? first_ : others_;
-  ContentHash hash;
-  hash.add(&made_with, sizeof(made_with));
-  hash.add_text(segment.text);
-  return hash.digest();
+  return store_.key(hash_of_text(segment.text), segment.is_first);
 }
 
 std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
                                                         const ValueFormat& format) {
   if (auto value = memory_.find(key)) return value;
-  if (!use_.store) return nullptr;
-  auto value = find_stored(key, format);
+  auto value = store_.find(key, format);
   if (value) memory_.add(key, value);
   return value;
-}
-
-std::shared_ptr<const SegmentValue> SegmentValues::find_stored(const Digest& key,
-                                                               const ValueFormat& format) {
-  const auto stored = use_.store->find(key, made_here_);
-  if (!stored) return nullptr;
-  const bool is_ours = stored->made_by == made_here_;
-  if (!is_ours && use_.exact) return nullptr;
-  const auto value = read_value(format, {stored->owner, stored->bytes});
-  if (!value) return nullptr;
-  // The error must say how long it is.
-  if (value->truncated && options_.on_overflow == OnOverflow::kError) return nullptr;
-  if (!is_ours && std::ranges::find(other_makers_, stored->made_by) == other_makers_.end())
-    other_makers_.emplace_back(stored->made_by);
-  return std::make_shared<const SegmentValue>(*value);
 }
 
 std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
@@ -123,9 +91,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
             if (keeps()) memory_.add(keys[p], values[p]);
-            if (!writes()) return;
-            use_.store->append(keys[p], {made.bytes});
-            has_added_ = true;
+            store_.append(keys[p], made);
           },
           {});
   std::vector<std::shared_ptr<const SegmentValue>> out;
@@ -138,17 +104,12 @@ bool SegmentValues::add(std::span<const PlacedSegment> segments,
   const Distinct distinct = distinct_of(segments, plan_.first.kind != plan_.others.kind);
   std::vector<size_t> which;
   for (const size_t i : distinct.segments) {
-    const Digest key = key_of(segments[i]);
-    if (!(use_.exact ? use_.store->contains(key, made_here_) : use_.store->contains(key)))
-      which.push_back(i);
+    if (!store_.contains(key_of(segments[i]))) which.push_back(i);
   }
   counts_.found += std::ssize(distinct.segments) - std::ssize(which);
   return compute(
       segments, which,
-      [&](size_t i, const ValueBytes& made) {
-        use_.store->append(key_of(segments[which[i]]), {made.bytes});
-        has_added_ = true;
-      },
+      [&](size_t i, const ValueBytes& made) { store_.append(key_of(segments[which[i]]), made); },
       should_stop);
 }
 
@@ -156,7 +117,6 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
                             const std::function<void(size_t, const ValueBytes&)>& made,
                             const std::function<bool()>& should_stop) {
   if (which.empty()) return true;
-  at::NoGradGuard no_grad;
   std::vector<Example> examples;
   for (const size_t i : which) {
     Example& example = examples.emplace_back();
@@ -171,60 +131,22 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
       throw TooLong("example " + std::to_string(example + 1), example, error.problem);
     }
   }();
-  PackPlan pack_plan = model_->pack_plan(plan_.schedule);
-  pack_plan.reads = {.rows = Reads::Rows::kAll};
-  EncoderImpl& encoder = *model_->encoder;
+  const PackPlan pack_plan = computing_plan(model_, plan_);
   for (const auto& batch : batches_by_length(dataset, kBatchTokens, BatchBy::kTokens)) {
     if (should_stop && should_stop()) return false;
-    const DeviceBatch packed =
-        to_device(pack(dataset, batch, pack_plan), at::Tensor(), model_->device());
-    const Level& level = packed.packed.levels.front();
-    const at::Tensor states =
-        encoder.run({encoder.embed(packed, {})}, packed, 0, plan_.join, {}).rows;
-    at::Tensor means;
-    if (plan_.first.mean_width > 0)
-      means = ops::unit_mean(states, packed.view(level.offsets)).cpu();
-    const at::Tensor on_host = states.cpu().unsqueeze(0);
-    at::Tensor keys;  // (layers, rows, 2 H D)
-    const auto keys_values = [&] {
-      if (keys.defined()) return keys;
-      std::vector<at::Tensor> layers;
-      for (const int64_t layer : plan_.joint_layers) {
-        layers.push_back(
-            encoder.layer(layer).project(states, Projections::kKeysValues, {}, {}).cpu());
-      }
-      return keys = at::stack(layers);
-    };
-    const int32_t* offsets = packed.packed.ints.data() + level.offsets.begin;
-    const int32_t* ids = packed.packed.ints.data() + level.unit_ids.begin;
-    std::map<int32_t, int64_t> unit_of;
-    for (int64_t u = 0; u < level.num_units; ++u) unit_of[ids[u]] = u;
+    ComputedValues computed(
+        model_, plan_, to_device(pack(dataset, batch, pack_plan), at::Tensor(), model_->device()));
     for (const int64_t e : batch) {
-      const int64_t u = unit_of.at(dataset.example(e).sequences[0]);
-      const int64_t length = offsets[u + 1] - offsets[u];
-      const ValueFormat& format = format_of(segments[which[e]]);
-      const at::Tensor rows = format.kind == ValueFormat::Kind::kStates ? on_host : keys_values();
-      const ValueBytes value = write_value(format, !dataset.example(e).truncated.empty(),
-                                           means.defined() ? means[u] : at::Tensor(),
-                                           rows.narrow(1, offsets[u], length));
+      const int32_t id = dataset.example(e).sequences[0];
+      const ValueBytes value =
+          computed.value(id, format_of(segments[which[e]]), !dataset.example(e).truncated.empty());
       ++counts_.computed;
-      counts_.computed_tokens += length;
+      counts_.computed_tokens += computed.length(id);
       counts_.computed_bytes += std::ssize(value.bytes);
       made(static_cast<size_t>(e), value);
     }
   }
   return true;
-}
-
-void SegmentValues::commit() {
-  if (!has_added_) return;
-  use_.store->commit();
-  has_added_ = false;
-}
-
-void SegmentValues::stop_writing() {
-  use_.read_only = true;
-  has_added_ = false;
 }
 
 int64_t SegmentValues::likely_bytes(const PlacedSegment& segment) const {

@@ -7,23 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "lait/cache/segment_store.h"
 #include "lait/data/dataset.h"
 #include "lait/predict/value_memory.h"
 #include "lait/predict/value_plan.h"
+#include "lait/predict/value_store.h"
 
 namespace lait {
-
-struct StoreUse {
-  std::shared_ptr<SegmentStore> store = {};  // null: nothing is stored
-  // What other instructions, or another version of LibTorch, computed is not used; false: it is
-  // used, and other_makers() names it.
-  bool exact = false;
-  // The store is only read.
-  bool read_only = false;
-  // What values that were used may take in memory, beside the store; 0: none is kept.
-  int64_t memory_bytes = 0;
-};
 
 // A segment in its place.
 struct PlacedSegment {
@@ -54,9 +43,9 @@ class SegmentValues {
   // `of`, before anything is computed. REQUIRES: there is a store to write.
   bool add(std::span<const PlacedSegment> segments, const std::function<bool()>& should_stop);
   // Makes what was added durable, and visible to other processes.
-  void commit();
+  void commit() { store_.commit(); }
   // From now on the store is only read (its disk is full).
-  void stop_writing();
+  void stop_writing() { store_.stop_writing(); }
   // About the bytes of a value, by the size of its text.
   int64_t likely_bytes(const PlacedSegment& segment) const;
 
@@ -67,22 +56,20 @@ class SegmentValues {
   };
   const Counts& counts() const { return counts_; }
   // Whether there is a store or memory.
-  bool keeps() const { return use_.store || !memory_.is_off(); }
+  bool keeps() const { return store_.store() != nullptr || !memory_.is_off(); }
   // What values take in memory now (StoreUse::memory_bytes).
   int64_t memory_bytes() const { return memory_.bytes(); }
   // What else computed values that were used (StoredValue::made_by); empty: only what computes
   // here.
-  const std::vector<std::string>& other_makers() const { return other_makers_; }
+  const std::vector<std::string>& other_makers() const { return store_.other_makers(); }
 
  private:
   const ValueFormat& format_of(const PlacedSegment& segment) const {
     return segment.is_first ? plan_.first : plan_.others;
   }
   Digest key_of(const PlacedSegment& segment) const;
-  bool writes() const { return use_.store && !use_.read_only; }
   // In memory, else in the store.
   std::shared_ptr<const SegmentValue> find(const Digest& key, const ValueFormat& format);
-  std::shared_ptr<const SegmentValue> find_stored(const Digest& key, const ValueFormat& format);
   // Calls made(i, value) for each segment which[i], in batches. False as `add`.
   bool compute(std::span<const PlacedSegment> segments, std::span<const size_t> which,
                const std::function<void(size_t, const ValueBytes&)>& made,
@@ -92,13 +79,9 @@ class SegmentValues {
   std::shared_ptr<const Tokenizer> tokenizer_;
   ValuePlan plan_;
   TokenizeOptions options_;
-  StoreUse use_;
   ValueMemory memory_;
-  std::string made_here_;
-  Digest first_, others_;  // fingerprints
+  ValueStore store_;
   Counts counts_;
-  bool has_added_ = false;  // since the last commit
-  std::vector<std::string> other_makers_;
 };
 
 }  // namespace lait

@@ -15,7 +15,7 @@ namespace lait {
 namespace {
 
 // Of how values are computed and laid out by this code; a change of either needs a new one.
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 void add_tensor(ContentHash& hash, const std::string& name, const at::Tensor& tensor) {
   const at::Tensor bytes = tensor.detach().to(at::kCPU).contiguous();
@@ -103,13 +103,11 @@ Digest fingerprint(const Model& model, const Tokenizer& tokenizer, const ValuePl
     if (is_used(parameter.role, plan, format.kind, model->config.num_hidden_layers))
       add_tensor(hash, parameter.name, parameter.tensor);
   }
-  if (model->lora) {
+  for (const ModelParameter& parameter : lora_parameters(*model)) {
+    if (!is_used(parameter.role, plan, format.kind, model->config.num_hidden_layers)) continue;
     const double scale = model->lora->alpha / static_cast<double>(model->lora->rank);
     hash.add(&scale, sizeof(scale));
-  }
-  for (const ModelParameter& parameter : lora_parameters(*model)) {
-    if (is_used(parameter.role, plan, format.kind, model->config.num_hidden_layers))
-      add_tensor(hash, parameter.name, parameter.tensor);
+    add_tensor(hash, parameter.name, parameter.tensor);
   }
   return hash.digest();
 }

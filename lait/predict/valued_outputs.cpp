@@ -4,8 +4,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
-#include <cstring>
 #include <unordered_map>
+
+#include "lait/predict/entering_states.h"
 
 namespace lait {
 namespace {
@@ -53,47 +54,12 @@ Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& 
   pack_plan.key_runs = true;
   PackedBatch packed = pack(to_pack, Scope::kSegment, layout, pack_plan);
   model->head->add_targets(packed, /*labels_only=*/false, pack_plan.cuda_head_dim);
-  const DeviceBatch batch = to_device(std::move(packed), at::Tensor(), model->device());
-
-  // Level 0: the states of the sequences that have rows, and everyone's mean.
-  const Level& level = batch.packed.levels.front();
-  const int32_t* ids = batch.packed.ints.data() + level.unit_ids.begin;
-  const int32_t* offsets = batch.packed.ints.data() + level.offsets.begin;
-  at::Tensor rows = at::empty({level.num_rows, plan.first.width}, plan.first.dtype), means;
-  if (plan.first.mean_width > 0)
-    means = at::empty({level.num_units, plan.first.mean_width}, at::kFloat);
-  const auto copy = [](const at::Tensor& to, int64_t row, const at::Tensor& from) {
-    const size_t row_bytes = to.nbytes() / static_cast<size_t>(to.size(0));
-    std::memcpy(static_cast<char*>(to.mutable_data_ptr()) + static_cast<size_t>(row) * row_bytes,
-                from.const_data_ptr(), from.nbytes());
-  };
-  for (int64_t u = 0; u < level.num_units; ++u) {
-    const SegmentValue& value = numbers[ids[u]];
-    if (means.defined()) copy(means, u, value.mean);
-    if (offsets[u + 1] > offsets[u]) copy(rows, offsets[u], value.body);
-  }
-  rows.narrow(0, level.live_rows, level.num_rows - level.live_rows).zero_();
-
-  EncoderStates in{rows.to(model->device())};
-  if (means.defined()) in.segment_means = means.to(model->device());
-  const auto stored_keys_values = [&](const Step& step) {
-    const auto layer = step.layer - plan.joint_layers.front();
-    std::vector<at::Tensor> out;
-    for (const int32_t number : batch.packed.levels[step.level].kept->stored)
-      out.push_back(numbers[number].body[layer].to(model->device()));
-    return out;
-  };
-  const size_t end = batch.packed.steps.size();
-  EncoderStates states;
-  if (plan.join < end) {
-    states = model->encoder->run(std::move(in), batch, plan.join, end, {},
-                                 {.stored_keys_values = stored_keys_values});
-  } else {
-    states = std::move(in);
-    if (batch.packed.read_rows)
-      states.rows = gather(states.rows, batch, batch.packed.read_rows->gather);
-  }
-  Outputs out = model->head->forward(states, batch, {});
+  DeviceBatch batch = to_device(std::move(packed), at::Tensor(), model->device());
+  EnteringStates& entering = batch.entering.emplace();
+  EnteringFiller filler(plan, batch.packed, entering);
+  for (int64_t u = 0; u < filler.num_units(); ++u) filler.fill(u, numbers[filler.id(u)]);
+  move_to(entering, model->device());
+  Outputs out = model->forward(batch, {});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }

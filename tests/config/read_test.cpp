@@ -157,6 +157,24 @@ TEST(ReadConfig, NumbersAreStrict) {
   EXPECT_EQ(override_error("data.max_segment_tokens=3"), "");
 }
 
+TEST(ReadConfig, Bytes) {
+  const auto bytes = [](const std::string& text) {
+    return parse_config(kBase + ("cache: {dir: c, max_bytes: " + text + "}"), "a.yaml", {})
+        .cache.max_bytes.bytes;
+  };
+  EXPECT_EQ(bytes("0"), 0);
+  EXPECT_EQ(bytes("1500"), 1500);
+  EXPECT_EQ(bytes("20GB"), 20'000'000'000);
+  EXPECT_EQ(bytes("\"5MB\""), 5'000'000);
+  EXPECT_EQ(bytes("7KB"), 7000);
+  for (const char* text : {"-1", "1.5GB", "GB", "5 GB", "5gb", "\"5\"", "[5]", "2000000GB"}) {
+    EXPECT_THAT(error_of(kBase + ("cache: {max_bytes: " + std::string(text) + "}")),
+                HasSubstr("cache.max_bytes: expected bytes as a whole number, or with KB, MB or "
+                          "GB, e.g. 20GB, got "))
+        << text;
+  }
+}
+
 TEST(ReadConfig, TypesOfTextAndLists) {
   EXPECT_THAT(error_of(std::string(kBase) + "output: {dir: [a]}\n"),
               HasSubstr("output.dir: expected text, got a list"));

@@ -53,6 +53,7 @@ class RandomFields {
     value = names_of<E>()[draw(static_cast<uint32_t>(names_of<E>().size()))].second;
   }
   void fill(ThreadCount& threads, const Limits& limits) { fill(threads.count, limits); }
+  void fill(ByteCount& count, const Limits& limits) { fill(count.bytes, limits); }
   void fill(std::string& value, const Limits&) {
     static const char* const kPieces[] = {
         "a",           "Z",  "/",    ".",    "..", "-",   " ",        "#",
