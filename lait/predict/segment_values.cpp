@@ -7,6 +7,7 @@
 #include <map>
 
 #include "lait/data/batches.h"
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
@@ -50,7 +51,7 @@ SegmentValues::SegmentValues(Model model, std::shared_ptr<const Tokenizer> token
                              const Schedule& schedule, StoreUse use)
     : model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
-      plan_(value_plan(model_, schedule)),
+      plan_(value_plan(model_, schedule, use.type)),
       options_(model_->spec.tokenize_options(model_->config, *tokenizer_)),
       use_(std::move(use)),
       memory_(use_.memory_bytes),
@@ -81,7 +82,14 @@ std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
   if (auto value = memory_.find(key)) return value;
   if (!use_.store) return nullptr;
   auto value = find_stored(key, format);
-  if (value) memory_.add(key, value);
+  return value ? remember(key, std::move(value)) : nullptr;
+}
+
+std::shared_ptr<const SegmentValue> SegmentValues::remember(
+    const Digest& key, std::shared_ptr<const SegmentValue> value) {
+  if (memory_.is_off()) return value;
+  if (use_.store) value = unpacked(std::move(value), plan_.first.dtype);
+  memory_.add(key, value);
   return value;
 }
 
@@ -122,7 +130,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             const size_t p = missing[i];
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
-            if (keeps()) memory_.add(keys[p], values[p]);
+            values[p] = remember(keys[p], std::move(values[p]));
             if (!writes()) return;
             use_.store->append(keys[p], {made.bytes});
             has_added_ = true;
@@ -230,7 +238,9 @@ void SegmentValues::stop_writing() {
 int64_t SegmentValues::likely_bytes(const PlacedSegment& segment) const {
   constexpr size_t kTextPerToken = 4;  // bytes, of English
   const auto tokens = static_cast<int64_t>(segment.text.size() / kTextPerToken) + 2;
-  return format_of(segment).bytes(std::min(tokens, options_.max_tokens));
+  ValueFormat format = format_of(segment);
+  format.stored = format.dtype;
+  return format.bytes(std::min(tokens, options_.max_tokens));
 }
 
 }  // namespace lait

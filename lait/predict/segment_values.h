@@ -21,8 +21,12 @@ struct StoreUse {
   bool exact = false;
   // The store is only read.
   bool read_only = false;
-  // What values that were used may take in memory, beside the store; 0: none is kept.
+  // What values that were used may take in memory, beside the store; 0: none is kept. Those that
+  // the store has, too, are kept in the compute type, which spares converting them again; without a
+  // store, as they would be stored, since one that is dropped is computed again.
   int64_t memory_bytes = 0;
+  // That values are kept in. Others in the store are not used, and stay.
+  ValueType type = ValueType::kAuto;
 };
 
 // A segment in its place.
@@ -57,7 +61,7 @@ class SegmentValues {
   void commit();
   // From now on the store is only read (its disk is full).
   void stop_writing();
-  // About the bytes of a value, by the size of its text.
+  // About the bytes of a value in the compute type, by the size of its text.
   int64_t likely_bytes(const PlacedSegment& segment) const;
 
   struct Counts {
@@ -80,6 +84,9 @@ class SegmentValues {
   }
   Digest key_of(const PlacedSegment& segment) const;
   bool writes() const { return use_.store && !use_.read_only; }
+  // Keeps it in memory; returns what is kept.
+  std::shared_ptr<const SegmentValue> remember(const Digest& key,
+                                               std::shared_ptr<const SegmentValue> value);
   // In memory, else in the store.
   std::shared_ptr<const SegmentValue> find(const Digest& key, const ValueFormat& format);
   std::shared_ptr<const SegmentValue> find_stored(const Digest& key, const ValueFormat& format);

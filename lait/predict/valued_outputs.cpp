@@ -1,11 +1,15 @@
 #include "lait/predict/valued_outputs.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <cstring>
 #include <unordered_map>
+#include <unordered_set>
+
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
@@ -13,6 +17,9 @@ namespace {
 // Of a batch: rows of level 0, and examples.
 constexpr int64_t kMostRows = 8192;
 constexpr size_t kMostExamples = 1024;
+// Of a layer's keys and values that are converted for a batch: what stays in a CPU's cache until
+// the attention has read it.
+constexpr int64_t kMostConverted = 16 << 20;
 
 // The batch's distinct values, numbered as packing's sequences.
 class Numbers {
@@ -62,25 +69,30 @@ Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& 
   at::Tensor rows = at::empty({level.num_rows, plan.first.width}, plan.first.dtype), means;
   if (plan.first.mean_width > 0)
     means = at::empty({level.num_units, plan.first.mean_width}, at::kFloat);
-  const auto copy = [](const at::Tensor& to, int64_t row, const at::Tensor& from) {
-    const size_t row_bytes = to.nbytes() / static_cast<size_t>(to.size(0));
-    std::memcpy(static_cast<char*>(to.mutable_data_ptr()) + static_cast<size_t>(row) * row_bytes,
-                from.const_data_ptr(), from.nbytes());
+  const auto row_of = [](const at::Tensor& to, int64_t row) {
+    return static_cast<char*>(to.mutable_data_ptr()) +
+           row * static_cast<int64_t>(to.nbytes()) / to.size(0);
   };
-  for (int64_t u = 0; u < level.num_units; ++u) {
-    const SegmentValue& value = numbers[ids[u]];
-    if (means.defined()) copy(means, u, value.mean);
-    if (offsets[u + 1] > offsets[u]) copy(rows, offsets[u], value.body);
-  }
+  at::parallel_for(0, level.num_units, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t u = begin; u < end; ++u) {
+      const SegmentValue& value = numbers[ids[u]];
+      if (means.defined())
+        std::memcpy(row_of(means, u), value.mean.const_data_ptr(), value.mean.nbytes());
+      if (offsets[u + 1] > offsets[u])
+        copy_rows(value, /*layer=*/0, plan.first.dtype, row_of(rows, offsets[u]));
+    }
+  });
   rows.narrow(0, level.live_rows, level.num_rows - level.live_rows).zero_();
 
   EncoderStates in{rows.to(model->device())};
   if (means.defined()) in.segment_means = means.to(model->device());
+  at::Tensor room;  // for keys and values that are kept in another type; each layer's in turn
   const auto stored_keys_values = [&](const Step& step) {
-    const auto layer = step.layer - plan.joint_layers.front();
-    std::vector<at::Tensor> out;
+    std::vector<const SegmentValue*> stored;
     for (const int32_t number : batch.packed.levels[step.level].kept->stored)
-      out.push_back(numbers[number].body[layer].to(model->device()));
+      stored.push_back(&numbers[number]);
+    auto out = layer_rows(stored, step.layer - plan.joint_layers.front(), plan.others.dtype, &room);
+    for (at::Tensor& rows : out) rows = rows.to(model->device());
     return out;
   };
   const size_t end = batch.packed.steps.size();
@@ -121,15 +133,24 @@ std::optional<Outputs> outputs_of_values(Model& model, const ValuePlan& plan,
                                          std::span<const ValuedExample> examples,
                                          const ValuedOptions& options) {
   std::vector<Outputs> parts;
+  const int64_t row_bytes =
+      plan.others.width * static_cast<int64_t>(c10::elementSize(plan.others.dtype));
   for (size_t begin = 0; begin < examples.size();) {
     if (options.should_stop && options.should_stop()) return std::nullopt;
     size_t end = begin;
-    for (int64_t rows = 0; end < examples.size() && end - begin < kMostExamples; ++end) {
+    int64_t rows = 0, converted = 0;
+    std::unordered_set<const SegmentValue*> to_convert;
+    for (; end < examples.size() && end - begin < kMostExamples; ++end) {
       const auto& segments = examples[end].segments;
       for (size_t s = 0; s < segments.size(); ++s) {
-        if (s == 0 || plan.others.kind == ValueFormat::Kind::kStates) rows += segments[s]->rows;
+        if (s == 0 || plan.others.kind == ValueFormat::Kind::kStates) {
+          rows += segments[s]->rows;
+        } else if (segments[s]->body.scalar_type() != plan.others.dtype &&
+                   to_convert.insert(segments[s].get()).second) {
+          converted += segments[s]->rows * row_bytes;
+        }
       }
-      if (rows > kMostRows && end > begin) break;
+      if ((rows > kMostRows || converted > kMostConverted) && end > begin) break;
     }
     parts.push_back(joint_outputs(model, plan, layout, examples.subspan(begin, end - begin)));
     begin = end;
