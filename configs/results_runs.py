@@ -142,11 +142,12 @@ class Programs:
                 write(so_far, f"{before + time.monotonic() - start:.1f}\n")
         return read_json(folder / "report.json"), round(float(so_far.read_text()))
 
-    def evaluate(self, folder, report, data, device):
-        """The row that lait-eval reports of a run's best model."""
+    def evaluate(self, folder, report, data, device, *more):
+        """The row that lait-eval reports of a run's best model. `more`: options."""
         output = folder.with_name(folder.name + ".eval")
         options = ["--device", device, "--precision", report["precision"], "--quiet"]
-        self.run("lait-eval", "--checkpoint", folder, "--report", output, *options, "--data", data)
+        self.run("lait-eval", "--checkpoint", folder, "--report", output, *options, *more,
+                 "--data", data)
         return read_json(output / "report.json")[0]
 
     def made_by(self, device):

@@ -5,11 +5,22 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "eval/choices.h"
 #include "eval/store_faults.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/terminal.h"
 
 namespace lait {
+
+void CacheTypeOption::add_to(CLI::App& app) {
+  app.add_option("--cache-type", name,
+                 "type that values of segments are kept in, part of what finds them; auto: the "
+                 "compute type, which changes no score; int8: a third or less of the bytes")
+      ->check(CLI::IsMember(choice_names<ValueType>()))
+      ->capture_default_str();
+}
+
+ValueType CacheTypeOption::type() const { return choice_of<ValueType>(name); }
 
 void CacheOptions::add_to(CLI::App& app) {
   auto* cache = app.add_option("--cache", dir,
@@ -19,6 +30,7 @@ void CacheOptions::add_to(CLI::App& app) {
   app.add_flag("--exact", exact,
                "use only what a CPU or GPU and a LibTorch like these computed: the same bits")
       ->needs(cache);
+  type.add_to(app);
 }
 
 StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
@@ -36,9 +48,10 @@ StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& m
 }
 
 StoreUse CacheOptions::open(Predictor& predictor, const std::string& program) {
-  const StoreUse use =
+  StoreUse use =
       open_store(dir, {.made_by = made_here(predictor.model())}, exact,
                  [&](const std::string& text) { show(fmt::format("{}: {}\n", program, text)); });
+  use.type = type.type();
   store = use.store;
   return use;
 }

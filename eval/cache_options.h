@@ -1,4 +1,4 @@
-// --cache and --exact: the segment store of programs that predict.
+// --cache, --exact and --cache-type: the segment store of programs that predict.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -17,10 +17,20 @@ namespace lait {
 // the reason. Throws UserError if there is none, and it cannot be made.
 StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
                     const std::function<void(const std::string&)>& warn);
+// --cache-type: the type that values of segments are kept in (lait/predict/value_type.h).
+struct CacheTypeOption {
+  std::string name = "auto";
+
+  void add_to(CLI::App& app);
+  // For synopses.
+  static const char* synopsis() { return "[--cache-type auto|fp32|bf16|int8]"; }
+  ValueType type() const;
+};
 
 struct CacheOptions {
   std::string dir = {};
   bool exact = false;
+  CacheTypeOption type = {};
   // What open() opened.
   std::shared_ptr<SegmentStore> store = {};
 

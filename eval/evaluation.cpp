@@ -24,10 +24,6 @@ std::string display_name(const Evaluation& row) {
 
 std::string kind_name(const Evaluation& row) { return row.segment_format + ", " + row.pooling; }
 
-namespace {
-
-// Numbers the classes as the task does, which metrics of single classes go by. A checkpoint may
-// have them in another order.
 void use_task_order(Evaluation& row) {
   const std::vector<std::string> order = find_task(row.names.task).labels();
   if (order.empty() || order == row.labels || order.size() != row.labels.size()) return;
@@ -41,8 +37,6 @@ void use_task_order(Evaluation& row) {
   }
   row.labels = order;
 }
-
-}  // namespace
 
 std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
@@ -75,6 +69,7 @@ std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Da
       .examples_per_s = static_cast<double>(dataset.size()) / seconds,
       .difference_to_p0 = {},
       .outcomes = make_outcomes(model, *outputs, dataset, names.checkpoint + ", " + names.split),
+      .logits = outputs->values,
       .labels = spec.labels};
   row.examples = std::ssize(row.outcomes);
   use_task_order(row);

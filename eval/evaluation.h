@@ -26,6 +26,16 @@ struct Difference {
   std::vector<NamedInterval> metrics;
 };
 
+// What another type of the segments' values does (value_type_effect.h).
+struct ValueTypeEffect {
+  std::string type;            // "int8"
+  double bytes_per_token = 0;  // of the values, with what is stored beside the rows
+  std::vector<NamedInterval> metrics = {};
+  std::vector<NamedInterval> differences = {};  // paired, to the exact metrics
+  double largest_logit_change = 0;
+  int64_t changed_labels = 0;  // examples
+};
+
 struct EvaluationNames {
   std::string checkpoint;  // path
   std::string task;
@@ -54,7 +64,9 @@ struct Evaluation {
   FlopCounts flops;                    // per example
   double examples_per_s = 0;           // of packing and model, without reading and tokenizing
   std::optional<Difference> difference_to_p0;
-  std::vector<Outcome> outcomes;      // in the order of the data set
+  std::vector<Outcome> outcomes;  // in the order of the data set
+  at::Tensor logits = {};         // what the outcomes were made of: the head's outputs, float
+  std::vector<ValueTypeEffect> value_types = {};
   std::vector<std::string> labels{};  // of the outcomes; empty for a regression
   // Of a mean over runs (seeds.h): theirs; such a row has no outcomes.
   std::vector<uint64_t> seeds{};
@@ -74,6 +86,10 @@ std::string kind_name(const Evaluation& row);
 std::optional<Evaluation> evaluate(Model& model, const ModelSpec& spec, const Dataset& dataset,
                                    const std::vector<std::string>& metrics,
                                    const EvaluationNames& names, const PredictOptions& options);
+
+// Numbers the outcomes' classes, and the labels, as the row's task does, which metrics of single
+// classes go by. A checkpoint may have them in another order.
+void use_task_order(Evaluation& row);
 
 // Whether the rows have the same examples and metrics. Such rows share a table.
 bool same_data(const Evaluation& a, const Evaluation& b);

@@ -12,7 +12,8 @@
 //                   (keys and values of all rows)
 //   lait_cached     what remains of lait if the states of the segments after the independent
 //                   layers, and q, k, v of the next layer, come from a cache; in a one-sided
-//                   stage after them also the kept rows' k and v of every layer
+//                   stage after them also the kept rows' k and v of every layer; whatever the type
+//                   that the cache keeps them in (conversions are not counted)
 // Embeddings, norms, softmax, head and the dead rows of packing are not counted.
 #pragma once
 #include <array>

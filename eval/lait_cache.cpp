@@ -5,8 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
 
 #include "eval/cache_build.h"
+#include "eval/cache_options.h"
 #include "eval/checkpoints.h"
 #include "eval/options.h"
 #include "eval/store_faults.h"
@@ -28,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 struct Build {
   std::string checkpoint, cache, input, texts;
   uint64_t max_bytes = 0;
+  CacheTypeOption type;
   ModelOptions model;
 };
 
@@ -52,7 +58,7 @@ int build(const Build& options) {
   const auto store = std::make_shared<SegmentStore>(
       options.cache,
       StoreWriteOptions{.made_by = made_here(predictor.model()), .max_bytes = options.max_bytes});
-  predictor.use_store({.store = store});
+  predictor.use_store({.store = store, .type = options.type.type()});
   const bool texts = !options.texts.empty();
   const std::string& file = texts ? options.texts : options.input;
   LineReader reader = file == "-" ? LineReader(STDIN_FILENO, "standard input")
@@ -91,12 +97,29 @@ int build(const Build& options) {
   return stop_signal() != 0 ? 128 + stop_signal() : kExitOk;
 }
 
+// What a store has of a type of values.
+struct TypeStat {
+  int64_t values = 0, tokens = 0, bytes = 0;
+};
+
 int stat(const std::string& dir) {
-  const StoreStat found = stat_store(dir);
+  std::map<std::string, TypeStat> types;
+  const StoreStat found = stat_store(dir, [&](std::span<const std::byte> payload) {
+    const std::optional<ValueSummary> value = summary_of(payload);
+    if (!value) return;
+    TypeStat& of_type = types[value->type ? to_string(*value->type) : "auto"];
+    ++of_type.values;
+    of_type.tokens += value->rows;
+    of_type.bytes += std::ssize(payload);
+  });
   fmt::print("{}: {} records in {} files, {:.1f} MB\n", dir, found.records, found.files,
              static_cast<double>(found.bytes) / 1e6);
   if (found.unusable_files > 0) fmt::print("  {} files cannot be used\n", found.unusable_files);
   if (found.torn_bytes > 0) fmt::print("  {} bytes are of no whole record\n", found.torn_bytes);
+  for (const auto& [type, has] : types) {
+    fmt::print("  {}: {} values of {} tokens, {:.0f} bytes a token\n", type, has.values, has.tokens,
+               ratio(has.bytes, static_cast<double>(has.tokens)));
+  }
   for (const auto& [made_by, bytes] : found.bytes_by_made_by)
     fmt::print("  {:.1f} MB by {}\n", static_cast<double>(bytes) / 1e6, made_by);
   return kExitOk;
@@ -150,12 +173,13 @@ CLI::App* add_build(CLI::App& app, Build& options) {
       ->excludes(input);
   add_bytes(*command, options.max_bytes, "drop the oldest files beyond this; 0: no limit")
       ->capture_default_str();
+  options.type.add_to(*command);
   options.model.add_to(*command);
   set_manual(
       *command,
       {.synopsis = std::string("--checkpoint DIR --cache DIR (--input FILE | --texts FILE) "
                                "[--max-bytes N] ") +
-                   ModelOptions::synopsis(),
+                   CacheTypeOption::synopsis() + " " + ModelOptions::synopsis(),
        .description =
            "Computes what each distinct segment of the file becomes before it meets others, unless "
            "the store has it. Values are found by the segment's text and a hash of all that they "
@@ -184,9 +208,11 @@ int main(int argc, char** argv) {
   uint64_t max_bytes = 0;
   const auto* build_command = add_build(app, build_options);
   auto* stat_command = add_command(app, "stat", "what a store holds", dir);
-  set_manual(*stat_command, {.synopsis = "--cache DIR",
-                             .description = "Files, records, bytes, and what computed them.",
-                             .examples = "lait-cache stat --cache cache"});
+  set_manual(*stat_command,
+             {.synopsis = "--cache DIR",
+              .description = "Files, records, bytes, the values of each type (\"auto\": of an "
+                             "earlier version), and what computed them.",
+              .examples = "lait-cache stat --cache cache"});
   auto* verify_command = add_command(app, "verify", "reads all of a store", dir);
   set_manual(*verify_command,
              {.synopsis = "--cache DIR",

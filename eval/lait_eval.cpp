@@ -13,12 +13,14 @@
 #include <set>
 
 #include "eval/checkpoints.h"
+#include "eval/choices.h"
 #include "eval/evaluation.h"
 #include "eval/options.h"
 #include "eval/plot.h"
 #include "eval/report.h"
 #include "eval/seeds.h"
 #include "eval/table.h"
+#include "eval/value_type_effect.h"
 #include "lait/base/error.h"
 #include "lait/base/file_writer.h"
 #include "lait/base/manual.h"
@@ -39,6 +41,9 @@ struct Job {
   ModelSpec spec;
   EvaluationNames names;
   std::shared_ptr<const Dataset> dataset;
+  // Of the data set.
+  const std::vector<Example>* examples = nullptr;
+  std::shared_ptr<const Tokenizer> tokenizer;
 };
 
 // A line on standard error. On a terminal it shows the percentage done.
@@ -86,7 +91,7 @@ class Jobs {
     const EvaluationData data =
         files_.empty() ? run_data(checkpoint, split_) : named_data(checkpoint, files_);
     const LabelledData& read = examples(spec, data);
-    const auto tokenizer = load_tokenizer(checkpoint.dir);
+    const std::shared_ptr<const Tokenizer> tokenizer = load_tokenizer(checkpoint.dir);
     const EvaluationNames names{.checkpoint = checkpoint.dir.string(),
                                 .task = spec.task,
                                 .split = data.split,
@@ -100,7 +105,7 @@ class Jobs {
     for (const std::optional<int64_t> p : independent_layers_) {
       const ModelSpec at_p = spec_at(checkpoint.dir, p);
       check_examples(read.examples, at_p);
-      jobs_.push_back({checkpoint, at_p, names, dataset});
+      jobs_.push_back({checkpoint, at_p, names, dataset, &read.examples, tokenizer});
     }
   }
   const std::vector<Job>& all() const { return jobs_; }
@@ -144,7 +149,9 @@ class Jobs {
 // Loads one model for all P of a checkpoint.
 class Evaluator {
  public:
-  explicit Evaluator(const ModelOptions& options) : options_(options) {}
+  // `value_types`: those whose effect is measured.
+  Evaluator(const ModelOptions& options, std::vector<std::string> value_types)
+      : options_(options), value_types_(std::move(value_types)) {}
 
   Evaluation evaluate(const Job& job) {
     if (!predictor_ || dir_ != job.checkpoint.dir) {
@@ -158,14 +165,23 @@ class Evaluator {
         fmt::format("{} (P = {}): {}, {} examples", dir_.string(), spec.independent_layers(),
                     job.names.split, job.dataset->size()),
         job.dataset->size(), options_.quiet);
-    return *lait::evaluate(
+    Evaluation row = *lait::evaluate(
         predictor_->model(), spec, *job.dataset,
         metrics_of(find_task(spec.task), spec.label_kind()), job.names,
         {.batch_size = options_.batch_size, .should_stop = {}, .on_progress = progress});
+    if (has_values(spec)) {
+      for (const std::string& type : value_types_) {
+        row.value_types.push_back(value_type_effect(predictor_->model(), job.tokenizer, spec,
+                                                    *job.examples, *job.dataset, row,
+                                                    choice_of<ValueType>(type)));
+      }
+    }
+    return row;
   }
 
  private:
   const ModelOptions& options_;
+  const std::vector<std::string> value_types_;
   std::filesystem::path dir_;
   std::optional<Predictor> predictor_;
 };
@@ -174,7 +190,7 @@ class Evaluator {
 
 int main(int argc, char** argv) {
   CLI::App app{"evaluates checkpoints on labelled data: metrics, FLOPs, speed", "lait-eval"};
-  std::vector<std::string> dirs, files;
+  std::vector<std::string> dirs, files, value_types;
   std::string split, report_dir;
   std::vector<int64_t> independent_layers;
   ModelOptions options;
@@ -198,13 +214,19 @@ int main(int argc, char** argv) {
                  "standalone only; a model is best at the P it was trained for)")
       ->option_text("P,...")
       ->delimiter(',');
+  app.add_option("--cache-type", value_types,
+                 "also evaluate with segments' values kept in these types, as --cache-type of "
+                 "lait-predict keeps them, e.g. bf16,int8")
+      ->option_text("TYPE,...")
+      ->delimiter(',')
+      ->check(CLI::IsMember(choice_names<ValueType>()));
   app.add_option("--report", report_dir, "folder for the report's files")->option_text("DIR");
   options.add_to(app);
   set_manual(
       app,
       {.synopsis =
            std::string("--checkpoint DIR... [--data FILE... | --split test|validation|train] "
-                       "[--independent-layers P,...] [--report DIR] ") +
+                       "[--independent-layers P,...] [--cache-type TYPE,...] [--report DIR] ") +
            ModelOptions::synopsis(),
        .description = "Prints metrics with 95 % intervals, paired differences to P = 0 (the "
                       "best checkpoint at P = 0 among those given), FLOPs and speed. Paths in a "
@@ -236,7 +258,7 @@ int main(int argc, char** argv) {
       for (const Checkpoint& checkpoint : found.checkpoints) jobs.add(checkpoint);
     }
     std::vector<Evaluation> rows;
-    Evaluator evaluator(options);
+    Evaluator evaluator(options, value_types);
     for (const Job& job : jobs.all()) rows.push_back(evaluator.evaluate(job));
     compare_to_p0(rows);
     add_seed_means(rows);
@@ -251,7 +273,8 @@ int main(int argc, char** argv) {
       }
     }
     std::signal(SIGPIPE, at_closed_pipe);
-    fmt::print("{}", report_text(rows, terminal_width(STDOUT_FILENO)));
+    fmt::print("{}{}", report_text(rows, terminal_width(STDOUT_FILENO)),
+               value_types_text(rows, terminal_width(STDOUT_FILENO)));
     std::fflush(stdout);
     if (not_written) std::rethrow_exception(not_written);
     if (!report_dir.empty()) {

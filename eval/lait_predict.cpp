@@ -142,13 +142,15 @@ int main(int argc, char** argv) {
   greedy.add_to(app);
   cache.add_to(app);
   app.get_option("--cache")->excludes("--generate");
+  app.get_option("--cache-type")->needs("--cache");
   pairs.add_to(app);
   options.add_to(app);
   set_manual(
       app,
       {.synopsis = std::string("--checkpoint DIR (--input FILE | --pairs CLAIMS PASSAGES [--top K] "
                                "[--score LABEL]) [--output FILE] [--answers] "
-                               "[--generate [--max-new-tokens N]] [--cache DIR [--exact]] ") +
+                               "[--generate [--max-new-tokens N]] [--cache DIR [--exact] "
+                               "[--cache-type auto|fp32|bf16|int8]] ") +
                    ModelOptions::synopsis(),
        .description =
            "The input has {\"segments\": [\"…\", \"…\"]} lines, or is a file as the training's "

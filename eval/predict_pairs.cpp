@@ -5,6 +5,7 @@
 
 #include "eval/pair_score.h"
 #include "lait/base/error.h"
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
@@ -94,7 +95,9 @@ class PairScorer {
   // Scores the window with every claim, and empties it.
   void score(std::vector<TextLine>& window, const std::string& name) {
     if (window.empty()) return;
-    const Values passages = values_of(window, /*segment=*/1, name);
+    Values passages = values_of(window, /*segment=*/1, name);
+    // Once, not for each claim; a window's values fit in memory (kPassageBytes).
+    if (claims_.size() > 1) unpack(passages, predictor_.values()->plan().others.dtype);
     const int64_t begin = std::ssize(ids_);
     for (TextLine& line : window) ids_.push_back(std::move(line.id));
     window.clear();

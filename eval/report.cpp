@@ -15,6 +15,19 @@
 #include "lait/config/did_you_mean.h"
 
 namespace lait {
+std::string format_interval(const std::string& metric, const Interval& e, bool sign) {
+  const bool share = find_metric(metric).is_share;
+  const int digits = share ? 1 : 3;
+  const auto shown = [&](double value) { return shown_number((share ? 100 : 1) * value); };
+  return fmt::format(
+      fmt::runtime(sign ? "{:+.{}f} [{:+.{}f}, {:+.{}f}]" : "{:.{}f} [{:.{}f}, {:.{}f}]"),
+      shown(e.value), digits, shown(e.low), digits, shown(e.high), digits);
+}
+
+std::string metric_heading(const std::string& metric) {
+  return metric + (find_metric(metric).is_share ? " %" : "");
+}
+
 namespace {
 
 constexpr size_t kNameWidth = 20;  // of checkpoints in the tables for the terminal
@@ -29,15 +42,6 @@ struct Style {
   size_t width = std::string::npos;  // of paragraphs
 };
 
-std::string format_interval(const std::string& metric, const Interval& e, bool sign) {
-  const bool share = find_metric(metric).is_share;
-  const int digits = share ? 1 : 3;
-  const auto shown = [&](double value) { return shown_number((share ? 100 : 1) * value); };
-  return fmt::format(
-      fmt::runtime(sign ? "{:+.{}f} [{:+.{}f}, {:+.{}f}]" : "{:.{}f} [{:.{}f}, {:.{}f}]"),
-      shown(e.value), digits, shown(e.low), digits, shown(e.high), digits);
-}
-
 std::string format_difference(const Evaluation& row, const std::string& metric) {
   if (row.difference_to_p0) {
     for (const NamedInterval& d : row.difference_to_p0->metrics) {
@@ -45,10 +49,6 @@ std::string format_difference(const Evaluation& row, const std::string& metric) 
     }
   }
   return "-";
-}
-
-std::string metric_heading(const std::string& metric) {
-  return metric + (find_metric(metric).is_share ? " %" : "");
 }
 
 std::vector<std::vector<const Evaluation*>> by_data(std::span<const Evaluation> rows) {

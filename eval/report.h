@@ -11,6 +11,11 @@
 
 namespace lait {
 
+// "84.3 [83.1, 85.4]", shares in percent; with `sign` "+0.1 [-0.2, +0.4]".
+std::string format_interval(const std::string& metric, const Interval& interval, bool sign);
+// "accuracy %"
+std::string metric_heading(const std::string& metric);
+
 // Tables for the terminal: metrics with intervals and the difference to P = 0, then FLOPs. At most
 // 100 columns wide; tables wider than `width` become lists. nullopt: no limit (a pipe).
 std::string report_text(std::span<const Evaluation> rows,

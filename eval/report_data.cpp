@@ -59,6 +59,14 @@ nlohmann::ordered_json report_json(std::span<const Evaluation> rows) {
       for (const DecoderFlopKind& kind : kDecoderFlopKinds)
         json["decoder_flops"][kind.name] = row.decoder_flops.*kind.member;
     }
+    for (const ValueTypeEffect& effect : row.value_types) {
+      json["value_types"].push_back({{"type", effect.type},
+                                     {"bytes_per_token", effect.bytes_per_token},
+                                     {"metrics", intervals(effect.metrics)},
+                                     {"differences", intervals(effect.differences)},
+                                     {"largest_logit_change", effect.largest_logit_change},
+                                     {"changed_labels", effect.changed_labels}});
+    }
     json["flops_definition"] = kFlopsDefinition;
     json["examples_per_s"] = row.examples_per_s;
     out.push_back(std::move(json));

@@ -20,6 +20,13 @@ namespace lait {
 namespace {
 
 constexpr int kPairRepeats = 20;
+constexpr int64_t kMemory = int64_t{2} << 30;  // for values in the compute type
+
+// The first is compared with the model, bit by bit; the others by how far they are from it.
+const ValueUse kUses[] = {
+    {.name = "cached"},
+    {.name = "cached int8", .type = ValueType::kInt8},
+    {.name = "cached int8, in memory", .type = ValueType::kInt8, .memory_bytes = kMemory}};
 
 // P from 0 to the layers of the model, and one-sided at half of them.
 std::vector<NamedSchedule> schedules_of(const Model& model) {
@@ -53,12 +60,22 @@ int bench_cache(const CacheBench& bench) {
   const RerankTexts texts = rerank_texts(bench.passages, bench.num_passages, bench.claims);
   const std::vector<Example> stored = paired(texts.claims[0], texts.passages);
   const BenchFolder folder("cache");
+  // Of each schedule one for each use, one after another.
+  constexpr size_t kNumUses = std::size(kUses);
   std::vector<StoredCase> all;
-  for (const NamedSchedule& c : schedules_of(loaded.model))
-    all.emplace_back(loaded, c, folder.path / std::to_string(all.size()));
+  for (const NamedSchedule& schedule : schedules_of(loaded.model)) {
+    const fs::path dir = folder.path / std::to_string(all.size());
+    for (const ValueUse& use : kUses) all.emplace_back(loaded, schedule, use, dir);
+  }
   for (StoredCase& measured : all) {
     measured.build(stored);
     show(fmt::format("lait-bench: {}: stored\n", measured.name()));
+    if (measured.use().memory_bytes > 0 && !measured.fits_in_memory()) {
+      show(
+          fmt::format("lait-bench: {}: the passages' values do not fit into {} GB: each claim "
+                      "converts them\n",
+                      measured.name(), kMemory >> 30));
+    }
   }
   std::optional<PeerScript> peer;
   std::string variant;
@@ -73,7 +90,7 @@ int bench_cache(const CacheBench& bench) {
   // The first claim warms up.
   std::vector<std::vector<double>> cached(all.size()), uncached(all.size()), pairs(all.size()),
       plain_pairs(all.size());
-  std::vector<double> of_peer;
+  std::vector<double> of_peer, changes(all.size()), spreads(all.size());
   for (size_t claim = 0; claim < texts.claims.size(); ++claim) {
     const std::vector<Example> examples = paired(texts.claims[claim], texts.passages);
     // Both segments are stored.
@@ -87,17 +104,24 @@ int bench_cache(const CacheBench& bench) {
       note(of_peer,
            1000 * nlohmann::json::parse(peer->process().read_line()).at("seconds").get<double>());
     }
-    for (size_t i = 0; i < all.size(); ++i) {
-      StoredCase& measured = all[(i + claim) % all.size()];
-      const size_t at = (i + claim) % all.size();
-      at::Tensor from_store, computed;
-      note(cached[at], milliseconds_of([&] { from_store = measured.cached(examples); }));
-      note(uncached[at], milliseconds_of([&] { computed = measured.uncached(examples); }));
-      if (!at::equal(from_store, computed))
-        throw std::logic_error(measured.name() + ": a score differs from that without a store");
-      for (int repeat = 0; repeat < kPairRepeats; ++repeat) {
-        note(pairs[at], milliseconds_of([&] { measured.cached(one); }));
-        note(plain_pairs[at], milliseconds_of([&] { measured.uncached(one); }));
+    const size_t num_schedules = all.size() / kNumUses;
+    for (size_t i = 0; i < num_schedules; ++i) {
+      const size_t first = (i + claim) % num_schedules * kNumUses;
+      at::Tensor computed;
+      note(uncached[first], milliseconds_of([&] { computed = all[first].uncached(examples); }));
+      for (int repeat = 0; repeat < kPairRepeats; ++repeat)
+        note(plain_pairs[first], milliseconds_of([&] { all[first].uncached(one); }));
+      for (size_t use = 0; use < kNumUses; ++use) {
+        const size_t at = first + (use + claim) % kNumUses;
+        at::Tensor from_store;
+        note(cached[at], milliseconds_of([&] { from_store = all[at].cached(examples); }));
+        spreads[at] = computed.numel() > 1 ? computed.std().item<double>() : 0;
+        changes[at] = std::max(changes[at], (from_store - computed).abs().max().item<double>());
+        if (all[at].use().type == ValueType::kAuto && !at::equal(from_store, computed)) {
+          throw std::logic_error(all[at].name() + ": a score differs from that without a store");
+        }
+        for (int repeat = 0; repeat < kPairRepeats; ++repeat)
+          note(pairs[at], milliseconds_of([&] { all[at].cached(one); }));
       }
     }
   }
@@ -134,35 +158,40 @@ int bench_cache(const CacheBench& bench) {
     rows.push_back(std::move(row));
   };
   if (peer_timing) add("transformers (" + variant + ")", "transformers", *peer_timing, nullptr);
-  for (size_t i = 0; i < all.size(); ++i) {
-    const Timing plain = timing_of(uncached[i]);
-    add(all[i].name() + " uncached", "lait", plain, nullptr);
-    add(all[i].name() + " cached", "lait", timing_of(cached[i]), &plain);
+  for (const bool single : {false, true}) {
+    const std::string what = single ? "single pair, " : "";
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Timing plain = timing_of((single ? plain_pairs : uncached)[i / kNumUses * kNumUses]);
+      if (i % kNumUses == 0) add(what + all[i].schedule() + " uncached", "lait", plain, nullptr);
+      add(what + all[i].name(), "lait", timing_of((single ? pairs : cached)[i]), &plain);
+    }
   }
-  for (size_t i = 0; i < all.size(); ++i) {
-    const Timing plain = timing_of(plain_pairs[i]);
-    add("single pair, " + all[i].name() + " uncached", "lait", plain, nullptr);
-    add("single pair, " + all[i].name() + " cached", "lait", timing_of(pairs[i]), &plain);
-  }
-  Table stores{.header = {"store", "segments/s", "bytes/token", "MB", "read GB/s", "copy GB/s"},
+  Table stores{.header = {"store", "segments/s", "bytes/token", "MB", "read GB/s", "copy GB/s",
+                          "logit change", "logit sd"},
                .rows = {},
                .num_text_columns = 1};
-  for (const StoredCase& measured : all) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    const StoredCase& measured = all[i];
+    if (measured.counts.computed == 0) continue;  // from the store of the one before
     const auto count = static_cast<double>(measured.counts.computed);
     const auto bytes = static_cast<double>(measured.counts.computed_bytes);
     const double per_token = bytes / static_cast<double>(measured.counts.computed_tokens);
-    stores.rows.push_back({measured.name(), fmt::format("{:.0f}", count / measured.build_seconds),
+    const std::string name = measured.schedule() + (i % kNumUses == 0 ? "" : " int8");
+    stores.rows.push_back({name, fmt::format("{:.0f}", count / measured.build_seconds),
                            fmt::format("{:.0f}", per_token), fmt::format("{:.1f}", bytes / 1e6),
                            fmt::format("{:.2f}", measured.read_gb_per_s),
-                           fmt::format("{:.2f}", measured.copy_gb_per_s)});
+                           fmt::format("{:.2f}", measured.copy_gb_per_s),
+                           fmt::format("{:.2g}", changes[i]), fmt::format("{:.2g}", spreads[i])});
     rows.push_back({{"bench", "cache"},
-                    {"case", measured.name() + " store"},
+                    {"case", name + " store"},
                     {"impl", "lait"},
                     {"segments_per_s", count / measured.build_seconds},
                     {"bytes_per_token", per_token},
                     {"bytes", bytes},
                     {"read_gb_per_s", measured.read_gb_per_s},
-                    {"copy_gb_per_s", measured.copy_gb_per_s}});
+                    {"copy_gb_per_s", measured.copy_gb_per_s},
+                    {"largest_logit_change", changes[i]},
+                    {"logit_sd", spreads[i]}});
   }
   fmt::print("{}\n{}", format_plain(table), format_plain(stores));
   write_bench(bench.json, head, rows);

@@ -11,11 +11,9 @@ namespace lait {
 struct MalformedRequest {
   std::string method = "POST", path = "/rerank";
   std::string body = {};
-  // Sent as it is, in place of all this, if there is some: no HTTP.
-  std::string bytes = {};
 };
 // One of many kinds: wrong JSON, no UTF-8, fields that are missing or of wrong types, unknown paths
-// and methods, bytes that are no HTTP.
+// and methods.
 MalformedRequest malformed_request(std::mt19937_64& random);
 
 struct RefusedRequests {

@@ -9,13 +9,14 @@
 
 namespace lait {
 
-StoredCase::StoredCase(LoadedModel& loaded, NamedSchedule schedule,
+StoredCase::StoredCase(LoadedModel& loaded, NamedSchedule schedule, ValueUse use,
                        const std::filesystem::path& dir)
-    : loaded_(loaded), schedule_(std::move(schedule)), dir_(dir) {
+    : loaded_(loaded), schedule_(std::move(schedule)), use_(std::move(use)), dir_(dir) {
   tokenizing_ = loaded_.model->spec.tokenize_options(loaded_.model->config, *loaded_.tokenizer);
 }
 
 SegmentValues StoredCase::values_with(StoreUse use) {
+  use.type = use_.type;
   return {loaded_.model, loaded_.tokenizer, schedule_.schedule, std::move(use)};
 }
 
@@ -36,8 +37,11 @@ void StoredCase::build(std::span<const Example> examples) {
   counts.computed -= before.computed;
   counts.computed_tokens -= before.computed_tokens;
   counts.computed_bytes -= before.computed_bytes;
-  values_.emplace(values_with({.store = std::make_shared<SegmentStore>(dir_), .read_only = true}));
-  measure_reading(segments);
+  values_.emplace(values_with({.store = std::make_shared<SegmentStore>(dir_),
+                               .read_only = true,
+                               .memory_bytes = use_.memory_bytes}));
+  for (const PlacedSegment& segment : segments) unpacked_bytes_ += values.likely_bytes(segment);
+  if (counts.computed > 0) measure_reading(segments);
 }
 
 at::Tensor StoredCase::cached(std::span<const Example> examples) {
@@ -55,7 +59,7 @@ void StoredCase::measure_reading(std::span<const PlacedSegment> segments) {
   std::vector<std::shared_ptr<const SegmentValue>> found;
   const double read = milliseconds_of([&] { found = fresh.of(segments); });
   std::vector<at::Tensor> copies;
-  for (const auto& value : found) copies.push_back(value->body.clone());
+  for (const auto& value : found) copies.push_back(value->body.clone());  // of int8 no scales
   const double copy = milliseconds_of([&] {
     for (size_t i = 0; i < found.size(); ++i) {
       std::memcpy(copies[i].mutable_data_ptr(), found[i]->body.const_data_ptr(),

@@ -20,10 +20,6 @@ constexpr std::chrono::minutes kLongest{10};
 
 using Response = http::response<http::string_body>;
 
-HttpAnswer to_answer(Response&& response) {
-  return {.status = static_cast<int>(response.result_int()), .body = std::move(response.body())};
-}
-
 }  // namespace
 
 struct HttpClient::Connection {
@@ -49,7 +45,7 @@ struct HttpClient::Connection {
 HttpClient::HttpClient(uint16_t port) : port_(port) {}
 HttpClient::~HttpClient() = default;
 
-std::unique_ptr<HttpClient::Connection> HttpClient::connected() const {
+void HttpClient::connect() {
   auto out = std::make_unique<Connection>();
   const asio::ip::tcp::endpoint server(asio::ip::address_v4::loopback(), port_);
   const auto error = out->run([&](auto done) { out->stream.async_connect(server, done); });
@@ -58,12 +54,12 @@ std::unique_ptr<HttpClient::Connection> HttpClient::connected() const {
         fmt::format("cannot connect to 127.0.0.1:{}: {}", port_, error.message()));
   }
   out->stream.socket().set_option(asio::ip::tcp::no_delay(true));
-  return out;
+  connection_ = std::move(out);
 }
 
 HttpAnswer HttpClient::ask(const std::string& method, const std::string& path,
                            const std::string& body) {
-  if (!connection_) connection_ = connected();
+  if (!connection_) connect();
   http::request<http::string_body> request;
   request.method_string(method);
   request.target(path);
@@ -79,18 +75,7 @@ HttpAnswer HttpClient::ask(const std::string& method, const std::string& path,
   if (error)
     throw std::runtime_error(fmt::format("{} {}: no answer: {}", method, path, error.message()));
   if (!response.keep_alive()) connection_.reset();
-  return to_answer(std::move(response));
-}
-
-HttpAnswer HttpClient::send(const std::string& bytes) {
-  const auto own = connected();
-  // The server may answer and close before it has read everything.
-  own->run([&](auto done) { asio::async_write(own->stream, asio::buffer(bytes), done); });
-  beast::error_code ignored;
-  own->stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  Response response;
-  if (own->read(response)) return {};
-  return to_answer(std::move(response));
+  return {.status = static_cast<int>(response.result_int()), .body = std::move(response.body())};
 }
 
 }  // namespace lait

@@ -19,12 +19,10 @@ class HttpClient {
   // Over one connection, made anew when the server closed it. Throws std::runtime_error if there is
   // no answer within ten minutes.
   HttpAnswer ask(const std::string& method, const std::string& path, const std::string& body = {});
-  // Sends the bytes over a connection of their own. Status 0: it was closed without an answer.
-  HttpAnswer send(const std::string& bytes);
 
  private:
   struct Connection;
-  std::unique_ptr<Connection> connected() const;
+  void connect();
 
   const uint16_t port_;
   std::unique_ptr<Connection> connection_;

@@ -81,8 +81,10 @@ Predictor load(const ServeOptions& options) {
 void use_values(Predictor& predictor, ServeOptions& options) {
   StoreUse use;
   if (!options.cache.dir.empty()) use = options.cache.open(predictor, "lait-serve");
+  use.type = options.cache.type.type();
   // Segments of the pair format have no values; such a model computes each pair anew.
-  if (!use.store && predictor.spec().format == SegmentFormat::kPair) return;
+  if (!use.store && use.type == ValueType::kAuto && predictor.spec().format == SegmentFormat::kPair)
+    return;
   if (predictor.spec().window_overlap) return;  // the service refuses it
   use.memory_bytes = static_cast<int64_t>(options.memory_bytes);
   predictor.use_store(std::move(use));
@@ -144,7 +146,8 @@ int main(int argc, char** argv) {
                            "not");
   set_manual(
       app,
-      {.synopsis = std::string("--checkpoint DIR [--cache DIR [--exact]] [--host ADDR] [--port N] "
+      {.synopsis = std::string("--checkpoint DIR [--cache DIR [--exact]] "
+                               "[--cache-type auto|fp32|bf16|int8] [--host ADDR] [--port N] "
                                "[--memory SIZE] [--queue N] [--max-documents N] [--max-body SIZE] "
                                "[--score LABEL] ") +
                    ModelOptions::synopsis(),

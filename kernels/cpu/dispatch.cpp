@@ -40,6 +40,15 @@ class Scratch {
   size_t size_ = 0;
 };
 
+void check_groups(const std::string& name, DType dtype, int64_t group) {
+  if (dtype == DType::kFloat64)
+    throw std::invalid_argument(name + ": dtype must be float or bfloat16, got double");
+  if (group < 1) {
+    throw std::invalid_argument(name + ": a group must have at least 1 column, got " +
+                                std::to_string(group));
+  }
+}
+
 // Calls the chosen set's function.
 #define LAIT_DISPATCH(function, argument)    \
   switch (isa()) {                           \
@@ -151,5 +160,13 @@ void unit_mean_forward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_f
 void unit_mean_backward(const UnitMeanParams& params) { LAIT_DISPATCH(unit_mean_backward, params) }
 void rms_norm(const RmsNormParams& params) { LAIT_DISPATCH(rms_norm, params) }
 void rms_norm_backward(const RmsNormGradParams& params) { LAIT_DISPATCH(rms_norm_backward, params) }
+void quantize(const QuantizeParams& params) {
+  check_groups("quantize", params.dtype, params.group);
+  LAIT_DISPATCH(quantize, params)
+}
+void dequantize(const DequantizeParams& params) {
+  check_groups("dequantize", params.dtype, params.group);
+  LAIT_DISPATCH(dequantize, params)
+}
 
 }  // namespace lait::kernels::cpu

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 
+#include "kernels/quantize.h"
 #include "kernels/row_ops.h"
 #include "kernels/segment_attention.h"
 
@@ -44,6 +45,8 @@ const int32_t* bucket_table(const PositionBias& bias);
   void unit_mean_backward(const UnitMeanParams& params);                   \
   void rms_norm(const RmsNormParams& params);                              \
   void rms_norm_backward(const RmsNormGradParams& params);                 \
+  void quantize(const QuantizeParams& params);                             \
+  void dequantize(const DequantizeParams& params);                         \
   }
 LAIT_DECLARE_ISA(generic)
 LAIT_DECLARE_ISA(avx2)

@@ -49,7 +49,8 @@ bool is_being_written(const fs::path& path) { return LockedFile(path, LOCK_SH).i
 
 }  // namespace
 
-StoreStat stat_store(const fs::path& dir) {
+StoreStat stat_store(const fs::path& dir,
+                     const std::function<void(std::span<const std::byte>)>& each) {
   StoreStat stat;
   for (const auto& [path, status] : list_store_files(dir)) {
     const bool is_growing = is_being_written(path);
@@ -62,7 +63,11 @@ StoreStat stat_store(const fs::path& dir) {
       stat.unusable_files += !is_growing;
       continue;
     }
-    stat.records += file->read_new().size();
+    const std::vector<StoreFile::Record> records = file->read_new();
+    stat.records += records.size();
+    if (each) {
+      for (const StoreFile::Record& record : records) each(file->payload(record));
+    }
     const uint64_t size = file->status().size;
     stat.bytes += size;
     stat.bytes_by_made_by[file->made_by()] += size;

@@ -3,7 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,10 @@ struct StoreStat {
   uint64_t torn_bytes = 0;
   std::map<std::string, uint64_t> bytes_by_made_by;  // of the usable files
 };
-// Reads the heads of all records. Throws UserError if the folder cannot be read.
-StoreStat stat_store(const std::filesystem::path& dir);
+// Reads the heads of all records. `each`, which may be null, is called with each payload, whose
+// checksum has not been compared. Throws UserError if the folder cannot be read.
+StoreStat stat_store(const std::filesystem::path& dir,
+                     const std::function<void(std::span<const std::byte>)>& each = {});
 
 struct StoreCheck {
   uint64_t records = 0;  // whole ones

@@ -11,16 +11,20 @@
 
 namespace lait {
 
+// Keys and values of sequences that have no rows in a batch.
+class StoredKeysValues {
+ public:
+  virtual ~StoredKeysValues() = default;
+  // (n, 2 H D) of each sequence, in the order of KeptRows::stored. Valid until the next call.
+  virtual std::vector<at::Tensor> of_layer(int64_t layer) = 0;
+};
+
 // What a batch brings instead of tokens (Enters): what its sequences became before.
 struct EnteringStates {
   size_t step = 0;                // that the states enter
   at::Tensor rows;                // (T of level 0, C)
   at::Tensor segment_means = {};  // (units of level 0, C) float; undefined: the run computes them
-  // Of the sequences of KeptRows::stored: (layers, n, 2 H D), from layer `first_layer` on.
-  std::vector<at::Tensor> keys_values = {};
-  int64_t first_layer = 0;
-  // Keep the memory of keys_values.
-  std::vector<std::shared_ptr<const void>> owners = {};
+  std::shared_ptr<StoredKeysValues> keys_values = {};
   // Units of level 0 that are not filled in yet. REQUIRES, for a forward: none.
   std::vector<int64_t> missing = {};
 };

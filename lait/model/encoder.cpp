@@ -228,12 +228,9 @@ EncoderStates EncoderImpl::run_entering(const DeviceBatch& batch, const Randomne
     return states;
   }
   RunHooks with_stored = hooks;
-  if (!entering.keys_values.empty()) {
+  if (entering.keys_values) {
     with_stored.stored_keys_values = [&entering](const Step& step) {
-      std::vector<at::Tensor> of_layer;
-      for (const at::Tensor& one : entering.keys_values)
-        of_layer.push_back(one[step.layer - entering.first_layer]);
-      return of_layer;
+      return entering.keys_values->of_layer(step.layer);
     };
   }
   return run(std::move(states), batch, entering.step, end, randomness, with_stored);

@@ -2,20 +2,13 @@
 
 #include <ATen/ops/empty.h>
 
-#include <cstring>
+#include <algorithm>
+#include <utility>
+
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
-
-void copy_rows(const at::Tensor& to, int64_t row, const at::Tensor& from, int64_t rows) {
-  if (!to.is_cpu()) {
-    to.narrow(0, row, rows).copy_(from.view({rows, to.size(1)}));
-    return;
-  }
-  const size_t row_bytes = to.nbytes() / static_cast<size_t>(to.size(0));
-  std::memcpy(static_cast<char*>(to.mutable_data_ptr()) + static_cast<size_t>(row) * row_bytes,
-              from.const_data_ptr(), static_cast<size_t>(rows) * row_bytes);
-}
 
 at::Tensor moved(const at::Tensor& host, at::Device device) {
   if (device.is_cpu() || !host.defined()) return host;
@@ -24,6 +17,14 @@ at::Tensor moved(const at::Tensor& host, at::Device device) {
 
 }  // namespace
 
+std::vector<at::Tensor> SegmentKeysValues::of_layer(int64_t layer) {
+  std::vector<const SegmentValue*> values;
+  for (const SegmentValue& value : values_) values.push_back(&value);
+  std::vector<at::Tensor> out = layer_rows(values, layer - first_layer_, dtype_, &room_);
+  for (at::Tensor& rows : out) rows = rows.to(device_);
+  return out;
+}
+
 EnteringFiller::EnteringFiller(const PackedBatch& packed, EnteringStates& out)
     : out_(out),
       ids_(packed.ints.data() + packed.levels.front().unit_ids.begin),
@@ -31,6 +32,7 @@ EnteringFiller::EnteringFiller(const PackedBatch& packed, EnteringStates& out)
   int64_t stored = 0;
   for (int64_t u = 0; u < packed.levels.front().num_units; ++u)
     place_.push_back(offsets_[u + 1] > offsets_[u] ? -1 : stored++);
+  stored_ = static_cast<SegmentKeysValues*>(out_.keys_values.get());
 }
 
 EnteringFiller::EnteringFiller(const ValuePlan& plan, const PackedBatch& packed,
@@ -42,20 +44,25 @@ EnteringFiller::EnteringFiller(const ValuePlan& plan, const PackedBatch& packed,
   out.rows.narrow(0, level.live_rows, level.num_rows - level.live_rows).zero_();
   if (plan.first.mean_width > 0)
     out.segment_means = at::empty({level.num_units, plan.first.mean_width}, at::kFloat);
-  if (!plan.joint_layers.empty()) out.first_layer = plan.joint_layers.front();
-  int64_t stored = 0;
-  for (const int64_t place : place_) stored += place >= 0;
-  out.keys_values.resize(static_cast<size_t>(stored));
+  const auto stored = std::ranges::count_if(place_, [](int64_t place) { return place >= 0; });
+  if (stored == 0) return;
+  auto keys_values = std::make_shared<SegmentKeysValues>(plan, stored);
+  stored_ = keys_values.get();
+  out.keys_values = std::move(keys_values);
 }
 
 void EnteringFiller::fill(int64_t unit, const SegmentValue& value) {
-  if (out_.segment_means.defined()) copy_rows(out_.segment_means, unit, value.mean, 1);
-  if (is_stored(unit)) {
-    // Where it is: nothing writes to it, and the batch keeps its owner.
-    out_.keys_values[static_cast<size_t>(place_[unit])] = moved(value.body, out_.rows.device());
-    out_.owners.push_back(value.owner);
+  if (out_.segment_means.defined()) out_.segment_means[unit].copy_(value.mean);
+  if (is_stored(unit)) return stored_->set(place_[unit], value);
+  const at::ScalarType dtype = out_.rows.scalar_type();
+  if (out_.rows.is_cpu()) {
+    const auto row_bytes = out_.rows.size(1) * static_cast<int64_t>(c10::elementSize(dtype));
+    copy_rows(value, /*layer=*/0, dtype,
+              static_cast<char*>(out_.rows.mutable_data_ptr()) + offsets_[unit] * row_bytes);
   } else {
-    copy_rows(out_.rows, offsets_[unit], value.body, rows(unit));
+    const at::Tensor host = at::empty({rows(unit), out_.rows.size(1)}, dtype);
+    copy_rows(value, /*layer=*/0, dtype, host.mutable_data_ptr());
+    out_.rows.narrow(0, offsets_[unit], rows(unit)).copy_(host);
   }
 }
 
@@ -63,7 +70,7 @@ void move_to(EnteringStates& states, at::Device device) {
   if (device.is_cpu()) return;
   states.rows = moved(states.rows, device);
   states.segment_means = moved(states.segment_means, device);
-  for (at::Tensor& one : states.keys_values) one = moved(one, device);
+  if (states.keys_values) static_cast<SegmentKeysValues&>(*states.keys_values).move_to(device);
 }
 
 }  // namespace lait

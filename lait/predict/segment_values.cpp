@@ -5,6 +5,7 @@
 
 #include "lait/data/batches.h"
 #include "lait/predict/computed_values.h"
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
@@ -48,7 +49,7 @@ SegmentValues::SegmentValues(Model model, std::shared_ptr<const Tokenizer> token
                              const Schedule& schedule, StoreUse use)
     : model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
-      plan_(value_plan(model_, schedule)),
+      plan_(value_plan(model_, schedule, use.type)),
       options_(model_->spec.tokenize_options(model_->config, *tokenizer_)),
       memory_(use.memory_bytes),
       store_(model_, *tokenizer_, plan_, std::move(use)) {
@@ -64,7 +65,14 @@ std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
                                                         const ValueFormat& format) {
   if (auto value = memory_.find(key)) return value;
   auto value = store_.find(key, format);
-  if (value) memory_.add(key, value);
+  return value ? remember(key, std::move(value)) : nullptr;
+}
+
+std::shared_ptr<const SegmentValue> SegmentValues::remember(
+    const Digest& key, std::shared_ptr<const SegmentValue> value) {
+  if (memory_.is_off()) return value;
+  if (store_.store() != nullptr) value = unpacked(std::move(value), plan_.first.dtype);
+  memory_.add(key, value);
   return value;
 }
 
@@ -90,7 +98,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             const size_t p = missing[i];
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
-            if (keeps()) memory_.add(keys[p], values[p]);
+            values[p] = remember(keys[p], std::move(values[p]));
             store_.append(keys[p], made);
           },
           {});
@@ -152,7 +160,9 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
 int64_t SegmentValues::likely_bytes(const PlacedSegment& segment) const {
   constexpr size_t kTextPerToken = 4;  // bytes, of English
   const auto tokens = static_cast<int64_t>(segment.text.size() / kTextPerToken) + 2;
-  return format_of(segment).bytes(std::min(tokens, options_.max_tokens));
+  ValueFormat format = format_of(segment);
+  format.stored = format.dtype;
+  return format.bytes(std::min(tokens, options_.max_tokens));
 }
 
 }  // namespace lait

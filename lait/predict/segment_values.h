@@ -46,7 +46,7 @@ class SegmentValues {
   void commit() { store_.commit(); }
   // From now on the store is only read (its disk is full).
   void stop_writing() { store_.stop_writing(); }
-  // About the bytes of a value, by the size of its text.
+  // About the bytes of a value in the compute type, by the size of its text.
   int64_t likely_bytes(const PlacedSegment& segment) const;
 
   struct Counts {
@@ -68,6 +68,9 @@ class SegmentValues {
     return segment.is_first ? plan_.first : plan_.others;
   }
   Digest key_of(const PlacedSegment& segment) const;
+  // Keeps it in memory; returns what is kept.
+  std::shared_ptr<const SegmentValue> remember(const Digest& key,
+                                               std::shared_ptr<const SegmentValue> value);
   // In memory, else in the store.
   std::shared_ptr<const SegmentValue> find(const Digest& key, const ValueFormat& format);
   // Calls made(i, value) for each segment which[i], in batches. False as `add`.

@@ -50,7 +50,7 @@ bool is_used(const ParameterRole& role, const ValuePlan& plan, ValueFormat::Kind
 
 }  // namespace
 
-ValuePlan value_plan(const Model& model, const Schedule& schedule) {
+ValuePlan value_plan(const Model& model, const Schedule& schedule, ValueType type) {
   const ModelSpec& spec = model->spec;
   if (spec.format == SegmentFormat::kPair) {
     throw UserError(
@@ -64,17 +64,21 @@ ValuePlan value_plan(const Model& model, const Schedule& schedule) {
   const std::vector<LevelRows> rows = levels(plan.schedule, Scope::kSegment);
   const bool means = reads.means != Reads::Means::kNone &&
                      (plan.join == all.size() || means_step(all, rows, reads) == plan.join);
-  const int64_t width = model->config.hidden_size;
+  const int64_t width = model->config.hidden_size, head_dim = model->config.head_dim;
   plan.first = {.kind = ValueFormat::Kind::kStates,
                 .dtype = model->compute_dtype,
+                .stored = stored_dtype(type, model->compute_dtype),
                 .width = width,
+                // States are split as heads are, unless the width is no multiple of theirs (T5).
+                .group = width % head_dim == 0 ? head_dim : width,
                 .mean_width = means ? width : 0};
   plan.others = plan.first;
   if (rows.size() == 2 && rows[1].updates == Updates::kFirst) {
     for (size_t s = plan.join; s < all.size(); ++s) plan.joint_layers.push_back(all[s].layer);
     plan.others.kind = ValueFormat::Kind::kKeysValues;
     plan.others.layers = std::ssize(plan.joint_layers);
-    plan.others.width = 2 * model->config.num_attention_heads * model->config.head_dim;
+    plan.others.width = 2 * model->config.num_attention_heads * head_dim;
+    plan.others.group = head_dim;
   }
   return plan;
 }

@@ -19,8 +19,10 @@ struct ValuePlan {
   ValueFormat first = {}, others = {};
 };
 
-// Throws UserError for the pair format, whose segments are not computed apart.
-ValuePlan value_plan(const Model& model, const Schedule& schedule);
+// `type`: that values are kept in. Throws UserError for the pair format, whose segments are not
+// computed apart.
+ValuePlan value_plan(const Model& model, const Schedule& schedule,
+                     ValueType type = ValueType::kAuto);
 
 // A hash of everything that values of the format are computed with: weights up to the join (and
 // those of the joint layers for keys and values), the family's settings, tokenizer, truncation,

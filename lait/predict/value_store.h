@@ -17,8 +17,12 @@ struct StoreUse {
   bool exact = false;
   // The store is only read.
   bool read_only = false;
-  // What values that were used may take in memory, beside the store; 0: none is kept.
+  // What values that were used may take in memory, beside the store; 0: none is kept. Those that
+  // the store has, too, are kept in the compute type, which spares converting them again; without a
+  // store, as they would be stored, since one that is dropped is computed again.
   int64_t memory_bytes = 0;
+  // That values are kept in. Others in the store are not used, and stay.
+  ValueType type = ValueType::kAuto;
 };
 
 // For one thread at a time.

@@ -1,12 +1,15 @@
 #include "lait/predict/valued_outputs.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "lait/predict/entering_states.h"
+#include "lait/predict/value_rows.h"
 
 namespace lait {
 namespace {
@@ -14,6 +17,9 @@ namespace {
 // Of a batch: rows of level 0, and examples.
 constexpr int64_t kMostRows = 8192;
 constexpr size_t kMostExamples = 1024;
+// Of a layer's keys and values that are converted for a batch: what stays in a CPU's cache until
+// the attention has read it.
+constexpr int64_t kMostConverted = 16 << 20;
 
 // The batch's distinct values, numbered as packing's sequences.
 class Numbers {
@@ -57,7 +63,10 @@ Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& 
   DeviceBatch batch = to_device(std::move(packed), at::Tensor(), model->device());
   EnteringStates& entering = batch.entering.emplace();
   EnteringFiller filler(plan, batch.packed, entering);
-  for (int64_t u = 0; u < filler.num_units(); ++u) filler.fill(u, numbers[filler.id(u)]);
+  constexpr int64_t kGrain = 16;
+  at::parallel_for(0, filler.num_units(), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t u = begin; u < end; ++u) filler.fill(u, numbers[filler.id(u)]);
+  });
   move_to(entering, model->device());
   Outputs out = model->forward(batch, {});
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
@@ -87,15 +96,24 @@ std::optional<Outputs> outputs_of_values(Model& model, const ValuePlan& plan,
                                          std::span<const ValuedExample> examples,
                                          const ValuedOptions& options) {
   std::vector<Outputs> parts;
+  const int64_t row_bytes =
+      plan.others.width * static_cast<int64_t>(c10::elementSize(plan.others.dtype));
   for (size_t begin = 0; begin < examples.size();) {
     if (options.should_stop && options.should_stop()) return std::nullopt;
     size_t end = begin;
-    for (int64_t rows = 0; end < examples.size() && end - begin < kMostExamples; ++end) {
+    int64_t rows = 0, converted = 0;
+    std::unordered_set<const SegmentValue*> to_convert;
+    for (; end < examples.size() && end - begin < kMostExamples; ++end) {
       const auto& segments = examples[end].segments;
       for (size_t s = 0; s < segments.size(); ++s) {
-        if (s == 0 || plan.others.kind == ValueFormat::Kind::kStates) rows += segments[s]->rows;
+        if (s == 0 || plan.others.kind == ValueFormat::Kind::kStates) {
+          rows += segments[s]->rows;
+        } else if (segments[s]->body.scalar_type() != plan.others.dtype &&
+                   to_convert.insert(segments[s].get()).second) {
+          converted += segments[s]->rows * row_bytes;
+        }
       }
-      if (rows > kMostRows && end > begin) break;
+      if ((rows > kMostRows || converted > kMostConverted) && end > begin) break;
     }
     parts.push_back(joint_outputs(model, plan, layout, examples.subspan(begin, end - begin)));
     begin = end;

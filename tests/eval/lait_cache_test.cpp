@@ -87,6 +87,37 @@ TEST_F(CacheProgram, BuildFillsAheadAndSaysWhat) {
   EXPECT_THAT(run("./lait-cache stat --cache '" + path("store") + "'").out, HasSubstr("0 records"));
 }
 
+// Types stand side by side in a store; none is taken for another, and hits do not change a score.
+TEST_F(CacheProgram, TypesOfValuesStandSideBySide) {
+  const std::string c = checkpoint(3), input = examples();
+  const ShellResult exact = run(predict(c, input));
+  std::map<std::string, std::string> first_of;
+  for (const std::string type : {"auto", "int8", "bf16", "fp32"}) {
+    SCOPED_TRACE(type);
+    const ShellResult first = run(cached(c, input, "--cache-type " + type)),
+                      second = run(cached(c, input, "--cache-type " + type));
+    ASSERT_EQ(first.code, 0) << first.err;
+    EXPECT_EQ(second.out, first.out);
+    // Under fp32 auto has stored what fp32 finds.
+    EXPECT_THAT(first.err, HasSubstr(type == "fp32" ? ", 0 computed" : "0 segments from"));
+    EXPECT_THAT(second.err, HasSubstr(", 0 computed"));
+    EXPECT_EQ(first.out == exact.out, type == "auto" || type == "fp32");
+    first_of[type] = first.out;
+  }
+  EXPECT_EQ(run(cached(c, input)).out, exact.out) << "beside other types";
+  const ShellResult stat = run("./lait-cache stat --cache '" + path("store") + "'");
+  for (const char* type : {"fp32", "int8", "bf16"})
+    EXPECT_THAT(stat.out, HasSubstr("\n  " + std::string(type) + ": 31 values of ")) << stat.out;
+  std::filesystem::remove_all(path("store"));
+  const ShellResult built = run(build(c, "--cache-type int8 --input '" + input + "'"));
+  ASSERT_EQ(built.code, 0) << built.err;
+  const ShellResult read = run(cached(c, input, "--cache-type int8"));
+  EXPECT_THAT(read.err, HasSubstr(", 0 computed"));
+  EXPECT_EQ(read.out, first_of["int8"]);
+  EXPECT_EQ(run(build(c, "--cache-type int4 --input '" + input + "'")).code, 2);
+  EXPECT_THAT(run(predict(c, input, "--cache-type int8")).err, HasSubstr("requires --cache"));
+}
+
 TEST_F(CacheProgram, TextsAreOtherSegments) {
   const std::string c = checkpoint(3), passages = texts("passages.jsonl", 20, 25);
   const ShellResult built = run("cat '" + passages + "' | " + build(c, "--texts -"));
@@ -195,6 +226,16 @@ TEST_F(CacheProgram, PairsAreScoredAsAlone) {
                     stored = run(command + "--cache '" + path("store") + "'");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(stored.out, result.out) << stored.err;
+  // Values that are converted once for all claims give the scores of those converted for each.
+  const std::string int8 = "--cache '" + path("store") + "' --cache-type int8";
+  const auto of_int8 = lines_of(run(predict(c, path("all.jsonl"), int8)).out);
+  for (const std::string& line : lines_of(run(command + int8).out)) {
+    for (const json& match : json::parse(line)["matches"]) {
+      const size_t claim = std::stoul(json::parse(line)["id"].get<std::string>().substr(1)),
+                   passage = std::stoul(match["passage"].get<std::string>().substr(1)) - 20;
+      EXPECT_EQ(match["score"], json::parse(of_int8[claim * 30 + passage])["scores"]["neutral"]);
+    }
+  }
   const auto out = lines_of(result.out);
   ASSERT_EQ(out.size(), 4u);
   for (size_t claim = 0; claim < 4; ++claim) {

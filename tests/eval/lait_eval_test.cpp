@@ -14,6 +14,40 @@ using testing::Not;
 using Result = ShellResult;
 using EvalProgram = Programs;
 
+TEST_F(EvalProgram, TypesOfValuesAreComparedWithTheExactModel) {
+  const std::string test = write("test.jsonl", to_text(tiny_lines(6, 90)));
+  for (const auto format : {SegmentFormat::kPair, SegmentFormat::kStandalone}) {
+    const bool is_pair = format == SegmentFormat::kPair;
+    write_run(folder_ / "runs" / (is_pair ? "pair" : "p3"),
+              {.independent_layers = is_pair ? 0 : 3, .format = format}, {test}, {test});
+  }
+  const std::string report = path("report");
+  const Result result = run("./lait-eval --precision fp32 --checkpoint '" + path("runs") +
+                            "' --cache-type auto,fp32,bf16,int8 --report '" + report + "'");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("values of segments in other types"));
+  const auto json = nlohmann::json::parse(read_file(fs::path(report) / "report.json"));
+  ASSERT_EQ(json.size(), 2u);
+  for (const auto& row : json) {
+    ASSERT_EQ(row.contains("value_types"), row.at("independent_layers") == 3);
+    if (!row.contains("value_types")) continue;
+    ASSERT_EQ(row["value_types"].size(), 4u);
+    for (const auto& effect : row["value_types"]) {
+      const bool is_exact = effect["type"] == "auto" || effect["type"] == "fp32";
+      EXPECT_EQ(effect["largest_logit_change"] == 0, is_exact) << effect;
+      if (is_exact) {
+        EXPECT_EQ(effect["changed_labels"], 0);
+        EXPECT_EQ(effect["metrics"]["accuracy"]["value"], row["metrics"]["accuracy"]["value"]);
+        EXPECT_EQ(effect["differences"]["accuracy"]["value"], 0);
+      }
+    }
+    const double fp32 = row["value_types"][1]["bytes_per_token"],
+                 int8 = row["value_types"][3]["bytes_per_token"];
+    EXPECT_LT(int8, 0.6 * fp32);
+  }
+  EXPECT_EQ(run("./lait-eval --checkpoint '" + path("runs") + "' --cache-type int4").code, 2);
+}
+
 TEST_F(EvalProgram, EvalOfASweepReportsEveryRunAgainstP0) {
   const auto lines = tiny_lines(6, 90);
   const std::string test = write("test.jsonl", to_text(lines)),

@@ -24,16 +24,19 @@ struct IsaKernels {
   void (*unit_mean_backward)(const UnitMeanParams&);
   void (*rms_norm)(const RmsNormParams&);
   void (*rms_norm_backward)(const RmsNormGradParams&);
+  void (*quantize)(const QuantizeParams&);
+  void (*dequantize)(const DequantizeParams&);
 };
 
 inline std::vector<IsaKernels> supported_isas() {
   std::vector<IsaKernels> all;
-#define LAIT_ADD_ISA(supported, isa)                                                      \
-  if (supported) {                                                                        \
-    all.push_back(                                                                        \
-        {#isa, cpu::isa::segment_attention_forward, cpu::isa::segment_attention_backward, \
-         cpu::isa::dropout_add, cpu::isa::gather_adjoint, cpu::isa::unit_mean_forward,    \
-         cpu::isa::unit_mean_backward, cpu::isa::rms_norm, cpu::isa::rms_norm_backward}); \
+#define LAIT_ADD_ISA(supported, isa)                                                              \
+  if (supported) {                                                                                \
+    all.push_back({#isa, cpu::isa::segment_attention_forward,                                     \
+                   cpu::isa::segment_attention_backward, cpu::isa::dropout_add,                   \
+                   cpu::isa::gather_adjoint, cpu::isa::unit_mean_forward,                         \
+                   cpu::isa::unit_mean_backward, cpu::isa::rms_norm, cpu::isa::rms_norm_backward, \
+                   cpu::isa::quantize, cpu::isa::dequantize});                                    \
   }
   LAIT_ADD_ISA(cpu::supported(cpu::Isa::kGeneric), generic)
   LAIT_ADD_ISA(cpu::supported(cpu::Isa::kAvx2), avx2)

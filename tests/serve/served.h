@@ -19,18 +19,20 @@ struct ServedOptions {
   int64_t memory_bytes = 1 << 20;
   size_t queue = 64;
   bool store = false;
+  ValueType type = ValueType::kAuto;
 };
 
 class Served {
  public:
   explicit Served(const ServedOptions& options = {})
       : predictor_(load(folder_, options)), plain_(load(folder_, options)), queue_(options.queue) {
-    StoreUse use{.memory_bytes = options.memory_bytes};
+    StoreUse use{.memory_bytes = options.memory_bytes, .type = options.type};
     if (options.store) {
       use.store = std::make_shared<SegmentStore>(
           folder_ / "store", StoreWriteOptions{.made_by = made_here(predictor_.model())});
     }
     if (options.checkpoint.format != SegmentFormat::kPair) predictor_.use_store(use);
+    if (options.type != ValueType::kAuto) plain_.use_store({.type = options.type});
     service_.emplace(predictor_, queue_, metrics_, options.service);
     start();
   }
@@ -65,7 +67,7 @@ class Served {
   HttpResponse get(const std::string& path) { return service_->handle({.path = path}); }
 
   Service& service() { return *service_; }
-  // The same checkpoint without a store.
+  // The same checkpoint without a store; of another type, with values that it computes each time.
   Predictor& plain() { return plain_; }
   const TemporaryFolder& folder() const { return folder_; }
 

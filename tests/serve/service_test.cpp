@@ -130,8 +130,10 @@ TEST(Service, PairModelsAreServedWithoutValues) {
   EXPECT_THAT(served.error("/v1/segments", R"({"texts": ["a"]})", 422), HasSubstr("reads pairs"));
 }
 
-TEST(Service, RequestsThatComeTogetherHaveTheSameScores) {
-  Served served({.memory_bytes = 20000, .store = true});
+class Together : public testing::TestWithParam<ServedOptions> {};
+
+TEST_P(Together, RequestsHaveTheSameScores) {
+  Served served(GetParam());
   constexpr int kThreads = 8, kRequests = 25;
   std::vector<std::thread> clients;
   for (int t = 0; t < kThreads; ++t) {
@@ -147,7 +149,10 @@ TEST(Service, RequestsThatComeTogetherHaveTheSameScores) {
         const std::lock_guard lock(mutex);
         std::vector<Example> pairs;
         for (const std::string& text : texts) pairs.emplace_back().segments = {query, text};
-        const auto alone = served.plain().model()->head->predict(*served.plain().outputs(pairs));
+        Predictor& plain = served.plain();
+        const Outputs outputs =
+            plain.values() ? plain.valued_outputs(pairs)->outputs : *plain.outputs(pairs);
+        const auto alone = plain.model()->head->predict(outputs);
         for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(scores[i], alone[i].score);
       }
     });
@@ -157,6 +162,15 @@ TEST(Service, RequestsThatComeTogetherHaveTheSameScores) {
   EXPECT_THAT(metrics, HasSubstr("lait_requests_total{path=\"/rerank\",status=\"200\"} 200\n"));
   EXPECT_THAT(metrics, HasSubstr("lait_request_seconds_count 200\n"));
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Service, Together,
+    testing::Values(ServedOptions{.memory_bytes = 20000, .store = true},
+                    ServedOptions{.memory_bytes = 20000, .store = true, .type = ValueType::kInt8},
+                    ServedOptions{.memory_bytes = 20000, .type = ValueType::kInt8}),
+    [](const auto& info) {
+      return to_string(info.param.type) + (info.param.store ? "_store" : "_memory");
+    });
 
 TEST(Service, SegmentsAreComputedAhead) {
   for (const bool store : {false, true}) {

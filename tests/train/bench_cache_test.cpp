@@ -31,8 +31,10 @@ TEST_F(CacheBenchmark, MeasuresEachPWithAndWithoutAStore) {
   std::set<std::string> cases;
   const auto json = nlohmann::json::parse(read_file(folder_ / "bench.json"));
   for (const auto& row : json.at("rows")) cases.insert(row.at("case"));
-  for (const char* name : {"P=0 cached", "P=3 cached", "P=3 uncached", "P=4 cached",
-                           "P=2 one-sided cached", "single pair, P=3 cached", "P=3 store"})
+  for (const char* name :
+       {"P=0 cached", "P=3 cached", "P=3 uncached", "P=4 cached", "P=2 one-sided cached",
+        "single pair, P=3 cached", "P=3 store", "P=3 cached int8", "P=3 int8 store",
+        "P=2 one-sided cached int8, in memory"})
     EXPECT_TRUE(cases.contains(name)) << name;
 }
 

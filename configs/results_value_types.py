@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Trains MiniLM on four data sets and fills the table "Types of stored values" of docs/results.md.
+
+    configs/results_value_types.py --data DIR [--build build] [--only DATA_SET]... [--output DIR]
+    configs/results_value_types.py --data DIR --steps 20        a trial, kept apart
+
+DIR has a folder for each data set, as for results_tasks.py, which prepares them in the same way.
+Each is trained at P = 3, P = 5 and P = 3 one-sided (cls_segments, one seed, results_tasks.py's
+epochs), and lait-eval --cache-type evaluates each model with values of segments in each type: its
+metric beside the exact one on the same examples, and the largest change of a logit. Nothing is
+chosen by these numbers.
+
+The script can be stopped (Ctrl-C, SIGTERM) and started again. A finished run leaves
+docs/results/value-types-DATA_SET-SCHEDULE.json and is skipped from then on; a stopped one goes on
+where it was. Run directories are made in BUILD/results, or --output; a finished run's directory is
+removed. The table is written anew after each run.
+
+A trial takes --steps steps of 8 examples, on the first lines of each file, and writes everything,
+the JSONs and a copy of the page too, into BUILD/results/trial-STEPS.
+"""
+import argparse
+import pathlib
+import shutil
+import sys
+
+from results_data import DATA_SETS, prepare, thinned
+from results_runs import (FOLDER, PAGE, ROOT, Programs, fail, markdown, origin, read_json,
+                          without_paths, write_between, write_json)
+
+MODEL = "all-MiniLM-L6-v2"
+NAMES = ("sick", "boolq", "vitaminc", "wikiqa")
+TYPES = ("auto", "bf16", "int8")
+RATE = "1e-4"
+TRIAL_LINES = 60
+ONE_SIDED = "[{num_layers: 3, scope: segment}, {num_layers: 3, scope: example, updates: first}]"
+SCHEDULES = {"p3": {"model.independent_layers": 3}, "p5": {"model.independent_layers": 5},
+             "one-sided-p3": {"model.independent_layers": "", "model.schedule": ONE_SIDED}}
+WORDS = {"p3": "P = 3", "p5": "P = 5", "one-sided-p3": "P = 3, one-sided"}
+
+
+class Results:
+    def __init__(self, args):
+        self.args = args
+        self.model = args.build / "models" / MODEL
+        if not (self.model / "config.json").exists():
+            fail(f"expected a model in {self.model}, got nothing there; run make")
+        self.programs = Programs(args.build, ("lait-train", "lait-eval", "lait-data"))
+        self.data_folder = (args.output or args.build / "results") / "data"
+        self.output = self.data_folder.parent
+        self.folder, self.page = FOLDER, PAGE
+        if args.steps:
+            self.output = self.output / f"trial-{args.steps}"
+            self.folder, self.page = self.output / "results", self.output / "results.md"
+
+    def file(self, data_set, schedule):
+        return self.folder / f"value-types-{data_set.name}-{schedule}.json"
+
+    def data(self, data_set):
+        folder = prepare(self.programs, self.args.data, data_set, self.data_folder)
+        return thinned(folder, self.output / "data", TRIAL_LINES) if self.args.steps else folder
+
+    def settings(self, data_set, schedule, texts):
+        out = {"model.path": self.model, "model.segment_format": "standalone",
+               "model.pooling": "cls_segments", **SCHEDULES[schedule],
+               "data.train": texts / "train.jsonl", "data.validation": texts / "selection.jsonl",
+               "data.test": "", "training.learning_rate": RATE, "training.seed": 1,
+               "training.device": "cpu", **data_set.settings}
+        if self.args.steps:
+            out.update({"training.steps": self.args.steps, "training.batch_size": 8})
+        else:
+            out["training.epochs"] = data_set.epochs
+        return out
+
+    def run(self, data_set, schedule):
+        """Trains, or goes on, evaluates and writes the run's JSON."""
+        prepared = self.data(data_set)
+        folder = self.output / f"value-types-{data_set.name}-{schedule}"
+        report, seconds = self.programs.train(data_set.config,
+                                              self.settings(data_set, schedule, prepared), folder)
+        row = self.programs.evaluate(folder, report, prepared / "test.jsonl", "cpu",
+                                     "--cache-type", ",".join(TYPES))
+        result = {
+            "data": read_json(prepared / "about.json"),
+            "model": self.model.resolve().name,
+            "config": without_paths((folder / "config.yaml").read_text(encoding="utf-8")),
+            **{key: report[key] for key in ("precision", "steps", "best_step")},
+            **{key: row[key] for key in ("examples", "truncated_examples", "metrics",
+                                         "value_types")},
+            **self.programs.made_by("cpu"),
+            "seconds": seconds,
+        }
+        write_json(self.file(data_set, schedule), result)
+        for rest in self.output.glob(folder.name + "*"):
+            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+
+    def write_table(self, data_sets):
+        header = ["data set, metric", "schedule", "exact"]
+        for name in TYPES[1:]:
+            header += [f"{name}: difference [95 %]", "largest change of a logit", "other labels"]
+        header.append("bytes a token: " + ", ".join(TYPES))
+        rows, results = [header], []
+        for data_set in data_sets:
+            for schedule in SCHEDULES:
+                if self.file(data_set, schedule).exists():
+                    result = read_json(self.file(data_set, schedule))
+                    results.append(result)
+                    rows.append([f"{data_set.name}, {data_set.metric}", WORDS[schedule],
+                                 *cells(result, data_set.metric)])
+        text = "No run is finished yet.\n"
+        if results:
+            text = markdown(rows) + "\n" + origin(results, "One seed; metrics in points")
+        write_between(self.page, "value-types", text)
+
+
+def cells(result, metric):
+    """A row behind its schedule."""
+    types = {effect["type"]: effect for effect in result["value_types"]}
+    if types["auto"]["largest_logit_change"] != 0:
+        fail("values in the compute type changed a logit")
+    out = [f"{100 * result['metrics'][metric]['value']:.1f}"]
+    for name in TYPES[1:]:
+        effect = types[name]
+        parts = [100 * effect["differences"][metric][key] for key in ("value", "low", "high")]
+        out.append("{:+.2f} [{:+.2f}, {:+.2f}]".format(*parts).replace("-", "−"))
+        out.append(f"{effect['largest_logit_change']:.2g}")
+        out.append(f"{effect['changed_labels']} of {result['examples']}")
+    out.append(", ".join(f"{types[name]['bytes_per_token']:.0f}" for name in TYPES))
+    return out
+
+
+def main():
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(formatter_class=raw, description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--output", type=pathlib.Path, help="data and runs (BUILD/results)")
+    parser.add_argument("--only", action="append", default=[], metavar="DATA_SET")
+    parser.add_argument("--steps", type=int, help="a trial of so many optimiser steps")
+    args = parser.parse_args()
+    known = {data_set.name: data_set for data_set in DATA_SETS if data_set.name in NAMES}
+    for name in args.only:
+        if name not in known:
+            fail(f"--only: expected one of {', '.join(known)}, got '{name}'")
+    results = Results(args)
+    for name in args.only or NAMES:
+        for schedule in SCHEDULES:
+            file = results.file(known[name], schedule)
+            if file.exists():
+                print(f"finished already: {file}", file=sys.stderr)
+            else:
+                results.run(known[name], schedule)
+                results.write_table([known[name] for name in NAMES])
+    results.write_table([known[name] for name in NAMES])
+    print(f"table: {results.page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
