@@ -107,9 +107,13 @@ TEST_P(OfType, NoSequenceOfHitsAndMissesChangesAScore) {
     }
     EXPECT_GT(with->counts().found, 0);
   }
-  SegmentValues stored = values(/*stored=*/true);
-  EXPECT_TRUE(at::equal(outputs(stored, examples_), expected));
-  EXPECT_EQ(stored.counts().computed, 0);
+  for (const bool rest_is_stored : {false, true}) {
+    SegmentValues stored = values(/*stored=*/true);
+    EXPECT_TRUE(at::equal(outputs(stored, examples_), expected));
+    if (rest_is_stored) {
+      EXPECT_EQ(stored.counts().computed, 0);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, OfType,
