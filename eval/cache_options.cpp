@@ -21,8 +21,18 @@ void CacheOptions::add_to(CLI::App& app) {
       ->needs(cache);
 }
 
+void CacheOptions::add_limit_to(CLI::App& app) {
+  app.add_option("--cache-bytes", max_bytes,
+                 "what the store may take on the disk: the oldest files are dropped for new ones; "
+                 "0: no limit")
+      ->option_text("N[KB|MB|GB]")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->needs("--cache")
+      ->capture_default_str();
+}
+
 StoreUse CacheOptions::open(Predictor& predictor, const std::string& program) {
-  const StoreWriteOptions made{.made_by = made_here(predictor.model())};
+  const StoreWriteOptions made{.made_by = made_here(predictor.model()), .max_bytes = max_bytes};
   StoreUse use{.exact = exact};
   try {
     use.store = std::make_shared<SegmentStore>(dir, made);

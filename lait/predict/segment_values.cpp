@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "lait/data/batches.h"
 
@@ -78,7 +79,10 @@ Digest SegmentValues::key_of(const PlacedSegment& segment) const {
 
 std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
                                                         const ValueFormat& format) {
-  if (auto value = memory_.find(key)) return value;
+  if (auto value = memory_.find(key)) {
+    ++counts_.found_in_memory;
+    return value;
+  }
   if (!use_.store) return nullptr;
   auto value = find_stored(key, format);
   if (value) memory_.add(key, value);
@@ -102,6 +106,17 @@ std::shared_ptr<const SegmentValue> SegmentValues::find_stored(const Digest& key
 
 std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
     std::span<const PlacedSegment> segments) {
+  const Counts before = counts_;
+  try {
+    return found_or_computed(segments);
+  } catch (...) {
+    counts_ = before;  // it may be called again
+    throw;
+  }
+}
+
+std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::found_or_computed(
+    std::span<const PlacedSegment> segments) {
   const Distinct distinct = distinct_of(segments, plan_.first.kind != plan_.others.kind);
   std::vector<std::shared_ptr<const SegmentValue>> values(distinct.segments.size());
   std::vector<Digest> keys(distinct.segments.size());
@@ -123,7 +138,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
             if (keeps()) memory_.add(keys[p], values[p]);
-            if (!writes()) return;
+            if (!writes() || !segments[which[i]].is_stored) return;
             use_.store->append(keys[p], {made.bytes});
             has_added_ = true;
           },
@@ -217,9 +232,8 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
 }
 
 void SegmentValues::commit() {
-  if (!has_added_) return;
-  use_.store->commit();
-  has_added_ = false;
+  // A batch that cannot be written is lost: there is nothing to try again.
+  if (std::exchange(has_added_, false)) use_.store->commit();
 }
 
 void SegmentValues::stop_writing() {
@@ -227,10 +241,14 @@ void SegmentValues::stop_writing() {
   has_added_ = false;
 }
 
-int64_t SegmentValues::likely_bytes(const PlacedSegment& segment) const {
+int64_t likely_tokens(size_t text_bytes, int64_t most) {
   constexpr size_t kTextPerToken = 4;  // bytes, of English
-  const auto tokens = static_cast<int64_t>(segment.text.size() / kTextPerToken) + 2;
-  return format_of(segment).bytes(std::min(tokens, options_.max_tokens));
+  return std::min(static_cast<int64_t>(text_bytes / kTextPerToken) + 2, most);
+}
+
+int64_t SegmentValues::likely_bytes(size_t text_bytes, bool is_first) const {
+  return (is_first ? plan_.first : plan_.others)
+      .bytes(likely_tokens(text_bytes, options_.max_tokens));
 }
 
 }  // namespace lait
