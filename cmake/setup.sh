@@ -32,8 +32,8 @@ unset PYTHONPATH PYTHONHOME
 
 packages=(g++ make cmake ninja-build ccache git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
           libicu-dev libsentencepiece-dev zlib1g-dev libcsv-dev libxxhash-dev libjemalloc-dev
-          libgloo-dev libcpp-httplib-dev pkg-config libboost-dev libgtest-dev libgmock-dev
-          gnuplot-nox wordnet-base python3 python3-venv ca-certificates)
+          libgloo-dev libboost-dev libgtest-dev libgmock-dev gnuplot-nox wordnet-base python3
+          python3-venv ca-certificates)
 # clang-format 14: other versions format differently.
 lint_packages=(clang-format-14 shellcheck git python3 python3-venv ca-certificates)
 libtorch_lock=$root/cmake/requirements-libtorch.txt

@@ -33,6 +33,16 @@ void CacheOptions::add_to(CLI::App& app) {
   type.add_to(app);
 }
 
+void CacheOptions::add_limit_to(CLI::App& app) {
+  app.add_option("--cache-bytes", max_bytes,
+                 "what the store may take on the disk: the oldest files are dropped for new ones; "
+                 "0: no limit")
+      ->option_text("N[KB|MB|GB]")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->needs("--cache")
+      ->capture_default_str();
+}
+
 StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& made, bool exact,
                     const std::function<void(const std::string&)>& warn) {
   StoreUse use{.exact = exact};
@@ -49,7 +59,7 @@ StoreUse open_store(const std::filesystem::path& dir, const StoreWriteOptions& m
 
 StoreUse CacheOptions::open(Predictor& predictor, const std::string& program) {
   StoreUse use =
-      open_store(dir, {.made_by = made_here(predictor.model())}, exact,
+      open_store(dir, {.made_by = made_here(predictor.model()), .max_bytes = max_bytes}, exact,
                  [&](const std::string& text) { show(fmt::format("{}: {}\n", program, text)); });
   use.type = type.type();
   store = use.store;

@@ -1,5 +1,6 @@
 // --cache, --exact and --cache-type: the segment store of programs that predict.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,10 +32,14 @@ struct CacheOptions {
   std::string dir = {};
   bool exact = false;
   CacheTypeOption type = {};
+  // StoreWriteOptions::max_bytes.
+  uint64_t max_bytes = 0;
   // What open() opened.
   std::shared_ptr<SegmentStore> store = {};
 
   void add_to(CLI::App& app);
+  // --cache-bytes, after add_to: for a program that adds to a store for ever.
+  void add_limit_to(CLI::App& app);
   // A store that cannot be written is only read, which is said in `program`'s name. Throws
   // UserError if there is none, and it cannot be made. REQUIRES: dir is not empty.
   StoreUse open(Predictor& predictor, const std::string& program);

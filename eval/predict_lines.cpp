@@ -9,6 +9,7 @@
 #include "lait/base/error.h"
 #include "lait/base/shown_text.h"
 #include "lait/data/example_reader.h"
+#include "lait/predict/value_window.h"
 
 namespace lait {
 namespace {
@@ -23,27 +24,23 @@ constexpr std::string_view kTextFields[] = {"text", "truncated"};
 
 // A window has enough examples to put similar lengths into a batch.
 constexpr int64_t kBatchesPerWindow = 16;
-// Of segments' values.
-constexpr int64_t kWindowBytes = int64_t{1} << 30;
 
 class LinePredictor {
  public:
   LinePredictor(Predictor& predictor, const PredictOptions& options,
                 const std::function<void(std::string_view)>& write,
                 std::optional<int64_t> max_new_tokens)
-      : predictor_(predictor), options_(options), write_(write), max_new_tokens_(max_new_tokens) {}
+      : predictor_(predictor),
+        options_(options),
+        write_(write),
+        max_new_tokens_(max_new_tokens),
+        window_(predictor.values(), kBatchesPerWindow * options.batch_size) {}
 
-  bool is_full() const {
-    return std::ssize(examples_) >= kBatchesPerWindow * options_.batch_size ||
-           value_bytes_ >= kWindowBytes;
-  }
+  bool is_full() const { return window_.is_full(); }
   void add(Example example, const Json& others) {
     check_example(std::span(&example, 1));
     others_.push_back(carried(others, example));
-    if (const SegmentValues* values = predictor_.values()) {
-      for (const std::string& segment : example.segments)
-        value_bytes_ += values->likely_bytes({.text = segment});
-    }
+    window_.add(example);
     examples_.push_back(std::move(example));
   }
   // Predicts and writes what was added. Throws UserError if an example cannot be predicted, once
@@ -51,7 +48,7 @@ class LinePredictor {
   void flush() {
     const std::vector<Example> examples = std::exchange(examples_, {});
     const std::vector<Json> others = std::exchange(others_, {});
-    value_bytes_ = 0;
+    window_.clear();
     if (examples.empty()) return;
     if (predictor_.values() != nullptr) return flush_valued(examples, others);
     std::exception_ptr problem;
@@ -209,8 +206,7 @@ class LinePredictor {
   std::optional<int64_t> max_new_tokens_;
   std::vector<Example> examples_;
   std::vector<Json> others_;
-  // About what the values of the examples' segments take, if there is a store.
-  int64_t value_bytes_ = 0;
+  ValueWindow window_;  // of examples_
   PredictedLines counts_;
 };
 

@@ -6,12 +6,12 @@
 #include "eval/pair_score.h"
 #include "lait/base/error.h"
 #include "lait/predict/value_rows.h"
+#include "lait/predict/value_window.h"
 
 namespace lait {
 namespace {
 
-// Of passages, and of their values.
-constexpr int64_t kWindow = 1024, kPassageBytes = int64_t{1} << 30;
+constexpr int64_t kWindowPassages = 1024;
 
 struct Match {
   double score;
@@ -42,13 +42,13 @@ class PairScorer {
 
   void add_passages(TextLines lines) {
     std::vector<TextLine> window;
-    int64_t bytes = 0;
+    ValueWindow values(predictor_.values(), kWindowPassages);
     while (auto line = lines.next()) {
-      bytes += predictor_.values()->likely_bytes({.text = line->text, .is_first = is_first_[1]});
+      values.add(line->text, is_first_[1]);
       window.push_back(std::move(*line));
-      if (std::ssize(window) < kWindow && bytes < kPassageBytes) continue;
+      if (!values.is_full()) continue;
       score(window, lines.name());
-      bytes = 0;
+      values.clear();
     }
     score(window, lines.name());
     if (ids_.empty()) throw UserError(lines.name() + ": expected passages, got no line");

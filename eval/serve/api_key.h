@@ -2,6 +2,8 @@
 #pragma once
 #include <string_view>
 
+#include "eval/serve/http.h"
+
 namespace lait {
 
 // Takes the same time wherever two texts of one length differ, so that a key cannot be guessed
@@ -16,11 +18,11 @@ inline bool same_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-// Whether the header has the key. "" as the key: none is needed.
+// Whether the header has the key; the scheme may be written "bearer". "": no key is needed.
 inline bool is_allowed(std::string_view authorization, std::string_view key) {
   constexpr std::string_view kScheme = "Bearer ";
   if (key.empty()) return true;
-  return authorization.starts_with(kScheme) &&
+  return same_word(authorization.substr(0, kScheme.size()), kScheme) &&
          same_secret(authorization.substr(kScheme.size()), key);
 }
 

@@ -6,10 +6,18 @@
 
 namespace lait {
 
+namespace {
+
+// Of one object. Json looks through all of them at each one, to keep their order.
+constexpr size_t kMaxKeys = 128;
+
+}  // namespace
+
 Json read_body(std::string_view body) {
   Json out;
   try {
-    out = parse_json_text<Json>(body);
+    out = parse_json_text<Json>(
+        body, [](int, const Json&) { return true; }, kMaxKeys);
   } catch (const BadJson& error) {
     if (error.invalid_utf8) {
       throw HttpError(

@@ -1,111 +1,186 @@
 #include "eval/serve/http_server.h"
 
-#include <httplib.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
 
+#include "eval/serve/connection.h"
 #include "lait/base/error.h"
 
 namespace lait {
 namespace {
 
-// Connections that the system holds for us. cpp-httplib asks for 5.
-constexpr int kBacklog = 512;
-// Requests of one connection, and seconds that it may be silent between and in them.
-constexpr size_t kKeepAliveRequests = 10000;
-constexpr int kKeepAliveSeconds = 5, kReadSeconds = 10, kWriteSeconds = 30;
+namespace asio = boost::asio;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
 
-void answer(Service& service, const httplib::Request& request, HttpRequest parsed,
-            httplib::Response& out) {
-  parsed.method = request.method;
-  parsed.path = request.path;
-  parsed.authorization = request.get_header_value("Authorization");
-  HttpResponse response = service.handle(parsed);
-  out.status = response.status;
-  for (const auto& [name, value] : response.headers) out.set_header(name, value);
-  out.set_content(std::move(response.body), response.type);
+// Connections that the system holds for us.
+constexpr int kBacklog = 512;
+// Beyond the limit, so many are told so at once; others are closed without a word.
+constexpr size_t kTurnedAway = 64;
+// How often should_stop is asked, and how long it waits after a connection could not be taken.
+constexpr std::chrono::milliseconds kPoll{20}, kPause{100};
+// Files that the process has beside connections: the checkpoint, the store's mapped files.
+constexpr size_t kOtherFiles = 256;
+
+// Raises the limit of open files as far as the system allows it.
+size_t connections_that_fit(size_t wanted) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return wanted;
+  const rlim_t needed = wanted + kTurnedAway + kOtherFiles;
+  if (files.rlim_cur < needed) {
+    files.rlim_cur = std::min(needed, files.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+  }
+  if (files.rlim_cur >= needed) return wanted;
+  constexpr size_t kFewest = 16;
+  return std::max<size_t>(
+      kFewest, files.rlim_cur - std::min<rlim_t>(files.rlim_cur, kTurnedAway + kOtherFiles));
 }
 
-// Reads all of the body, since the next request follows it, and keeps at most so much.
-HttpRequest read_request(const httplib::Request& request, const httplib::ContentReader& read,
-                         size_t most) {
-  HttpRequest out;
-  const auto take = [&](const char* data, size_t bytes) {
-    out.is_too_long = out.is_too_long || bytes > most - out.body.size();
-    if (!out.is_too_long) out.body.append(data, bytes);
-    return true;
-  };
-  if (request.is_multipart_form_data()) {  // no endpoint takes a form: its text is no JSON
-    read([](const httplib::MultipartFormData&) { return true; },
-         [](const char*, size_t) { return true; });
-  } else {
-    read(take);
-  }
-  return out;
+HttpServerOptions fitting(HttpServerOptions options) {
+  options.max_connections = connections_that_fit(options.max_connections);
+  return options;
+}
+
+[[noreturn]] void throw_cannot_listen(const HttpServerOptions& options, const error_code& error) {
+  const bool is_taken = error == asio::error::address_in_use;
+  throw UserError("--host " + options.host + " --port " + std::to_string(options.port) +
+                  ": cannot listen there: " + error.message() +
+                  (is_taken ? "; another process does: stop it, or take another port"
+                            : "; give another host or port"));
 }
 
 }  // namespace
 
-struct HttpServer::Sockets : httplib::Server {
-  using httplib::Server::svr_sock_;
+struct HttpServer::Sockets {
+  Sockets(HttpHandler& handler, const HttpServerOptions& options)
+      : host{.handler = handler, .options = fitting(options)} {
+    host.on_closed = [this] { end_if_done(); };
+    error_code error;
+    tcp::resolver resolver(context);
+    const auto found =
+        resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, error);
+    if (error) throw_cannot_listen(options, error);
+    for (const auto& entry : found) {
+      if (!(error = listen(entry.endpoint()))) return;
+    }
+    throw_cannot_listen(options, error);
+  }
+
+  error_code listen(const tcp::endpoint& endpoint) {
+    error_code error;
+    acceptor = tcp::acceptor(context);
+    // Not SO_REUSEPORT: two servers would share a port.
+    if (acceptor.open(endpoint.protocol(), error) ||
+        acceptor.set_option(tcp::acceptor::reuse_address(true), error) ||
+        acceptor.bind(endpoint, error) || acceptor.listen(kBacklog, error))
+      return error;
+    return acceptor.non_blocking(true, error);
+  }
+
+  void accept() {
+    is_accepting = true;
+    acceptor.async_accept([this](error_code error, tcp::socket socket) {
+      is_accepting = false;
+      if (!error) take(std::move(socket));
+      if (host.is_stopping) return end_if_done();
+      if (!error) return accept();
+      // No file or no memory for it: it may wait.
+      pause.expires_after(kPause);
+      pause.async_wait([this](error_code stopped) {
+        if (!stopped) accept();
+      });
+    });
+  }
+
+  void take(tcp::socket socket) {
+    const size_t open = host.open.size(), most = host.options.max_connections;
+    if (open >= most + kTurnedAway) return;
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    const auto connection = make_connection(std::move(socket), host);
+    open < most ? connection->start() : connection->turn_away();
+  }
+
+  void poll(const std::function<bool()>& should_stop) {
+    if (should_stop()) return stop();
+    poller.expires_after(kPoll);
+    poller.async_wait([this, &should_stop](error_code stopped) {
+      if (!stopped) poll(should_stop);
+    });
+  }
+
+  void stop() {
+    if (host.is_stopping) return;
+    host.is_stopping = true;
+    poller.cancel();
+    pause.cancel();
+    error_code error;
+    // Clients see these as connected, and may have sent their requests.
+    while (true) {
+      tcp::socket socket = acceptor.accept(error);
+      if (error) break;
+      take(std::move(socket));
+    }
+    acceptor.close(error);
+    for_all(&Connection::finish);
+    grace.expires_after(host.options.grace_time);
+    grace.async_wait([this](error_code stopped) {
+      if (!stopped) for_all(&Connection::end);
+    });
+    end_if_done();
+  }
+
+  void for_all(void (Connection::*function)()) {
+    const auto open = host.open;  // they leave it
+    for (const auto& connection : open) (connection.get()->*function)();
+  }
+
+  void end_if_done() {
+    if (!host.is_stopping || is_accepting || !host.open.empty()) return;
+    grace.cancel();
+    work.reset();
+  }
+
+  asio::io_context context{1};
+  // Until the end, also while all connections wait for the model.
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  tcp::acceptor acceptor{context};
+  asio::steady_timer poller{context}, pause{context}, grace{context};
+  bool is_accepting = false;
+  ConnectionHost host;
 };
 
-HttpServer::HttpServer(Service& service, const HttpServerOptions& options)
-    : sockets_(std::make_unique<Sockets>()), host_(options.host) {
-  Sockets& server = *sockets_;
-  server.new_task_queue = [threads = options.threads] { return new httplib::ThreadPool(threads); };
-  server.set_keep_alive_max_count(kKeepAliveRequests);
-  server.set_keep_alive_timeout(kKeepAliveSeconds);
-  server.set_read_timeout(kReadSeconds);
-  server.set_write_timeout(kWriteSeconds);
-  server.set_tcp_nodelay(true);
-  // Not SO_REUSEPORT, cpp-httplib's own choice: two servers would share a port.
-  server.set_socket_options([](socket_t socket) {
-    const int yes = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  });
-  const auto without_body = [&service](const httplib::Request& request, httplib::Response& out) {
-    answer(service, request, {}, out);
-  };
-  const auto with_body = [&service, most = options.max_body_bytes](
-                             const httplib::Request& request, httplib::Response& out,
-                             const httplib::ContentReader& read) {
-    answer(service, request, read_request(request, read, most), out);
-  };
-  // The service knows the paths.
-  server.Get(".*", without_body);
-  server.Options(".*", without_body);
-  server.Post(".*", with_body);
-  server.Put(".*", with_body);
-  server.Patch(".*", with_body);
-  server.Delete(".*", with_body);
-
-  errno = 0;
-  port_ = options.port == 0                          ? server.bind_to_any_port(host_)
-          : server.bind_to_port(host_, options.port) ? options.port
-                                                     : -1;
-  if (port_ < 0) {
-    const int error = errno;
-    throw UserError(
-        "--host " + host_ + " --port " + std::to_string(options.port) +
-        ": cannot listen there: " + (error == 0 ? "no such address" : std::strerror(error)) +
-        (error == EADDRINUSE ? "; another process does: stop it, or take another port"
-                             : "; give another host or port"));
-  }
-  listen(server.svr_sock_, kBacklog);
-}
+HttpServer::HttpServer(HttpHandler& handler, const HttpServerOptions& options)
+    : sockets_(std::make_unique<Sockets>(handler, options)) {}
 
 HttpServer::~HttpServer() = default;
 
+int HttpServer::port() const { return sockets_->acceptor.local_endpoint().port(); }
+
 std::string HttpServer::url() const {
-  const bool is_ipv6 = host_.find(':') != std::string::npos;
-  return "http://" + (is_ipv6 ? "[" + host_ + "]" : host_) + ":" + std::to_string(port_);
+  const std::string& host = sockets_->host.options.host;
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return "http://" + (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port());
 }
 
-void HttpServer::run() { sockets_->listen_after_bind(); }
+void HttpServer::run(const std::function<bool()>& should_stop) {
+  sockets_->accept();
+  if (should_stop) sockets_->poll(should_stop);
+  sockets_->context.run();
+}
 
-void HttpServer::stop() { sockets_->stop(); }
+void HttpServer::stop() {
+  asio::post(sockets_->context, [this] { sockets_->stop(); });
+}
+
+void HttpServer::abort() { sockets_->context.stop(); }
 
 }  // namespace lait

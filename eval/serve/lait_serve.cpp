@@ -2,8 +2,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "eval/options.h"
 #include "eval/serve/http_server.h"
 #include "eval/serve/model_worker.h"
+#include "eval/serve/service.h"
 #include "lait/base/error.h"
 #include "lait/base/manual.h"
 #include "lait/base/program.h"
@@ -22,6 +24,12 @@
 namespace {
 
 using namespace lait;
+
+// An exbibyte; and what JSON can take without filling the memory (16 times as much).
+constexpr uint64_t kMostBytes = uint64_t{1} << 60, kMostBody = uint64_t{1} << 30;
+
+// In memory at once, in times of --max-body: requests that are being read, and those in the queue.
+constexpr size_t kBodiesBeingRead = 32, kBodiesThatWait = 16;
 
 struct ServeOptions {
   std::string dir;
@@ -36,6 +44,7 @@ struct ServeOptions {
     app.add_option("--checkpoint", dir, "a checkpoint, or a run directory (its best/)")
         ->option_text("DIR");
     cache.add_to(app);
+    cache.add_limit_to(app);
     app.add_option("--host", http.host, "the address to listen on; 0.0.0.0: all of this machine's")
         ->option_text("ADDR")
         ->capture_default_str();
@@ -47,6 +56,11 @@ struct ServeOptions {
                    "what values of segments may take in memory; 0: none are kept there")
         ->option_text("N[KB|MB|GB]")
         ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+        ->check(CLI::Range(uint64_t{0}, kMostBytes))
+        ->capture_default_str();
+    app.add_option("--connections", http.max_connections, "that are open at once; others get 503")
+        ->option_text("N")
+        ->check(CLI::Range(1, 100000))
         ->capture_default_str();
     app.add_option("--queue", queue, "requests that may wait for the model; others get 429")
         ->option_text("N")
@@ -59,6 +73,7 @@ struct ServeOptions {
     app.add_option("--max-body", service.max_body_bytes, "of one request; others get 413")
         ->option_text("N[KB|MB|GB]")
         ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+        ->check(CLI::Range(uint64_t{1}, kMostBody))
         ->capture_default_str();
     app.add_option("--score", service.score_label,
                    "of a classifier: the label whose probability is the score of a pair")
@@ -101,34 +116,41 @@ std::string key_of_environment() {
 int serve(ServeOptions& options) {
   initialize_numerics();
   exit_on_signals();  // nothing is to be finished yet
+  std::signal(SIGPIPE, SIG_IGN);
   options.service.api_key = key_of_environment();
   options.model.apply();
   Predictor predictor = load(options);
   use_values(predictor, options);
   options.service.model_name = options.dir;
-  JobQueue queue(options.queue);
+  options.http.max_body_bytes = options.service.max_body_bytes;
+  options.http.max_bytes_being_read = kBodiesBeingRead * options.http.max_body_bytes;
+  JobQueue queue(options.queue, kBodiesThatWait * options.http.max_body_bytes);
   ServeMetrics metrics;
   Service service(predictor, queue, metrics, options.service);
-  // As many requests may be computed as wait; others are answered at once.
-  constexpr size_t kOtherThreads = 16;
-  options.http.threads = 2 * options.queue + kOtherThreads;
-  options.http.max_body_bytes = options.service.max_body_bytes;
   HttpServer server(service, options.http);
   catch_signals();
   // Read by scripts: also with --quiet.
   show(fmt::format("lait-serve: listening on {}\n", server.url()));
 
-  std::jthread http([&] {
-    server.run();
+  std::exception_ptr problem;  // of the server's thread
+  std::thread http([&] {
+    try {
+      server.run([] { return stop_signal() != 0; });
+    } catch (...) {
+      problem = std::current_exception();
+    }
     queue.close();
   });
-  std::jthread stopper([&](const std::stop_token& done) {
-    constexpr auto kPoll = std::chrono::milliseconds(20);
-    for (; !done.stop_requested(); std::this_thread::sleep_for(kPoll)) {
-      if (stop_signal() != 0) server.stop();
-    }
-  });
-  ModelWorker(predictor, queue, metrics, options.model.batch_size).run();
+  try {
+    ModelWorker(predictor, queue, metrics, {.batch_size = options.model.batch_size}).run();
+  } catch (...) {
+    server.abort();
+    http.join();
+    queue.abandon();  // its answers belong to the server
+    throw;
+  }
+  http.join();
+  if (problem) std::rethrow_exception(problem);
   if (options.cache.store) options.cache.report(predictor, "lait-serve");
   if (stop_signal() == 0) throw std::runtime_error("the server stopped listening");
   return 128 + stop_signal();
@@ -146,9 +168,10 @@ int main(int argc, char** argv) {
                            "not");
   set_manual(
       app,
-      {.synopsis = std::string("--checkpoint DIR [--cache DIR [--exact]] "
+      {.synopsis = std::string("--checkpoint DIR [--cache DIR [--exact] [--cache-bytes SIZE]] "
                                "[--cache-type auto|fp32|bf16|int8] [--host ADDR] [--port N] "
-                               "[--memory SIZE] [--queue N] [--max-documents N] [--max-body SIZE] "
+                               "[--memory SIZE] [--connections N] [--queue N] "
+                               "[--max-documents N] [--max-body SIZE] "
                                "[--score LABEL] ") +
                    ModelOptions::synopsis(),
        .description =
@@ -158,7 +181,7 @@ int main(int argc, char** argv) {
            "computed together; scores are those of lait-predict, whatever else is in the batch. "
            "What a document becomes before it meets a query is kept in memory, and with --cache in "
            "a segment store. SIGTERM and SIGINT stop it when all requests that had come are "
-           "answered.",
+           "answered; a second one at once.",
        .environment = environment,
        .files = {{"DIR/best/lait.yaml", "how the checkpoint reads texts"}},
        .examples =

@@ -3,125 +3,147 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
-#include "lait/base/file_writer.h"
+#include "eval/serve/job_window.h"
+#include "lait/base/error.h"
 #include "lait/base/terminal.h"
+#include "lait/predict/value_window.h"
 
 namespace lait {
-namespace {
-
-// The part of a result that is of the examples [begin, begin + count).
-JobResult part_of(const JobResult& all, size_t begin, size_t count) {
-  const auto cut = [&](const auto& list) {
-    using List = std::remove_cvref_t<decltype(list)>;
-    if (list.empty()) return List();
-    const auto first = list.begin() + static_cast<std::ptrdiff_t>(begin);
-    return List(first, first + static_cast<std::ptrdiff_t>(count));
-  };
-  return {.predictions = cut(all.predictions),
-          .logits = cut(all.logits),
-          .truncated = cut(all.truncated)};
-}
-
-}  // namespace
 
 void ModelWorker::run() {
+  const int64_t max_tokens = predictor_.spec().max_segment_tokens;
   while (true) {
-    std::vector<Job> jobs = queue_.take(kMostBatchDocuments);
+    std::vector<Job> jobs = queue_.take(options_.batch_tokens);
     if (jobs.empty()) return;
     size_t documents = 0;
-    for (const Job& job : jobs) documents += job.documents();
-    metrics_.begin_batch(documents);
-    const auto ahead =
-        std::ranges::stable_partition(jobs, [](const Job& job) { return job.texts.empty(); });
-    const auto num_predicted = static_cast<size_t>(ahead.begin() - jobs.begin());
-    predict_all(std::span(jobs).first(num_predicted));
-    for (Job& job : ahead) predict_all({&job, 1});
+    int64_t tokens = 0;
+    for (const Job& job : jobs) {
+      documents += job.documents();
+      tokens += job.tokens(max_tokens);
+    }
+    metrics_.begin_batch(documents, tokens);
+    compute(jobs);
+    commit();
     metrics_.end_batch();
   }
 }
 
-// A job that fails must not take others with it: then each is computed alone.
-void ModelWorker::predict_all(std::span<Job> jobs) {
-  if (jobs.size() > 1) {
+// A job that fails must not take others with it: then each that has no answer is computed alone.
+void ModelWorker::compute(std::span<Job> jobs) {
+  const auto ahead = std::ranges::stable_partition(
+      jobs, [](const Job& job) { return job.kind != Job::Kind::kAhead; });
+  const auto predicted = jobs.first(jobs.size() - ahead.size());
+  if (predicted.size() > 1) {
     try {
-      Job merged;
-      for (const Job& job : jobs)
-        std::ranges::copy(job.examples, std::back_inserter(merged.examples));
-      const JobResult all = result_of(merged);
-      size_t begin = 0;
-      for (Job& job : jobs) {
-        job.result.set_value(part_of(all, begin, job.examples.size()));
-        begin += job.examples.size();
-      }
-      return;
+      predict(predicted);
     } catch (const std::exception&) {
     }
   }
   for (Job& job : jobs) {
+    if (!job.done) continue;
     try {
-      job.result.set_value(result_of(job));
-    } catch (...) {
-      job.result.set_exception(std::current_exception());
+      job.kind == Job::Kind::kAhead ? add_texts(job) : predict({&job, 1});
+    } catch (const std::exception&) {
+      answer(job, {.error = std::current_exception()});
     }
   }
 }
 
-JobResult ModelWorker::result_of(const Job& job) {
-  const auto compute = [&] {
-    JobResult out = job.texts.empty() ? predict(job.examples) : add_texts(job);
-    // Before the answer, so that who has it finds it counted.
-    if (const SegmentValues* values = predictor_.values())
-      metrics_.set_segments(values->counts(), values->memory_bytes());
-    return out;
+void ModelWorker::predict(std::span<Job> jobs) {
+  std::vector<JobResult> results(jobs.size());
+  std::vector<JobWindow::Item> items;
+  ValueWindow window(predictor_.values(), options_.window_documents, options_.window_bytes);
+  size_t text_bytes = 0, answered = 0;
+  const auto flush = [&](size_t complete) {  // jobs before that one have all their items
+    if (!items.empty()) {
+      writing([&] { JobWindow(predictor_, jobs, items).predict(results, options_.batch_size); });
+    }
+    items.clear();
+    window.clear();
+    text_bytes = 0;
+    for (; answered < complete; ++answered) answer(jobs[answered], std::move(results[answered]));
   };
-  try {
-    return compute();
-  } catch (const WriteError& error) {
-    show(fmt::format("lait-serve: {}; the store is only read\n", error.what()));
-    predictor_.values()->stop_writing();
-    return compute();
-  }
-}
-
-JobResult ModelWorker::predict(std::span<const Example> examples) {
-  JobResult out;
-  Outputs outputs;
-  if (predictor_.values() != nullptr) {
-    auto found = predictor_.valued_outputs(examples);
-    outputs = std::move(found->outputs);
-    out.truncated = std::move(found->truncated);
-  } else {
-    const Dataset dataset = predictor_.tokenize(examples);
-    outputs = *predictor_.outputs(dataset, {.batch_size = batch_size_});
-    for (int64_t i = 0; i < dataset.size(); ++i) {
-      const auto truncated = dataset.example(i).truncated;
-      out.truncated.emplace_back(truncated.begin(), truncated.end());
+  for (size_t j = 0; j < jobs.size(); ++j) {
+    const Job& job = jobs[j];
+    for (size_t d = 0; d < job.documents(); ++d) {
+      items.push_back({j, d});
+      if (job.kind == Job::Kind::kExamples) {
+        window.add(job.examples[d]);
+        for (const std::string& text : job.examples[d].segments) text_bytes += text.size();
+      } else {
+        window.add(job.texts[d]);
+        text_bytes += job.query.size() + job.texts[d].size();
+      }
+      const bool is_full =
+          predictor_.values() == nullptr && text_bytes >= options_.window_text_bytes;
+      if (is_full || window.is_full()) flush(d + 1 == job.documents() ? j + 1 : j);
     }
   }
-  out.predictions = predictor_.model()->head->predict(outputs);
-  if (predictor_.spec().head == HeadKind::kRelevance) {
-    const float* values = outputs.values.const_data_ptr<float>();
-    out.logits.assign(values, values + outputs.values.numel());
-  }
-  return out;
+  flush(jobs.size());
 }
 
-JobResult ModelWorker::add_texts(const Job& job) {
-  std::vector<Example> examples;
-  for (const std::string& text : job.texts) examples.emplace_back().segments = {"", text};
-  std::vector<PlacedSegment> placed = placed_segments(examples, predictor_.tokenize_options());
-  std::erase_if(placed, [](const PlacedSegment& segment) { return segment.segment == 0; });
+// The answer comes when the values are written: that is what was asked for.
+void ModelWorker::add_texts(Job& job) {
   SegmentValues& values = *predictor_.values();
   const SegmentValues::Counts before = values.counts();
-  values.of(placed);
-  values.commit();
+  const TokenizeOptions options = predictor_.tokenize_options();
+  ValueWindow window(&values, options_.window_documents, options_.window_bytes);
+  size_t begin = 0;
+  for (size_t end = 1; end <= job.texts.size(); ++end) {
+    window.add(job.texts[end - 1]);
+    if (!window.is_full() && end < job.texts.size()) continue;
+    const auto placed = JobWindow::ahead(std::span(job.texts).subspan(begin, end - begin), options);
+    try {
+      writing([&] { values.of(placed); });
+    } catch (const TooLong& error) {
+      throw TooLong("document", begin + error.example, error.problem);
+    }
+    begin = end;
+    window.clear();
+  }
+  commit();
   const SegmentValues::Counts& after = values.counts();
-  return {.counts = {.found = after.found - before.found,
-                     .computed = after.computed - before.computed,
-                     .computed_tokens = after.computed_tokens - before.computed_tokens,
-                     .computed_bytes = after.computed_bytes - before.computed_bytes}};
+  answer(job, {.counts = {.found = after.found - before.found,
+                          .computed = after.computed - before.computed,
+                          .computed_tokens = after.computed_tokens - before.computed_tokens,
+                          .computed_bytes = after.computed_bytes - before.computed_bytes}});
+}
+
+void ModelWorker::answer(Job& job, JobResult result) {
+  // First, so that who has the answer finds it counted.
+  if (const SegmentValues* values = predictor_.values())
+    metrics_.set_segments(values->counts(), values->memory_bytes());
+  result.texts = std::move(job.texts);
+  std::exchange(job.done, nullptr)(std::move(result));
+}
+
+template <class Body>
+void ModelWorker::writing(const Body& body) {
+  try {
+    body();
+  } catch (const TooLong&) {
+    throw;
+  } catch (const UserError& error) {
+    if (predictor_.values() == nullptr || !predictor_.values()->writes()) throw;
+    only_read(error);
+    body();
+  }
+}
+
+void ModelWorker::commit() {
+  if (predictor_.values() == nullptr) return;
+  try {
+    predictor_.values()->commit();
+  } catch (const std::exception& error) {
+    only_read(error);
+  }
+}
+
+void ModelWorker::only_read(const std::exception& error) {
+  show(fmt::format("lait-serve: {}; the store is only read\n", error.what()));
+  predictor_.values()->stop_writing();
 }
 
 }  // namespace lait

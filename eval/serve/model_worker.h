@@ -1,5 +1,6 @@
 // Computes the jobs of a queue, those that wait together in one batch.
 #pragma once
+#include <exception>
 #include <span>
 #include <vector>
 
@@ -9,31 +10,41 @@
 
 namespace lait {
 
-// Of documents: more do not make a batch faster, and all its jobs wait for the last one.
-inline constexpr size_t kMostBatchDocuments = 1024;
+struct WorkerOptions {
+  // About, of texts: more do not make a batch faster, and its jobs wait for each other.
+  int64_t batch_tokens = 32768;
+  // At once, if there are so many documents, and values of so many bytes.
+  int64_t window_documents = 1024, window_bytes = int64_t{256} << 20;
+  // Of texts with their queries, for a model that has no values.
+  size_t window_text_bytes = size_t{16} << 20;
+  int64_t batch_size = kEvaluationBatch;  // the same
+};
 
 class ModelWorker {
  public:
-  // Through the predictor's store, if it uses one (Predictor::use_store); `batch_size` is for a
-  // predictor without.
   ModelWorker(Predictor& predictor, JobQueue& queue, ServeMetrics& metrics,
-              int64_t batch_size = kEvaluationBatch)
-      : predictor_(predictor), queue_(queue), metrics_(metrics), batch_size_(batch_size) {}
+              const WorkerOptions& options = {})
+      : predictor_(predictor), queue_(queue), metrics_(metrics), options_(options) {}
 
-  // On one thread, until the queue is closed and empty. What a job throws is its result's.
+  // On one thread, until the queue is closed and empty. What a job throws is its result. Jobs are
+  // answered as soon as they are computed; what they added to the store is written afterwards.
   void run();
 
  private:
-  void predict_all(std::span<Job> jobs);
-  // If the store cannot be written, it is only read from now on.
-  JobResult result_of(const Job& job);
-  JobResult predict(std::span<const Example> examples);
-  JobResult add_texts(const Job& job);
+  void compute(std::span<Job> jobs);
+  void predict(std::span<Job> jobs);
+  void add_texts(Job& job);
+  void answer(Job& job, JobResult result);
+  void commit();
+  // Calls body() again if the store could not be written.
+  template <class Body>
+  void writing(const Body& body);
+  void only_read(const std::exception& error);
 
   Predictor& predictor_;
   JobQueue& queue_;
   ServeMetrics& metrics_;
-  const int64_t batch_size_;
+  const WorkerOptions options_;
 };
 
 }  // namespace lait

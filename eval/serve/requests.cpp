@@ -36,14 +36,20 @@ std::vector<int32_t> read_groups(const Json& groups, size_t segments, const std:
   return out;
 }
 
-// `place`: "", or "instances[3]".
+// `place`: "", or "instances[3]". Takes its documents from `left`.
 void read_instance(const Json& instance, const std::string& place, const ModelSpec& spec,
-                   PredictRequest& out) {
+                   int64_t& left, PredictRequest& out) {
   const std::string where = place.empty() ? "" : place + ".";
   if (!instance.is_object()) wrong_field(place, "a JSON object", &instance);
   const Json* segments = find_field(instance, "segments");
   if (segments == nullptr || !segments->is_array())
     wrong_field(where + "segments", "a list of texts", segments);
+  left -= std::max<int64_t>(1, static_cast<int64_t>(segments->size()) - 1);
+  if (left < 0) {
+    throw HttpError(413, where +
+                             "segments: expected fewer; all segments but the first of each "
+                             "example are documents, see max_documents in /info");
+  }
   Example& example = out.examples.emplace_back();
   example.segments = texts_of(*segments, where + "segments");
   if (const Json* groups = find_field(instance, "groups"))
@@ -71,13 +77,14 @@ RerankRequest read_tei_rerank(const Json& body, int64_t max_documents) {
           .documents = texts_of(list_field(body, "texts", max_documents), "texts"),
           .raw_scores = flag_field(body, "raw_scores").value_or(false),
           .return_documents = flag_field(body, "return_text").value_or(false),
-          .truncate = flag_field(body, "truncate")};
+          .truncates = flag_field(body, "truncate").value_or(true)};
 }
 
-RerankRequest read_rerank(const Json& body, int64_t max_documents, int64_t max_tokens) {
+RerankRequest read_rerank(const Json& body, int64_t max_documents) {
   RerankRequest out{.query = text_field(body, "query"),
                     .top = count_field(body, "top_n"),
-                    .return_documents = flag_field(body, "return_documents").value_or(false)};
+                    .return_documents = flag_field(body, "return_documents").value_or(false),
+                    .max_text_tokens = count_field(body, "max_tokens_per_doc")};
   const Json& documents = list_field(body, "documents", max_documents);
   for (size_t i = 0; i < documents.size(); ++i) {
     const std::string where = element("documents", i);
@@ -91,25 +98,19 @@ RerankRequest read_rerank(const Json& body, int64_t max_documents, int64_t max_t
     out.documents.push_back(text_of(*text, where + ".text"));
   }
   if (find_field(body, "model") != nullptr) out.model = text_field(body, "model");
-  const auto most = count_field(body, "max_tokens_per_doc");
-  if (most && *most < max_tokens) {
-    throw HttpError(422, "max_tokens_per_doc: expected at least " + std::to_string(max_tokens) +
-                             ", where the checkpoint cuts texts, got " + std::to_string(*most) +
-                             "; leave it out");
-  }
   return out;
 }
 
 PredictRequest read_predict(const Json& body, int64_t max_documents, const ModelSpec& spec) {
   PredictRequest out;
   if (find_field(body, "instances") == nullptr) {
-    read_instance(body, "", spec, out);
+    read_instance(body, "", spec, max_documents, out);
     return out;
   }
   out.is_list = true;
   const Json& instances = list_field(body, "instances", max_documents);
   for (size_t i = 0; i < instances.size(); ++i)
-    read_instance(instances[i], element("instances", i), spec, out);
+    read_instance(instances[i], element("instances", i), spec, max_documents, out);
   return out;
 }
 

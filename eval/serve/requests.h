@@ -18,15 +18,17 @@ struct RerankRequest {
   std::optional<int64_t> top = {};
   bool raw_scores = false, return_documents = false;
   // False: a text that is too long is an error.
-  std::optional<bool> truncate = {};
+  bool truncates = true;
+  // Documents are cut to so many tokens.
+  std::optional<int64_t> max_text_tokens = {};
   std::string model = {};
 };
-// Of Text Embeddings Inference: "query", "texts", "raw_scores", "return_text", "truncate". Both
-// throw HttpError.
+// Of Text Embeddings Inference: "query", "texts", "raw_scores", "return_text", "truncate". Without
+// the last it does what its option --auto-truncate says: on by default in its current source, off
+// in older versions (and in its page of the API). Both functions throw HttpError.
 RerankRequest read_tei_rerank(const Json& body, int64_t max_documents);
-// Of Cohere and Jina: "query", "documents", "top_n", "return_documents", "max_tokens_per_doc". The
-// checkpoint says where texts are cut, so that number may not be below its `max_tokens`.
-RerankRequest read_rerank(const Json& body, int64_t max_documents, int64_t max_tokens);
+// Of Cohere and Jina: "query", "documents", "top_n", "return_documents", "max_tokens_per_doc".
+RerankRequest read_rerank(const Json& body, int64_t max_documents);
 
 struct PredictRequest {
   std::vector<Example> examples = {};
@@ -35,7 +37,8 @@ struct PredictRequest {
   // {"instances": […]}; false: the body is one.
   bool is_list = false;
 };
-// Throws HttpError, also for examples that the model cannot take.
+// Throws HttpError, also for examples that the model cannot take. An example counts as a document
+// for each of its segments but the first, and at least once.
 PredictRequest read_predict(const Json& body, int64_t max_documents, const ModelSpec& spec);
 
 // {"texts": […]}.

@@ -6,12 +6,8 @@
 #include <chrono>
 #include <new>
 
-#include "eval/prediction_json.h"
 #include "eval/serve/api_key.h"
-#include "eval/serve/fields.h"
-#include "eval/serve/ranked.h"
 #include "lait/base/error.h"
-#include "lait/base/program.h"
 #include "lait/base/shown_text.h"
 #include "lait/base/words.h"
 #include "lait/config/enum_names.h"
@@ -31,10 +27,38 @@ const char* error_type(int status) {
 HttpResponse error_response(int status, const std::string& text) {
   const Json json{{"error", text}, {"error_type", error_type(status)}, {"message", text}};
   // A path may be no UTF-8.
-  return {.status = status, .body = json.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  HttpResponse out{.status = status,
+                   .body = json.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  if (status == 401) out.headers = {{"WWW-Authenticate", "Bearer"}};
+  if (status == 429 || status == 503) out.headers = {{"Retry-After", "1"}};
+  return out;
 }
 
-HttpResponse json_response(const Json& json) { return {.body = json.dump()}; }
+// What make() returns, or the answer to what it throws.
+template <class Make>
+HttpResponse response_of(const Make& make) {
+  try {
+    return make();
+  } catch (const HttpError& error) {
+    return error_response(error.status, error.what());
+  } catch (const std::bad_alloc&) {
+    return error_response(503, "out of memory; send fewer documents at once");
+  } catch (const std::exception& error) {
+    return error_response(500, error.what());
+  }
+}
+
+bool is_method(const std::string& method, const std::string& of_route) {
+  return method == of_route || (method == "HEAD" && of_route == "GET");
+}
+
+// Of a text that is too long, by its place.
+[[noreturn]] void throw_too_long(const TooLong& error, const std::string& list) {
+  const std::string place = error.example == kQueryText ? "query"
+                            : list.empty()              ? "segments"
+                                           : fmt::format("{}[{}]", list, error.example);
+  throw HttpError(413, place + ": " + error.problem);
+}
 
 }  // namespace
 
@@ -76,172 +100,87 @@ Service::Service(Predictor& predictor, JobQueue& queue, ServeMetrics& metrics,
   }
 }
 
-HttpResponse Service::handle(const HttpRequest& request) {
-  const auto began = Clock::now();
-  HttpResponse response;
-  try {
-    response = answer(request);
-  } catch (const HttpError& error) {
-    response = error_response(error.status, error.what());
-    if (error.status == 401) response.headers = {{"WWW-Authenticate", "Bearer"}};
-    if (error.status == 429) response.headers = {{"Retry-After", "1"}};
-  } catch (const std::bad_alloc&) {
-    response = error_response(503, "out of memory; send fewer documents at once");
-  } catch (const std::exception& error) {
-    response = error_response(500, error.what());
-  }
-  const Route* route = find_route(request.path);
-  metrics_.add_request(route == nullptr ? "other" : route->path, response.status,
-                       std::chrono::duration<double>(Clock::now() - began).count());
-  return response;
-}
-
-HttpResponse Service::answer(const HttpRequest& request) {
-  const Route* route = find_route(request.path);
+void Service::check(const HttpRequest& head) const {
+  const Route* route = find_route(head.path);
   // Whoever watches the process needs no key.
   if ((route == nullptr || route->answer != &Service::health) &&
-      !is_allowed(request.authorization, options_.api_key)) {
+      !is_allowed(head.authorization, options_.api_key)) {
     throw HttpError(401, "Authorization: expected \"Bearer \" and the server's key");
   }
   if (route == nullptr) {
     std::vector<std::string> paths;
     for (const Route& known : kRoutes) paths.emplace_back(known.path);
-    throw HttpError(404,
-                    "path: expected one of {" + joined(paths) + "}, got " + shown(request.path));
+    throw HttpError(404, "path: expected one of {" + joined(paths) + "}, got " + shown(head.path));
   }
-  if (request.method != route->method &&
-      !(request.method == "HEAD" && route->method == std::string("GET"))) {
-    HttpResponse response = error_response(
-        405, fmt::format("{}: expected {}, got {}", route->path, route->method, request.method));
-    response.headers = {{"Allow", route->method}};
-    return response;
-  }
-  if (request.is_too_long || request.body.size() > options_.max_body_bytes) {
-    throw HttpError(413, fmt::format("body: expected at most {} bytes, got more; send several "
-                                     "requests",
-                                     options_.max_body_bytes));
-  }
-  return (this->*route->answer)(request);
-}
-
-HttpResponse Service::health(const HttpRequest&) { return json_response({{"status", "ok"}}); }
-
-HttpResponse Service::info(const HttpRequest&) {
-  return json_response({{"model", options_.model_name},
-                        {"version", version_string()},
-                        {"task", spec_.task},
-                        {"head", to_string(spec_.head)},
-                        {"labels", spec_.labels},
-                        {"score", options_.score_label},
-                        {"reranks", score_.has_value()},
-                        {"schedule", describe(spec_.schedule)},
-                        {"independent_layers", spec_.independent_layers()},
-                        {"max_segment_tokens", spec_.max_segment_tokens},
-                        {"max_documents", options_.max_documents},
-                        {"max_body_bytes", options_.max_body_bytes}});
-}
-
-HttpResponse Service::metrics(const HttpRequest&) {
-  return {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.text(queue_.size())};
-}
-
-HttpResponse Service::tei_rerank(const HttpRequest& request) {
-  const RerankRequest rerank = read_tei_rerank(read_body(request.body), options_.max_documents);
-  const JobResult result = run_rerank(rerank, "texts");
-  Json out = Json::array();
-  for (const Ranked& document : ranked(result, *score_, spec_, rerank.raw_scores, rerank.top)) {
-    Json& line = out.emplace_back(Json{{"index", document.index}, {"score", document.score}});
-    if (rerank.return_documents) line["text"] = rerank.documents[document.index];
-  }
-  return json_response(out);
-}
-
-HttpResponse Service::rerank(const HttpRequest& request) {
-  const RerankRequest rerank =
-      read_rerank(read_body(request.body), options_.max_documents, spec_.max_segment_tokens);
-  const JobResult result = run_rerank(rerank, "documents");
-  Json results = Json::array();
-  for (const Ranked& document : ranked(result, *score_, spec_, /*raw=*/false, rerank.top)) {
-    Json& line =
-        results.emplace_back(Json{{"index", document.index}, {"relevance_score", document.score}});
-    if (rerank.return_documents)
-      line["document"] = Json{{"text", rerank.documents[document.index]}};
-  }
-  Json meta{{"api_version", Json{{"version", request.path.substr(2, 1)}}}};
-  const auto cut = std::ranges::count_if(result.truncated,
-                                         [](const auto& segments) { return !segments.empty(); });
-  if (cut > 0) {
-    meta["warnings"] = Json::array(
-        {fmt::format("{} of {} documents, or their query, were cut: the checkpoint takes {} tokens",
-                     cut, rerank.documents.size(), spec_.max_segment_tokens)});
-  }
-  Json out{{"id", fmt::format("rerank-{}", ++answers_)}};
-  if (!rerank.model.empty()) out["model"] = rerank.model;
-  out["results"] = std::move(results);
-  out["meta"] = std::move(meta);
-  return json_response(out);
-}
-
-HttpResponse Service::predict(const HttpRequest& request) {
-  PredictRequest predict = read_predict(read_body(request.body), options_.max_documents, spec_);
-  const JobResult result =
-      run({.examples = std::move(predict.examples)}, predict.is_list ? "instances" : "");
-  for (size_t i = 0; i < result.predictions.size(); ++i) {
-    check_finite(result.predictions[i].score);
-    add_prediction(predict.others[i], result.predictions[i], spec_);
-    add_truncated(predict.others[i], result.truncated[i]);
-  }
-  if (!predict.is_list) return json_response(predict.others.front());
-  return json_response({{"predictions", predict.others}});
-}
-
-HttpResponse Service::segments(const HttpRequest& request) {
-  std::vector<std::string> texts = read_texts(read_body(request.body), options_.max_documents);
-  if (!keeps_segments_)
-    throw HttpError(422,
-                    "the server keeps no segments: its model reads pairs, or it has neither "
-                    "a store nor memory");
-  try {
-    check_example({.segments = {"", ""}}, spec_);
-  } catch (const UserError& error) {
-    throw HttpError(422, std::string("texts: second segments of pairs: ") + error.what());
-  }
-  const size_t count = texts.size();
-  const SegmentValues::Counts counts = run({.texts = std::move(texts)}, "texts").counts;
-  return json_response({{"segments", count},
-                        {"found", counts.found},
-                        {"computed", counts.computed},
-                        {"computed_bytes", counts.computed_bytes}});
-}
-
-JobResult Service::run(Job job, const std::string& list) {
-  auto result = queue_.push(std::move(job));
-  if (!result) throw HttpError(429, "the queue is full; try again in a moment");
-  try {
-    return result->get();
-  } catch (const TooLong& error) {
-    throw HttpError(413, (list.empty() ? "segments" : fmt::format("{}[{}]", list, error.example)) +
-                             ": " + error.problem);
+  if (!is_method(head.method, route->method)) {
+    throw HttpError(405, fmt::format("{}: expected {}, got {}", route->path, route->method,
+                                     shown(head.method)));
   }
 }
 
-JobResult Service::run_rerank(const RerankRequest& request, const std::string& list) {
-  if (!score_) throw HttpError(422, no_score_);
-  Job job;
-  for (const std::string& document : request.documents)
-    job.examples.emplace_back().segments = {request.query, document};
-  JobResult result = run(std::move(job), "query with " + list);
-  if (request.truncate.value_or(true)) return result;
-  for (size_t i = 0; i < result.truncated.size(); ++i) {
-    if (result.truncated[i].empty()) continue;
-    throw HttpError(
-        413,
-        fmt::format("{}: expected at most {} tokens, got more; leave "
-                    "truncate: false out",
-                    result.truncated[i].front() == 0 ? "query" : fmt::format("{}[{}]", list, i),
-                    spec_.max_segment_tokens));
+std::optional<HttpResponse> Service::refuse(const HttpRequest& head) {
+  HttpResponse response = response_of([&] {
+    check(head);
+    return HttpResponse();
+  });
+  if (response.status == 200) return std::nullopt;
+  const Route* route = find_route(head.path);
+  if (response.status == 405) response.headers = {{"Allow", route->method}};
+  metrics_.add_request(route == nullptr ? "other" : route->path, response.status, 0);
+  return response;
+}
+
+HttpResponse Service::fault(const HttpError& error) {
+  metrics_.add_request("other", error.status, 0);
+  return error_response(error.status, error.what());
+}
+
+void Service::handle(HttpRequest request, SendResponse answer) {
+  const Route& route = *find_route(request.path);
+  const auto send = [this, path = std::string(route.path), began = Clock::now(),
+                     answer = std::move(answer)](MakeResponse make) {
+    answer([this, path, began, make = std::move(make)] {
+      HttpResponse response = response_of(make);
+      metrics_.add_request(path, response.status,
+                           std::chrono::duration<double>(Clock::now() - began).count());
+      return response;
+    });
+  };
+  std::optional<Work> work;
+  HttpResponse at_once = response_of([&] {
+    Outcome outcome = (this->*route.answer)(request);
+    if (auto* response = std::get_if<HttpResponse>(&outcome)) return std::move(*response);
+    work = std::get<Work>(std::move(outcome));
+    work->job.done = [send, respond = std::move(work->respond),
+                      list = std::move(work->list)](JobResult job_result) {
+      send([respond, list, result = std::make_shared<JobResult>(std::move(job_result))] {
+        try {
+          if (result->error) std::rethrow_exception(result->error);
+        } catch (const TooLong& error) {
+          throw_too_long(error, list);
+        }
+        return respond(*result);
+      });
+    };
+    push(work->job);
+    return HttpResponse();
+  });
+  const bool is_waiting = work && !work->job.done;
+  if (!is_waiting) send([response = std::move(at_once)] { return response; });
+}
+
+// Leaves `done` empty if the queue has taken the job.
+void Service::push(Job& job) {
+  const int64_t tokens = job.tokens(spec_.max_segment_tokens);
+  switch (queue_.push(job, tokens)) {
+    case JobQueue::Pushed::kYes:
+      job.done = nullptr;
+      return;
+    case JobQueue::Pushed::kFull:
+      throw HttpError(429, "the queue is full; try again in a moment");
+    case JobQueue::Pushed::kClosed:
+      throw HttpError(503, "the server stops; ask another one");
   }
-  return result;
 }
 
 }  // namespace lait

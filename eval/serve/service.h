@@ -1,5 +1,5 @@
-// eval/serve/: a model behind HTTP. Threads of the server read requests and wait; one thread
-// computes what waits together as one batch, and no score depends on what else is in it.
+// eval/serve/: a model behind HTTP. One thread reads requests and writes answers; another computes
+// what waits together as one batch, and no score depends on what else is in it.
 //
 //   http_server ─► service ─► requests │ job_queue ─► model_worker ─► Predictor
 //
@@ -7,8 +7,10 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "eval/pair_score.h"
 #include "eval/serve/http.h"
@@ -24,40 +26,53 @@ struct ServiceOptions {
   // Of a classifier: the label whose probability is a pair's score; "": pairs are not ranked.
   std::string score_label = {};
   int64_t max_documents = 1000;     // of a request
-  size_t max_body_bytes = 4000000;  // of a request
+  size_t max_body_bytes = 4000000;  // of a request: the server's, for /info
   std::string api_key = {};         // "": none is needed
 };
 
-class Service {
+class Service : public HttpHandler {
  public:
   // The queue needs a ModelWorker of the same predictor. Throws UserError for a model whose
   // predictions are no scores of examples, and for a label that it does not have.
   Service(Predictor& predictor, JobQueue& queue, ServeMetrics& metrics, ServiceOptions options);
 
-  // May be called by several threads at once. Does not throw.
-  HttpResponse handle(const HttpRequest& request);
+  std::optional<HttpResponse> refuse(const HttpRequest& head) override;
+  void handle(HttpRequest request, SendResponse answer) override;
+  HttpResponse fault(const HttpError& error) override;
 
  private:
+  // What is left to do for an answer: a job, and what makes the answer of its result.
+  struct Work {
+    Job job = {};
+    std::function<HttpResponse(const JobResult&)> respond = {};
+    // What the job's documents are called in messages; "": it has one.
+    std::string list = {};
+  };
+  using Outcome = std::variant<HttpResponse, Work>;
   struct Route {
     const char* method;
     const char* path;
-    HttpResponse (Service::*answer)(const HttpRequest&);
+    // Throws HttpError.
+    Outcome (Service::*answer)(const HttpRequest&);
   };
   static const Route kRoutes[];
   // Null: there is no such path.
   static const Route* find_route(const std::string& path);
 
-  HttpResponse answer(const HttpRequest& request);
-  HttpResponse health(const HttpRequest& request);
-  HttpResponse info(const HttpRequest& request);
-  HttpResponse metrics(const HttpRequest& request);
-  HttpResponse tei_rerank(const HttpRequest& request);
-  HttpResponse rerank(const HttpRequest& request);
-  HttpResponse predict(const HttpRequest& request);
-  HttpResponse segments(const HttpRequest& request);
-  // Waits for the job. `list`: what its documents are called, for messages; "": it has one.
-  JobResult run(Job job, const std::string& list);
-  JobResult run_rerank(const RerankRequest& request, const std::string& list);
+  // The endpoints, in endpoints.cpp.
+  Outcome health(const HttpRequest& request);
+  Outcome info(const HttpRequest& request);
+  Outcome metrics(const HttpRequest& request);
+  Outcome tei_rerank(const HttpRequest& request);
+  Outcome rerank(const HttpRequest& request);
+  Outcome predict(const HttpRequest& request);
+  Outcome segments(const HttpRequest& request);
+  // The job of a request for scores, whose documents leave it.
+  Job pairs(RerankRequest& request) const;
+
+  void check(const HttpRequest& head) const;
+  void push(Job& job);
+  int64_t max_query_bytes() const;
 
   const ModelSpec spec_;
   JobQueue& queue_;

@@ -1,6 +1,7 @@
 // JSON from untrusted input: parsed with limits on size and depth. No key may appear twice in an
 // object. Error messages are one short line whatever the file contains.
 #pragma once
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -41,10 +42,10 @@ struct BadJson : std::runtime_error {
 };
 
 // Json is nlohmann::json, or ordered_json to keep the order of the keys. `keep` is called with each
-// object that is complete, and its depth; what it returns false for takes no more memory. Throws
-// BadJson.
+// object that is complete, and its depth; what it returns false for takes no more memory. An object
+// has at most `max_keys`: ordered_json looks through all keys at each one. Throws BadJson.
 template <class Json = nlohmann::json, class Keep>
-Json parse_json_text(std::string_view text, const Keep& keep) {
+Json parse_json_text(std::string_view text, const Keep& keep, size_t max_keys = SIZE_MAX) {
   using Event = typename Json::parse_event_t;
   // The parser would take a NUL for the end of the text and ignore the rest.
   if (const auto nul = text.find('\0'); nul != text.npos) {
@@ -62,6 +63,10 @@ Json parse_json_text(std::string_view text, const Keep& keep) {
         !open_objects.back().insert(value.template get<std::string>()).second) {
       throw BadJson("expected each key once, got " + quote(value.template get<std::string>()) +
                     " twice");
+    }
+    if (event == Event::key && open_objects.back().size() > max_keys) {
+      throw BadJson("expected at most " + std::to_string(max_keys) +
+                    " keys in an object, got more");
     }
     return event != Event::object_end || keep(depth, value);
   };

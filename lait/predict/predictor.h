@@ -100,6 +100,7 @@ class Predictor {
                                                      const PredictOptions& options = {});
 
   TokenizeOptions tokenize_options() const;
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
   Model& model() { return model_; }
   const ModelSpec& spec() const { return model_->spec; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "lait/data/batches.h"
 #include "lait/predict/computed_values.h"
@@ -63,7 +64,10 @@ Digest SegmentValues::key_of(const PlacedSegment& segment) const {
 
 std::shared_ptr<const SegmentValue> SegmentValues::find(const Digest& key,
                                                         const ValueFormat& format) {
-  if (auto value = memory_.find(key)) return value;
+  if (auto value = memory_.find(key)) {
+    ++counts_.found_in_memory;
+    return value;
+  }
   auto value = store_.find(key, format);
   return value ? remember(key, std::move(value)) : nullptr;
 }
@@ -77,6 +81,17 @@ std::shared_ptr<const SegmentValue> SegmentValues::remember(
 }
 
 std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
+    std::span<const PlacedSegment> segments) {
+  const Counts before = counts_;
+  try {
+    return found_or_computed(segments);
+  } catch (...) {
+    counts_ = before;  // it may be called again
+    throw;
+  }
+}
+
+std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::found_or_computed(
     std::span<const PlacedSegment> segments) {
   const Distinct distinct = distinct_of(segments, plan_.first.kind != plan_.others.kind);
   std::vector<std::shared_ptr<const SegmentValue>> values(distinct.segments.size());
@@ -99,7 +114,7 @@ std::vector<std::shared_ptr<const SegmentValue>> SegmentValues::of(
             values[p] = std::make_shared<const SegmentValue>(
                 read_value(format_of(segments[which[i]]), made).value());
             values[p] = remember(keys[p], std::move(values[p]));
-            store_.append(keys[p], made);
+            if (segments[which[i]].is_stored) store_.append(keys[p], made);
           },
           {});
   std::vector<std::shared_ptr<const SegmentValue>> out;
@@ -157,12 +172,15 @@ bool SegmentValues::compute(std::span<const PlacedSegment> segments, std::span<c
   return true;
 }
 
-int64_t SegmentValues::likely_bytes(const PlacedSegment& segment) const {
+int64_t likely_tokens(size_t text_bytes, int64_t most) {
   constexpr size_t kTextPerToken = 4;  // bytes, of English
-  const auto tokens = static_cast<int64_t>(segment.text.size() / kTextPerToken) + 2;
-  ValueFormat format = format_of(segment);
+  return std::min(static_cast<int64_t>(text_bytes / kTextPerToken) + 2, most);
+}
+
+int64_t SegmentValues::likely_bytes(size_t text_bytes, bool is_first) const {
+  ValueFormat format = is_first ? plan_.first : plan_.others;
   format.stored = format.dtype;
-  return format.bytes(std::min(tokens, options_.max_tokens));
+  return format.bytes(likely_tokens(text_bytes, options_.max_tokens));
 }
 
 }  // namespace lait

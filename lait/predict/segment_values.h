@@ -22,10 +22,15 @@ struct PlacedSegment {
   bool is_first = false;
   size_t example = 0;   // its index
   int32_t segment = 0;  // of the example
+  // False: its value is added to memory, but not to the store (a query: few come again).
+  bool is_stored = true;
 };
 // The segments of all examples, in the order of the model's input.
 std::vector<PlacedSegment> placed_segments(std::span<const Example> examples,
                                            const TokenizeOptions& options);
+
+// About the tokens of a text, by its bytes: at most `most`.
+int64_t likely_tokens(size_t text_bytes, int64_t most);
 
 class SegmentValues {
  public:
@@ -46,12 +51,14 @@ class SegmentValues {
   void commit() { store_.commit(); }
   // From now on the store is only read (its disk is full).
   void stop_writing() { store_.stop_writing(); }
-  // About the bytes of a value in the compute type, by the size of its text.
-  int64_t likely_bytes(const PlacedSegment& segment) const;
+  bool writes() const { return store_.writes(); }
+  // About the bytes of a value in the compute type, by those of its text.
+  int64_t likely_bytes(size_t text_bytes, bool is_first = false) const;
 
   struct Counts {
-    // Of distinct segments of each call; found: in memory or in the store.
+    // Of distinct segments of each call that had no error; found: in memory or in the store.
     int64_t found = 0, computed = 0;
+    int64_t found_in_memory = 0;
     int64_t computed_tokens = 0, computed_bytes = 0;
   };
   const Counts& counts() const { return counts_; }
@@ -67,6 +74,8 @@ class SegmentValues {
   const ValueFormat& format_of(const PlacedSegment& segment) const {
     return segment.is_first ? plan_.first : plan_.others;
   }
+  std::vector<std::shared_ptr<const SegmentValue>> found_or_computed(
+      std::span<const PlacedSegment> segments);
   Digest key_of(const PlacedSegment& segment) const;
   // Keeps it in memory; returns what is kept.
   std::shared_ptr<const SegmentValue> remember(const Digest& key,

@@ -24,13 +24,16 @@ std::shared_ptr<const SegmentValue> ValueMemory::find(const Digest& key) {
 void ValueMemory::add(const Digest& key, std::shared_ptr<const SegmentValue> value) {
   const int64_t bytes = bytes_of(*value);
   if (bytes > most_bytes_ || places_.contains(key)) return;
+  // What may throw, first: nothing has changed then.
+  std::list<Entry> added;
+  added.push_front({key, std::move(value), bytes});
+  places_.emplace(key, added.begin());
   while (bytes_ + bytes > most_bytes_) {
     bytes_ -= entries_.back().bytes;
     places_.erase(entries_.back().key);
     entries_.pop_back();
   }
-  entries_.push_front({key, std::move(value), bytes});
-  places_[key] = entries_.begin();
+  entries_.splice(entries_.begin(), added);
   bytes_ += bytes;
 }
 

@@ -50,7 +50,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"eval/bench",
      {"eval", "lait/predict", "lait/model", "lait/data", "lait/ops", "lait/text", "lait/config",
       "kernels", "kernels/cpu"}},
-    {"eval/serve", {"eval", "lait", "lait/predict", "lait/model", "lait/data", "lait/config"}},
+    {"eval/serve",
+     {"eval", "lait", "lait/predict", "lait/model", "lait/data", "lait/text", "lait/config"}},
     {"train",
      {"eval", "eval/bench", "lait/predict", "lait/cache", "lait/ranks", "lait/model",
       "lait/checkpoint", "lait/data", "lait/ops", "lait/text", "lait/config", "kernels"}}};
@@ -130,6 +131,17 @@ TEST(SourceTree, LibTorchIsNotEverywhere) {
       ++number;
       EXPECT_FALSE(std::regex_search(line, include)) << file << ':' << number << ": " << line;
     }
+  });
+}
+
+// It takes seconds to compile.
+TEST(SourceTree, BeastIsInOneFile) {
+  const std::regex include(R"re(^\s*#\s*include\s*<boost/beast)re");
+  for_each_source([&](const std::string& file) {
+    if (file == "eval/serve/connection.cpp") return;
+    std::ifstream in(kRoot / file);
+    for (std::string line; std::getline(in, line);)
+      EXPECT_FALSE(std::regex_search(line, include)) << file << ": " << line;
   });
 }
 

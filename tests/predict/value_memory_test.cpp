@@ -63,5 +63,31 @@ TEST(ValueMemory, AnySizeGivesTheSamePredictions) {
   }
 }
 
+// Of values by where they came from; what could not be done does not count.
+TEST(SegmentValueCounts, AreOfCallsThatHadNoError) {
+  const TemporaryFolder folder;
+  const auto dir = write_checkpoint(
+      folder / "c", {.independent_layers = 2, .max_tokens = 6, .on_overflow = OnOverflow::kError});
+  Predictor model = Predictor::load(dir, Precision::kFp32, DeviceKind::kCpu);
+  model.use_store({.store = std::make_shared<SegmentStore>(
+                       folder / "store", StoreWriteOptions{.made_by = made_here(model.model())}),
+                   .memory_bytes = 1 << 20});
+  SegmentValues& values = *model.values();
+  std::vector<PlacedSegment> segments{{.text = "am", .is_first = true, .is_stored = false},
+                                      {.text = "bn"}};
+  values.of(segments);
+  values.commit();
+  EXPECT_EQ(values.counts().computed, 2);
+  segments.push_back({.text = "am bn co dp eq fr"});
+  EXPECT_THROW(values.of(segments), TooLong);
+  EXPECT_EQ(values.counts().found, 0);
+  EXPECT_EQ(values.counts().found_in_memory, 0);
+  segments.pop_back();
+  values.of(segments);
+  EXPECT_EQ(values.counts().found, 2);
+  EXPECT_EQ(values.counts().found_in_memory, 2);
+  EXPECT_EQ(SegmentStore(folder / "store").num_records(), 1u);
+}
+
 }  // namespace
 }  // namespace lait

@@ -1,106 +1,19 @@
 // lait-serve as a user runs it: a process, its port, its signals.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <httplib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <thread>
 
-#include "tests/eval/programs.h"
+#include "tests/serve/process.h"
 
 namespace lait {
 namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
-
-struct Settings {
-  const char* api_key = nullptr;
-  rlim_t most_file_bytes = RLIM_INFINITY;
-};
-
-// The program on a port that the system chose, until the object's end.
-class Process {
- public:
-  Process(const std::filesystem::path& folder, std::vector<std::string> arguments,
-          const Settings& settings = {})
-      : log_(folder / "serve.log") {
-    arguments.insert(arguments.begin(), LAIT_BUILD_DIR "/bin/lait-serve");
-    for (const char* more : {"--port", "0", "--precision", "fp32"}) arguments.emplace_back(more);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    const int log = open(log_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(log, STDERR_FILENO);
-      if (settings.api_key != nullptr) setenv("LAIT_API_KEY", settings.api_key, 1);
-      const rlimit file_bytes{settings.most_file_bytes, settings.most_file_bytes};
-      setrlimit(RLIMIT_FSIZE, &file_bytes);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-    close(log);
-    port_ = wait_for_port();
-  }
-  ~Process() {
-    if (pid_ > 0) stop(SIGKILL);
-  }
-
-  // The exit code; -1: ended by a signal.
-  int stop(int signal) {
-    kill(pid_, signal);
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  int port() const { return port_; }
-  std::string log() const { return read_file(log_); }
-  httplib::Client client() const {
-    httplib::Client client("127.0.0.1", port_);
-    client.set_read_timeout(120);
-    return client;
-  }
-  // Its answer.
-  json post(const std::string& path, const json& body) const {
-    const auto result = client().Post(path, body.dump(), "application/json");
-    EXPECT_TRUE(result) << httplib::to_string(result.error());
-    return result ? json::parse(result->body) : json();
-  }
-
- private:
-  int wait_for_port() const {
-    const std::string url = "listening on http://127.0.0.1:";
-    for (int i = 0; i < 6000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
-      const std::string text = log();
-      const size_t at = text.find(url);
-      if (at != std::string::npos && text.back() == '\n')
-        return std::stoi(text.substr(at + url.size()));
-      if (waitpid(pid_, nullptr, WNOHANG) != 0) break;
-    }
-    ADD_FAILURE() << "it does not listen: " << log();
-    return 0;
-  }
-
-  std::filesystem::path log_;
-  pid_t pid_ = 0;
-  int port_ = 0;
-};
-
-class Serve : public Programs {
- protected:
-  std::string checkpoint() {
-    return write_checkpoint(folder_ / "c", {.independent_layers = 2, .head = HeadKind::kRelevance})
-        .string();
-  }
-};
 
 TEST_F(Serve, AnswersAsLaitPredict) {
   const std::string c = checkpoint();
@@ -115,36 +28,71 @@ TEST_F(Serve, AnswersAsLaitPredict) {
     EXPECT_EQ(line.at("score"), json::parse(lines.at(line.at("index").get<size_t>())).at("score"));
   }
   EXPECT_EQ(server.post("/predict", {{"segments", {"am bn", "co"}}}), json::parse(lines[0]));
-  const auto metrics = server.client().Get("/metrics");
-  EXPECT_THAT(metrics->body, HasSubstr("lait_segments_found_total 2\n"));
-  EXPECT_THAT(metrics->get_header_value("Content-Type"), HasSubstr("version=0.0.4"));
-  EXPECT_EQ(server.client().Get("/nothing")->status, 404);
-  EXPECT_EQ(server.client().Put("/rerank", "{}", "text/plain")->status, 405);
-  // A client that sends a form, as curl -F does, and one that sends pieces.
-  EXPECT_EQ(
-      server.client().Post("/rerank", httplib::MultipartFormDataItems{{"a", "b", "", ""}})->status,
-      400);
-  const std::string body = R"({"query": "am bn", "texts": ["co", "dp am"]})";
-  const auto pieces = server.client().Post(
-      "/rerank",
-      [&](size_t offset, httplib::DataSink& sink) {
-        if (offset < body.size()) {
-          sink.write(body.data() + offset, 1);
-        } else {
-          sink.done();
-        }
-        return true;
-      },
-      "application/json");
-  EXPECT_EQ(json::parse(pieces->body), out);
+  const Reply metrics = server.get("/metrics");
+  EXPECT_THAT(metrics.body, HasSubstr("lait_segments_total{source=\"memory\"} 2\n"));
+  EXPECT_THAT(metrics.body, HasSubstr("lait_segments_total{source=\"computed\"} 3\n"));
+  EXPECT_THAT(metrics.header("content-type"), HasSubstr("version=0.0.4"));
+  EXPECT_EQ(server.get("/nothing").status, 404);
+  EXPECT_EQ(server.client().ask("PUT", "/rerank", "{}").status, 405);
+  EXPECT_EQ(server.client().ask("HEAD", "/health").status, 200);
+  // What the library finds is counted, too.
+  RawClient client = server.client();
+  client.send("nonsense\r\n\r\n");
+  EXPECT_THAT(json::parse(client.reply().body).at("error").get<std::string>(),
+              HasSubstr("expected HTTP/1.1"));
+  EXPECT_THAT(server.get("/metrics").body,
+              HasSubstr("lait_requests_total{path=\"other\",status=\"400\"} 1\n"));
 }
 
-TEST_F(Serve, BodiesThatAreTooLongAreReadAndRefused) {
+// Passages are in the store, queries are not.
+TEST_F(Serve, StoresPassagesAlone) {
+  const std::string c = checkpoint();
+  const std::string store = path("store");
+  {
+    Process server(folder_.path(), {"--checkpoint", c, "--cache", store, "--cache-bytes", "1GB"});
+    server.post("/rerank", {{"query", "am bn"}, {"texts", {"co", "dp am"}}});
+    EXPECT_EQ(server.stop(SIGTERM), 143);
+  }
+  const Process server(folder_.path(), {"--checkpoint", c, "--cache", store});
+  server.post("/rerank", {{"query", "am bn"}, {"texts", {"co", "dp am"}}});
+  const std::string metrics = server.get("/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("lait_segments_total{source=\"store\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("lait_segments_total{source=\"computed\"} 1\n"));
+}
+
+TEST_F(Serve, BodiesThatAreTooLongAreRefused) {
   const Process server(folder_.path(), {"--checkpoint", checkpoint(), "--max-body", "1KB"});
-  httplib::Client client = server.client();
-  client.set_keep_alive(true);
-  EXPECT_EQ(client.Post("/rerank", std::string(100000, ' '), "application/json")->status, 413);
-  EXPECT_EQ(client.Get("/health")->status, 200);  // on the same connection
+  EXPECT_EQ(server.client().ask("POST", "/rerank", std::string(100000, ' ')).status, 413);
+  EXPECT_EQ(server.get("/health").status, 200);
+}
+
+// One thread parses and sends; another computes.
+TEST_F(Serve, OthersAreAnsweredWhileItParsesAndComputes) {
+  const Process server(folder_.path(), {"--checkpoint", checkpoint(), "--queue", "2"});
+  std::string body = "{\"texts\": [\"am\"";
+  while (body.size() < 3900000) body += ",\"am bn co dp eq\"";
+  const std::string request = request_text("POST", "/rerank", body + "]}");
+  std::atomic<bool> ends = false;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.emplace_back([&] {
+      RawClient client = server.client();
+      while (!ends) {
+        client.send(request);
+        EXPECT_EQ(client.reply().status, 422);  // no query
+      }
+    });
+  }
+  double longest = 0;
+  for (int i = 0; i < 50; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(server.get("/health").status, 200);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+    longest = std::max(longest, seconds.count());
+  }
+  ends = true;
+  for (std::thread& client : clients) client.join();
+  RecordProperty("longest_seconds", std::to_string(longest));
 }
 
 // Requests that had come are answered, and then the process ends.
@@ -159,16 +107,15 @@ TEST_F(Serve, SigtermLetsRequestsEnd) {
   const std::string body = json{{"query", "am"}, {"texts", texts}}.dump();
   std::atomic<bool> is_answered = false;
   std::thread client([&] {
-    const auto result = server.client().Post("/rerank", body, "application/json");
-    ASSERT_TRUE(result) << httplib::to_string(result.error());
-    EXPECT_EQ(result->status, 200);
-    EXPECT_EQ(json::parse(result->body).size(), 4000u);
+    const Reply reply = server.client().ask("POST", "/rerank", body);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.header("connection"), "close");
+    EXPECT_EQ(json::parse(reply.body).size(), 4000u);
     is_answered = true;
   });
   bool is_busy = false;
   while (!is_busy && !is_answered) {
-    const auto metrics = server.client().Get("/metrics");
-    is_busy = metrics && metrics->body.find("lait_model_busy 1") != std::string::npos;
+    is_busy = server.get("/metrics").body.find("lait_model_busy 1") != std::string::npos;
   }
   EXPECT_TRUE(is_busy) << "the request was too small";
   EXPECT_EQ(server.stop(SIGTERM), 143);
@@ -192,19 +139,25 @@ TEST_F(Serve, AStoreThatCannotBeWrittenIsOnlyRead) {
 
 TEST_F(Serve, SigintEndsIt) {
   Process server(folder_.path(), {"--checkpoint", checkpoint()});
-  EXPECT_EQ(server.client().Get("/health")->status, 200);
+  RawClient idle = server.client(), slow = server.client();
+  slow.send("GET /heal");
+  EXPECT_EQ(server.get("/health").status, 200);
   EXPECT_EQ(server.stop(SIGINT), 130);
 }
 
 TEST_F(Serve, TheApiKeyIsNeeded) {
-  const Process server(folder_.path(), {"--checkpoint", checkpoint()}, {.api_key = "secret"});
-  httplib::Client client = server.client();
-  EXPECT_EQ(client.Get("/health")->status, 200);
-  const auto refused = client.Get("/info");
-  EXPECT_EQ(refused->status, 401);
-  EXPECT_EQ(refused->get_header_value("WWW-Authenticate"), "Bearer");
-  client.set_bearer_token_auth("secret");
-  EXPECT_EQ(client.Get("/info")->status, 200);
+  const Process server(folder_.path(), {"--checkpoint", checkpoint()}, {.api_key = "se%63ret+"});
+  EXPECT_EQ(server.get("/health").status, 200);
+  const Reply refused = server.get("/info");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.header("www-authenticate"), "Bearer");
+  EXPECT_EQ(server.get("/info", "authorization: bearer se%63ret+\r\n").status, 200);
+  EXPECT_EQ(server.get("/info", "Authorization: Bearer secret+\r\n").status, 401);
+  // A body without the key is not read.
+  RawClient client = server.client();
+  client.send("POST /rerank HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n");
+  EXPECT_EQ(client.reply().status, 401);
+  EXPECT_TRUE(client.is_closed());
 }
 
 TEST_F(Serve, MistakesAreNamed) {
@@ -221,6 +174,8 @@ TEST_F(Serve, MistakesAreNamed) {
               HasSubstr("--host 192.0.2.1 --port 0: cannot listen there"));
   EXPECT_THAT(error("--checkpoint '" + c + "' --score neutral"), HasSubstr("no labels"));
   EXPECT_THAT(error(""), HasSubstr("--checkpoint: expected"));
+  EXPECT_THAT(error("--checkpoint '" + c + "' --memory 18446744073709551615"),
+              HasSubstr("--memory"));
   EXPECT_THAT(error("--checkpoint '" + path("none") + "'"), HasSubstr(path("none")));
   const ShellResult key = run("LAIT_API_KEY= ./lait-serve --checkpoint '" + c + "'");
   EXPECT_EQ(key.code, 2);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 
 #include "tests/serve/served.h"
@@ -12,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Malformed, MistakesAreNamed) {
-  Served served({.service = {.max_documents = 3, .max_body_bytes = 2000}});
+  Served served({.service = {.max_documents = 3}});
   const auto error = [&](const char* body, int status, const char* path = "/rerank") {
     return served.error(path, body, status);
   };
@@ -31,7 +32,9 @@ TEST(Malformed, MistakesAreNamed) {
               HasSubstr("truncate: expected true or false, got 1"));
   EXPECT_THAT(error(R"({"query": "a", "texts": ["b", "b", "b", "b"]})", 413),
               HasSubstr("texts: expected at most 3 elements, got 4"));
-  EXPECT_THAT(error(std::string(2001, ' ').c_str(), 413), HasSubstr("at most 2000 bytes"));
+  EXPECT_THAT(
+      error(("{\"query\": \"" + std::string(65537, 'a') + "\", \"texts\": [\"b\"]}").c_str(), 413),
+      HasSubstr("query: expected at most 65536 bytes, got 65537"));
   EXPECT_THAT(error(R"({"query": "a", "documents": [1]})", 422, "/v1/rerank"),
               HasSubstr("documents[0]: expected a text or {\"text\""));
   EXPECT_THAT(error(R"({"query": "a", "documents": [{}]})", 422, "/v2/rerank"),
@@ -53,6 +56,12 @@ TEST(Malformed, MistakesAreNamed) {
               HasSubstr("groups: expected a number for each segment"));
   EXPECT_THAT(error(R"({"segments": ["a", "b"], "score": 1})", 422, "/predict"),
               HasSubstr("score: is a field of the answer"));
+  EXPECT_THAT(error(R"({"segments": ["a", "b", "c", "d", "e"]})", 413, "/predict"),
+              HasSubstr("segments: expected fewer"));
+  EXPECT_THAT(
+      error(R"({"instances": [{"segments": ["a", "b", "c"]}, {"segments": ["a", "b", "c"]}]})", 413,
+            "/predict"),
+      HasSubstr("instances[1].segments: expected fewer"));
   EXPECT_THAT(error("{}", 404, "/no"), HasSubstr("expected one of {/health, "));
   EXPECT_THAT(error("{}", 404, "/\xff"), HasSubstr("got '/\xEF\xBF\xBD'"));
   const HttpResponse method = served.get("/rerank");
@@ -70,6 +79,23 @@ TEST(Malformed, DeepAndHugeValuesAreRefused) {
     const int status = served.post("/rerank", body).status;
     EXPECT_TRUE(status == 400 || status == 422) << status << " " << body.substr(0, 30);
   }
+}
+
+// The parser keeps the keys' order, for which it looks through all of them.
+TEST(Malformed, ManyKeysTakeNoTime) {
+  Served served;
+  std::string body = "{\"k\": 1";
+  for (int i = 0; body.size() < 4000000; ++i) body += ",\"k" + std::to_string(i) + "\":1";
+  EXPECT_THAT(served.error("/rerank", body + "}", 400), HasSubstr("at most 128 keys"));
+  // The most that it takes.
+  std::string object = "{\"k\": 1", all = "[";
+  for (int i = 1; i < 128; ++i) object += ",\"k" + std::to_string(i) + "\":1";
+  while (all.size() < 4000000) all += object + "},";
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(served.post("/rerank", "{\"texts\": " + all + "1]}").status, 422);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+  RecordProperty("seconds", std::to_string(seconds.count()));
+  EXPECT_LT(seconds.count(), 30);  // it was 160
 }
 
 // Valid requests with bytes changed, cut out and added.

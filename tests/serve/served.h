@@ -1,5 +1,6 @@
 // A service of a tiny checkpoint, with its worker on a thread. Only tests see this.
 #pragma once
+#include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -16,8 +17,9 @@ namespace lait {
 struct ServedOptions {
   TinyOptions checkpoint = {.independent_layers = 2, .head = HeadKind::kRelevance};
   ServiceOptions service = {};
+  WorkerOptions worker = {};
   int64_t memory_bytes = 1 << 20;
-  size_t queue = 64;
+  size_t queue = 64, queue_bytes = 1 << 26;
   bool store = false;
   ValueType type = ValueType::kAuto;
 };
@@ -25,7 +27,10 @@ struct ServedOptions {
 class Served {
  public:
   explicit Served(const ServedOptions& options = {})
-      : predictor_(load(folder_, options)), plain_(load(folder_, options)), queue_(options.queue) {
+      : options_(options),
+        predictor_(load(folder_, options)),
+        plain_(load(folder_, options)),
+        queue_(options.queue, options.queue_bytes) {
     StoreUse use{.memory_bytes = options.memory_bytes, .type = options.type};
     if (options.store) {
       use.store = std::make_shared<SegmentStore>(
@@ -39,7 +44,8 @@ class Served {
   ~Served() { stop(); }
 
   void start() {
-    worker_ = std::thread([&] { ModelWorker(predictor_, queue_, metrics_).run(); });
+    worker_ =
+        std::thread([&] { ModelWorker(predictor_, queue_, metrics_, options_.worker).run(); });
   }
   // What waits is computed.
   void stop() {
@@ -47,8 +53,20 @@ class Served {
     if (worker_.joinable()) worker_.join();
   }
 
+  // As a server asks.
+  std::future<HttpResponse> begin(const HttpRequest& request) {
+    auto promise = std::make_shared<std::promise<HttpResponse>>();
+    if (auto refused = service_->refuse(request)) {
+      promise->set_value(*refused);
+    } else {
+      service_->handle(request,
+                       [promise](const MakeResponse& make) { promise->set_value(make()); });
+    }
+    return promise->get_future();
+  }
+  HttpResponse ask(const HttpRequest& request) { return begin(request).get(); }
   HttpResponse post(const std::string& path, const std::string& body) {
-    return service_->handle({.method = "POST", .path = path, .body = body});
+    return ask({.method = "POST", .path = path, .body = body});
   }
   // The body of an answer with that status.
   nlohmann::json answer(const std::string& path, const nlohmann::json& body, int status = 200) {
@@ -64,11 +82,13 @@ class Served {
     EXPECT_EQ(json.at("error"), json.at("message"));
     return json.at("error");
   }
-  HttpResponse get(const std::string& path) { return service_->handle({.path = path}); }
+  HttpResponse get(const std::string& path) { return ask({.path = path}); }
 
   Service& service() { return *service_; }
+  JobQueue& queue() { return queue_; }
   // The same checkpoint without a store; of another type, with values that it computes each time.
   Predictor& plain() { return plain_; }
+  Predictor& predictor() { return predictor_; }
   const TemporaryFolder& folder() const { return folder_; }
 
  private:
@@ -77,6 +97,7 @@ class Served {
                            DeviceKind::kCpu);
   }
 
+  const ServedOptions options_;
   TemporaryFolder folder_;
   Predictor predictor_, plain_;
   JobQueue queue_;

@@ -73,8 +73,30 @@ TEST(Service, CohereRerank) {
                 served.plain().predict({"am bn", text}).score);
     }
   }
-  body["max_tokens_per_doc"] = 5;
-  EXPECT_THAT(served.error("/v2/rerank", body.dump(), 422), HasSubstr("expected at least 256"));
+}
+
+// The scores are those of the texts that are left, whatever the store has of the whole ones.
+TEST(Service, DocumentsAreCutToTheTokensThatAreAskedFor) {
+  for (const SegmentFormat format : {SegmentFormat::kStandalone, SegmentFormat::kPair}) {
+    const bool is_pair = format == SegmentFormat::kPair;
+    Served served({.checkpoint = {.independent_layers = is_pair ? 0 : 2,
+                                  .format = format,
+                                  .pooling = is_pair ? Pooling::kCls : Pooling::kClsSegments,
+                                  .head = HeadKind::kRelevance}});
+    const std::vector<std::string> texts{"am bn co dp eq", "am  bn, co", "am", ""},
+        cut{"am bn", "am  bn", "am", ""};
+    json body{{"query", "am bn co dp"}, {"documents", texts}, {"return_documents", true}};
+    served.answer("/v2/rerank", body);
+    body["max_tokens_per_doc"] = 2;
+    const json out = served.answer("/v2/rerank", body);
+    EXPECT_FALSE(out.at("meta").contains("warnings"));
+    for (const json& line : out.at("results")) {
+      const auto i = line.at("index").get<size_t>();
+      EXPECT_EQ(line.at("document").at("text"), texts[i]);
+      EXPECT_EQ(line.at("relevance_score").get<double>(),
+                served.plain().predict({"am bn co dp", cut[i]}).score);
+    }
+  }
 }
 
 TEST(Service, AClassifierRanksByALabel) {
@@ -160,7 +182,7 @@ TEST_P(Together, RequestsHaveTheSameScores) {
   for (std::thread& client : clients) client.join();
   const std::string metrics = served.get("/metrics").body;
   EXPECT_THAT(metrics, HasSubstr("lait_requests_total{path=\"/rerank\",status=\"200\"} 200\n"));
-  EXPECT_THAT(metrics, HasSubstr("lait_request_seconds_count 200\n"));
+  EXPECT_THAT(metrics, HasSubstr("lait_request_seconds_count{path=\"/rerank\"} 200\n"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -184,7 +206,8 @@ TEST(Service, SegmentsAreComputedAhead) {
     EXPECT_EQ(out.at("found"), 10);
     EXPECT_EQ(out.at("computed"), 0);
     served.answer("/rerank", {{"query", "no text of these"}, {"texts", some_texts(0, 10)}});
-    EXPECT_THAT(served.get("/metrics").body, HasSubstr("lait_segments_computed_total 11\n"));
+    EXPECT_THAT(served.get("/metrics").body,
+                HasSubstr("lait_segments_total{source=\"computed\"} 11\n"));
   }
   Served nothing({.memory_bytes = 0});
   EXPECT_EQ(nothing.post("/v1/segments", R"({"texts": ["a"]})").status, 422);
@@ -206,30 +229,69 @@ TEST(Service, TextsThatAreTooLong) {
   tiny.on_overflow = OnOverflow::kError;
   Served strict({.checkpoint = tiny});
   EXPECT_THAT(strict.error("/rerank", "{\"query\": \"a\", " + texts + "}", 413),
-              HasSubstr("query with texts[1]: expected"));
+              HasSubstr("texts[1]: expected"));
+  EXPECT_THAT(strict.error("/rerank", R"({"query": "am bn co dp eq fr", "texts": ["a"]})", 413),
+              HasSubstr("query: expected"));
+  EXPECT_THAT(strict.error("/v1/segments", "{" + texts + "}", 413),
+              HasSubstr("texts[1]: expected"));
+  EXPECT_THAT(strict.error("/predict", R"({"segments": ["a", "am bn co dp eq fr"]})", 413),
+              HasSubstr("segments: expected"));
 }
 
 // Without a worker, so that jobs stay in the queue.
 TEST(Service, AFullQueueIsSaid) {
-  Served served({.queue = 1});
-  JobQueue queue(1);
-  EXPECT_TRUE(queue.push({}).has_value());
-  EXPECT_FALSE(queue.push({}).has_value());
+  Served served;
   served.stop();
   const HttpResponse response = served.post("/rerank", R"({"query": "a", "texts": ["b"]})");
-  EXPECT_EQ(response.status, 429);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(response.body, HasSubstr("the server stops"));
   EXPECT_THAT(response.headers, testing::ElementsAre(testing::Pair("Retry-After", "1")));
+  JobQueue queue(1, 1 << 20);
+  ServeMetrics metrics;
+  Service service(served.predictor(), queue, metrics, {});
+  const HttpRequest request{
+      .method = "POST", .path = "/rerank", .body = R"({"query": "a", "texts": ["b"]})"};
+  int status = 0;
+  const auto answer = [&](const MakeResponse& make) { status = make().status; };
+  service.handle(request, answer);
+  EXPECT_EQ(status, 0);
+  service.handle(request, answer);
+  EXPECT_EQ(status, 429);
 }
 
-TEST(JobQueue, TakesWhatWaitsUpToSoManyDocuments) {
-  JobQueue queue(8);
-  for (const size_t documents : {5, 3, 9, 1})
-    ASSERT_TRUE(queue.push({.examples = std::vector<Example>(documents)}).has_value());
+TEST(JobQueue, TakesWhatWaitsUpToSoManyTokens) {
+  JobQueue queue(8, 1 << 20);
+  for (const int64_t tokens : {5, 3, 9, 1}) {
+    Job job;
+    ASSERT_EQ(queue.push(job, tokens), JobQueue::Pushed::kYes);
+  }
   EXPECT_EQ(queue.size(), 4u);
   EXPECT_EQ(queue.take(8).size(), 2u);
   EXPECT_EQ(queue.take(8).size(), 1u);  // larger than a batch
   queue.close();
+  Job job;
+  EXPECT_EQ(queue.push(job, 1), JobQueue::Pushed::kClosed);
   EXPECT_EQ(queue.take(8).size(), 1u);
+  EXPECT_TRUE(queue.take(8).empty());
+}
+
+TEST(JobQueue, HasAsManyBytesAsItMay) {
+  JobQueue queue(8, 10000);
+  const auto push = [&](size_t bytes) {
+    Job job{.kind = Job::Kind::kPairs, .texts = {std::string(bytes, 'a')}};
+    const auto pushed = queue.push(job, 1);
+    // It is the caller's if it was not taken.
+    EXPECT_EQ(job.texts.empty(), pushed == JobQueue::Pushed::kYes);
+    return pushed;
+  };
+  EXPECT_EQ(push(20000), JobQueue::Pushed::kYes);  // alone
+  EXPECT_EQ(push(1), JobQueue::Pushed::kFull);
+  EXPECT_EQ(queue.take(8).size(), 1u);
+  EXPECT_EQ(push(4000), JobQueue::Pushed::kYes);
+  EXPECT_EQ(push(4000), JobQueue::Pushed::kYes);
+  EXPECT_EQ(push(4000), JobQueue::Pushed::kFull);
+  queue.abandon();
+  EXPECT_EQ(queue.size(), 0u);
   EXPECT_TRUE(queue.take(8).empty());
 }
 
@@ -238,11 +300,13 @@ TEST(Service, OtherEndpoints) {
   EXPECT_EQ(served.get("/health").body, R"({"status":"ok"})");
   EXPECT_EQ(served.get("/info").status, 401);
   const auto with_key = [&](const std::string& header) {
-    return served.service().handle({.path = "/info", .authorization = header});
+    return served.ask({.path = "/info", .authorization = header});
   };
   EXPECT_EQ(with_key("secret").status, 401);
   EXPECT_EQ(with_key("Bearer secreT").status, 401);
   EXPECT_EQ(with_key("Bearer secret!").status, 401);
+  EXPECT_EQ(with_key("bearer secret").status, 200);
+  EXPECT_EQ(with_key("Bearer%20secret").status, 401);
   const json info = json::parse(with_key("Bearer secret").body);
   EXPECT_EQ(info.at("model"), "runs/x");
   EXPECT_EQ(info.at("head"), "relevance");
