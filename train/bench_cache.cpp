@@ -64,7 +64,7 @@ int bench_cache(const CacheBench& bench) {
   constexpr size_t kNumUses = std::size(kUses);
   std::vector<StoredCase> all;
   for (const NamedSchedule& schedule : schedules_of(loaded.model)) {
-    const fs::path dir = folder.path / std::to_string(all.size());
+    const std::filesystem::path dir = folder.path / std::to_string(all.size());
     for (const ValueUse& use : kUses) all.emplace_back(loaded, schedule, use, dir);
   }
   for (StoredCase& measured : all) {

@@ -40,7 +40,8 @@ void StoredCase::build(std::span<const Example> examples) {
   values_.emplace(values_with({.store = std::make_shared<SegmentStore>(dir_),
                                .read_only = true,
                                .memory_bytes = use_.memory_bytes}));
-  for (const PlacedSegment& segment : segments) unpacked_bytes_ += values.likely_bytes(segment);
+  for (const PlacedSegment& segment : segments)
+    unpacked_bytes_ += values.likely_bytes(segment.text.size(), segment.is_first);
   if (counts.computed > 0) measure_reading(segments);
 }
 
