@@ -168,9 +168,9 @@ TEST(Help, MessagesNameOptionsThatTheProgramHas) {
       {"eval/serve", {"lait-serve"}},
       {"eval/bench", {"lait-bench tokenizer", "lait-bench attention"}},
       {"train",
-       {"lait-train", "lait-eval", "lait-predict", "lait-data wordnet", "lait-data stat",
-        "lait-data split", "lait-data export", "lait-bench tokenizer", "lait-bench attention",
-        "lait-bench train-step", "lait-bench cache"}}};
+       {"lait-train", "lait-eval", "lait-predict", "lait-serve", "lait-data wordnet",
+        "lait-data stat", "lait-data split", "lait-data export", "lait-bench tokenizer",
+        "lait-bench attention", "lait-bench train-step", "lait-bench cache", "lait-bench serve"}}};
   for (const auto& [folder, programs] : programs_of) {
     for (const auto& entry : fs::directory_iterator(fs::path(LAIT_SOURCE_DIR) / folder)) {
       if (!entry.is_regular_file()) continue;
@@ -218,7 +218,7 @@ TEST(Help, BashCompletesTheOptionsOfEveryPage) {
 TEST(Completion, CompletesOptionsConfigsSubcommandsAndFiles) {
   EXPECT_EQ(complete("lait-train --con"), "--config\n");
   EXPECT_EQ(complete("lait-train --config mn"), "mnli_split4.yaml mnli_t5_split8.yaml\n");
-  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step predict cache\n");
+  EXPECT_EQ(complete("lait-bench \"\""), "tokenizer attention train-step predict cache serve\n");
   EXPECT_EQ(complete("lait-data wordnet --ou"), "--output\n");
   EXPECT_EQ(complete("lait-eval --device c"), "cpu cuda\n");
   EXPECT_EQ(complete("lait-eval --checkpoint lait-tr"), "lait-train\n");  // a file
