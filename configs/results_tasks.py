@@ -21,40 +21,21 @@ or --output; a finished run's directory is removed. The page is written anew aft
 A trial takes --steps steps of 8 examples, on the first lines of each file, and writes everything,
 the JSONs and a copy of the page too, into BUILD/results/trial-STEPS.
 """
-import argparse
 import dataclasses
 import json
-import pathlib
-import shutil
 import sys
 
-from results_data import DATA_SETS, examples_of, lines_of, prepare, thinned
+from results_data import DATA_SETS, examples_of, lines_of
 from results_metrics import add, cluster_sums, packed, value
 from results_plan import Plan
-from results_runs import (FOLDER, PAGE, ROOT, Programs, fail, read_json, without_paths,
-                          write_between, write_json)
+from results_runs import fail, read_json, without_paths, write_between, write_json
 from results_table import page_section
+from results_training import DataSetRuns, arguments
 
-MODEL = "all-MiniLM-L6-v2"
 WITHOUT_DROPOUT = {f"model.{kind}_dropout": 0 for kind in ("hidden", "attention", "classifier")}
-TRIAL_LINES = 60  # SQuAD's lines have a dozen questions each
 
 
-class Results:
-    def __init__(self, args):
-        self.args = args
-        self.model = args.build / "models" / MODEL
-        if not (self.model / "config.json").exists():
-            fail(f"expected a model in {self.model}, got nothing there; run make")
-        self.programs = Programs(args.build,
-                                 ("lait-train", "lait-eval", "lait-predict", "lait-data"))
-        self.data_folder = (args.output or args.build / "results") / "data"
-        self.output = self.data_folder.parent
-        self.folder, self.page = FOLDER, PAGE
-        if args.steps:
-            self.output = self.output / f"trial-{args.steps}"
-            self.folder, self.page = self.output / "results", self.output / "results.md"
-
+class Results(DataSetRuns):
     def file(self, data_set, run):
         return self.folder / f"tasks-{data_set.name}-{run.name}.json"
 
@@ -66,26 +47,15 @@ class Results:
 
         return Plan(data_set, finished)
 
-    def data(self, data_set):
-        folder = prepare(self.programs, self.args.data, data_set, self.data_folder)
-        if self.args.steps:
-            few = 4 if data_set.task == "squad" else TRIAL_LINES
-            folder = thinned(folder, self.output / "data", few)
-        return folder
-
     def settings(self, data_set, run, texts):
         """What the run sets in the task's config."""
-        out = {"model.path": self.model, f"model.{run.schedule[0]}": run.schedule[1],
-               "model.segment_format": run.segment_format, "model.pooling": run.pooling or "",
-               **WITHOUT_DROPOUT, "data.train": texts / "train.jsonl",
-               "data.validation": texts / "selection.jsonl", "data.test": "", "data.bodies": "",
-               "data.corpus": "", "data.wiki_pages": "", "training.learning_rate": run.rate,
-               "training.seed": run.seed, "training.device": "cpu", **data_set.settings}
-        if self.args.steps:
-            out.update({"training.steps": self.args.steps, "training.batch_size": 8})
-        else:
-            out["training.epochs"] = data_set.epochs
-        return out
+        return {"model.path": self.model, f"model.{run.schedule[0]}": run.schedule[1],
+                "model.segment_format": run.segment_format, "model.pooling": run.pooling or "",
+                **WITHOUT_DROPOUT, "data.train": texts / "train.jsonl",
+                "data.validation": texts / "selection.jsonl", "data.test": "", "data.bodies": "",
+                "data.corpus": "", "data.wiki_pages": "", "training.learning_rate": run.rate,
+                "training.seed": run.seed, "training.device": "cpu", **data_set.settings,
+                **self.length(data_set)}
 
     def train(self, data_set, run):
         """Trains, or goes on, and writes the run's JSON."""
@@ -114,8 +84,7 @@ class Results:
             "seconds": seconds,
         }
         write_json(self.file(data_set, run), result)
-        for rest in self.output.glob(folder.name + "*"):
-            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+        self.remove(folder)
 
     def outcomes(self, data_set, folder, report, file, row):
         """The sums of each cluster, as text. They must give the metric that lait-eval reports."""
@@ -146,19 +115,9 @@ class Results:
 
 
 def main():
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(formatter_class=raw, description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--output", type=pathlib.Path, help="data and runs (BUILD/results)")
-    parser.add_argument("--only", action="append", default=[], metavar="DATA_SET")
-    parser.add_argument("--steps", type=int, help="a trial of so many optimiser steps")
-    args = parser.parse_args()
     known = {data_set.name: data_set for data_set in DATA_SETS}
-    for name in args.only:
-        if name not in known:
-            fail(f"--only: expected one of {', '.join(known)}, got '{name}'")
-    results = Results(args)
+    args = arguments(__doc__, known)
+    results = Results(args, ("lait-train", "lait-eval", "lait-predict", "lait-data"))
     results.go_on([known[name] for name in args.only or known])
     print(f"tables: {results.page}", file=sys.stderr)
 

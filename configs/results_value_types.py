@@ -18,58 +18,33 @@ removed. The table is written anew after each run.
 A trial takes --steps steps of 8 examples, on the first lines of each file, and writes everything,
 the JSONs and a copy of the page too, into BUILD/results/trial-STEPS.
 """
-import argparse
-import pathlib
-import shutil
+import dataclasses
 import sys
 
-from results_data import DATA_SETS, prepare, thinned
-from results_runs import (FOLDER, PAGE, ROOT, Programs, fail, markdown, origin, read_json,
-                          without_paths, write_between, write_json)
+from results_data import DATA_SETS
+from results_plan import Run
+from results_runs import (fail, markdown, origin, read_json, without_paths, write_between,
+                          write_json)
+from results_training import DataSetRuns, arguments
 
-MODEL = "all-MiniLM-L6-v2"
 NAMES = ("sick", "boolq", "vitaminc", "wikiqa")
 TYPES = ("auto", "bf16", "int8")
-RATE = "1e-4"
-TRIAL_LINES = 60
-ONE_SIDED = "[{num_layers: 3, scope: segment}, {num_layers: 3, scope: example, updates: first}]"
-SCHEDULES = {"p3": {"model.independent_layers": 3}, "p5": {"model.independent_layers": 5},
-             "one-sided-p3": {"model.independent_layers": "", "model.schedule": ONE_SIDED}}
+P3, P5 = (Run("standalone", "cls_segments", layers, "1e-4") for layers in (3, 5))
+SCHEDULES = {"p3": P3, "p5": P5, "one-sided-p3": dataclasses.replace(P3, updates="first")}
 WORDS = {"p3": "P = 3", "p5": "P = 5", "one-sided-p3": "P = 3, one-sided"}
 
 
-class Results:
-    def __init__(self, args):
-        self.args = args
-        self.model = args.build / "models" / MODEL
-        if not (self.model / "config.json").exists():
-            fail(f"expected a model in {self.model}, got nothing there; run make")
-        self.programs = Programs(args.build, ("lait-train", "lait-eval", "lait-data"))
-        self.data_folder = (args.output or args.build / "results") / "data"
-        self.output = self.data_folder.parent
-        self.folder, self.page = FOLDER, PAGE
-        if args.steps:
-            self.output = self.output / f"trial-{args.steps}"
-            self.folder, self.page = self.output / "results", self.output / "results.md"
-
+class Results(DataSetRuns):
     def file(self, data_set, schedule):
         return self.folder / f"value-types-{data_set.name}-{schedule}.json"
 
-    def data(self, data_set):
-        folder = prepare(self.programs, self.args.data, data_set, self.data_folder)
-        return thinned(folder, self.output / "data", TRIAL_LINES) if self.args.steps else folder
-
     def settings(self, data_set, schedule, texts):
-        out = {"model.path": self.model, "model.segment_format": "standalone",
-               "model.pooling": "cls_segments", **SCHEDULES[schedule],
-               "data.train": texts / "train.jsonl", "data.validation": texts / "selection.jsonl",
-               "data.test": "", "training.learning_rate": RATE, "training.seed": 1,
-               "training.device": "cpu", **data_set.settings}
-        if self.args.steps:
-            out.update({"training.steps": self.args.steps, "training.batch_size": 8})
-        else:
-            out["training.epochs"] = data_set.epochs
-        return out
+        run = SCHEDULES[schedule]
+        return {"model.path": self.model, f"model.{run.schedule[0]}": run.schedule[1],
+                "model.segment_format": run.segment_format, "model.pooling": run.pooling,
+                "data.train": texts / "train.jsonl", "data.validation": texts / "selection.jsonl",
+                "data.test": "", "training.learning_rate": run.rate, "training.seed": run.seed,
+                "training.device": "cpu", **data_set.settings, **self.length(data_set)}
 
     def run(self, data_set, schedule):
         """Trains, or goes on, evaluates and writes the run's JSON."""
@@ -90,8 +65,7 @@ class Results:
             "seconds": seconds,
         }
         write_json(self.file(data_set, schedule), result)
-        for rest in self.output.glob(folder.name + "*"):
-            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+        self.remove(folder)
 
     def write_table(self, data_sets):
         header = ["data set, metric", "schedule", "exact"]
@@ -129,19 +103,9 @@ def cells(result, metric):
 
 
 def main():
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(formatter_class=raw, description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--output", type=pathlib.Path, help="data and runs (BUILD/results)")
-    parser.add_argument("--only", action="append", default=[], metavar="DATA_SET")
-    parser.add_argument("--steps", type=int, help="a trial of so many optimiser steps")
-    args = parser.parse_args()
     known = {data_set.name: data_set for data_set in DATA_SETS if data_set.name in NAMES}
-    for name in args.only:
-        if name not in known:
-            fail(f"--only: expected one of {', '.join(known)}, got '{name}'")
-    results = Results(args)
+    args = arguments(__doc__, known)
+    results = Results(args, ("lait-train", "lait-eval", "lait-data"))
     for name in args.only or NAMES:
         for schedule in SCHEDULES:
             file = results.file(known[name], schedule)
