@@ -75,14 +75,9 @@ class PairScorer {
 
   // `segment`: of the pair.
   Values values_of(std::span<const TextLine> lines, int32_t segment, const std::string& name) {
-    std::vector<Example> examples;
-    for (const TextLine& line : lines) {
-      Example& example = examples.emplace_back();
-      example.segments = segment == 0 ? std::vector<std::string>{line.text, ""}
-                                      : std::vector<std::string>{"", line.text};
-    }
-    std::vector<PlacedSegment> placed = placed_segments(examples, tokenizing_);
-    std::erase_if(placed, [&](const PlacedSegment& part) { return part.segment != segment; });
+    std::vector<std::string> texts;
+    for (const TextLine& line : lines) texts.push_back(line.text);
+    const std::vector<PlacedSegment> placed = placed_texts(texts, segment, tokenizing_);
     if (!placed.empty()) is_first_[segment] = placed.front().is_first;
     try {
       return predictor_.values()->of(placed);
@@ -96,7 +91,7 @@ class PairScorer {
   void score(std::vector<TextLine>& window, const std::string& name) {
     if (window.empty()) return;
     Values passages = values_of(window, /*segment=*/1, name);
-    // Once, not for each claim; a window's values fit in memory (kPassageBytes).
+    // Once, not for each claim; a window's values fit in memory.
     if (claims_.size() > 1) unpack(passages, predictor_.values()->plan().others.dtype);
     const int64_t begin = std::ssize(ids_);
     for (TextLine& line : window) ids_.push_back(std::move(line.id));

@@ -5,19 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "train/reranker.h"
+
 namespace lait {
 
-struct CacheBench {
-  // A checkpoint; "": MiniLM with a random head.
-  std::string checkpoint{};
-  // Lines {"text": …} or JSON strings; "": WordNet's glosses, repeated to BoolQ's lengths.
-  std::string passages{};
-  int64_t num_passages = 1000, claims = 5;
+struct CacheBench : RerankBench {
+  int64_t claims = 5;
   // A Python with transformers; "": none.
   std::string python{};
-  std::string precision = "auto";
-  int64_t threads = 0;
-  std::string json{};
 };
 
 // Prints tables, and writes JSON if a path is given. What is compared takes turns. Throws

@@ -65,7 +65,7 @@ void register_all(uint16_t port, const std::vector<std::string>& texts) {
 }
 
 LoadResult run_case(const ServeBench& bench, const Served& served, bool keeps,
-                    const RerankTexts& texts, const fs::path& folder, RefusedRequests& refused) {
+                    const RerankTexts& texts, const fs::path& folder) {
   std::vector<std::string> arguments{
       "--checkpoint", served.checkpoint.string(),   "--quiet", "--precision", bench.precision,
       "--threads",    std::to_string(bench.threads)};
@@ -82,11 +82,11 @@ LoadResult run_case(const ServeBench& bench, const Served& served, bool keeps,
                                        out.errors, out.milliseconds.size(), out.first_error));
   }
   if (keeps) {
-    refused = send_malformed(server.port(), bench.malformed);
-    if (refused.others > 0) {
+    const NotRefused missed = send_malformed(server.port(), bench.malformed);
+    if (missed.count > 0) {
       throw std::logic_error(
           fmt::format("{}: {} of {} malformed requests got no 4xx; the first: {}", served.name,
-                      refused.others, bench.malformed, refused.first_other));
+                      missed.count, bench.malformed, missed.first));
     }
   }
   server.stop();
@@ -115,8 +115,7 @@ int bench_serve(const ServeBench& bench) {
   for (const Served& served : models) {
     double without = 0;
     for (const bool keeps : {false, true}) {
-      RefusedRequests refused;
-      const LoadResult load = run_case(bench, served, keeps, texts, folder.path, refused);
+      const LoadResult load = run_case(bench, served, keeps, texts, folder.path);
       const Timing timing = timing_of(load.milliseconds);
       const double rate = static_cast<double>(load.milliseconds.size()) / load.seconds;
       if (!keeps) without = rate;
@@ -128,7 +127,7 @@ int bench_serve(const ServeBench& bench) {
       row["ms_p99"] = quantile(load.milliseconds, 0.99);
       row["rss_bytes"] = {load.rss_begin, load.rss_warm, load.rss_end};
       if (keeps) {
-        row["malformed"] = refused.refused;
+        row["malformed"] = bench.malformed;
         row["ratio_to"] = {{"uncached", rate / without}};
       }
       table.rows.push_back(
@@ -136,7 +135,7 @@ int bench_serve(const ServeBench& bench) {
            fmt::format("{:.1f}", timing.median), fmt::format("{:.1f}", row["ms_p99"].get<double>()),
            fmt::format("{:.0f}", static_cast<double>(load.rss_warm) / kMegabyte),
            fmt::format("{:.0f}", static_cast<double>(load.rss_end) / kMegabyte),
-           keeps ? std::to_string(refused.refused) : ""});
+           keeps ? std::to_string(bench.malformed) : ""});
       rows.push_back(std::move(row));
       show(fmt::format("lait-bench: {}: {:.2f} requests/s\n", name, rate));
     }

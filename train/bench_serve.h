@@ -4,21 +4,17 @@
 #include <string>
 
 #include "train/rerank_load.h"
+#include "train/reranker.h"
 
 namespace lait {
 
-struct ServeBench {
-  // A checkpoint; "": MiniLM with a random head at three schedules.
-  std::string checkpoint{};
-  // As CacheBench has them.
-  std::string passages{};
-  int64_t num_passages = 2000;
+// Without a checkpoint MiniLM is measured at three schedules.
+struct ServeBench : RerankBench {
+  ServeBench() { num_passages = 2000; }
+
   RerankLoad load{};
   // Sent to each server that keeps segments, after the load.
   int64_t malformed = 10000;
-  std::string precision = "auto";
-  int64_t threads = 0;
-  std::string json{};
   // lait-serve.
   std::string program{};
 };

@@ -75,22 +75,42 @@ CLI::App* add_model_bench(CLI::App& app, const char* name, const char* descripti
   return command;
 }
 
-CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
-  auto* command = app.add_subcommand(
-      "cache", "a new claim against 1000 stored passages, at each P and one-sided");
+// Options of cache and serve: at their beginning, and at their end.
+void add_rerank_texts(CLI::App& command, lait::RerankBench& bench, const char* without_checkpoint,
+                      const char* passages) {
   command
-      ->add_option("--checkpoint", bench.checkpoint,
-                   "a model with standalone segments (default: MiniLM with a random head)")
+      .add_option("--checkpoint", bench.checkpoint,
+                  std::string("a model with standalone segments (default: MiniLM with a random "
+                              "head") +
+                      without_checkpoint + ")")
       ->option_text("DIR");
   command
-      ->add_option("--passages", bench.passages,
-                   "lines {\"text\": \"…\"} or JSON strings (default: WordNet's glosses, of "
-                   "BoolQ's lengths)")
+      .add_option("--passages", bench.passages,
+                  "lines {\"text\": \"…\"} or JSON strings (default: WordNet's glosses, of "
+                  "BoolQ's lengths)")
       ->option_text("FILE");
-  command->add_option("--num-passages", bench.num_passages, "passages")
+  command.add_option("--num-passages", bench.num_passages, passages)
       ->option_text("N")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
+}
+
+void add_rerank_machine(CLI::App& command, lait::RerankBench& bench, const char* threads) {
+  command.add_option("--precision", bench.precision, "compute precision")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "bf16", "fp32"}))
+      ->capture_default_str();
+  command.add_option("--threads", bench.threads, threads)
+      ->option_text("N")
+      ->check(CLI::Range(0, lait::kMaxThreads))
+      ->capture_default_str();
+  command.add_option("--json", bench.json, "also write the results to this file")
+      ->option_text("FILE");
+}
+
+CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
+  auto* command = app.add_subcommand(
+      "cache", "a new claim against 1000 stored passages, at each P and one-sided");
+  add_rerank_texts(*command, bench, "", "passages");
   command->add_option("--claims", bench.claims, "claims, each measured once; p99 from 100 on")
       ->option_text("N")
       ->check(CLI::Range(1, 100000))
@@ -98,15 +118,7 @@ CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
   command
       ->add_option("--python", bench.python, "a Python with transformers, which is measured, too")
       ->option_text("PATH");
-  command->add_option("--precision", bench.precision, "compute precision")
-      ->check(CLI::IsMember(std::vector<std::string>{"auto", "bf16", "fp32"}))
-      ->capture_default_str();
-  command->add_option("--threads", bench.threads, "CPU threads; 0: one for each core")
-      ->option_text("N")
-      ->check(CLI::Range(0, lait::kMaxThreads))
-      ->capture_default_str();
-  command->add_option("--json", bench.json, "also write the results to this file")
-      ->option_text("FILE");
+  add_rerank_machine(*command, bench, "CPU threads; 0: one for each core");
   lait::set_manual(
       *command,
       {.synopsis = "[--checkpoint DIR] [--passages FILE] [--num-passages N] [--claims N] "
@@ -124,23 +136,14 @@ CLI::App* add_cache_bench(CLI::App& app, lait::CacheBench& bench) {
 CLI::App* add_serve_bench(CLI::App& app, lait::ServeBench& bench) {
   auto* command =
       app.add_subcommand("serve", "lait-serve under load, with and without kept segments");
-  command
-      ->add_option("--checkpoint", bench.checkpoint,
-                   "a model with standalone segments (default: MiniLM with a random head, at three "
-                   "schedules)")
-      ->option_text("DIR");
-  command
-      ->add_option("--passages", bench.passages,
-                   "lines {\"text\": \"…\"} or JSON strings (default: WordNet's glosses, of "
-                   "BoolQ's lengths)")
-      ->option_text("FILE");
+  add_rerank_texts(*command, bench, ", at three schedules",
+                   "passages, of which a request has some");
   const auto number = [&](const char* name, int64_t& value, const char* help, int64_t least) {
     command->add_option(name, value, help)
         ->option_text("N")
         ->check(CLI::Range(least, int64_t{1000000}))
         ->capture_default_str();
   };
-  number("--num-passages", bench.num_passages, "passages, of which a request has some", 1);
   number("--clients", bench.load.clients, "requests at once", 1);
   number("--documents", bench.load.documents, "passages of a request, by Zipf's law", 1);
   command->add_option("--seconds", bench.load.seconds, "how long each server is asked")
@@ -148,15 +151,7 @@ CLI::App* add_serve_bench(CLI::App& app, lait::ServeBench& bench) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   number("--malformed", bench.malformed, "malformed requests to each server with kept segments", 0);
-  command->add_option("--precision", bench.precision, "compute precision")
-      ->check(CLI::IsMember(std::vector<std::string>{"auto", "bf16", "fp32"}))
-      ->capture_default_str();
-  command->add_option("--threads", bench.threads, "the server's; 0: one for each core")
-      ->option_text("N")
-      ->check(CLI::Range(0, lait::kMaxThreads))
-      ->capture_default_str();
-  command->add_option("--json", bench.json, "also write the results to this file")
-      ->option_text("FILE");
+  add_rerank_machine(*command, bench, "the server's; 0: one for each core");
   lait::set_manual(
       *command,
       {.synopsis = "[--checkpoint DIR] [--passages FILE] [--num-passages N] [--clients N] "
@@ -261,7 +256,8 @@ int main(int argc, char** argv) {
       add_model_bench(app, "predict", "predictions at each P, likewise", predict, set_predict);
   CacheBench cache;
   const auto* caches = add_cache_bench(app, cache);
-  ServeBench serve{.program = sibling_program(argv[0], "lait-serve")};
+  ServeBench serve;
+  serve.program = sibling_program(argv[0], "lait-serve");
   const auto* serves = add_serve_bench(app, serve);
   return run_program(app, argc, argv, [&] {
     initialize_numerics();

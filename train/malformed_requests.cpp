@@ -99,20 +99,17 @@ MalformedRequest malformed_request(std::mt19937_64& engine) {
   return out;
 }
 
-RefusedRequests send_malformed(uint16_t port, int64_t count) {
-  RefusedRequests out;
+NotRefused send_malformed(uint16_t port, int64_t count) {
+  NotRefused out;
   std::mt19937_64 random(1);
   HttpClient client(port);
   for (int64_t i = 0; i < count; ++i) {
     const MalformedRequest request = malformed_request(random);
     const HttpAnswer answer = client.ask(request.method, request.path, request.body);
-    if (answer.status >= 400 && answer.status < 500) {
-      ++out.refused;
-    } else if (out.others++ == 0) {
-      out.first_other =
-          fmt::format("{} {} {}: {} {}", request.method, request.path, request.body.substr(0, 200),
-                      answer.status, answer.body.substr(0, 200));
-    }
+    if (answer.status >= 400 && answer.status < 500) continue;
+    if (out.count++ > 0) continue;
+    out.first = fmt::format("{} {} {}: {} {}", request.method, request.path,
+                            request.body.substr(0, 200), answer.status, answer.body.substr(0, 200));
   }
   return out;
 }

@@ -16,11 +16,11 @@ struct MalformedRequest {
 // and methods.
 MalformedRequest malformed_request(std::mt19937_64& random);
 
-struct RefusedRequests {
-  int64_t refused = 0;  // 4xx
-  int64_t others = 0;
-  std::string first_other = {};
+// Those that got no 4xx, and what the first of them was.
+struct NotRefused {
+  int64_t count = 0;
+  std::string first = {};
 };
-RefusedRequests send_malformed(uint16_t port, int64_t count);
+NotRefused send_malformed(uint16_t port, int64_t count);
 
 }  // namespace lait

@@ -1,7 +1,6 @@
 #include "train/peer_process.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -83,29 +82,14 @@ std::string PeerProcess::read_line() {
 }
 
 PeerScript::PeerScript(const std::string& python, const std::string& name, std::string_view script,
-                       const std::vector<std::string>& arguments, const std::string& settings)
-    : folder_(std::filesystem::temp_directory_path() / fmt::format("lait_bench_{}", ::getpid())) {
-  std::filesystem::create_directories(folder_);
-  try {
-    const std::filesystem::path file = folder_ / "settings.json";
-    write_file(file, settings);
-    write_file(folder_ / name, script);
-    std::vector<std::string> words{python, (folder_ / name).string()};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    words.push_back(file.string());
-    process_.emplace(words);
-  } catch (...) {
-    remove_folder();
-    throw;
-  }
-}
-
-PeerScript::~PeerScript() { remove_folder(); }
-
-void PeerScript::remove_folder() {
-  process_.reset();  // it may still read
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
+                       const std::vector<std::string>& arguments, const std::string& settings) {
+  const std::filesystem::path file = folder_.path / "settings.json";
+  write_file(file, settings);
+  write_file(folder_.path / name, script);
+  std::vector<std::string> words{python, (folder_.path / name).string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  words.push_back(file.string());
+  process_.emplace(words);
 }
 
 }  // namespace lait

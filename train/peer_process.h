@@ -1,10 +1,11 @@
 // A program that answers lines: started, asked and read through pipes.
 #pragma once
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "eval/bench/bench.h"
 
 namespace lait {
 
@@ -40,17 +41,12 @@ class PeerScript {
   // python SCRIPT arguments… SETTINGS. `name`: of the script's file.
   PeerScript(const std::string& python, const std::string& name, std::string_view script,
              const std::vector<std::string>& arguments, const std::string& settings);
-  ~PeerScript();
-  PeerScript(const PeerScript&) = delete;
-  PeerScript& operator=(const PeerScript&) = delete;
 
   PeerProcess& process() { return *process_; }
 
  private:
-  void remove_folder();
-
-  std::filesystem::path folder_;
-  std::optional<PeerProcess> process_{};
+  BenchFolder folder_{"peer"};
+  std::optional<PeerProcess> process_{};  // ends before its folder, which it may still read
 };
 
 }  // namespace lait

@@ -10,15 +10,10 @@
 #include <thread>
 
 #include "eval/bench/http_client.h"
+#include "train/log_window.h"
 
 namespace lait {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 // "": it is as it should be.
 std::string problem_of(const HttpAnswer& answer, size_t documents) {
@@ -32,18 +27,17 @@ std::string problem_of(const HttpAnswer& answer, size_t documents) {
 }  // namespace
 
 ZipfNumbers::ZipfNumbers(size_t size) {
-  double sum = 0;
-  for (size_t i = 0; i < size; ++i) up_to_.push_back(sum += 1 / static_cast<double>(i + 1));
+  std::vector<double> weights;
+  for (size_t i = 0; i < size; ++i) weights.push_back(1 / static_cast<double>(i + 1));
+  draw_ = std::discrete_distribution<size_t>(weights.begin(), weights.end());
 }
 
-std::vector<size_t> ZipfNumbers::distinct(size_t count, std::mt19937_64& random) const {
-  std::uniform_real_distribution<double> draw(0, up_to_.back());
+std::vector<size_t> ZipfNumbers::distinct(size_t count, std::mt19937_64& random) {
   std::vector<size_t> out;
-  std::vector<bool> is_drawn(up_to_.size());
+  std::vector<bool> is_drawn(draw_.max() + 1);
   while (out.size() < count) {
-    const auto found = std::ranges::upper_bound(up_to_, draw(random));
-    const auto number = static_cast<size_t>(found - up_to_.begin());
-    if (number == up_to_.size() || is_drawn[number]) continue;
+    const size_t number = draw_(random);
+    if (is_drawn[number]) continue;
     is_drawn[number] = true;
     out.push_back(number);
   }
@@ -53,23 +47,23 @@ std::vector<size_t> ZipfNumbers::distinct(size_t count, std::mt19937_64& random)
 LoadResult run_load(const ServeProcess& server, const RerankLoad& load,
                     const std::vector<std::string>& queries,
                     const std::vector<std::string>& documents) {
-  const ZipfNumbers numbers(documents.size());
   const auto per_request = std::min(static_cast<size_t>(load.documents), documents.size());
   LoadResult out;
   std::mutex mutex;  // of out
   std::atomic<size_t> next_query = 0;
   out.rss_begin = server.rss_bytes();
-  const Clock::time_point begin = Clock::now();
+  const double begin = steady_seconds();
   const auto ask = [&](uint64_t seed) {
     HttpClient client(server.port());
+    ZipfNumbers numbers(documents.size());
     std::mt19937_64 random(seed);
-    while (seconds_since(begin) < load.seconds) {
+    while (steady_seconds() - begin < load.seconds) {
       nlohmann::json request{{"query", queries[next_query++ % queries.size()]}};
       for (const size_t number : numbers.distinct(per_request, random))
         request["texts"].push_back(documents[number]);
       request["truncate"] = true;
       const std::string body = request.dump();
-      const Clock::time_point asked = Clock::now();
+      const double asked = steady_seconds();
       std::string problem;
       try {
         problem = problem_of(client.ask("POST", "/rerank", body), per_request);
@@ -77,7 +71,7 @@ LoadResult run_load(const ServeProcess& server, const RerankLoad& load,
         problem = error.what();
       }
       const std::lock_guard lock(mutex);
-      out.milliseconds.push_back(1000 * seconds_since(asked));
+      out.milliseconds.push_back(1000 * (steady_seconds() - asked));
       if (problem.empty()) continue;
       if (out.errors++ == 0) out.first_error = problem;
     }
@@ -89,7 +83,7 @@ LoadResult run_load(const ServeProcess& server, const RerankLoad& load,
     std::this_thread::sleep_for(std::chrono::duration<double>(load.seconds / 3));
     out.rss_warm = server.rss_bytes();
   }
-  out.seconds = seconds_since(begin);
+  out.seconds = steady_seconds() - begin;
   out.rss_end = server.rss_bytes();
   return out;
 }

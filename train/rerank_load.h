@@ -16,10 +16,10 @@ class ZipfNumbers {
  public:
   explicit ZipfNumbers(size_t size);
   // Distinct ones. REQUIRES: count <= size.
-  std::vector<size_t> distinct(size_t count, std::mt19937_64& random) const;
+  std::vector<size_t> distinct(size_t count, std::mt19937_64& random);
 
  private:
-  std::vector<double> up_to_;  // the sum of the shares of the numbers up to this one
+  std::discrete_distribution<size_t> draw_;
 };
 
 struct RerankLoad {

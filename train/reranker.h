@@ -1,5 +1,6 @@
 // The model that benchmarks of reranking measure: a checkpoint's, or MiniLM with a random head.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -8,6 +9,18 @@
 #include "lait/text/tokenizer.h"
 
 namespace lait {
+
+// What all benchmarks of reranking are told.
+struct RerankBench {
+  // A checkpoint; "": MiniLM with a random head.
+  std::string checkpoint{};
+  // Lines {"text": …} or JSON strings; "": WordNet's glosses, repeated to BoolQ's lengths.
+  std::string passages{};
+  int64_t num_passages = 1000;
+  std::string precision = "auto";
+  int64_t threads = 0;
+  std::string json{};
+};
 
 struct LoadedModel {
   Model model{nullptr};

@@ -8,15 +8,6 @@
 namespace lait {
 namespace {
 
-// One segment of a pair, with its prompt: placed as if the other one were empty.
-PlacedSegment half(std::string text, int32_t segment, const TokenizeOptions& options) {
-  Example pair{.segments = {"", ""}};
-  pair.segments[static_cast<size_t>(segment)] = std::move(text);
-  std::vector<PlacedSegment> placed = placed_segments({&pair, 1}, options);
-  std::erase_if(placed, [&](const PlacedSegment& part) { return part.segment != segment; });
-  return std::move(placed.front());
-}
-
 // The segments of a window's items.
 struct Placed {
   std::vector<PlacedSegment> segments = {};
@@ -52,11 +43,12 @@ Outputs JobWindow::valued_outputs(std::vector<std::vector<int32_t>>& truncated) 
     }
     auto query = queries.find(items_[i].job);
     if (query == queries.end()) {
-      PlacedSegment segment = half(job.query, 0, options);
+      PlacedSegment segment = placed_texts({&job.query, 1}, 0, options).front();
       segment.is_stored = false;
       query = queries.emplace(items_[i].job, placed.add(std::move(segment), i)).first;
     }
-    const size_t text = placed.add(half(text_of(items_[i]), 1, options), i);
+    const std::string one = text_of(items_[i]);
+    const size_t text = placed.add(placed_texts({&one, 1}, 1, options).front(), i);
     places = placed.segments[text].is_first ? std::vector{text, query->second}
                                             : std::vector{query->second, text};
   }
@@ -131,16 +123,6 @@ Example JobWindow::example_of(const Item& item) const {
   const Job& job = jobs_[item.job];
   if (job.kind == Job::Kind::kExamples) return job.examples[item.document];
   return {.segments = {job.query, text_of(item)}};
-}
-
-std::vector<PlacedSegment> JobWindow::ahead(std::span<const std::string> texts,
-                                            const TokenizeOptions& options) {
-  std::vector<PlacedSegment> out;
-  for (const std::string& text : texts) {
-    out.push_back(half(text, 1, options));
-    out.back().example = out.size() - 1;
-  }
-  return out;
 }
 
 }  // namespace lait

@@ -25,10 +25,6 @@ class JobWindow {
   // JobResult says, if there is one job; WriteError if the store cannot be written.
   void predict(std::span<JobResult> results, int64_t batch_size);
 
-  // The segments of texts that are to be computed ahead.
-  static std::vector<PlacedSegment> ahead(std::span<const std::string> texts,
-                                          const TokenizeOptions& options);
-
  private:
   std::string text_of(const Item& item) const;
   Example example_of(const Item& item) const;

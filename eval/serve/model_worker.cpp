@@ -94,7 +94,7 @@ void ModelWorker::add_texts(Job& job) {
   for (size_t end = 1; end <= job.texts.size(); ++end) {
     window.add(job.texts[end - 1]);
     if (!window.is_full() && end < job.texts.size()) continue;
-    const auto placed = JobWindow::ahead(std::span(job.texts).subspan(begin, end - begin), options);
+    const auto placed = placed_texts(std::span(job.texts).subspan(begin, end - begin), 1, options);
     try {
       writing([&] { values.of(placed); });
     } catch (const TooLong& error) {

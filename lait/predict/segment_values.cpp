@@ -46,6 +46,18 @@ std::vector<PlacedSegment> placed_segments(std::span<const Example> examples,
   return out;
 }
 
+std::vector<PlacedSegment> placed_texts(std::span<const std::string> texts, int32_t segment,
+                                        const TokenizeOptions& options) {
+  std::vector<Example> pairs(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    pairs[i].segments.resize(2);
+    pairs[i].segments[static_cast<size_t>(segment)] = texts[i];
+  }
+  std::vector<PlacedSegment> placed = placed_segments(pairs, options);
+  std::erase_if(placed, [&](const PlacedSegment& part) { return part.segment != segment; });
+  return placed;
+}
+
 SegmentValues::SegmentValues(Model model, std::shared_ptr<const Tokenizer> tokenizer,
                              const Schedule& schedule, StoreUse use)
     : model_(std::move(model)),

@@ -32,6 +32,11 @@ std::vector<PlacedSegment> placed_segments(std::span<const Example> examples,
 // About the tokens of a text, by its bytes: at most `most`.
 int64_t likely_tokens(size_t text_bytes, int64_t most);
 
+// Each text as that segment of a pair whose other segment is empty, in its place; `example` is its
+// index.
+std::vector<PlacedSegment> placed_texts(std::span<const std::string> texts, int32_t segment,
+                                        const TokenizeOptions& options);
+
 class SegmentValues {
  public:
   // Throws UserError as value_plan does.

@@ -14,12 +14,7 @@ class CacheBenchmark : public TinyRun {};
 
 TEST_F(CacheBenchmark, MeasuresEachPWithAndWithoutAStore) {
   write_checkpoint(folder_ / "c", {.independent_layers = 2});
-  std::string passages;
-  for (uint32_t i = 0; i < 12; ++i)
-    passages += R"({"text": ")" + tiny_word(i) +
-                R"( am bn co"})"
-                "\n";
-  write_file(folder_ / "passages.jsonl", passages);
+  write_passages(12);
   const std::string command = program("lait-bench") + " cache --checkpoint " + path("c") +
                               " --passages " + path("passages.jsonl") +
                               " --claims 2 --precision fp32 --json " + path("bench.json");

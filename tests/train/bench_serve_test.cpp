@@ -14,7 +14,7 @@ namespace {
 
 TEST(ZipfNumbers, AreDistinctAndFollowTheLaw) {
   std::mt19937_64 random(1);
-  const ZipfNumbers numbers(10);
+  ZipfNumbers numbers(10);
   std::vector<double> counts(10);
   constexpr int kDraws = 20000;
   for (int i = 0; i < kDraws; ++i) counts[numbers.distinct(1, random).at(0)] += 1;
@@ -30,12 +30,7 @@ class ServeBenchmark : public TinyRun {};
 
 TEST_F(ServeBenchmark, MeasuresAServerWithAndWithoutKeptSegments) {
   write_checkpoint(folder_ / "c", {.independent_layers = 2, .head = HeadKind::kRelevance});
-  std::string passages;
-  for (uint32_t i = 0; i < 12; ++i)
-    passages += R"({"text": ")" + tiny_word(i) +
-                R"( am bn co"})"
-                "\n";
-  write_file(folder_ / "passages.jsonl", passages);
+  write_passages(12);
   const ShellResult result =
       shell(program("lait-bench") + " serve --checkpoint " + path("c") + " --passages " +
             path("passages.jsonl") +

@@ -31,6 +31,12 @@ class TinyRun : public testing::Test {
             "}\ntraining: {batch_size: 16, learning_rate: 1e-3, threads: 1, precision: fp32, " +
             training + "}\n");
   }
+  // Writes passages.jsonl, so many texts.
+  void write_passages(uint32_t count) {
+    std::string lines;
+    for (uint32_t i = 0; i < count; ++i) lines += R"({"text": ")" + tiny_word(i) + " am bn co\"}\n";
+    write_file(folder_ / "passages.jsonl", lines);
+  }
   std::string path(const std::string& name) { return (folder_ / name).string(); }
   // lait-train with a.yaml.
   ShellResult train(const std::string& more) {
