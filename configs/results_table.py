@@ -56,6 +56,14 @@ class Test:
     def mean(self, run):
         return interval(self.metric, self.sums(run))[0]
 
+    def also(self, run):
+        """The second metric, if there is one: the seeds' mean."""
+        if not self.plan.data_set.also:
+            return []
+        values = [result["tests"][self.name]["metrics"][self.plan.data_set.also]["value"]
+                  for result in self.plan.seeds_of(run)]
+        return [points(sum(values) / len(values))]
+
     def difference(self, run):
         return interval(self.metric, self.sums(run), self.sums(self.baseline))
 
@@ -83,7 +91,7 @@ class Test:
     def row(self, label, run):
         sums, is_base = self.sums(run), run == self.baseline
         cells = [label, ", ".join(filter(None, (run.segment_format, run.pooling))), run.rate,
-                 with_interval(interval(self.metric, sums)), str(len(sums)),
+                 with_interval(interval(self.metric, sums)), *self.also(run), str(len(sums)),
                  "" if is_base else with_interval(self.difference(run))]
         for kind in FLOPS:
             flops = self.of(run)["flops"][kind]["lait"]
@@ -92,15 +100,16 @@ class Test:
         return cells + [cached]
 
     def table(self):
-        empty = [""] * 4
-        rows = [["model", "segments, pooling", "learning rate", f"{self.metric} [95 %]", "seeds",
-                 "to the baseline [95 %]", "score and context FLOPs", "attention FLOPs",
+        empty, also = [""] * 4, [self.plan.data_set.also] if self.plan.data_set.also else []
+        nothing = [""] * len(also)
+        rows = [["model", "segments, pooling", "learning rate", f"{self.metric} [95 %]", *also,
+                 "seeds", "to the baseline [95 %]", "score and context FLOPs", "attention FLOPs",
                  "encoder FLOPs", "encoder, cached"]]
-        rows.append([self.trivial_name, "", "", points(self.trivial), "", "", *empty])
+        rows.append([self.trivial_name, "", "", points(self.trivial), *nothing, "", "", *empty])
         if self.single:
             kind = ", ".join(filter(None, (self.single.segment_format, self.single.pooling)))
             rows.append([f"stock, {self.single.only} alone", kind, self.single.rate,
-                         points(self.value(self.single)), "1", "", *empty])
+                         points(self.value(self.single)), *nothing, "1", "", *empty])
         names = {self.baseline: "P = 0 (stock), the baseline"}
         for run in self.plan.rows():
             split = run.segment_format == "standalone"
@@ -109,7 +118,7 @@ class Test:
                      else "P = 0 (stock), pooled alike")
             label = names.get(run, label)
             rows.append(self.row(label, run) if self.first(run) else
-                        [label, *[""] * 2, "not run yet", *[""] * 6])
+                        [label, *[""] * 2, "not run yet", *nothing, *[""] * 6])
         return markdown(rows)
 
     def summary(self):

@@ -4,9 +4,9 @@
     docs/pictures.py
 
 Writes docs/layers.svg (which pairs of tokens each layer sees), docs/accuracy.svg (accuracy against
-FLOPs) and docs/long_inputs.svg (T5's time by the number of segments); they need gnuplot. Run it
-again when a table has changed. White background, so that the pictures are readable on dark pages,
-too.
+FLOPs), docs/serving.svg (a store's latency and quality by P) and docs/long_inputs.svg (T5's time by
+the number of segments); they need gnuplot. Run it again when a table has changed. White background,
+so that the pictures are readable on dark pages, too.
 """
 import pathlib
 import re
@@ -187,6 +187,67 @@ def plotted(script):
     return done.stdout
 
 
+# ---- serving.svg
+
+
+def ranking_points(one_sided):
+    """(P, MAP, low, high) of WikiQA with standalone segments."""
+    for row in table("wikiqa"):
+        if "standalone" in row["segments, pooling"] and ("one-sided" in row["model"]) == one_sided:
+            p = int(numbers(row["model"])[0])
+            if not one_sided or p < 5:  # at P = 5 it is the same model
+                yield (p, *numbers(row["map [95 %]"]))
+
+
+def serving_svg():
+    times = {row[""].strip("`"): row for row in table("Segments from a store")}
+    stored = {name: numbers(row["ms"])[0] for name, row in times.items()}
+    # "times without the store" is the uncached model's time over the stored one's.
+    computed = {name: stored[name] * numbers(row["times without the store"])[0]
+                for name, row in times.items() if name.startswith("P")}
+    layers = range(7)
+    stock = next(numbers(row["map [95 %]"]) for row in table("wikiqa") if "stock" in row["model"])
+
+    def block(name, rows):
+        return f"${name} << EOD\n" + "".join(" ".join(map(str, row)) + "\n" for row in rows) + "EOD"
+
+    blocks = [block("stored", ((p, stored[f"P = {p}"]) for p in layers)),
+              block("computed", ((p, computed[f"P = {p}"]) for p in layers)),
+              block("one_stored", [(3, stored["P = 3, one-sided"])]),
+              block("quality", ranking_points(one_sided=False)),
+              block("one_quality", ranking_points(one_sided=True))]
+    return plotted(f"""set terminal svg size 880,380 font '{FONT},13' background rgb 'white' noenhanced
+set encoding utf8
+{chr(10).join(blocks)}
+set grid lc rgb '#e4e4e4'
+set border 3
+set tics nomirror out
+set key below left Left reverse samplen 2 width 2 height 0.5
+set xrange [-0.3:6.3]
+set xtics 0,1,6
+set xlabel 'P, layers in which a segment is by itself (of 6)' offset 0,0.4
+set multiplot layout 1,2
+set title 'A new query against 1000 stored passages'
+set logscale y
+set yrange [5:20000]
+set ytics ('10 ms' 10, '100 ms' 100, '1 s' 1000, '10 s' 10000)
+plot {stored["transformers"]} lc rgb '#222222' dt 2 title 'transformers', \\
+  $computed with linespoints pt 7 ps 0.7 lw 1.6 lc rgb '{GREY}' title 'all computed', \\
+  $stored with linespoints pt 7 ps 0.7 lw 1.6 lc rgb '{BLUE}' title 'passages from the store', \\
+  $one_stored with points pt 9 ps 1.2 lc rgb '{ORANGE}' title 'the same, one-sided'
+set title 'WikiQA, MAP of three seeds (bars: 95 % intervals)'
+unset logscale y
+set yrange [66:86]
+set ytics auto
+plot {stock[0]} lc rgb '#222222' dt 2 title 'the stock model', \\
+  $quality with yerrorbars pt 7 ps 0.9 lw 1.4 lc rgb '{BLUE}' title 'standalone segments', \\
+  $quality with lines lw 1.4 lc rgb '{BLUE}' notitle, \\
+  $one_quality using ($1+0.12):2:3:4 with yerrorbars pt 9 ps 1.1 lw 1.4 lc rgb '{ORANGE}' \\
+    title 'one-sided'
+unset multiplot
+""")
+
+
 # ---- long_inputs.svg
 
 
@@ -235,7 +296,7 @@ def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__)
     for name, draw in (("layers.svg", layers_svg), ("accuracy.svg", accuracy_svg),
-                       ("long_inputs.svg", long_inputs_svg)):
+                       ("serving.svg", serving_svg), ("long_inputs.svg", long_inputs_svg)):
         (DOCS / name).write_text(draw(), encoding="utf-8")
 
 

@@ -169,6 +169,9 @@ inline constexpr int64_t kMaxSources = 8;  // of keys in runs; they are a kernel
 // Why the kernels cannot run on the current device (no driver, no GPU, one older than sm_80); empty
 // if they can run.
 std::string device_problem();
+// What the driver calls the current device. Throws std::runtime_error for an error of the CUDA
+// runtime.
+std::string device_name();
 void segment_attention_forward(const SegmentAttentionParams& params);
 void segment_attention_backward(const SegmentAttentionGradParams& params);
 // Does not read params.workspace.

@@ -161,6 +161,7 @@ std::vector<Measured> measure_at(const ModelBench& bench, const Config& config) 
   Model model = load_model(in, dtype);
   model->move_to(device);
   model->head->use_tokenizer(*in.tokenizer);
+  if (bench.predicts) model->keep_blocked();
   std::optional<TrainStep> step;
   if (!bench.predicts) step.emplace(model, in.config.training, /*total_steps=*/1000);
   TrainStep* const trains = step ? &*step : nullptr;

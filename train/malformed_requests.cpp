@@ -45,6 +45,26 @@ nlohmann::json wrong_value(Draws& random, const std::string& field) {
        nlohmann::json::array({nlohmann::json{{"title", "no text"}}})});
 }
 
+// A request whose head is not HTTP's.
+std::string no_http(Draws& random, const std::string& body) {
+  std::string noise;
+  while (noise.size() < 1 + random.below(40)) noise += static_cast<char>(random.below(256));
+  const std::string length = "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  const std::string head = random.one_of<std::string>({
+      "\x16\x03\x01" + noise + "\r\n\r\n",  // TLS
+      "POST /rerank HTTP/3.1\r\nHost: a\r\n" + length,
+      "POST /rerank\r\n" + length,
+      "POST  /rerank HTTP/1.1\r\nHost: a\r\n" + length,
+      "POST /rerank HTTP/1.1\r\nHost a\r\n" + length,
+      "POST /rerank HTTP/1.1\r\nHost: a\r\nX\x01: b\r\n" + length,
+      "POST /rerank HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n",
+      "POST /rerank HTTP/1.1\r\nHost: a\r\n" + length + "Content-Length: 1\r\n",
+      "POST /rerank HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + length,
+      "POST /rerank HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n",
+  });
+  return head + "\r\n" + body;
+}
+
 }  // namespace
 
 MalformedRequest malformed_request(std::mt19937_64& engine) {
@@ -54,7 +74,7 @@ MalformedRequest malformed_request(std::mt19937_64& engine) {
   const nlohmann::json good = well_formed(random, out.path);
   const std::string text = good.dump();
   const std::string list = out.path == "/rerank" ? "texts" : "documents";
-  switch (random.below(8)) {
+  switch (random.below(9)) {
     case 0:  // cut off
       out.body = text.substr(0, random.below(text.size()));
       break;
@@ -88,6 +108,9 @@ MalformedRequest malformed_request(std::mt19937_64& engine) {
       break;
     }
     case 6:
+      out.bytes = no_http(random, text);
+      break;
+    case 7:
       out.path += "/" + std::to_string(random.below(1000));
       out.body = text;
       break;
@@ -105,11 +128,14 @@ NotRefused send_malformed(uint16_t port, int64_t count) {
   HttpClient client(port);
   for (int64_t i = 0; i < count; ++i) {
     const MalformedRequest request = malformed_request(random);
-    const HttpAnswer answer = client.ask(request.method, request.path, request.body);
+    const HttpAnswer answer = request.bytes.empty()
+                                  ? client.ask(request.method, request.path, request.body)
+                                  : client.send(request.bytes);
     if (answer.status >= 400 && answer.status < 500) continue;
     if (out.count++ > 0) continue;
     out.first = fmt::format("{} {} {}: {} {}", request.method, request.path,
-                            request.body.substr(0, 200), answer.status, answer.body.substr(0, 200));
+                            (request.body + request.bytes).substr(0, 200), answer.status,
+                            answer.body.substr(0, 200));
   }
   return out;
 }

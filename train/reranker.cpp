@@ -38,6 +38,7 @@ LoadedModel load_reranker(const std::string& checkpoint, const std::string& prec
   if (out.model->spec.format == SegmentFormat::kPair)
     throw UserError(
         "--checkpoint: expected a model with standalone segments, got segment_format: pair");
+  out.model->keep_blocked();  // as a Predictor's
   return out;
 }
 

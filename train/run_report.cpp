@@ -1,7 +1,6 @@
 #include "train/run_report.h"
 
 #include <ATen/Parallel.h>
-#include <dlfcn.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -13,6 +12,7 @@
 #include "lait/base/this_process.h"
 #include "lait/config/write.h"
 #include "lait/config/yaml_tree.h"
+#include "lait/model/device.h"
 
 namespace lait {
 namespace {
@@ -45,21 +45,6 @@ Json to_json(const YamlNode& node) {
   return out;
 }
 
-// The driver's name for a GPU; "" without one. The driver is loaded where the device is in use; a
-// program that is linked to it would not start elsewhere.
-std::string gpu_name(at::Device device) {
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-  if (!device.is_cuda() || driver == nullptr) return "";
-  const auto get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
-  const auto name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
-  int handle = 0;
-  char text[256] = "";
-  const bool known = get != nullptr && name != nullptr && get(&handle, device.index()) == 0 &&
-                     name(text, sizeof(text), handle) == 0;
-  dlclose(driver);
-  return known ? text : "";
-}
-
 }  // namespace
 
 Json score(const RunInputs& in, const std::vector<Outcome>& outcomes) {
@@ -86,7 +71,7 @@ Json machine_json(at::Device device, int ranks) {
   Json out{{"host", host_name()},      {"cpu", cpu_name()},
            {"cpus", available_cpus()}, {"threads", at::get_num_threads()},
            {"ranks", ranks},           {"device", device.str()}};
-  if (const std::string name = gpu_name(device); !name.empty()) out["gpu"] = name;
+  if (device.is_cuda()) out["gpu"] = gpu_name();
   return out;
 }
 

@@ -18,10 +18,7 @@ struct Sweep {
 // no "=", no value, an empty or reversed range, or a repeated value.
 Sweep parse_sweep(const std::string& text);
 
-// Checks the config of every value before the first run. Finished runs (those with a report.json)
-// are kept unless options say kOverwrite; stopped runs continue with kResume. Returns the exit code
-// of train(). With `dry`, prints the cost of each unfinished run (dry_run) and the sum of their
-// times.
+// As run_list (run_list.h).
 // REQUIRES: one of `sweep` and `seeds` is not empty.
 int run_sweep(const std::string& config_file, const std::vector<Override>& overrides,
               const std::string& sweep, const std::vector<uint64_t>& seeds,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
@@ -57,9 +58,20 @@ void HttpClient::connect() {
   connection_ = std::move(out);
 }
 
+// `write(done)` starts to send a request of that name.
+template <typename Write>
+HttpAnswer HttpClient::exchange(const std::string& name, const Write& write) {
+  if (!connection_) connect();
+  Response response;
+  auto error = connection_->run(write);
+  if (!error) error = connection_->read(response);
+  if (error) throw std::runtime_error(fmt::format("{}: no answer: {}", name, error.message()));
+  if (!response.keep_alive()) connection_.reset();
+  return {.status = static_cast<int>(response.result_int()), .body = std::move(response.body())};
+}
+
 HttpAnswer HttpClient::ask(const std::string& method, const std::string& path,
                            const std::string& body) {
-  if (!connection_) connect();
   http::request<http::string_body> request;
   request.method_string(method);
   request.target(path);
@@ -68,14 +80,14 @@ HttpAnswer HttpClient::ask(const std::string& method, const std::string& path,
   request.set(http::field::content_type, "application/json");
   request.body() = body;
   request.prepare_payload();
-  Response response;
-  auto error =
-      connection_->run([&](auto done) { http::async_write(connection_->stream, request, done); });
-  if (!error) error = connection_->read(response);
-  if (error)
-    throw std::runtime_error(fmt::format("{} {}: no answer: {}", method, path, error.message()));
-  if (!response.keep_alive()) connection_.reset();
-  return {.status = static_cast<int>(response.result_int()), .body = std::move(response.body())};
+  return exchange(fmt::format("{} {}", method, path),
+                  [&](auto done) { http::async_write(connection_->stream, request, done); });
+}
+
+HttpAnswer HttpClient::send(const std::string& bytes) {
+  return exchange("bytes", [&](auto done) {
+    asio::async_write(connection_->stream, asio::buffer(bytes), done);
+  });
 }
 
 }  // namespace lait

@@ -19,9 +19,13 @@ class HttpClient {
   // Over one connection, made anew when the server closed it. Throws std::runtime_error if there is
   // no answer within ten minutes.
   HttpAnswer ask(const std::string& method, const std::string& path, const std::string& body = {});
+  // The same with these bytes as the request.
+  HttpAnswer send(const std::string& bytes);
 
  private:
   struct Connection;
+  template <typename Write>
+  HttpAnswer exchange(const std::string& name, const Write& write);
   void connect();
 
   const uint16_t port_;

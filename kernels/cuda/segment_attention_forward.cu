@@ -240,6 +240,15 @@ std::string device_problem() {
          std::to_string(major) + ".x";
 }
 
+std::string device_name() {
+  int device = 0;
+  cudaDeviceProp properties{};
+  cudaError_t status = cudaGetDevice(&device);
+  if (status == cudaSuccess) status = cudaGetDeviceProperties(&properties, device);
+  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+  return properties.name;
+}
+
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_cuda_params(p);
   const bool general = p.bias.table || p.causal || p.dropout.p > 0;

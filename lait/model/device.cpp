@@ -15,6 +15,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string ask_cuda(const char* operator_name) {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow(operator_name, "")
+      .typed<std::string()>()
+      .call();
+}
+
 // Loads the CUDA library. Returns why CUDA cannot be used; empty if it can.
 std::string load_cuda() {
   Dl_info ops;
@@ -26,10 +33,7 @@ std::string load_cuda() {
            " does not exist; build with -DLAIT_CUDA=ON, install with `make install CUDA=1`)";
   if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
     return std::string("cannot load it: ") + dlerror();
-  return c10::Dispatcher::singleton()
-      .findSchemaOrThrow("lait::cuda_problem", "")
-      .typed<std::string()>()
-      .call();
+  return ask_cuda("lait::cuda_problem");
 }
 
 const std::string& cuda_problem() {
@@ -49,6 +53,8 @@ at::Device resolve_device(DeviceKind device, const std::string& given_with) {
   if (device == DeviceKind::kAuto) return at::kCPU;
   throw UserError(given_with + ": cuda: " + cuda_problem() + "; give cpu");
 }
+
+std::string gpu_name() { return ask_cuda("lait::cuda_device_name"); }
 
 at::ScalarType resolve_precision(Precision precision, at::Device device) {
   if (precision == Precision::kAuto)

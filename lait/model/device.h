@@ -14,6 +14,9 @@ namespace lait {
 // begins with `given_with`, the key or option that the device came from.
 at::Device resolve_device(DeviceKind device, const std::string& given_with = "training.device");
 
+// "NVIDIA H200": what its driver calls the GPU in use. REQUIRES: resolve_device returned a GPU.
+std::string gpu_name();
+
 // kAuto: bf16 if the device multiplies it faster than float (every GPU that resolve_device accepts;
 // CPUs with AMX), otherwise fp32.
 at::ScalarType resolve_precision(Precision precision, at::Device device);

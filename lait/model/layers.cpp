@@ -1,5 +1,6 @@
 #include "lait/model/layers.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
@@ -42,18 +43,31 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, at::ScalarType compute_dtype, bo
 void LinearImpl::refresh_shadows() {
   refresh_shadow(weight_shadow_, weight, compute_dtype_);
   if (bias.defined()) refresh_shadow(bias_shadow_, bias, compute_dtype_);
+  keeps_blocked_ = false;
+  blocked_.clear();
+}
+
+const at::Tensor& LinearImpl::blocked(int64_t begin, int64_t size,
+                                      const at::Tensor& weight_shadow) {
+  for (const Blocked& known : blocked_)
+    if (known.begin == begin && known.size == size) return known.weight;
+  blocked_.push_back({begin, size, ops::blocked_weight(weight_shadow)});
+  return blocked_.back().weight;
 }
 
 at::Tensor LinearImpl::product(const at::Tensor& x, int64_t begin, int64_t size,
                                const ops::InputNorm& norm) {
   TORCH_CHECK(weight_shadow_.defined(),
               "Linear: refresh_shadows has not been called since the weights were set");
-  if (size == weight.size(0))
-    return ops::linear(x, weight, bias, weight_shadow_, bias_shadow_, norm);
   const auto part = [&](const at::Tensor& whole) {
-    return whole.defined() ? whole.narrow(0, begin, size) : at::Tensor();
+    return whole.defined() && size < whole.size(0) ? whole.narrow(0, begin, size) : whole;
   };
-  return ops::linear(x, part(weight), part(bias), part(weight_shadow_), part(bias_shadow_), norm);
+  const at::Tensor weight_part = part(weight_shadow_), bias_part = part(bias_shadow_);
+  if (keeps_blocked_ && !at::GradMode::is_enabled()) {
+    const at::Tensor& known = blocked(begin, size, weight_part);
+    if (known.defined()) return ops::linear_of_blocked(x, known, bias_part, norm);
+  }
+  return ops::linear(x, part(weight), part(bias), weight_part, bias_part, norm);
 }
 
 at::Tensor LinearImpl::outputs(const at::Tensor& x_in, const RowNames& rows,

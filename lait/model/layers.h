@@ -87,6 +87,10 @@ class LinearImpl : public torch::nn::Module, public Shadowed {
   at::Tensor outputs(const at::Tensor& x, const RowNames& rows, const Randomness& randomness,
                      int64_t begin, int64_t size, const ops::InputNorm& norm = {});
   void refresh_shadows() override;
+  // From now on, products without gradients read the weights in a form that is made once
+  // (ops::blocked_weight): the same bits, and faster where rows are few. Until refresh_shadows. Not
+  // for several threads at once.
+  void keep_blocked() { keeps_blocked_ = true; }
 
   // Their product counts `scale` times. `site`: of their dropout. REQUIRES: it has none.
   void add_lora(std::vector<LoraPart> parts, double scale, double dropout, kernels::Site site);
@@ -102,9 +106,17 @@ class LinearImpl : public torch::nn::Module, public Shadowed {
  private:
   at::Tensor product(const at::Tensor& x, int64_t begin, int64_t size,
                      const ops::InputNorm& norm = {});
+  const at::Tensor& blocked(int64_t begin, int64_t size, const at::Tensor& weight_shadow);
 
   at::ScalarType compute_dtype_;
   at::Tensor weight_shadow_, bias_shadow_;
+  // Of the outputs [begin, begin + size); undefined where there is no such form.
+  struct Blocked {
+    int64_t begin = 0, size = 0;
+    at::Tensor weight;
+  };
+  bool keeps_blocked_ = false;
+  std::vector<Blocked> blocked_;
   std::vector<LoraPart> lora_;
   double lora_scale_ = 1, lora_dropout_ = 0;
   kernels::Site lora_site_ = kernels::Site::kLora;

@@ -116,4 +116,10 @@ void ModelImpl::refresh_shadows() {
   }
 }
 
+void ModelImpl::keep_blocked() {
+  for (const auto& module : modules()) {
+    if (auto* linear = dynamic_cast<LinearImpl*>(module.get())) linear->keep_blocked();
+  }
+}
+
 }  // namespace lait

@@ -87,6 +87,8 @@ class ModelImpl : public torch::nn::Module {
   void freeze(const FrozenParts& parts);
   // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
   void refresh_shadows();
+  // For inference with these weights (LinearImpl::keep_blocked), until refresh_shadows.
+  void keep_blocked();
 
   const HfConfig config;
   ModelSpec spec;

@@ -144,6 +144,7 @@ void warm_up(Model& model, const Dataset& dataset, const Schedule& schedule, int
 Predictor::Predictor(Model model, std::shared_ptr<const Tokenizer> tokenizer)
     : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {
   model_->head->use_tokenizer(*tokenizer_);
+  model_->keep_blocked();
 }
 
 Predictor Predictor::load(const std::filesystem::path& checkpoint_or_run, Precision precision,

@@ -9,6 +9,7 @@
 #include "kernels/segment_attention.h"
 #include "lait/base/error.h"
 #include "lait/config/enum_names.h"
+#include "lait/model/device.h"
 #include "lait/model/lora.h"
 
 namespace lait {
@@ -118,7 +119,9 @@ Digest fingerprint(const Model& model, const Tokenizer& tokenizer, const ValuePl
 
 std::string made_here(const Model& model) {
   nlohmann::ordered_json json;
-  json["device"] = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true);
+  const at::Device device = model->device();
+  json["device"] =
+      device.is_cuda() ? gpu_name() : c10::DeviceTypeName(device.type(), /*lower_case=*/true);
   json["instructions"] = kernels::cpu::capability();
   json["bf16_products"] = ops::cpu_has_bf16_gemm();
   json["libtorch"] = TORCH_VERSION;

@@ -99,6 +99,8 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
   return results;
 }
 
+TEST_F(OperatorsOnCuda, TheGpuHasAName) { EXPECT_FALSE(gpu_name().empty()); }
+
 TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
   const std::vector<AttentionCase> cases = {
       {"self", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f},

@@ -266,6 +266,27 @@ TEST_P(SegmentLawsTest, BatchCompositionChangesNoBitWhateverTheThreads) {
   at::set_num_threads(threads);
 }
 
+// As a Predictor's model reads its weights.
+TEST_P(SegmentLawsTest, BlockedWeightsChangeNoBitAndEndWithARefresh) {
+  const auto model = [&] {
+    return small_.model(small_.spec(2, SegmentFormat::kStandalone, Pooling::kClsSegments),
+                        GetParam());
+  };
+  Model plain = model(), blocked = model();
+  blocked->keep_blocked();
+  const Dataset dataset = small_.dataset(plain->spec, small_.random_examples(/*seed=*/67, 10));
+  const auto expect_same = [&](const char* when) {
+    EXPECT_SAME_BITS(logits(blocked, dataset, iota(10)), logits(plain, dataset, iota(10))) << when;
+    EXPECT_SAME_BITS(logits(blocked, dataset, {3}), logits(plain, dataset, {3})) << when;
+  };
+  expect_same("with the first weights");
+  for (Model* changed : {&plain, &blocked}) {
+    for (at::Tensor& parameter : (*changed)->parameters()) parameter.mul_(1.25);
+    (*changed)->refresh_shadows();
+  }
+  expect_same("after a change of the weights");
+}
+
 // One group with all segments equals the example: the scopes are one mechanism.
 TEST_P(SegmentLawsTest, OneGroupEqualsTheExample) {
   std::vector<Example> examples = small_.random_examples(/*seed=*/51, 8);

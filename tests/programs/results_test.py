@@ -130,6 +130,13 @@ class Page(unittest.TestCase):
     def test_nothing_is_run(self):
         self.assertIn("| sick | not run yet |", self.section(lambda run: False)[1])
 
+    def test_a_second_metric_has_a_column(self):
+        page = self.section(lambda run: not run.only, also="accuracy")[1]
+        self.assertIn("| accuracy [95 %] | accuracy | seeds |", page)
+        table = [line for line in page.splitlines() if line.startswith(("| model", "| P ="))]
+        self.assertEqual({line.count("|") for line in table}, {12})
+        self.assertRegex(table[1], r"\| 90\.0 \[[^|]*\] \| 90\.0 \|")
+
     def test_all_is_run(self):
         plan, page = self.section(lambda run: True)
         self.assertEqual(plan.baseline().name, "pair-p0-cls-lr1e-4-seed1")
