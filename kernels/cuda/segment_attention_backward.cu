@@ -5,6 +5,7 @@
 // passes from the first to the second through the workspace.
 #include <math_constants.h>
 
+#include "kernels/cuda/bias_parts.cuh"
 #include "kernels/cuda/segment_attention_block.cuh"
 #include "kernels/cuda/segment_attention_launch.cuh"
 
@@ -417,37 +418,14 @@ __global__ __launch_bounds__(kThreads,
   }
 }
 
-// out = the sum of the blocks' parts of a bias's gradient, in a fixed order; one warp for each
-// element.
-__global__ void sum_bias_parts(const float* parts, int num_parts, int size, float* out) {
-  const int element = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-  if (element >= size) return;
-  float sum = 0;
-  for (int i = lane; i < num_parts; i += 32) sum += parts[static_cast<int64_t>(i) * size + element];
-  sum = sum_over_lanes<1, 32>(sum);
-  if (lane == 0) out[element] = sum;
-}
-
 int64_t delta_bytes(const SegmentAttentionParams& p) {
   return (4 * p.num_heads * p.num_q_rows + 15) / 16 * 16;
-}
-int num_bias_parts(const SegmentAttentionParams& p) {
-  return num_blocks(p.work.blocks[kTogether]) + num_blocks(p.work.blocks[kByQuery]);
-}
-// Elements of each part.
-int64_t position_bias_size(const SegmentAttentionGradParams& g) {
-  return g.bias_grad ? g.forward.bias.num_buckets * g.forward.num_heads : 0;
-}
-int64_t lexical_bias_size(const SegmentAttentionGradParams& g) {
-  return g.lexical_grad ? g.forward.num_heads : 0;
 }
 
 }  // namespace
 
 int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params) {
-  const SegmentAttentionParams& p = params.forward;
-  return delta_bytes(p) +
-         4 * int64_t{num_bias_parts(p)} * (position_bias_size(params) + lexical_bias_size(params));
+  return delta_bytes(params.forward) + BiasParts(params, nullptr).bytes();
 }
 
 void segment_attention_backward(const SegmentAttentionGradParams& params) {
@@ -463,11 +441,8 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
   if (params.workspace == nullptr && backward_workspace_bytes(params) > 0)
     refuse("backward on CUDA needs a workspace, got null");
   float* delta = static_cast<float*>(params.workspace);
-  const int64_t position_size = position_bias_size(params),
-                lexical_size = lexical_bias_size(params);
-  const int num_parts = num_bias_parts(p), num_together = num_blocks(p.work.blocks[kTogether]);
-  float* bias_parts = delta + delta_bytes(p) / 4;
-  float* lexical_parts = bias_parts + num_parts * position_size;
+  const BiasParts parts(params, delta + delta_bytes(p) / 4);
+  const int num_together = num_blocks(p.work.blocks[kTogether]);
   dispatch(p.dtype, p.head_dim, is_general(p), [&](auto types) {
     using Types = decltype(types);
     using T = typename Types::T;
@@ -476,10 +451,7 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
     auto run = [&](auto kernel, WorkPart part, bool dead_rows, int first) {
       Launch launch = launch_of(p.work, part);
       launch.delta = part == kTogether ? nullptr : delta;
-      if (part != kByKey && position_size > 0)
-        launch.bias_parts = bias_parts + first * position_size;
-      if (part != kByKey && lexical_size > 0)
-        launch.lexical_parts = lexical_parts + first * lexical_size;
+      if (part != kByKey) parts.put(launch, first);
       start(kernel, params, launch, p.num_heads, part != kTogether, dead_rows, p.stream,
             [&](int stages) {
               return BackwardMemory<T, kDim>::bytes(p, stages,
@@ -491,16 +463,7 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
     run(backward_kernel<T, kDim, Types::kGeneral, Phase::kQueries>, kByQuery, false, num_together);
     run(backward_kernel<T, kDim, Types::kGeneral, Phase::kKeys>, kByKey, false, 0);
   });
-  auto sum_parts = [&](const float* parts, int64_t elements, void* out) {
-    if (elements == 0) return;
-    const auto size = static_cast<int>(elements);
-    sum_bias_parts<<<(32 * size + kThreads - 1) / kThreads, kThreads, 0,
-                     static_cast<cudaStream_t>(p.stream)>>>(parts, num_parts, size,
-                                                            static_cast<float*>(out));
-    check_cuda(cudaGetLastError(), "launch");
-  };
-  sum_parts(bias_parts, position_size, params.bias_grad);
-  sum_parts(lexical_parts, lexical_size, params.lexical_grad);
+  parts.sum();
 }
 
 }  // namespace lait::kernels::cuda
