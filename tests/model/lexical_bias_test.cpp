@@ -52,9 +52,7 @@ class LexicalBiasOf : public testing::TestWithParam<std::tuple<const char*, Sche
   LexicalBiasOf() {
     const auto& [family, schedule] = GetParam();
     if (std::string(family) == "t5") {
-      const ModelSpec spec =
-          t5_spec(schedule, SegmentFormat::kStandalone,
-                  is_one_sided(schedule) ? HeadKind::kText : HeadKind::kClassifier);
+      const ModelSpec spec = t5_spec(schedule, SegmentFormat::kStandalone, HeadKind::kClassifier);
       examples_ = t5_examples(/*seed=*/5, 6);
       model_ = fresh_t5(folder_ / "with", t5_config(/*gated=*/true), with_bias(spec), at::kFloat);
       plain_ = fresh_t5(folder_ / "plain", t5_config(/*gated=*/true), spec, at::kFloat);
