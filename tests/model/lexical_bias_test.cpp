@@ -95,10 +95,8 @@ TEST_P(LexicalBiasOf, CountsCommonTokens) {
 TEST_P(LexicalBiasOf, GradientsEqualFiniteDifferences) {
   const Dataset data = dataset(examples_);
   set_biases(model_, 0.3);
-  const auto loss = [&] {
-    const DeviceBatch batch = model_->to_batch(data, all_of(data), model_->spec.schedule);
-    return model_->loss(model_->forward(batch, {}), batch, {});
-  };
+  const DeviceBatch batch = model_->to_batch(data, all_of(data), model_->spec.schedule);
+  const auto loss = [&] { return model_->loss(model_->forward(batch, {}), batch, {}); };
   loss().backward();
   for (int64_t layer = 0; layer < 4; ++layer) {
     at::Tensor& bias = model_->lexical_biases[layer];
@@ -227,7 +225,7 @@ TEST(LexicalBiasConfig, IsRefusedWhereItMeansNothing) {
   const SmallBert bert;
   const auto problem = [&](const auto& change) {
     Config config;
-    config.task = "nli";
+    config.task = "mnli";
     config.model.lexical_bias = Switch::kOn;
     config.model.independent_layers = 2;
     config.data.num_segments = 2;
