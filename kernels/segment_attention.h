@@ -10,14 +10,15 @@
 //   in unit g: m queries, n keys, i a query's and j a key's index in the unit.
 //
 // The plain loop (kernels/reference/segment_attention.cpp):
-//   s(i, j) = scale * q_i . k_j + bias(j - position_i)
+//   s(i, j) = scale * q_i . k_j + bias(j - position_i) + lexical * match(i, j)
 //             for keys j that causality allows (j <= position_i)
 //   p(i, j) = softmax over j of s;  lse_i = log sum_j exp s(i, j)
 //   out_i   = sum_j p(i, j) * keep(i, j) / (1 - dropout.p) * v_j
 // position_i = q_positions[i], or n - m + i where q_positions is null. A query without keys (n = 0,
 // or causality leaves none) gives out = 0, lse = -infinity. Rows outside every unit (before
 // offsets[0], from offsets[G] on) give out = 0, lse = -infinity, and zero gradients. They are
-// called dead rows; GEMMs run on a number of rows rounded up to a multiple of 16.
+// called dead rows; GEMMs run on a number of rows rounded up to a multiple of 16. match(i, j) is 1
+// if the words of i and j match (lexical_bias.h), else 0.
 //
 // Every implementation keeps these laws: a unit's result has the same bits wherever the unit lies
 // and whatever its neighbours are; accumulation in float (double for double); backward is
@@ -50,6 +51,16 @@ struct PositionBias {
   int32_t num_buckets = 32;
   int32_t max_distance = 128;
   bool bidirectional = true;  // an encoder's; false: a causal decoder's
+};
+
+// The lexical bias: a scalar of each head, added where the words of a query and a key match
+// (lexical_bias.h).
+struct LexicalBias {
+  // (H), float in every dtype but double (then double*, cast); null: no bias
+  const float* table = nullptr;
+  const int32_t* q_words = nullptr;  // (Tq)
+  // (k_offsets[G]): of key j of unit g at k_offsets[g] + j, wherever the key lies
+  const int32_t* k_words = nullptr;
 };
 
 // Keys in runs, for inference: a unit's keys are not rows one after another but up to a few runs of
@@ -105,6 +116,7 @@ struct SegmentAttentionParams {
   int64_t num_sources = 0;               // on CUDA at most cuda::kMaxSources
 
   PositionBias bias;
+  LexicalBias lexical;
   Dropout dropout;
   // (G) unit ids of the dropout key (bits of a uint32); not null where dropout.p > 0
   const int32_t* unit_ids = nullptr;
@@ -115,7 +127,7 @@ struct SegmentAttentionParams {
 };
 
 // Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and
-// bias_grad). delta_i is the sum over j of p dp, and ds = p (dp - delta). The reference and the CPU
+// bias_grad, lexical_grad). delta_i is the sum over j of p dp, and ds = p (dp - delta). The reference and the CPU
 // recompute this sum, and that of p over j, which avoids the rounding of out and lse. A kernel that
 // does not hold a whole row takes delta_i = out_i . dout_i, the same number.
 struct SegmentAttentionGradParams {
@@ -126,6 +138,8 @@ struct SegmentAttentionGradParams {
   Rows<void*> dv;          // (Tk, H, D)
   // (num_buckets, H) float (double for double), overwritten; null where there is no bias
   void* bias_grad = nullptr;
+  // (H) float (double for double), overwritten; null where there is no lexical bias
+  void* lexical_grad = nullptr;
   // CUDA: cuda::backward_workspace_bytes(params) bytes, 16-byte aligned
   void* workspace = nullptr;
 };
@@ -157,8 +171,8 @@ void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, table, unit ids
-// and runs too), but for `sources`, an array on the host of device pointers. Their contents are not
+// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, tables, unit
+// ids, words and runs too), but for `sources`, an array on the host of device pointers. Their contents are not
 // checked: offsets and runs must be valid. Every row of every tensor, and of every run, starts at a
 // multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on `stream`;
 // allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an error of the

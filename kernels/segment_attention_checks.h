@@ -41,6 +41,14 @@ inline void check_bias(const PositionBias& bias) {
   }
 }
 
+inline void check_lexical(const SegmentAttentionParams& p) {
+  if (p.lexical.table == nullptr) return;
+  if ((p.lexical.q_words == nullptr || p.lexical.k_words == nullptr) && p.num_units > 0)
+    refuse("the lexical bias needs the words of queries and keys, got null");
+  // The CPU adds it to the products, before they are scaled.
+  if (p.scale == 0) refuse("the lexical bias needs a scale other than 0");
+}
+
 inline void check_head_dim(const SegmentAttentionParams& p) {
   const std::string problem = head_dim_problem(p.head_dim);
   if (!problem.empty()) refuse(problem);
@@ -105,6 +113,7 @@ inline void check_params(const SegmentAttentionParams& p) {
                 p.runs ? std::numeric_limits<int32_t>::max() : p.num_k_rows);
   if (p.runs) check_runs(p);
   if (p.bias.table) check_bias(p.bias);
+  check_lexical(p);
   check_dropout(p);
   if (p.dropout.p == 0) return;
   constexpr int64_t kPositions = int64_t{1} << 16;  // bits of the generator's counter

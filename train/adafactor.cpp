@@ -88,7 +88,9 @@ class Adafactor final : public UpdateRule {
       multiply((rows / rows.mean(-1, /*keepdim=*/true)).rsqrt().unsqueeze(kRowsOf));
       multiply(columns.rsqrt().unsqueeze(kColumnsOf));
     }
-    const at::Tensor rate = root_mean_square(x).clamp_min(kSmallestScale) *
+    // A lexical bias begins at 0, so its size is no measure of a step.
+    const bool lexical = parameter.leaf.role.kind == ParameterRole::Kind::kLexicalBias;
+    const at::Tensor rate = root_mean_square(x).clamp_min(lexical ? 1 : kSmallestScale) *
                             (parameter.learning_rate * factor) * scalars.changed,
                      clipped = rate / (root_mean_square(gradient) / kClipThreshold).clamp_min(1);
     if (parameter.weight_decay > 0) x.mul_(1 - rate * parameter.weight_decay);

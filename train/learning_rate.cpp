@@ -66,4 +66,11 @@ double learning_rate_share(const TrainingConfig& config, const ModelParameter& p
   return below_head(decoder_layers + num_layers + 1);
 }
 
+double learning_rate_of(const TrainingConfig& config, const ModelParameter& parameter,
+                        const ModelImpl& model) {
+  if (parameter.role.kind == ParameterRole::Kind::kLexicalBias)
+    return config.lexical_bias_learning_rate.value_or(kDefaultLexicalBiasLearningRate);
+  return config.learning_rate * learning_rate_share(config, parameter, model);
+}
+
 }  // namespace lait

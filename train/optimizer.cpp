@@ -50,11 +50,10 @@ Optimizer::Optimizer(const Model& model, const TrainingConfig& config, int64_t t
     const ModelParameter& leaf = order_[p];
     if (owners_[p] != ranks_.rank()) continue;
     const bool decays = leaf.role.kind == Kind::kMatrix || leaf.role.kind == Kind::kTable;
-    mine_.push_back(
-        {.leaf = leaf,
-         .learning_rate = config.learning_rate * learning_rate_share(config, leaf, *model_),
-         .weight_decay = decays ? config.weight_decay : 0,
-         .state = rule_->state_of(leaf)});
+    mine_.push_back({.leaf = leaf,
+                     .learning_rate = learning_rate_of(config, leaf, *model_),
+                     .weight_decay = decays ? config.weight_decay : 0,
+                     .state = rule_->state_of(leaf)});
   }
 }
 

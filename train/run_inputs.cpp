@@ -102,6 +102,8 @@ void resolve_defaults(Config& config, const HfConfig& hf) {
   TrainingConfig& training = config.training;
   if (!training.epochs && !training.steps) training.epochs = kDefaultEpochs;
   if (!training.warmup && !training.warmup_steps) training.warmup = kDefaultWarmup;
+  if (model.lexical_bias == Switch::kOn && !training.lexical_bias_learning_rate)
+    training.lexical_bias_learning_rate = kDefaultLexicalBiasLearningRate;
   if (training.optimizer != OptimizerKind::kAdamW) return;
   training.beta1 = training.beta1.value_or(kDefaultBeta1);
   training.beta2 = training.beta2.value_or(kDefaultBeta2);

@@ -23,7 +23,9 @@ std::vector<double> forwards_of(const Model& model) {
     if (part == Part::kHead || part == Part::kTop || part == Part::kDecoderLayer) continue;
     const bool layer = part == Part::kEncoderLayer;
     lowest = std::min(lowest, layer ? parameter.role.layer : 0);
-    if (layer && !parameter.adapter) out[parameter.role.layer] = 3;
+    const bool weights =
+        !parameter.adapter && parameter.role.kind != ParameterRole::Kind::kLexicalBias;
+    if (layer && weights) out[parameter.role.layer] = 3;
   }
   std::fill_n(out.begin(), lowest, 1);
   return out;

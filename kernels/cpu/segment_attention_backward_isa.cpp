@@ -6,6 +6,7 @@
 // The rows of P are summed again and divided by the sum, which removes the rounding of lse. Where
 // bfloat16 is multiplied in pairs, P and dS are rounded to it. Equals
 // reference::segment_attention_backward.
+#include "kernels/cpu/segment_attention_matches.h"
 #include "kernels/cpu/segment_attention_prefetch.h"
 #include "kernels/cpu/segment_attention_scores.h"
 
@@ -13,6 +14,13 @@ namespace lait::kernels::cpu::LAIT_ISA {
 namespace {
 
 constexpr int64_t kBiasParts = 16;  // parts of the units whose bias gradients are summed separately
+
+// Where the gradients of a head's biases are added; null: there is no such bias, or its gradient is
+// not wanted.
+struct BiasGradients {
+  float* position = nullptr;  // (num_buckets)
+  float* lexical = nullptr;   // one number
+};
 
 // A block of queries in the backward pass: rows [begin, begin + rows) of the unit.
 template <class O>
@@ -22,7 +30,7 @@ struct Block {
   float* ds;                    // (kQueryBlock, row) dP, then dS, see `down`
   float* kept;                  // (kQueryBlock, row) may be `scores`: where P goes
   typename O::Scalar* ds_rows;  // (kQueryBlock, row) dS as a left operand; floats: ds itself
-  bool bias_grad;
+  BiasGradients gradients;
 
   // What softmax_backward leaves in `kept` and `ds`: steps down the queries, (rows / kDepth rounded
   // up, row), a zero row after an odd number of rows.
@@ -34,7 +42,7 @@ struct Block {
 // Turns S and dP into P and dS.
 template <class O>
 void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diagonals& diagonals,
-                      const float* lse, const Block<O>& b) {
+                      const Matches& matches, const float* lse, const Block<O>& b) {
   RowSums sums(b.rows), products(b.rows);
   alignas(64) float factor[kRowsPadded], delta[kRowsPadded];
   for (int64_t i = 0; i < b.rows; ++i) {
@@ -71,6 +79,14 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
     store(factor + i, inverse);
     store(delta + i, products.take(i) * inverse);
   }
+  for (int64_t i = 0; b.gradients.lexical && i < b.rows; ++i) {
+    float sum = 0;
+    matches.for_each(b.begin + i, [&](int64_t j) {
+      const int64_t at = i * t.row + j;
+      sum += b.scores[at] * factor[i] * (b.ds[at] - delta[i]);
+    });
+    *b.gradients.lexical += sum;
+  }
   using Scalar = typename O::Scalar;
   for (int64_t i = 0; i < b.rows; i += O::kDepth) {
     // Steps of kDepth rows are as long as one row of floats; they overwrite what has been read.
@@ -85,7 +101,7 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
         kept[r] = load(b.kept + at) * factor[i + r];
         ds[r] = load(b.scores + at) * factor[i + r] * (load(b.ds + at) - delta[i + r]);
         if (O::kDepth > 1) store(b.ds_rows + at, ds[r]);
-        if (b.bias_grad) {
+        if (b.gradients.position) {
           float* to = diagonals.gradient_row(b.begin + i + r) + j;
           store(to, load(to) + ds[r]);
         }
@@ -96,10 +112,9 @@ void softmax_backward(const SegmentAttentionParams& p, const Task& t, const Diag
   }
 }
 
-// bias_grad (num_buckets): the head's gradients are added; null if there is no bias or its gradient
-// is not wanted.
 template <class T>
-void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bias_grad) {
+void backward_task(const SegmentAttentionGradParams& g, const Task& t,
+                   const BiasGradients& gradients) {
   using O = OperandOf<T>;
   using Scalar = typename O::Scalar;
   const SegmentAttentionParams& p = g.forward;
@@ -113,11 +128,13 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     return;
   }
   // With a bias gradient the next task is the same head of the next unit.
-  const bool prefetches = !bias_grad;
+  const bool prefetches = !gradients.position && !gradients.lexical;
   if (prefetches && t.unit + 1 < p.num_units)
     prefetch_next_unit<T>(p, t, KeysInOrder<T>(p, t.unit + 1, nullptr));
   Diagonals diagonals(p, t);
-  Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size());
+  Matches matches(p, t);
+  Pieces pieces(5 * t.padded * dim + kQueryBlock * (3 * dim + 4 * t.row) + 2 * diagonals.size() +
+                matches.size());
   Scalar* kt = pieces.take<O>(t.padded * dim);
   Scalar* vt = pieces.take<O>(t.padded * dim);
   Scalar* k_down = pieces.take<O>(t.padded * dim);
@@ -131,9 +148,10 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
   b.ds = pieces.take(kQueryBlock * t.row);
   b.kept = p.dropout.p > 0 ? pieces.take(kQueryBlock * t.row) : b.scores;
   b.ds_rows = O::kDepth > 1 ? pieces.take<O>(kQueryBlock * t.row) : reinterpret_cast<Scalar*>(b.ds);
-  b.bias_grad = bias_grad != nullptr;
+  b.gradients = gradients;
   if (diagonals.size() > 0) diagonals.fill(pieces.take(diagonals.size()));
-  if (bias_grad) diagonals.clear(pieces.take(diagonals.size()));
+  if (gradients.position) diagonals.clear(pieces.take(diagonals.size()));
+  matches.find(pieces.take(matches.size()));
   const KeysInOrder<T> keys(p, t.unit, nullptr);
   load_transposed<O, T>(keys.keys(t.head), t, dim, kt);
   load_transposed<O, T>(keys.values(t.head), t, dim, vt);
@@ -149,9 +167,10 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
       load_down<O>(rows_from<T>(g.dout, t.q_begin + begin, t.head), rows, dim, dout_down);
     }
     multiply_keys<O>(t, rows, dim, q, kt, b.scores);
+    matches.add_to(begin, rows, b.scores);
     multiply_keys<O>(t, rows, dim, dout, vt, b.ds);
     if (prefetches) prefetch_next_head<T>(p, t, keys, begin, rows);
-    softmax_backward(p, t, diagonals, lse, b);
+    softmax_backward(p, t, diagonals, matches, lse, b);
     auto add_transposed = [&](const float* a, const Scalar* down, float* to) {
       const Product<O> product{t.n,       dim / kVector,   (rows + O::kDepth - 1) / O::kDepth,
                                b.down(a), O::kDepth,       t.row * O::kDepth,
@@ -169,46 +188,53 @@ void backward_task(const SegmentAttentionGradParams& g, const Task& t, float* bi
     store_row<T>(g.dk, t.k_begin + j, t.head, dim, dk + j * dim, p.scale);
     store_row<T>(g.dv, t.k_begin + j, t.head, dim, dv + j * dim, 1.f);
   }
-  if (bias_grad) diagonals.add_gradients(bias_grad);
+  if (gradients.position) diagonals.add_gradients(gradients.position);
 }
 
-// for_each_task with a bias gradient: body(task, gradient (num_buckets)). The units are cut into
-// parts by work, in a way that does not depend on the threads; each part and head is summed in
-// order, then the parts are.
+// for_each_task with gradients of biases: body(task, its head's). The units are cut into parts by
+// work, in a way that does not depend on the threads; each part and head is summed in order, then
+// the parts are.
 template <class Body>
-void for_each_task_with_bias(const SegmentAttentionParams& p, float* bias_grad, const Body& body) {
-  const int64_t total = all_units_work(p), buckets = p.bias.num_buckets;
-  float* sums = call_workspace(static_cast<size_t>(kBiasParts * p.num_heads * buckets));
-  for (int64_t i = 0; i < kBiasParts * p.num_heads * buckets; ++i) sums[i] = 0;
-  parallel_for(p.parallel, 0, kBiasParts * p.num_heads, 1, [&](int64_t begin, int64_t end) {
+void for_each_task_with_bias(const SegmentAttentionGradParams& g, const Body& body) {
+  const SegmentAttentionParams& p = g.forward;
+  const int64_t total = all_units_work(p), heads = p.num_heads;
+  const int64_t buckets = g.bias_grad ? p.bias.num_buckets : 0, size = buckets + 1;
+  float* sums = call_workspace(static_cast<size_t>(kBiasParts * heads * size));
+  for (int64_t i = 0; i < kBiasParts * heads * size; ++i) sums[i] = 0;
+  parallel_for(p.parallel, 0, kBiasParts * heads, 1, [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t part = item / p.num_heads, head = item % p.num_heads;
+      const int64_t part = item / heads, head = item % heads;
+      float* to = sums + item * size;
+      const BiasGradients gradients{g.bias_grad ? to : nullptr,
+                                    g.lexical_grad ? to + buckets : nullptr};
       int64_t at = 0;
       for (int64_t u = 0; u < p.num_units; ++u) {
-        if (at * kBiasParts / total == part) body(make_task(p, u, head), sums + item * buckets);
+        if (at * kBiasParts / total == part) body(make_task(p, u, head), gradients);
         at += unit_work(p, u);
       }
     }
   });
-  for (int64_t h = 0; h < p.num_heads; ++h) {
-    for (int64_t b = 0; b < buckets; ++b) {
-      float sum = 0;
-      for (int64_t part = 0; part < kBiasParts; ++part)
-        sum += sums[(part * p.num_heads + h) * buckets + b];
-      bias_grad[b * p.num_heads + h] = sum;
-    }
+  auto sum_of_parts = [&](int64_t head, int64_t i) {
+    float sum = 0;
+    for (int64_t part = 0; part < kBiasParts; ++part) sum += sums[(part * heads + head) * size + i];
+    return sum;
+  };
+  for (int64_t h = 0; h < heads; ++h) {
+    for (int64_t b = 0; b < buckets; ++b)
+      static_cast<float*>(g.bias_grad)[b * heads + h] = sum_of_parts(h, b);
+    if (g.lexical_grad) static_cast<float*>(g.lexical_grad)[h] = sum_of_parts(h, buckets);
   }
 }
 
 template <class T>
 void backward(const SegmentAttentionGradParams& g) {
   const SegmentAttentionParams& p = g.forward;
-  if (p.bias.table && g.bias_grad) {
-    for_each_task_with_bias(
-        p, static_cast<float*>(g.bias_grad),
-        [&](const Task& t, float* bias_grad) { backward_task<T>(g, t, bias_grad); });
+  if (g.bias_grad || g.lexical_grad) {
+    for_each_task_with_bias(g, [&](const Task& t, const BiasGradients& gradients) {
+      backward_task<T>(g, t, gradients);
+    });
   } else {
-    for_each_task(p, [&](const Task& t) { backward_task<T>(g, t, nullptr); });
+    for_each_task(p, [&](const Task& t) { backward_task<T>(g, t, {}); });
   }
   for_each_dead_row(p.q_offsets, p.num_units, p.num_q_rows, [&](int64_t row) {
     for (int64_t h = 0; h < p.num_heads; ++h) zero_row<T>(g.dq, row, h, p.head_dim);

@@ -89,7 +89,9 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
   const int64_t dim = p.head_dim, heads = last - first;
   Task t = make_task(p, unit, first);
   Diagonals diagonals(p, t);
-  UnitMemory<KeyTable<T>> memory(p, unit, heads * t.m * (2 * dim + t.row + 2) + diagonals.size());
+  Matches matches(p, t);
+  UnitMemory<KeyTable<T>> memory(
+      p, unit, heads * t.m * (2 * dim + t.row + 2) + diagonals.size() + matches.size());
   Pieces& pieces = memory.pieces;
   Scalar* q_copies = pieces.take<O>(heads * t.m * dim);
   float* scores = pieces.take(heads * t.m * t.row);
@@ -97,6 +99,7 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
   float* factors = pieces.take(heads * t.m);
   float* lse = pieces.take(heads * t.m);
   float* biases = pieces.take(diagonals.size());
+  matches.find(pieces.take(matches.size()));
   RowsAhead<T> ahead(p, memory.keys, t.n, memory.next_keys, make_task(p, memory.next_unit, 0).n);
   // body(head of the unit, its number here)
   auto each_head = [&](const auto& body) {
@@ -124,6 +127,7 @@ void forward_few_queries(const SegmentAttentionParams& p, int64_t unit, int64_t 
   each_head([&](int64_t h) {
     alignas(64) float factor[kRowsPadded], row_lse[kRowsPadded];
     if (diagonals.size() > 0) diagonals.fill(biases);
+    matches.add_to(0, t.m, scores + h * t.m * t.row);
     softmax<O>(p, t, diagonals, 0, t.m, scores + h * t.m * t.row, factor, row_lse);
     for (int64_t i = 0; i < t.m; ++i) {
       factors[h * t.m + i] = factor[i];

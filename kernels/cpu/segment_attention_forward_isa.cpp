@@ -22,8 +22,10 @@ void forward_by_head(const SegmentAttentionParams& p, int64_t unit, int64_t firs
   const int64_t dim = p.head_dim;
   Task t = make_task(p, unit, first);
   Diagonals diagonals(p, t);
-  UnitMemory<Keys> memory(p, unit,
-                          2 * t.padded * dim + kQueryBlock * (2 * dim + t.row) + diagonals.size());
+  Matches matches(p, t);
+  UnitMemory<Keys> memory(
+      p, unit,
+      2 * t.padded * dim + kQueryBlock * (2 * dim + t.row) + diagonals.size() + matches.size());
   Pieces& pieces = memory.pieces;
   Scalar* kt = pieces.take<O>(t.padded * dim);
   Scalar* v = pieces.take<O>(t.padded * dim);
@@ -31,6 +33,7 @@ void forward_by_head(const SegmentAttentionParams& p, int64_t unit, int64_t firs
   float* out = pieces.take(kQueryBlock * dim);
   float* scores = pieces.take(kQueryBlock * t.row);
   float* biases = pieces.take(diagonals.size());
+  matches.find(pieces.take(matches.size()));
   for (t.head = first; t.head < last; ++t.head) {
     if (memory.next_unit != unit) prefetch_next_unit<T>(p, t, memory.next_keys);
     if (diagonals.size() > 0) diagonals.fill(biases);
@@ -40,6 +43,7 @@ void forward_by_head(const SegmentAttentionParams& p, int64_t unit, int64_t firs
       alignas(64) float factor[kRowsPadded], row_lse[kRowsPadded];
       const auto q = load_left<O, T>(p.q, t.q_begin + begin, rows, t.head, dim, q_copy);
       multiply_keys<O>(t, rows, dim, q, kt, scores);
+      matches.add_to(begin, rows, scores);
       prefetch_next_head<T>(p, t, memory.keys, begin, rows);
       const auto probabilities = softmax<O>(p, t, diagonals, begin, rows, scores, factor, row_lse);
       multiply_values<O>(t, rows, dim, probabilities, v, dim * O::kDepth, out);

@@ -1,6 +1,7 @@
 // What the two ways through a unit in the forward pass on the CPU share: the workspace, and how
 // results are written. Internal to segment_attention_forward_isa.cpp.
 #pragma once
+#include "kernels/cpu/segment_attention_matches.h"
 #include "kernels/cpu/segment_attention_prefetch.h"
 #include "kernels/cpu/segment_attention_softmax.h"
 

@@ -161,6 +161,19 @@ inline float max_of_lanes(Vec v) {
   }
 }
 
+// Bit i is whether lane i of a comparison's result is true.
+inline uint32_t lanes_of(VecInt is) {
+#if defined(__AVX512F__) && !defined(LAIT_VECTOR)
+  return _mm512_movepi32_mask((__m512i)is);
+#elif defined(__AVX2__) && !defined(LAIT_VECTOR)
+  return static_cast<uint32_t>(_mm256_movemask_ps((__m256)is));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < kVector; ++i) bits |= static_cast<uint32_t>(is[i] & 1) << i;
+  return bits;
+#endif
+}
+
 // Whether every lane is at most `limit`; a NaN is not.
 inline bool all_at_most(Vec v, float limit) {
 #if defined(__AVX512F__) && !defined(LAIT_VECTOR)

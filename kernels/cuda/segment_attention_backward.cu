@@ -5,6 +5,7 @@
 // passes from the first to the second through the workspace.
 #include <math_constants.h>
 
+#include "kernels/cuda/bias_parts.cuh"
 #include "kernels/cuda/segment_attention_block.cuh"
 #include "kernels/cuda/segment_attention_launch.cuh"
 
@@ -30,9 +31,14 @@ struct BackwardMemory {  // shared memory, in bytes from its start
   __host__ __device__ static int bias(int stages, bool has_scratch) {
     return scratch(stages) + (has_scratch ? kWarps * scratch_bytes(D) : 0);
   }
-  static int bytes(const SegmentAttentionParams& p, int stages, bool has_scratch) {
-    const int distances = p.bias.table ? 2 * p.bias.max_distance + 1 : 0;
-    return bias(stages, has_scratch) + 4 * distances * (1 + kWarps);
+  // The biases by distance, then the bins of each warp; then the warps' sums of the lexical bias.
+  __host__ __device__ static int num_distances(const SegmentAttentionParams& p) {
+    return p.bias.table ? 2 * p.bias.max_distance + 1 : 0;
+  }
+  static int bytes(const SegmentAttentionParams& p, int stages, bool has_scratch,
+                   bool has_lexical_grad) {
+    return bias(stages, has_scratch) + 4 * num_distances(p) * (1 + kWarps) +
+           (has_lexical_grad ? 4 * kWarps : 0);
   }
 };
 
@@ -49,18 +55,19 @@ struct Backward {
   const Share& share;
   Unit unit;
   DropoutTile dropout;
-  float scale, keep_scale;
+  float scale, keep_scale, lexical;
   const float* bias;
   float* bins;    // of the warp: gradient of the bias by distance, or null
   char* scratch;  // of the warp
 
-  // The probability from a score, given whether the pair is visible, its key and query position and
-  // the query's lse.
-  __device__ float probability(float score, bool visible, int key, int query_position,
+  // The probability from a score, given whether the pair is visible and its words match, its key and
+  // query position and the query's lse.
+  __device__ float probability(float score, bool visible, bool matches, int key, int query_position,
                                float lse) const {
     float x = score * scale;
     if (kGeneral) {
       if (p.bias.table) x += bias[distance_index(p, key, query_position)];
+      if (matches) x += lexical;
       if (p.causal) visible = visible && key <= query_position;
     }
     return visible ? exp2_approx(x - lse * kLog2e) : 0;
@@ -148,10 +155,14 @@ __global__ __launch_bounds__(kThreads,
     return;
   }
   const bool has_bias_grad = kGeneral && kPhase != Phase::kKeys && launch.bias_parts != nullptr;
-  const int num_distances = 2 * p.bias.max_distance + 1;
+  const bool has_lexical_grad =
+      kGeneral && kPhase != Phase::kKeys && launch.lexical_parts != nullptr;
+  const int num_distances = Memory::num_distances(p);
   float* bias =
       reinterpret_cast<float*>(shared + Memory::bias(stages, sizeof(T) == 4 || has_bias_grad));
   float* bins = bias + num_distances;
+  float* lexical_sums = bins + kWarps * num_distances;
+  float lexical_sum = 0;  // of the thread's pairs
   const Share share = share_of(launch, heads);
   if (kGeneral && p.bias.table) {
     fill_bias(bias, p, share.head);
@@ -179,10 +190,11 @@ __global__ __launch_bounds__(kThreads,
              DropoutTile(p, share),
              p.scale * kLog2e,
              1 / (1 - p.dropout.p),
+             kGeneral ? lexical_bias(p, share.head) : 0,
              bias,
              has_bias_grad ? bins + warp * num_distances : nullptr,
              shared + Memory::scratch(stages) + warp * scratch_bytes(D)};
-    const bool drops = kGeneral && p.dropout.p > 0;
+    const bool drops = kGeneral && p.dropout.p > 0, has_words = kGeneral && p.lexical.table;
 
     auto load_pair = [&](Shared to, const Rows<const void*>& a, const Rows<const void*>& b,
                          int64_t from, int count, int row, int padded, int thread, int threads) {
@@ -271,6 +283,8 @@ __global__ __launch_bounds__(kThreads,
           float s[kTiles][4], ds[kTiles][4];
           Math::scores(keys, team_row + row, own_q, tiles, s);
           Math::scores(keys + Memory::kArray, team_row + row, own_dout, tiles, ds);
+          const int words[2] = {has_words ? key_word(p, unit, key + g) : kNoWord,
+                                has_words ? key_word(p, unit, key + g + 8) : kNoWord};
 #pragma unroll
           for (int t = 0; t < kTiles; ++t) {
             if (t >= tiles) continue;
@@ -279,10 +293,13 @@ __global__ __launch_bounds__(kThreads,
             for (int e = 0; e < 4; ++e) {
               const int in_tile = g + e / 2 * 8;
               const bool visible = row + in_tile < rows && 8 * t + 2 * c + e % 2 < count;
-              const float probability = k.probability(s[t][e], visible, key + in_tile,
+              const bool matches =
+                  has_words && words_match(columns.word_of_lane[t][e % 2], words[e / 2]);
+              const float probability = k.probability(s[t][e], visible, matches, key + in_tile,
                                                       columns.of_lane[t][e % 2], lse[t][e % 2]);
               if (drops) ds[t][e] = keep >> e & 1 ? ds[t][e] * k.keep_scale : 0;
               ds[t][e] = probability * (ds[t][e] - delta[t][e % 2]);
+              if (has_lexical_grad && matches) lexical_sum += ds[t][e];
             }
           }
           if (has_bias_grad) k.add_to_bins(ds, tiles, key, columns.of_lane);
@@ -300,6 +317,13 @@ __global__ __launch_bounds__(kThreads,
       const Shared queries_base = base + (kPhase == Phase::kBoth ? Memory::kOwn : Memory::kStream);
       Accumulator dk = {}, dv = {};
       typename Math::Own own_k{}, own_v{};
+      int words[kTiles][2] = {};  // of the lane's columns
+#pragma unroll
+      for (int t = 0; has_words && t < kTiles; ++t) {
+#pragma unroll
+        for (int e = 0; e < 2; ++e)
+          words[t][e] = key_word(p, unit, share.begin + 8 * t + 2 * c + e);
+      }
       auto before = [&] {
         own_k = Math::own(keys, own_row, tiles);
         own_v = Math::own(keys + Memory::kArray, own_row, tiles);
@@ -310,7 +334,7 @@ __global__ __launch_bounds__(kThreads,
         const int rows = min(chunk, unit.num_q - index * chunk);
         for (int row = 0; tiles > 0 && row < rows; row += kStep) {
           const int first = index * chunk + row;  // query
-          int query_position[2] = {}, call_position = 0;
+          int query_position[2] = {}, query_words[2] = {}, call_position = 0;
           float row_lse[2], row_delta[2];
 #pragma unroll
           for (int h = 0; h < 2; ++h) {
@@ -319,6 +343,7 @@ __global__ __launch_bounds__(kThreads,
             row_lse[h] = valid ? lse[row + in_tile] : 0;
             row_delta[h] = valid ? lse[Memory::kRows + row + in_tile] : 0;
             if (kGeneral) query_position[h] = position(p, unit, first + in_tile);
+            if (has_words) query_words[h] = query_word(p, unit, first + in_tile);
           }
           if (kGeneral && p.causal &&
               !__any_sync(kAllLanes, max(query_position[0], query_position[1]) >= share.begin)) {
@@ -336,8 +361,9 @@ __global__ __launch_bounds__(kThreads,
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
               const int h = e / 2, column = 2 * c + e % 2;
+              const bool matches = has_words && words_match(query_words[h], words[t][e % 2]);
               const float probability =
-                  k.probability(s[t][e], row + g + 8 * h < rows && 8 * t + column < count,
+                  k.probability(s[t][e], row + g + 8 * h < rows && 8 * t + column < count, matches,
                                 key + column, query_position[h], row_lse[h]);
               const float factor = drops ? (keep >> e & 1 ? k.keep_scale : 0) : 1;
               s[t][e] = probability * factor;
@@ -380,31 +406,26 @@ __global__ __launch_bounds__(kThreads,
                         share.head] = sum;
     }
   }
-}
-
-// bias_grad = the sum of the blocks' parts, in a fixed order; one warp for each element.
-__global__ void sum_bias_parts(const float* parts, int num_parts, int size, float* out) {
-  const int element = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-  if (element >= size) return;
-  float sum = 0;
-  for (int i = lane; i < num_parts; i += 32) sum += parts[static_cast<int64_t>(i) * size + element];
-  sum = sum_over_lanes<1, 32>(sum);
-  if (lane == 0) out[element] = sum;
+  if (has_lexical_grad) {
+    lexical_sum = sum_over_lanes<1, 32>(lexical_sum);
+    if (lane == 0) lexical_sums[warp] = lexical_sum;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      float sum = 0;
+      for (int w = 0; w < kWarps; ++w) sum += lexical_sums[w];
+      launch.lexical_parts[static_cast<int64_t>(share.block) * p.num_heads + share.head] = sum;
+    }
+  }
 }
 
 int64_t delta_bytes(const SegmentAttentionParams& p) {
   return (4 * p.num_heads * p.num_q_rows + 15) / 16 * 16;
 }
-int num_bias_parts(const SegmentAttentionParams& p) {
-  return num_blocks(p.work.blocks[kTogether]) + num_blocks(p.work.blocks[kByQuery]);
-}
 
 }  // namespace
 
 int64_t backward_workspace_bytes(const SegmentAttentionGradParams& params) {
-  const SegmentAttentionParams& p = params.forward;
-  return delta_bytes(p) +
-         (params.bias_grad ? 4 * int64_t{num_bias_parts(p)} * p.bias.num_buckets * p.num_heads : 0);
+  return delta_bytes(params.forward) + BiasParts(params, nullptr).bytes();
 }
 
 void segment_attention_backward(const SegmentAttentionGradParams& params) {
@@ -420,34 +441,29 @@ void segment_attention_backward(const SegmentAttentionGradParams& params) {
   if (params.workspace == nullptr && backward_workspace_bytes(params) > 0)
     refuse("backward on CUDA needs a workspace, got null");
   float* delta = static_cast<float*>(params.workspace);
-  float* bias_parts = params.bias_grad ? delta + delta_bytes(p) / 4 : nullptr;
-  const bool general = p.bias.table || p.causal || p.dropout.p > 0;
-  dispatch(p.dtype, p.head_dim, general, [&](auto types) {
+  const BiasParts parts(params, delta + delta_bytes(p) / 4);
+  const int num_together = num_blocks(p.work.blocks[kTogether]);
+  dispatch(p.dtype, p.head_dim, is_general(p), [&](auto types) {
     using Types = decltype(types);
     using T = typename Types::T;
     constexpr int kDim = Types::kDim;
-    auto run = [&](auto kernel, WorkPart part, bool dead_rows, float* parts) {
+    // `first`: the part of the biases' gradients that its first block writes.
+    auto run = [&](auto kernel, WorkPart part, bool dead_rows, int first) {
       Launch launch = launch_of(p.work, part);
       launch.delta = part == kTogether ? nullptr : delta;
-      launch.bias_parts = parts;
+      if (part != kByKey) parts.put(launch, first);
       start(kernel, params, launch, p.num_heads, part != kTogether, dead_rows, p.stream,
             [&](int stages) {
-              return BackwardMemory<T, kDim>::bytes(p, stages, sizeof(T) == 4 || parts != nullptr);
+              return BackwardMemory<T, kDim>::bytes(p, stages,
+                                                    sizeof(T) == 4 || launch.bias_parts != nullptr,
+                                                    launch.lexical_parts != nullptr);
             });
     };
-    const int64_t part_floats = p.bias.num_buckets * p.num_heads;
-    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kBoth>, kTogether, true, bias_parts);
-    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kQueries>, kByQuery, false,
-        bias_parts ? bias_parts + num_blocks(p.work.blocks[kTogether]) * part_floats : nullptr);
-    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kKeys>, kByKey, false, nullptr);
+    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kBoth>, kTogether, true, 0);
+    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kQueries>, kByQuery, false, num_together);
+    run(backward_kernel<T, kDim, Types::kGeneral, Phase::kKeys>, kByKey, false, 0);
   });
-  if (bias_parts) {
-    const auto size = static_cast<int>(p.bias.num_buckets * p.num_heads);
-    sum_bias_parts<<<(32 * size + kThreads - 1) / kThreads, kThreads, 0,
-                     static_cast<cudaStream_t>(p.stream)>>>(bias_parts, num_bias_parts(p), size,
-                                                            static_cast<float*>(params.bias_grad));
-    check_cuda(cudaGetLastError(), "launch");
-  }
+  parts.sum();
 }
 
 }  // namespace lait::kernels::cuda

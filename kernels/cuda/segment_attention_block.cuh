@@ -1,9 +1,10 @@
 // What a block of the CUDA kernels does around the products: which warps work on which unit, loads
-// and stores, and the steps on a tile of scores: position bias, causality, dropout.
+// and stores, and the steps on a tile of scores: biases, causality, dropout.
 //
 // A block is one head of one to four teams of warps (work_list.h), which share what they stream.
 #pragma once
 #include "kernels/cuda/tiles.cuh"
+#include "kernels/lexical_bias.h"
 #include "kernels/position_bias.h"
 #include "kernels/segment_attention.h"
 
@@ -28,7 +29,8 @@ struct Launch {
   int32_t blocks[kTeamSizes] = {};
   int32_t stages = 1;      // buffers for what is streamed
   float* delta = nullptr;  // (H, Tq) out . dout, written by the launch by query for that by key
-  float* bias_parts = nullptr;  // (blocks, num_buckets, H) gradient of the bias
+  float* bias_parts = nullptr;     // (blocks, num_buckets, H) gradient of the position bias
+  float* lexical_parts = nullptr;  // (blocks, H) gradient of the lexical bias
 };
 
 constexpr int num_blocks(const int32_t (&blocks)[kTeamSizes]) {
@@ -178,12 +180,26 @@ __device__ inline int position(const SegmentAttentionParams& p, const Unit& unit
                        : unit.num_k - unit.num_q + i;
 }
 
-// The positions of the queries that a warp owns as columns; zeros where not `needed`.
+// The words of query i and key j of the unit; without a lexical bias, and beyond the last one, those
+// that match nothing.
+__device__ inline int query_word(const SegmentAttentionParams& p, const Unit& unit, int i) {
+  return p.lexical.table && i < unit.num_q ? p.lexical.q_words[unit.q_begin + i] : kNoWord;
+}
+__device__ inline int key_word(const SegmentAttentionParams& p, const Unit& unit, int j) {
+  return p.lexical.table && j < unit.num_k ? p.lexical.k_words[unit.k_begin + j] : kNoWord;
+}
+// The lexical bias of a head, times log2 e.
+__device__ inline float lexical_bias(const SegmentAttentionParams& p, int head) {
+  return p.lexical.table ? kLog2e * p.lexical.table[head] : 0;
+}
+
+// The positions and words of the queries that a warp owns as columns; zeros where not `needed`.
 template <int kTiles>
 struct QueryColumns {
   int of_lane[kTiles][2] = {};  // this lane's columns
-  int of_call[kTiles] = {};     // of column lane % 8, for which the lane calls the generator
-  int last = 0;                 // the last key that any query of the warp sees
+  int word_of_lane[kTiles][2] = {};
+  int of_call[kTiles] = {};  // of column lane % 8, for which the lane calls the generator
+  int last = 0;              // the last key that any query of the warp sees
 
   __device__ QueryColumns(bool needed, const SegmentAttentionParams& p, const Unit& unit, int begin,
                           int tiles) {
@@ -193,7 +209,9 @@ struct QueryColumns {
       if (t >= tiles) continue;
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
-        of_lane[t][e] = position(p, unit, begin + 8 * t + 2 * (threadIdx.x % 4) + e);
+        const int i = begin + 8 * t + 2 * (threadIdx.x % 4) + e;
+        of_lane[t][e] = position(p, unit, i);
+        word_of_lane[t][e] = query_word(p, unit, i);
         last = max(last, of_lane[t][e]);
       }
       of_call[t] = position(p, unit, begin + 8 * t + threadIdx.x % 8);

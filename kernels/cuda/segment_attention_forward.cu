@@ -65,7 +65,7 @@ struct KeysInRuns {
   }
 };
 
-// kGeneral: with bias, causality or dropout.
+// kGeneral: with a bias, causality or dropout.
 template <class T, int D, bool kGeneral, class Keys>
 __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAttentionParams p,
                                                               const Launch launch,
@@ -123,6 +123,7 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
   const QueryColumns<kTiles> queries(kGeneral, p, unit, share.begin, tiles);
   const DropoutTile dropout(p, share);
   const float keep_scale = 1 / (1 - p.dropout.p), scale = p.scale * kLog2e;
+  const float lexical = kGeneral ? lexical_bias(p, share.head) : 0;
 
   // One tile of 16 keys from `row` of the chunk, key `key` of the unit; `left` keys remain in the
   // chunk.
@@ -130,6 +131,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
     float s[kTiles][4];
     Math::scores(keys, row, own, tiles, s);
     bool raise = false;
+    const int words[2] = {kGeneral ? key_word(p, unit, key + g) : kNoWord,
+                          kGeneral ? key_word(p, unit, key + g + 8) : kNoWord};
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
       if (t >= tiles) continue;
@@ -140,6 +143,8 @@ __global__ __launch_bounds__(kThreads, 3) void forward_kernel(const SegmentAtten
         bool visible = in_tile < left;
         if (kGeneral) {
           if (p.bias.table) x += bias[distance_index(p, key + in_tile, queries.of_lane[t][e % 2])];
+          if (p.lexical.table && words_match(queries.word_of_lane[t][e % 2], words[e / 2]))
+            x += lexical;
           if (p.causal) visible = visible && key + in_tile <= queries.of_lane[t][e % 2];
         }
         s[t][e] = visible ? x : -CUDART_INF_F;
@@ -251,7 +256,7 @@ std::string device_name() {
 
 void segment_attention_forward(const SegmentAttentionParams& p) {
   check_cuda_params(p);
-  const bool general = p.bias.table || p.causal || p.dropout.p > 0;
+  const bool general = is_general(p);
   auto launch = [&](const auto& keys) {
     using Keys = std::remove_cvref_t<decltype(keys)>;
     dispatch(p.dtype, p.head_dim, general, [&](auto types) {

@@ -40,6 +40,11 @@ inline int64_t element_bytes(const SegmentAttentionParams& p) {
   return p.dtype == DType::kFloat32 ? 4 : 2;
 }
 
+// Whether it takes the kernels that know biases, causality and dropout.
+inline bool is_general(const SegmentAttentionParams& p) {
+  return p.bias.table || p.lexical.table || p.causal || p.dropout.p > 0;
+}
+
 inline void check_cuda_params(const SegmentAttentionParams& p) {
   if (p.dtype == DType::kFloat64) refuse("on CUDA takes float and bfloat16, got double");
   check_head_dim(p);
@@ -50,6 +55,7 @@ inline void check_cuda_params(const SegmentAttentionParams& p) {
              std::to_string(p.bias.max_distance));
     }
   }
+  check_lexical(p);
   check_dropout(p);
   const int64_t bytes = element_bytes(p);
   check_rows("q", p.q, bytes);

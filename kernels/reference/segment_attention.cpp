@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/bf16.h"
+#include "kernels/lexical_bias.h"
 #include "kernels/position_bias.h"
 #include "kernels/segment_attention_checks.h"
 
@@ -45,7 +46,7 @@ void store(void* data, int64_t i, DType dtype, double value) {
   }
 }
 
-// The dtype of lse and the bias: float for float and bfloat16.
+// The dtype of lse and the biases: float for float and bfloat16.
 DType accumulator(DType dtype) {
   return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
 }
@@ -121,9 +122,14 @@ struct Query {
                                            p.bias.max_distance, p.bias.bidirectional);
     return bucket * p.num_heads + head;
   }
+  bool matches(int64_t j) const {
+    return p.lexical.table &&
+           words_match(p.lexical.q_words[row], p.lexical.k_words[p.k_offsets[unit] + j]);
+  }
   double score(const Matrix& q, const Matrix& k, int64_t j) const {
     const double bias = p.bias.table ? load(p.bias.table, bias_index(j), accumulator(p.dtype)) : 0;
-    return p.scale * dot(q.row(row), k.row(key_row(j)), p.head_dim) + bias;
+    const double lexical = matches(j) ? load(p.lexical.table, head, accumulator(p.dtype)) : 0;
+    return p.scale * dot(q.row(row), k.row(key_row(j)), p.head_dim) + bias + lexical;
   }
   double dropout_factor(int64_t j) const {
     if (p.dropout.p == 0) return 1;
@@ -186,6 +192,7 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
   const int64_t dim = p.head_dim;
   std::vector<double> dbias(p.bias.table ? static_cast<size_t>(p.bias.num_buckets * p.num_heads)
                                          : 0);
+  std::vector<double> dlexical(p.lexical.table ? static_cast<size_t>(p.num_heads) : 0);
   for (int64_t h = 0; h < p.num_heads; ++h) {
     const Matrix q(p.q, p.num_q_rows, dim, h, p.dtype), k(p.k, p.num_k_rows, dim, h, p.dtype);
     const Matrix v(p.v, p.num_k_rows, dim, h, p.dtype);
@@ -219,6 +226,7 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
         add(dv.row(key), probability * pair.factor, dout.row(row), dim);
         const double ds = probability * (pair.dp - delta);
         if (p.bias.table) dbias[static_cast<size_t>(query.bias_index(j))] += ds;
+        if (query.matches(j)) dlexical[static_cast<size_t>(h)] += ds;
         add(dq.row(row), p.scale * ds, k.row(key), dim);
         add(dk.row(key), p.scale * ds, q.row(row), dim);
       }
@@ -227,9 +235,12 @@ void segment_attention_backward(const SegmentAttentionGradParams& g) {
     dk.write(g.dk, h, p.dtype);
     dv.write(g.dv, h, p.dtype);
   }
-  for (size_t i = 0; g.bias_grad && i < dbias.size(); ++i) {
-    store(g.bias_grad, static_cast<int64_t>(i), accumulator(p.dtype), dbias[i]);
-  }
+  auto write = [&](void* to, const std::vector<double>& sums) {
+    for (size_t i = 0; to && i < sums.size(); ++i)
+      store(to, static_cast<int64_t>(i), accumulator(p.dtype), sums[i]);
+  };
+  write(g.bias_grad, dbias);
+  write(g.lexical_grad, dlexical);
 }
 
 }  // namespace lait::kernels::reference

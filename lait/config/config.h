@@ -45,6 +45,9 @@ inline constexpr int64_t kFewestTokens = 3;
 inline constexpr int64_t kDefaultWindowOverlap = 128;
 // Of training.epochs and training.warmup.
 inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
+// Of training.lexical_bias_learning_rate: a bias is one number that begins at 0, and the scores to
+// which it is added are of size 1.
+inline constexpr double kDefaultLexicalBiasLearningRate = 3e-2;
 // AdamW's.
 inline constexpr double kDefaultBeta1 = 0.9, kDefaultBeta2 = 0.999, kDefaultEpsilon = 1e-8;
 
@@ -61,6 +64,9 @@ struct ModelConfig {
   std::optional<HeadKind> head;
   // Default: the model family's.
   std::optional<Pooling> pooling;
+  // Each head of each layer in which segments see each other learns what it adds to the score of
+  // two rows that hold the same token in different segments.
+  Switch lexical_bias = Switch::kOff;
   // These override the checkpoint's hidden_dropout_prob, attention_probs_dropout_prob and
   // classifier_dropout.
   std::optional<double> hidden_dropout;
@@ -161,6 +167,8 @@ struct TrainingConfig {
   double learning_rate = 5e-5;
   // The head's learning rate is this many times learning_rate.
   double head_learning_rate_factor = 1.0;
+  // Of the lexical bias; default kDefaultLexicalBiasLearningRate.
+  std::optional<double> lexical_bias_learning_rate;
   // Each layer's learning rate is this many times that of the part above it.
   double layer_decay = 1.0;
   // What training leaves as it is: parts of the encoder, as lait/model/frozen.h reads them.

@@ -41,6 +41,9 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "default: the "
           "task's, and text for families with a decoder");
   v.field("model.pooling", c.model.pooling, kAny, "what of the encoder the head reads");
+  v.field("model.lexical_bias", c.model.lexical_bias, kAny,
+          "each head of the layers in which segments see each other learns what a pair of the same "
+          "token in different segments adds to its score");
   v.field("model.hidden_dropout", c.model.hidden_dropout, kBelowOne, "instead of the checkpoint's");
   v.field("model.attention_dropout", c.model.attention_dropout, kBelowOne,
           "instead of the checkpoint's");
@@ -99,6 +102,8 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.learning_rate", c.training.learning_rate, kRate, "of the encoder, at its peak");
   v.field("training.head_learning_rate_factor", c.training.head_learning_rate_factor, kRate,
           "the head's learning rate is this many times larger");
+  v.field("training.lexical_bias_learning_rate", c.training.lexical_bias_learning_rate, kRate,
+          "of the lexical bias (default 0.03)");
   v.field("training.layer_decay", c.training.layer_decay, Limits{.max = 1, .above = 0},
           "a layer's learning rate is this many times that of the one above it; below the head");
   v.field("training.freeze", c.training.freeze, kAny,

@@ -83,6 +83,11 @@ class ConflictCheck {
         add(name, "is AdamW's, and training.optimizer is " + to_string(c_.training.optimizer) +
                       "; leave it out");
     }
+    if (c_.model.lexical_bias == Switch::kOff &&
+        given(values_, "training.lexical_bias_learning_rate")) {
+      add("training.lexical_bias_learning_rate",
+          "is that of model.lexical_bias, which is false; set it, or leave this out");
+    }
     check_rates();
   }
 

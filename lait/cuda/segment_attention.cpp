@@ -52,7 +52,7 @@ std::tuple<Tensor, Tensor> forward_runs_cuda(LAIT_RUNS_ARGS) {
   return forward_runs(launch, q, {sources, runs, run_offsets}, q_offsets, k_offsets, s);
 }
 
-Tensor backward_cuda(LAIT_BACKWARD_ARGS) {
+std::tuple<Tensor, Tensor> backward_cuda(LAIT_BACKWARD_ARGS) {
   const c10::DeviceGuard guard(q.device());
   const Settings s = LAIT_SETTINGS;
   auto launch = [&](kernels::SegmentAttentionGradParams& g) {

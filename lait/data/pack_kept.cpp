@@ -24,7 +24,7 @@ class OneSidedJoin {
   void run() {
     for (size_t e = 0; e < state_.examples.size(); ++e) {
       for_each_segment(from_, from_.of_example[e],
-                       [&](int32_t segment, int32_t s) { add_segment(segment == 0, s); });
+                       [&](int32_t segment, int32_t s) { add_segment(segment, s); });
       units_.segment_rows.push_back(num_firsts());
       units_.row_begin.push_back(num_firsts());
       units_.segment_begin.push_back(static_cast<int32_t>(units_.num_segments()));
@@ -43,6 +43,11 @@ class OneSidedJoin {
   int32_t num_firsts() const { return static_cast<int32_t>(firsts_.size()); }
   int32_t num_others() const { return static_cast<int32_t>(others_.size()); }
 
+  // Of keys, in order.
+  void add_words(std::span<const int32_t> tokens, int32_t segment) {
+    for (const int32_t token : tokens) words_.push_back(state_.word(token, segment));
+  }
+
   void add_run(int32_t at_join_source, int32_t at_join_row, int32_t source, int32_t row,
                int32_t length) {
     runs_at_join_.insert(runs_at_join_.end(), {at_join_source, at_join_row, length});
@@ -50,19 +55,26 @@ class OneSidedJoin {
     num_keys_ += length;
   }
 
-  // `s`: of the previous level.
-  void add_segment(bool is_first, int32_t s) {
+  // `segment`: its number in the example; `s`: of the previous level.
+  void add_segment(int32_t segment, int32_t s) {
+    const bool is_first = segment == 0;
     if (!stored_place_.empty() && stored_place_[s] >= 0) {
       if (is_first || !state_.plan.key_runs)
         throw std::logic_error("pack: stored sequences need key runs, and may not be the first");
       const int32_t source = kStored + stored_place_[s];
       add_run(source, 0, source, 0, from_.stored_lengths[s]);
+      if (state_.plan.words) add_words(from_.stored_tokens[stored_place_[s]], segment);
       return;
     }
     const int32_t begin = from_.segment_rows[s], end = from_.segment_rows[s + 1];
+    const auto tokens =
+        std::span(from_.tokens)
+            .subspan(state_.plan.words ? begin : 0, state_.plan.words ? end - begin : 0);
+    add_words(tokens, segment);
     if (is_first) {
       add_run(kOwnRows, begin, kOwnRows, num_firsts(), end - begin);
       for (int32_t r = begin; r < end; ++r) firsts_.push_back(r);
+      units_.tokens.insert(units_.tokens.end(), tokens.begin(), tokens.end());
       return;
     }
     if (begin < end && place_in_others_[begin] < 0) {
@@ -111,6 +123,7 @@ class OneSidedJoin {
                                     num_rows + kept.num_rows);
     }
     kept.k_offsets = state_.put(k_offsets_);
+    kept.k_words = state_.put(words_);
     state_.k_offsets = std::move(k_offsets_);
   }
 
@@ -127,6 +140,7 @@ class OneSidedJoin {
   // {source, row, length}, as in KeptRows.
   std::vector<int32_t> runs_at_join_, runs_;
   std::vector<int32_t> run_offsets_{0}, k_offsets_{0};
+  std::vector<int32_t> words_;
   int32_t num_keys_ = 0;
 };
 

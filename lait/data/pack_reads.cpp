@@ -4,6 +4,7 @@
 #include <numeric>
 #include <ranges>
 
+#include "kernels/lexical_bias.h"
 #include "lait/base/error.h"
 #include "lait/data/packer.h"
 
@@ -104,6 +105,14 @@ std::vector<int32_t> add_read_rows(PackState& state) {
   out.row_unit_ids = state.put(ids);
   out.row_positions = state.put(positions);
   out.segment_offsets = state.put(segment_offsets);
+  if (state.batch.levels.back().words.size > 0) {
+    const std::vector<int32_t> all = state.words_of(last);
+    std::vector<int32_t> words(out.num_rows, kernels::kNoWord);
+    for (size_t r = 0; r < made.size(); ++r) {
+      if (made[r] >= 0) words[made[r]] = all[r];
+    }
+    out.words = state.put(words);
+  }
   return made;
 }
 

@@ -20,6 +20,9 @@ struct Units {
   std::vector<int32_t> ids;               // (G) dropout keys
   // Level 0, by segment: the length of one that is stored, and so has no rows; -1 of others.
   std::vector<int32_t> stored_lengths;
+  // With PackPlan::words: the rows' tokens; and those of each segment that is stored, in order.
+  std::vector<int32_t> tokens;
+  std::vector<std::span<const int32_t>> stored_tokens;
   std::vector<std::vector<int32_t>> of_example;  // (B) the units of each example, in order
 
   int32_t size() const { return static_cast<int32_t>(ids.size()); }
@@ -44,6 +47,10 @@ struct PackState {
   Work put_work(const std::vector<int32_t>& q_offsets, const std::vector<int32_t>& k_offsets) {
     return lait::put_work(batch, q_offsets, k_offsets, plan.cuda_head_dim);
   }
+  // The word of a row in a unit's segment of that number.
+  int32_t word(int32_t token, int32_t segment) const;
+  // The words of a level's rows, without dead ones.
+  std::vector<int32_t> words_of(const Units& units) const;
   // `index` lists the live rows; dead rows up to `num_rows` read row 0.
   Gather put_gather(std::vector<int32_t> index, int64_t num_rows, int64_t num_source_rows);
 };

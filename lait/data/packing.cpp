@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "kernels/lexical_bias.h"
 #include "kernels/work_list.h"
 #include "lait/base/error.h"
 #include "lait/data/packer.h"
@@ -44,7 +45,7 @@ void pack_sequences(PackState& state, Scope scope, const SegmentLayout& layout) 
   std::vector<int32_t> ids, types, positions;
   std::map<int32_t, int32_t> unit_of_sequence;
   const bool whole_examples = scope == Scope::kExample;
-  bool has_tokens = true;
+  bool has_tokens = state.plan.enters == Enters::kTokens;
   for (const PackExample& example : state.examples) {
     auto& of_example = units.of_example.emplace_back();
     for (const PackSequence& sequence : example.sequences) {
@@ -60,6 +61,15 @@ void pack_sequences(PackState& state, Scope scope, const SegmentLayout& layout) 
       if (sequence.stored) {
         units.stored_lengths.back() = static_cast<int32_t>(sequence.length);
         state.stored.push_back(sequence.id);
+      }
+      if (state.plan.words) {
+        if (std::ssize(sequence.tokens) != sequence.length)
+          throw std::logic_error("pack: words need the tokens of all sequences");
+        if (sequence.stored) {
+          units.stored_tokens.push_back(sequence.tokens);
+        } else {
+          units.tokens.insert(units.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
+        }
       }
       has_tokens = has_tokens && std::ssize(sequence.tokens) == sequence.length;
       ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
@@ -138,8 +148,10 @@ class Join {
       if (!is_new) return found->second;
     }
     for (int32_t part : parts) {
-      for (int32_t r = from_.row_begin[part]; r < from_.row_begin[part + 1]; ++r)
+      for (int32_t r = from_.row_begin[part]; r < from_.row_begin[part + 1]; ++r) {
         index_.push_back(r);
+        if (state_.plan.words) units_.tokens.push_back(from_.tokens[r]);
+      }
       for (int32_t s = from_.segment_begin[part]; s < from_.segment_begin[part + 1]; ++s) {
         const int32_t length = from_.segment_rows[s + 1] - from_.segment_rows[s];
         units_.segment_rows.push_back(units_.segment_rows.back() + length);
@@ -182,6 +194,10 @@ void add_level(PackState& state, size_t l, const LevelRows& rows) {
   level.row_positions = state.put(positions);
   level.num_segments = units.num_segments();
   level.segment_offsets = state.put(units.segment_rows);
+  if (!state.plan.words || rows.scope == Scope::kSegment) return;
+  std::vector<int32_t> words = state.words_of(units);
+  words.resize(level.num_rows, kernels::kNoWord);
+  level.words = state.put(words);
 }
 
 }  // namespace
@@ -253,7 +269,7 @@ PackedBatch pack(const Dataset& dataset, std::span<const int64_t> indices, const
              .length = dataset.length(sequence),
              .first_length = dataset.first_segment_length(sequence),
              .stored = stored};
-      if (plan.enters == Enters::kTokens) out.tokens = dataset.tokens(sequence);
+      if (plan.enters == Enters::kTokens || plan.words) out.tokens = dataset.tokens(sequence);
     }
   }
   return pack(examples, dataset.sequence_scope(), dataset.layout(), plan);

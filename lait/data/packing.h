@@ -64,6 +64,8 @@ struct KeptRows {
   // 2 + i the i-th of `stored`.
   Slice runs_at_join, runs;
   Slice run_offsets;  // (G + 1)
+  // The words of the keys of all units, in the order of k_offsets (PackPlan::words).
+  Slice k_words;
   // The sequences (PackSequence::id) whose keys and values are stored.
   std::vector<int32_t> stored;
 };
@@ -80,13 +82,18 @@ struct Level {
   Slice row_positions;       // (T) position in the unit
   int64_t num_segments = 0;  // segments of all units, in row order
   Slice segment_offsets;     // (num_segments + 1) rows where each segment begins
-  Work work;                 // of the attention of all rows
-  Gather from_previous;      // level 0: empty
+  // (T) of a scope wider than a segment: the rows' words (kernels/lexical_bias.h). With
+  // PackPlan::words.
+  Slice words;
+  Work work;             // of the attention of all rows
+  Gather from_previous;  // level 0: empty
   // Of a one-sided stage.
   std::optional<KeptRows> kept;
 
   // (G + 1) where each unit's keys begin
   const Slice& k_offsets() const { return kept ? kept->k_offsets : offsets; }
+  // The words of its units' keys.
+  const Slice& k_words() const { return kept ? kept->k_words : words; }
 };
 
 // The rows that the last step computes if it does not compute its whole level: those that the head
@@ -100,6 +107,7 @@ struct ReadRows {
   Slice row_unit_ids;     // (R)
   Slice row_positions;    // (R)
   Slice segment_offsets;  // (segments of the last level + 1) into these rows
+  Slice words;            // (R) as of the level
   Work work;              // of the attention of these rows to all rows of their units
 };
 
@@ -159,6 +167,9 @@ struct PackPlan {
   Enters enters = Enters::kTokens;
   // One-sided stages read their keys where they are, which has no backward.
   bool key_runs = false;
+  // Rows have words, for the lexical bias. All sequences then come with their tokens, whatever
+  // enters.
+  bool words = false;
   // D if the batch goes to CUDA, which needs work lists; 0: no work lists.
   int64_t cuda_head_dim = 0;
 };
@@ -204,8 +215,8 @@ struct StepRows {
 };
 StepRows rows_of(const PackedBatch& batch, const Step& step);
 
-// A sequence as packing needs it. If its states enter at a later step, `tokens` may be empty: the
-// length and the id suffice.
+// A sequence as packing needs it. If its states enter at a later step, `tokens` may be empty unless
+// rows have words: the length and the id suffice.
 struct PackSequence {
   int32_t id = 0;  // equal for equal sequences; the dropout key
   int64_t length = 0;
@@ -223,8 +234,8 @@ struct PackExample {
   Label label = {};
 };
 
-// Throws UserError if the schedule has a stage of group scope but an example no groups, and as
-// steps() does.
+// Throws UserError if the schedule has a stage of group scope but an example no groups; if rows have
+// words and an example has more than kMaxWordSegments segments; and as steps() does.
 PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                  const SegmentLayout& layout, const PackPlan& plan);
 // Packs the examples of `indices`, in that order; duplicates are allowed.

@@ -56,8 +56,11 @@ void fill(Model& model, const CheckpointTensors& tensors, HeadWeights head) {
     const bool of_head =
         parameter.role.part == ParameterRole::Part::kHead && !parameter.pretrained_head;
     if (of_head && head == HeadWeights::kLeft) continue;
+    // A pretrained model seldom has a lexical bias.
+    const bool lexical = parameter.role.kind == ParameterRole::Kind::kLexicalBias;
+    const bool optional = (of_head || lexical) && head != HeadWeights::kRequired;
     for (const auto& [name, tensor] : hf_tensors(parameter))
-      expected.push_back({name, tensor, !of_head || head == HeadWeights::kRequired});
+      expected.push_back({name, tensor, !optional});
   }
   model->carried.clear();
   for (const std::string& name : model->config.family->carried_tensors()) {
@@ -171,6 +174,10 @@ Model load_pretrained(const fs::path& dir, const ModelSpec& spec, const ModelCon
   }
   const CheckpointTensors tensors = open(dir, config, spec);
   check_num_weights(tensors, config.family->num_parameters(config));
+  if (!spec.lexical_bias && tensors.has(std::string(kLexicalBias) + ".0")) {
+    throw UserError(dir.string() +
+                    ": expected model.lexical_bias: true, since the checkpoint has a lexical bias");
+  }
   Model model = make();
   const StoredHead stored = read_stored_head(dir, config);
   const HeadTensorsFound found = find_head_tensors(tensors, model);

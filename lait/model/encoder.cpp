@@ -62,12 +62,24 @@ void add_stored(ops::KeyRuns& keys, const std::vector<at::Tensor>& stored,
 
 }  // namespace
 
+ops::AttentionSpec EncoderImpl::spec_of(const Step& step, const DeviceBatch& batch,
+                                        ops::AttentionUnits& units) {
+  ops::AttentionSpec spec = attention_spec();
+  const StepRows plan = rows_of(batch.packed, step);
+  if (lexical_biases_.empty() || plan.level->scope == Scope::kSegment) return spec;
+  TORCH_CHECK(plan.level->words.size == plan.level->num_rows,
+              "encoder: the lexical bias needs batches with words");
+  spec.lexical_bias = lexical_biases_[step.layer];
+  units.q_words = batch.view(plan.read != nullptr ? plan.read->words : plan.level->words);
+  units.k_words = batch.view(plan.level->k_words());
+  return spec;
+}
+
 at::Tensor EncoderImpl::attend(const Step& step, const at::Tensor& q, const at::Tensor& x,
                                const at::Tensor& kept, const ops::AttentionUnits& units,
-                               const DeviceBatch& batch, const Randomness& keyed,
-                               const RunHooks& hooks) {
+                               const ops::AttentionSpec& spec, const DeviceBatch& batch,
+                               const Randomness& keyed, const RunHooks& hooks) {
   const StepRows plan = rows_of(batch.packed, step);
-  const ops::AttentionSpec spec = attention_spec();
   const kernels::Dropout dropout = keyed.at(attention_dropout(), kernels::Site::kAttention);
   const auto project = [&](const at::Tensor& rows, const RowNames& names) {
     return layers_[step.layer]->project(rows, Projections::kKeysValues, names, keyed);
@@ -104,8 +116,6 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
   const StepRows plan = rows_of(batch.packed, step);
   const Level& level = *plan.level;
   EncoderLayerImpl& layer = *layers_[step.layer];
-  const ops::AttentionSpec spec = attention_spec();
-  const int64_t heads = spec.heads, dim = spec.head_dim;
   Randomness keyed = randomness.of_layer(step.layer);
   keyed.training = keyed.training && !frozen_.layer(step.layer);
   const kernels::Dropout dropout = keyed.at(attention_dropout(), kernels::Site::kAttention);
@@ -127,6 +137,8 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
     if (level.kept) units.q_positions = names.positions;
     add_work(units, batch, level.work);
   }
+  const ops::AttentionSpec spec = spec_of(step, batch, units);
+  const int64_t heads = spec.heads, dim = spec.head_dim;
 
   const RowNames entering = names_of(batch, *plan.entering);
   if (plan.read == nullptr && !level.kept) {
@@ -154,7 +166,7 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
     residual = joined(x);
   }
   const at::Tensor context =
-      attend(step, q.view({-1, heads, dim}), x, kept, units, batch, keyed, hooks);
+      attend(step, q.view({-1, heads, dim}), x, kept, units, spec, batch, keyed, hooks);
   return layer.finish(context.view({-1, heads * dim}), residual, names, keyed);
 }
 
@@ -163,6 +175,7 @@ std::vector<at::Tensor> EncoderImpl::leaves_of(const Step& step) {
   std::vector<at::Tensor> leaves = layers_[step.layer]->parameters();
   if (const at::Tensor table = attention_spec().bias.table; table.defined())
     leaves.push_back(table);
+  if (!lexical_biases_.empty()) leaves.push_back(lexical_biases_[step.layer]);
   return leaves;
 }
 

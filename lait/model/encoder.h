@@ -69,6 +69,9 @@ class EncoderImpl : public torch::nn::Module {
   EncoderStates forward(const DeviceBatch& batch, const Randomness& randomness,
                         const RunHooks& hooks = {});
 
+  // (H) of each layer: what the attention of rows of different segments adds to the scores of equal
+  // tokens (kernels/lexical_bias.h). Batches must then be packed with words. Empty: nothing.
+  void use_lexical_biases(std::vector<at::Tensor> biases) { lexical_biases_ = std::move(biases); }
   // They run without dropout.
   void freeze(const FrozenParts& parts) { frozen_ = parts; }
   // Whether backward computes each layer again from its input (recompute.h), so that only inputs
@@ -91,16 +94,22 @@ class EncoderImpl : public torch::nn::Module {
   std::vector<std::shared_ptr<EncoderLayerImpl>> layers_;
 
  private:
+  std::vector<at::Tensor> lexical_biases_;
   FrozenParts frozen_;
   bool recompute_ = false;
 
   EncoderStates run_entering(const DeviceBatch& batch, const Randomness& randomness,
                              const RunHooks& hooks);
   std::vector<at::Tensor> leaves_of(const Step& step);
+  // The attention of a step; adds the words of its queries and keys to `units` if it has a lexical
+  // bias.
+  ops::AttentionSpec spec_of(const Step& step, const DeviceBatch& batch,
+                             ops::AttentionUnits& units);
   // Where a step's queries find their keys: the attention of q (R, H, D) -> (R, H, D).
   at::Tensor attend(const Step& step, const at::Tensor& q, const at::Tensor& x,
                     const at::Tensor& kept, const ops::AttentionUnits& units,
-                    const DeviceBatch& batch, const Randomness& keyed, const RunHooks& hooks);
+                    const ops::AttentionSpec& spec, const DeviceBatch& batch,
+                    const Randomness& keyed, const RunHooks& hooks);
   at::Tensor run_step(const Step& step, const at::Tensor& x, const at::Tensor& kept,
                       const DeviceBatch& batch, const Randomness& randomness,
                       const RunHooks& hooks);

@@ -24,7 +24,8 @@ namespace lait {
 struct ParameterRole {
   // kTop: between the layers and the head, as a final norm.
   enum class Part { kEmbedding, kEncoderLayer, kDecoderLayer, kSharedTable, kTop, kHead };
-  enum class Kind { kMatrix, kNorm, kBias, kTable };
+  // kLexicalBias: a layer's, which no family has (ModelImpl::lexical_biases).
+  enum class Kind { kMatrix, kNorm, kBias, kTable, kLexicalBias };
   Part part = Part::kHead;
   // For kEncoderLayer and kDecoderLayer.
   int64_t layer = 0;

@@ -103,7 +103,9 @@ void add_lora(Model& model, const LoraOptions& options) {
                     joined({known.begin(), known.end()}) + "), got '" + *missing.begin() + "'");
   }
   for (const ModelParameter& parameter : model->parameter_list()) {
-    if (parameter.role.part != ParameterRole::Part::kHead)
+    const ParameterRole& role = parameter.role;
+    // The head, and what the pretrained model does not have.
+    if (role.part != ParameterRole::Part::kHead && role.kind != ParameterRole::Kind::kLexicalBias)
       parameter.tensor.set_requires_grad(false);
   }
   model->lora = options;

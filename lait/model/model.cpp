@@ -1,5 +1,7 @@
 #include "lait/model/model.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 
 #include "lait/model/initialize.h"
@@ -21,11 +23,18 @@ ModelImpl::ModelImpl(const HfConfig& hf, const ModelSpec& model_spec, at::Scalar
     options.texts = label_texts(spec);
   }
   head = register_module("head", info.make(config, options));
+  for (int64_t l = 0; spec.lexical_bias && l < config.num_hidden_layers; ++l) {
+    lexical_biases.push_back(register_parameter(
+        "lexical_bias" + std::to_string(l), at::zeros({config.num_attention_heads}, at::kFloat)));
+  }
+  encoder->use_lexical_biases(lexical_biases);
+  if (spec.lexical_bias) freeze({});
 }
 
 PackPlan ModelImpl::pack_plan(const Schedule& schedule) const {
   return {.schedule = schedule,
           .reads = find_head(spec.head).reads(spec.pooling),
+          .words = spec.lexical_bias,
           .cuda_head_dim = device().is_cuda() ? config.head_dim : 0};
 }
 
@@ -67,6 +76,15 @@ std::vector<ModelParameter> ModelImpl::parameter_list() const {
                      .hf_names = family.hf_names(name)});
     }
   }
+  for (int64_t l = 0; l < std::ssize(lexical_biases); ++l) {
+    const std::string name = std::string(kLexicalBias) + "." + std::to_string(l);
+    out.push_back({.name = name,
+                   .tensor = lexical_biases[l],
+                   .role = {.part = ParameterRole::Part::kEncoderLayer,
+                            .layer = l,
+                            .kind = ParameterRole::Kind::kLexicalBias},
+                   .hf_names = {name}});
+  }
   const HeadTensors& tensors = head->tensors();
   for (const auto& named : head->named_parameters()) {
     const size_t dot = named.key().rfind('.');
@@ -98,13 +116,22 @@ void ModelImpl::move_to(at::Device device) {
   refresh_shadows();
 }
 
+bool ModelImpl::rests(const ParameterRole& role) const {
+  if (role.kind != ParameterRole::Kind::kLexicalBias) return false;
+  int64_t layers = 0;  // of segment scope
+  for (const Stage& stage : spec.schedule)
+    layers += stage.scope == Scope::kSegment ? stage.num_layers : 0;
+  return role.layer < layers;
+}
+
 void ModelImpl::freeze(const FrozenParts& parts) {
   using Part = ParameterRole::Part;
   for (ModelParameter& parameter : parameter_list()) {
     const ParameterRole& role = parameter.role;
     const bool table = role.part == Part::kEmbedding || role.part == Part::kSharedTable;
     const bool frozen = (table && parts.embeddings) ||
-                        (role.part == Part::kEncoderLayer && parts.layer(role.layer));
+                        (role.part == Part::kEncoderLayer && parts.layer(role.layer)) ||
+                        rests(role);
     parameter.tensor.set_requires_grad(!frozen);
   }
   encoder->freeze(parts);

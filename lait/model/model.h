@@ -16,6 +16,9 @@
 
 namespace lait {
 
+// What the names of lexical biases begin with in checkpoints: "lait.lexical_bias.3".
+inline constexpr const char* kLexicalBias = "lait.lexical_bias";
+
 struct ModelParameter {
   // In checkpoints of the optimizer: as Hugging Face calls it, but for parameters that are several
   // tensors there.
@@ -85,6 +88,8 @@ class ModelImpl : public torch::nn::Module {
   // Frozen parameters get no gradient, and frozen parts no dropout; the lowest parts that are all
   // frozen have no backward either.
   void freeze(const FrozenParts& parts);
+  // Whether the parameter is a lexical bias that the spec's schedule does not use.
+  bool rests(const ParameterRole& role) const;
   // Refreshes the compute-dtype copies of the parameters; call after every change of a parameter.
   void refresh_shadows();
   // For inference with these weights (LinearImpl::keep_blocked), until refresh_shadows.
@@ -96,6 +101,9 @@ class ModelImpl : public torch::nn::Module {
   std::shared_ptr<EncoderImpl> encoder;
   std::shared_ptr<DecoderImpl> decoder;  // null if the head needs none
   std::shared_ptr<HeadImpl> head;
+  // (H) of each layer, zeros at first; none without ModelSpec::lexical_bias. Those of layers of
+  // segment scope are not used and not trained; they are there for other schedules.
+  std::vector<at::Tensor> lexical_biases;
   // What load_pretrained made of the checkpoint's head, in words: "the checkpoint's", "new, since
   // the checkpoint's …"; "" if it has none.
   std::string head_origin;

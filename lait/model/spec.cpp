@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/lexical_bias.h"
 #include "lait/base/error.h"
 #include "lait/config/enum_names.h"
 #include "lait/config/read.h"
@@ -28,6 +29,21 @@ void check_reads(const ModelSpec& spec, const std::string& where) {
              : "model.head: " + to_string(spec.head)) +
       " reads the final states of others; use " +
       (pools ? "cls, or cls_segments with independent layers" : "stages without updates: first"));
+}
+
+// Throws UserError if rows of such a model have no words (kernels/lexical_bias.h).
+void check_words(const ModelSpec& spec, const HfConfig& config) {
+  if (!spec.lexical_bias) return;
+  if (spec.format == SegmentFormat::kPair) {
+    throw UserError(
+        "model.lexical_bias: expected segment_format: standalone, got pair, the stock layout, "
+        "which has no such bias; set model.segment_format: standalone, or leave it out");
+  }
+  if (config.vocab_size > kernels::kMaxWordTokens) {
+    throw UserError("model.lexical_bias: expected a vocabulary of at most " +
+                    std::to_string(kernels::kMaxWordTokens) + " tokens, got " +
+                    std::to_string(config.vocab_size) + "; leave it out");
+  }
 }
 
 bool reads_first_row(const ModelSpec& spec) {
@@ -92,6 +108,7 @@ void ModelSpec::check(const HfConfig& config, const std::string& where) const {
     with_context("model.schedule", [&] { check_schedule(schedule, config.num_hidden_layers); });
     check_reads(*this, "model.schedule");
     resolve_segment_format(format, schedule);
+    check_words(*this, config);
     const std::string problem = config.family->pair_problem(config);
     if (format == SegmentFormat::kPair && !problem.empty())
       throw UserError("model.segment_format: " + problem + "; use standalone");
@@ -136,7 +153,10 @@ ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) cons
 
 TokenizeOptions ModelSpec::tokenize_options(const HfConfig& config,
                                             const Tokenizer& tokenizer) const {
-  return {.layout = config.family->layout(config, tokenizer.special_tokens()),
+  const SpecialTokens special = tokenizer.special_tokens();
+  SegmentLayout layout = config.family->layout(config, special);
+  layout.no_words = {special.cls, special.sep, special.pad, special.unk, special.mask};
+  return {.layout = std::move(layout),
           .format = format,
           .max_tokens = max_segment_tokens,
           .on_overflow = on_overflow,
@@ -185,11 +205,23 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
     throw UserError("output.hf_code: modeling_lait.py does not compute " + hf.family->model_type() +
                     " models; leave it out");
   }
+  if (config.output.hf_code == Switch::kOn && model.lexical_bias == Switch::kOn) {
+    throw UserError(
+        "output.hf_code: modeling_lait.py does not compute model.lexical_bias; leave one of them "
+        "out");
+  }
   ModelSpec spec;
   spec.schedule = resolve_schedule(model, hf.num_hidden_layers);
   spec.format = resolve_segment_format(model.segment_format, spec.schedule);
   spec.pooling = *model.pooling;
   spec.head = *model.head;
+  spec.lexical_bias = model.lexical_bias == Switch::kOn;
+  if (spec.lexical_bias && !has_scope(spec.schedule, Scope::kGroup) &&
+      !has_scope(spec.schedule, Scope::kExample)) {
+    throw UserError("model.lexical_bias: expected layers in which segments see each other, got " +
+                    describe(spec.schedule) +
+                    "; set fewer model.independent_layers, or leave it out");
+  }
   spec.max_segment_tokens =
       config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : longest_by_default(hf);
   spec.on_overflow = config.data.on_overflow;

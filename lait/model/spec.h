@@ -23,6 +23,7 @@ struct ModelSpec {
   SegmentFormat format = SegmentFormat::kStandalone;
   Pooling pooling{};
   HeadKind head{};
+  bool lexical_bias = false;
   // Resolved: at most the model's positions.
   int64_t max_segment_tokens = 0;
   OnOverflow on_overflow = OnOverflow::kTruncate;

@@ -39,6 +39,7 @@ std::string write_spec(const ModelSpec& spec) {
   config.model.segment_format = spec.format;
   config.model.head = spec.head;
   config.model.pooling = spec.pooling;
+  config.model.lexical_bias = spec.lexical_bias ? Switch::kOn : Switch::kOff;
   config.data.max_segment_tokens = spec.max_segment_tokens;
   config.data.on_overflow = spec.on_overflow;
   config.data.window_overlap = spec.window_overlap;
@@ -49,6 +50,7 @@ std::string write_spec(const ModelSpec& spec) {
   std::vector<std::string> fields{
       "task",          "model.schedule",    "model.segment_format",    "model.head",
       "model.pooling", "data.num_segments", "data.max_segment_tokens", "data.on_overflow"};
+  if (spec.lexical_bias) fields.emplace_back("model.lexical_bias");
   if (spec.window_overlap) fields.emplace_back("data.window_overlap");
   for (const std::string& field : changed_fields(config, unread(config))) fields.push_back(field);
   // Not yaml_text, which is for a config's texts, where ${VAR} expands; labels are read literally.
@@ -163,6 +165,7 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   }
   spec.head = *model.head;
   spec.pooling = *model.pooling;
+  spec.lexical_bias = model.lexical_bias == Switch::kOn;
   const HeadInfo& head =
       with_context(path.string(), [&]() -> const HeadInfo& { return find_head(spec.head); });
   if (takes(head, LabelKind::kSpans) != spec.window_overlap.has_value()) {

@@ -11,6 +11,7 @@ TORCH_LIBRARY(lait, m) {
       "bias_max_distance=128, "
       "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
       "Tensor? unit_ids=None, "
+      "Tensor? lexical_bias=None, Tensor? q_words=None, Tensor? k_words=None, "
       "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
   // Keys in runs (ops.h, KeyRuns); without a gradient.
   m.def(
@@ -20,9 +21,11 @@ TORCH_LIBRARY(lait, m) {
       "bias_max_distance=128, "
       "bool bias_bidirectional=True, float dropout_p=0.0, int seed=0, int step=0, int layer=0, "
       "Tensor? unit_ids=None, "
+      "Tensor? lexical_bias=None, Tensor? q_words=None, Tensor? k_words=None, "
       "Tensor? work=None, int[] work_blocks=[]) -> (Tensor out, Tensor lse)");
   // Writes every row of dq, dk and dv, which have the shapes of q, k and v and may be slices of one
-  // tensor. Returns the bias table's gradient, an empty tensor if there is no bias.
+  // tensor. Returns the gradients of the bias table and of the lexical bias, an empty tensor where
+  // there is none.
   m.def(
       "segment_attention_backward(Tensor(a!) dq, Tensor(b!) dk, Tensor(c!) dv, Tensor dout, Tensor "
       "q, Tensor k, Tensor v, "
@@ -30,9 +33,9 @@ TORCH_LIBRARY(lait, m) {
       "q_positions=None, "
       "bool causal=False, Tensor? bias_table=None, int bias_max_distance=128, bool "
       "bias_bidirectional=True, "
-      "float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, Tensor? "
-      "work=None, "
-      "int[] work_blocks=[]) -> Tensor dbias");
+      "float dropout_p=0.0, int seed=0, int step=0, int layer=0, Tensor? unit_ids=None, "
+      "Tensor? lexical_bias=None, Tensor? q_words=None, Tensor? k_words=None, "
+      "Tensor? work=None, int[] work_blocks=[]) -> (Tensor dbias, Tensor dlexical)");
   // What CUDA needs in addition to the offsets: tiles (to be copied to the device) and work_blocks,
   // see kernels/work_list.h. The offsets are on the CPU.
   m.def(

@@ -24,6 +24,8 @@ struct AttentionUnits {
   std::optional<at::Tensor> q_positions;  // (Tq) int32; none: n - m + i
   // (G) int32; required if dropout.p > 0.
   std::optional<at::Tensor> unit_ids;
+  // (Tq) and (keys of all units) int32; required with a lexical bias (kernels/lexical_bias.h).
+  std::optional<at::Tensor> q_words = {}, k_words = {};
   // CUDA: tiles of the work list (kernels/work_list.h), int32 on the device.
   std::optional<at::Tensor> work = {};
   // CUDA: the work list's counts of blocks, (kernels::kWorkCounts).
@@ -49,10 +51,13 @@ struct AttentionSpec {
   // A query sees the keys up to its own position.
   bool causal = false;
   AttentionBias bias = {};
+  // (H) float: the lexical bias, which is added where the words of a query and a key match. It gets
+  // its gradient. Undefined: none.
+  at::Tensor lexical_bias = {};
 };
 
 // q (Tq, H, D), k and v (Tk, H, D), any row and head strides, D contiguous; returns out (Tq, H, D).
-// Differentiable, also in spec.bias.table.
+// Differentiable, also in spec.bias.table and spec.lexical_bias.
 at::Tensor segment_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const AttentionUnits& units, const AttentionSpec& spec,
                              const kernels::Dropout& dropout);

@@ -30,20 +30,20 @@ std::tuple<Tensor, Tensor> forward_meta(const Tensor& q, const Tensor& k, const 
   return outputs(q);
 }
 
-Tensor backward_cpu(LAIT_BACKWARD_ARGS) {
+std::tuple<Tensor, Tensor> backward_cpu(LAIT_BACKWARD_ARGS) {
   return attention::backward(kernels::cpu::segment_attention_backward, {dq, dk, dv}, dout,
                              {q, k, v}, out, lse, q_offsets, k_offsets, LAIT_SETTINGS);
 }
 
-Tensor backward_meta(LAIT_BACKWARD_ARGS) {
+std::tuple<Tensor, Tensor> backward_meta(LAIT_BACKWARD_ARGS) {
   check(q, k, v, q_offsets, k_offsets, LAIT_SETTINGS);
   check_backward({dq, dk, dv}, dout, {q, k, v}, out, lse);
-  return bias_gradient(q, LAIT_SETTINGS);
+  return bias_gradients(q, LAIT_SETTINGS);
 }
 
 using Forward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&,
                                            const Tensor&, const Tensor&, LAIT_SETTINGS_ARGS);
-using Backward = Tensor(LAIT_BACKWARD_ARGS);
+using Backward = std::tuple<Tensor, Tensor>(LAIT_BACKWARD_ARGS);
 
 const auto& forward_op() {
   static const auto op = c10::Dispatcher::singleton()
@@ -77,13 +77,15 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
                                                 LAIT_SETTINGS_ARGS) {
     at::AutoDispatchBelowADInplaceOrView below;
     const auto [q, k, v] = slices(first, second, third);
-    auto [out, lse] = forward_op().call(q, k, v, q_offsets, k_offsets, scale, q_positions, causal,
-                                        bias_table, bias_max_distance, bias_bidirectional,
-                                        dropout_p, seed, step, layer, unit_ids, work, work_blocks);
+    auto [out, lse] =
+        forward_op().call(q, k, v, q_offsets, k_offsets, scale, q_positions, causal, bias_table,
+                          bias_max_distance, bias_bidirectional, dropout_p, seed, step, layer,
+                          unit_ids, lexical_bias, q_words, k_words, work, work_blocks);
     auto or_none = [](const OptionalTensor& t) { return t.value_or(Tensor()); };
     ctx->save_for_backward({first, or_none(second), or_none(third), out, lse, q_offsets, k_offsets,
                             or_none(q_positions), or_none(bias_table), or_none(unit_ids),
-                            or_none(work)});
+                            or_none(work), or_none(lexical_bias), or_none(q_words),
+                            or_none(k_words)});
     ctx->saved_data["numbers"] = c10::IValue(std::vector<double>{scale, dropout_p});
     ctx->saved_data["ints"] = c10::IValue(
         std::vector<int64_t>{causal, bias_max_distance, bias_bidirectional, seed, step, layer});
@@ -95,7 +97,7 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    torch::autograd::variable_list out(18);
+    torch::autograd::variable_list out(21);
     if (!grads[0].defined()) return out;
     const auto t = ctx->get_saved_variables();
     const auto numbers = ctx->saved_data["numbers"].toDoubleVector();
@@ -107,11 +109,13 @@ struct SegmentAttention : torch::autograd::Function<SegmentAttention> {
     }
     const auto [q, k, v] = slices(t[0], optional(t[1]), optional(t[2]));
     const auto [dq, dk, dv] = slices(out[0], optional(out[1]), optional(out[2]));
-    const Tensor dbias = backward_op().call(
-        dq, dk, dv, grads[0], q, k, v, t[3], t[4], t[5], t[6], numbers[0], optional(t[7]),
-        ints[0] != 0, optional(t[8]), ints[1], ints[2] != 0, numbers[1], ints[3], ints[4], ints[5],
-        optional(t[9]), optional(t[10]), work_blocks);
+    const auto [dbias, dlexical] =
+        backward_op().call(dq, dk, dv, grads[0], q, k, v, t[3], t[4], t[5], t[6], numbers[0],
+                           optional(t[7]), ints[0] != 0, optional(t[8]), ints[1], ints[2] != 0,
+                           numbers[1], ints[3], ints[4], ints[5], optional(t[9]), optional(t[11]),
+                           optional(t[12]), optional(t[13]), optional(t[10]), work_blocks);
     if (t[8].defined()) out[8] = dbias;
+    if (t[11].defined()) out[16] = dlexical;
     return out;
   }
 };
@@ -127,17 +131,17 @@ Tensor attention_of(const Tensor& first, const OptionalTensor& second, const Opt
       first, second, third, units.q_offsets, units.k_offsets, spec.scale, units.q_positions,
       spec.causal, bias.table.defined() ? OptionalTensor(bias.table) : std::nullopt,
       bias.max_distance, bias.bidirectional, double{dropout.p}, static_cast<int64_t>(dropout.seed),
-      int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
-      at::IntArrayRef(units.work_blocks))[0];
+      int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, lexical_bias_of(spec),
+      units.q_words, units.k_words, units.work, at::IntArrayRef(units.work_blocks))[0];
 }
 
 std::tuple<Tensor, Tensor> forward_autograd(const Tensor& q, const Tensor& k, const Tensor& v,
                                             const Tensor& q_offsets, const Tensor& k_offsets,
                                             LAIT_SETTINGS_ARGS) {
-  const auto out = SegmentAttention::apply(q, OptionalTensor(k), OptionalTensor(v), q_offsets,
-                                           k_offsets, scale, q_positions, causal, bias_table,
-                                           bias_max_distance, bias_bidirectional, dropout_p, seed,
-                                           step, layer, unit_ids, work, work_blocks);
+  const auto out = SegmentAttention::apply(
+      q, OptionalTensor(k), OptionalTensor(v), q_offsets, k_offsets, scale, q_positions, causal,
+      bias_table, bias_max_distance, bias_bidirectional, dropout_p, seed, step, layer, unit_ids,
+      lexical_bias, q_words, k_words, work, work_blocks);
   return {out[0], out[1]};
 }
 

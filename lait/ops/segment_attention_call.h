@@ -8,12 +8,17 @@
 
 #include "kernels/segment_attention.h"
 #include "lait/ops/kernel_calls.h"
+#include "lait/ops/ops.h"
 
 namespace lait::ops::attention {
 
 using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 inline constexpr const char* kOp = "segment_attention";
+
+inline OptionalTensor lexical_bias_of(const AttentionSpec& spec) {
+  return spec.lexical_bias.defined() ? OptionalTensor(spec.lexical_bias) : std::nullopt;
+}
 
 // The arguments after the tensors, in the schema's order.
 struct Settings {
@@ -26,6 +31,7 @@ struct Settings {
   double dropout_p;
   int64_t seed, step, layer;
   OptionalTensor unit_ids;
+  OptionalTensor lexical_bias, q_words, k_words;
   OptionalTensor work;  // CUDA: tiles and blocks of lait::attention_work
   at::IntArrayRef work_blocks;
 };
@@ -48,6 +54,16 @@ inline void check_rest(const Tensor& q, const Tensor& q_offsets, const Tensor& k
                 kOp, ": bias_table must be a contiguous (num_buckets, heads) ", accumulate_type(q),
                 " on ", q.device(), ", got ", s.bias_table->scalar_type(), " ",
                 s.bias_table->sizes(), " on ", s.bias_table->device());
+  }
+  if (s.lexical_bias) {
+    TORCH_CHECK(s.lexical_bias->device() == q.device() && s.lexical_bias->dim() == 1 &&
+                    s.lexical_bias->size(0) == q.size(1) &&
+                    s.lexical_bias->scalar_type() == accumulate_type(q) &&
+                    s.lexical_bias->is_contiguous(),
+                kOp, ": lexical_bias must be a contiguous (heads) ", accumulate_type(q), " on ",
+                q.device(), ", got ", s.lexical_bias->scalar_type(), " ", s.lexical_bias->sizes(),
+                " on ", s.lexical_bias->device());
+    TORCH_CHECK(s.q_words && s.k_words, kOp, ": lexical_bias needs q_words and k_words");
   }
 }
 
@@ -111,7 +127,8 @@ kernels::Rows<Pointer> view(const Tensor& t) {
   return {const_cast<void*>(t.const_data_ptr()), t.stride(0), t.stride(1)};
 }
 
-// The parameters without the keys.
+// The parameters without the keys. Without runs k_words has a word for each row of keys; with
+// runs, for each key of the units, whose number only the offsets' values say.
 inline kernels::SegmentAttentionParams params_of_queries(const Tensor& q, const Tensor& out,
                                                          const Tensor& lse, const Tensor& q_offsets,
                                                          const Tensor& k_offsets,
@@ -136,6 +153,11 @@ inline kernels::SegmentAttentionParams params_of_queries(const Tensor& q, const 
               static_cast<int32_t>(s.bias_table->size(0)),
               static_cast<int32_t>(s.bias_max_distance), s.bias_bidirectional};
   }
+  if (s.lexical_bias) {
+    p.lexical = {static_cast<const float*>(s.lexical_bias->const_data_ptr()),
+                 int_pointer(*s.q_words, q.size(0), q.device(), kOp, "q_words"),
+                 int_pointer(*s.k_words, -1, q.device(), kOp, "k_words")};
+  }
   p.dropout = make_dropout(s.dropout_p, s.seed, s.step, s.layer,
                            static_cast<int64_t>(kernels::Site::kAttention), kOp);
   if (s.unit_ids) p.unit_ids = int_pointer(*s.unit_ids, p.num_units, q.device(), kOp, "unit_ids");
@@ -148,6 +170,7 @@ inline kernels::SegmentAttentionParams params(const Tensor& q, const Tensor& k, 
                                               const Tensor& q_offsets, const Tensor& k_offsets,
                                               const Settings& s) {
   auto p = params_of_queries(q, out, lse, q_offsets, k_offsets, s);
+  if (s.lexical_bias) int_pointer(*s.k_words, k.size(0), q.device(), kOp, "k_words");
   p.num_k_rows = k.size(0);
   p.k = view<const void*>(k);
   p.v = view<const void*>(v);
@@ -159,9 +182,13 @@ inline std::tuple<Tensor, Tensor> outputs(const Tensor& q) {
           at::empty({q.size(1), q.size(0)}, q.options().dtype(accumulate_type(q)))};
 }
 
-inline Tensor bias_gradient(const Tensor& q, const Settings& s) {
-  return s.bias_table ? at::empty(s.bias_table->sizes(), s.bias_table->options())
-                      : at::empty({0}, q.options().dtype(accumulate_type(q)));
+// Of the bias table and of the lexical bias; empty where there is none.
+inline std::tuple<Tensor, Tensor> bias_gradients(const Tensor& q, const Settings& s) {
+  auto like = [&](const OptionalTensor& bias) {
+    return bias ? at::empty(bias->sizes(), bias->options())
+                : at::empty({0}, q.options().dtype(accumulate_type(q)));
+  };
+  return {like(s.bias_table), like(s.lexical_bias)};
 }
 
 // launch(SegmentAttentionParams&) runs the kernel.
@@ -179,14 +206,15 @@ std::tuple<Tensor, Tensor> forward(const Launch& launch, const Tensor& q_in, con
 
 // launch(SegmentAttentionGradParams&) runs the kernel.
 template <class Launch>
-Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& dout_in,
-                const Operands& in, const Tensor& out_in, const Tensor& lse,
-                const Tensor& q_offsets, const Tensor& k_offsets, const Settings& s) {
+std::tuple<Tensor, Tensor> backward(const Launch& launch, const Operands& gradients,
+                                    const Tensor& dout_in, const Operands& in, const Tensor& out_in,
+                                    const Tensor& lse, const Tensor& q_offsets,
+                                    const Tensor& k_offsets, const Settings& s) {
   check(in.q, in.k, in.v, q_offsets, k_offsets, s);
   check_backward(gradients, dout_in, in, out_in, lse);
   const Tensor q = rows(in.q), k = rows(in.k), v = rows(in.v), out = rows(out_in),
                dout = rows(dout_in);
-  const Tensor dbias = bias_gradient(q, s);
+  const auto [dbias, dlexical] = bias_gradients(q, s);
   kernels::SegmentAttentionGradParams g;
   g.forward = params(q, k, v, out, lse, q_offsets, k_offsets, s);
   g.dout = view<const void*>(dout);
@@ -194,8 +222,9 @@ Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& d
   g.dk = view<void*>(gradients.k);
   g.dv = view<void*>(gradients.v);
   if (s.bias_table) g.bias_grad = dbias.mutable_data_ptr();
+  if (s.lexical_bias) g.lexical_grad = dlexical.mutable_data_ptr();
   launch(g);
-  return dbias;
+  return {dbias, dlexical};
 }
 
 #define LAIT_BACKWARD_ARGS                                                                   \
@@ -205,12 +234,13 @@ Tensor backward(const Launch& launch, const Operands& gradients, const Tensor& d
 #define LAIT_SETTINGS_ARGS                                                                        \
   double scale, const OptionalTensor &q_positions, bool causal, const OptionalTensor &bias_table, \
       int64_t bias_max_distance, bool bias_bidirectional, double dropout_p, int64_t seed,         \
-      int64_t step, int64_t layer, const OptionalTensor &unit_ids, const OptionalTensor &work,    \
-      at::IntArrayRef work_blocks
+      int64_t step, int64_t layer, const OptionalTensor &unit_ids,                                \
+      const OptionalTensor &lexical_bias, const OptionalTensor &q_words,                          \
+      const OptionalTensor &k_words, const OptionalTensor &work, at::IntArrayRef work_blocks
 #define LAIT_SETTINGS                                                                         \
   Settings {                                                                                  \
     scale, q_positions, causal, bias_table, bias_max_distance, bias_bidirectional, dropout_p, \
-        seed, step, layer, unit_ids, work, work_blocks                                        \
+        seed, step, layer, unit_ids, lexical_bias, q_words, k_words, work, work_blocks        \
   }
 
 }  // namespace lait::ops::attention

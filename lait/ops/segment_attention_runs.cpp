@@ -36,15 +36,17 @@ std::tuple<Tensor, Tensor> forward_autograd(LAIT_RUNS_ARGS) {
   if (at::GradMode::is_enabled()) {
     const bool required =
         q.requires_grad() || (bias_table && bias_table->requires_grad()) ||
+        (lexical_bias && lexical_bias->requires_grad()) ||
         std::ranges::any_of(sources, [](const Tensor& t) { return t.requires_grad(); });
     TORCH_CHECK(!required, kRunsOp,
-                ": has no gradient, but q, a source or bias_table requires one; use "
+                ": has no gradient, but q, a source or a bias requires one; use "
                 "segment_attention on gathered rows, or disable gradients");
   }
   at::AutoDispatchBelowADInplaceOrView below;
   return forward_op().call(q, sources, runs, run_offsets, q_offsets, k_offsets, scale, q_positions,
                            causal, bias_table, bias_max_distance, bias_bidirectional, dropout_p,
-                           seed, step, layer, unit_ids, work, work_blocks);
+                           seed, step, layer, unit_ids, lexical_bias, q_words, k_words, work,
+                           work_blocks);
 }
 
 TORCH_LIBRARY_IMPL(lait, CPU, m) { m.impl("segment_attention_runs", forward_cpu); }
@@ -63,8 +65,8 @@ Tensor segment_attention_runs(const Tensor& q, const KeyRuns& keys, const Attent
       units.q_positions, spec.causal,
       bias.table.defined() ? OptionalTensor(bias.table) : std::nullopt, bias.max_distance,
       bias.bidirectional, double{dropout.p}, static_cast<int64_t>(dropout.seed),
-      int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, units.work,
-      at::IntArrayRef(units.work_blocks)));
+      int64_t{dropout.step}, int64_t{dropout.layer}, units.unit_ids, lexical_bias_of(spec),
+      units.q_words, units.k_words, units.work, at::IntArrayRef(units.work_blocks)));
 }
 
 }  // namespace lait::ops

@@ -18,7 +18,11 @@ ComputedValues::ComputedValues(const Model& model, const ValuePlan& plan, const 
   const Level& level = batch.packed.levels.front();
   const int32_t* ints = batch.packed.ints.data();
   for (int64_t u = 0; u < level.num_units; ++u) unit_of_[ints[level.unit_ids.begin + u]] = u;
-  offsets_.assign(ints + level.offsets.begin, ints + level.offsets.begin + level.offsets.size);
+  const auto part = [ints](const Slice& slice) {
+    return std::vector(ints + slice.begin, ints + slice.begin + slice.size);
+  };
+  offsets_ = part(level.offsets);
+  tokens_ = part(batch.packed.token_ids);
   states_ = encoder.run({encoder.embed(batch, {})}, batch, 0, plan_.join, {}).rows;
   if (plan_.first.mean_width > 0) means_ = ops::unit_mean(states_, batch.view(level.offsets)).cpu();
 }
@@ -48,7 +52,8 @@ int64_t ComputedValues::length(int32_t id) const {
 ValueBytes ComputedValues::value(int32_t id, const ValueFormat& format, bool truncated) {
   const int64_t u = unit_of_.at(id);
   return write_value(format, truncated, means_.defined() ? means_[u] : at::Tensor(),
-                     rows_of(format).narrow(1, offsets_[u], length(id)));
+                     rows_of(format).narrow(1, offsets_[u], length(id)),
+                     std::span(tokens_).subspan(offsets_[u], length(id)));
 }
 
 }  // namespace lait

@@ -23,7 +23,7 @@ class ComputedValues {
   Model model_;
   const ValuePlan& plan_;
   std::map<int32_t, int64_t> unit_of_;
-  std::vector<int32_t> offsets_;
+  std::vector<int32_t> offsets_, tokens_;
   at::Tensor states_;       // (T, C)
   at::Tensor means_;        // (units, C) on the CPU; undefined: not kept
   at::Tensor body_, keys_;  // (layers, T, width) on the CPU, when they were asked for

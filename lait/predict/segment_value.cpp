@@ -38,6 +38,17 @@ int64_t scales_begin(const ValueFormat& format, int64_t rows) {
 
 bool has_scales(const ValueFormat& format) { return format.stored == at::kChar; }
 
+// Where body and scales end.
+int64_t numbers_end(const ValueFormat& format, int64_t rows) {
+  if (!has_scales(format)) return body_begin(format) + body_bytes(format, rows);
+  return scales_begin(format, rows) +
+         format.layers * rows * (format.width / format.group) * static_cast<int64_t>(sizeof(float));
+}
+
+int64_t tokens_begin(const ValueFormat& format, int64_t rows) {
+  return static_cast<int64_t>(aligned(static_cast<uint64_t>(numbers_end(format, rows))));
+}
+
 std::vector<int64_t> scales_sizes(const ValueFormat& format, int64_t rows) {
   return {format.layers, rows, format.width / format.group};
 }
@@ -64,17 +75,16 @@ std::string ValueFormat::name() const {
                                 : "keys and values of " + std::to_string(layers) + " layers") +
          ", " + std::to_string(width) + " " + c10::toString(stored) +
          (has_scales(*this) ? " by " + std::to_string(group) : "") + ", mean " +
-         std::to_string(mean_width);
+         std::to_string(mean_width) + (tokens ? ", tokens" : "");
 }
 
 int64_t ValueFormat::bytes(int64_t rows) const {
-  if (!has_scales(*this)) return body_begin(*this) + body_bytes(*this, rows);
-  return scales_begin(*this, rows) +
-         layers * rows * (width / group) * static_cast<int64_t>(sizeof(float));
+  if (!tokens) return numbers_end(*this, rows);
+  return tokens_begin(*this, rows) + rows * static_cast<int64_t>(sizeof(int32_t));
 }
 
 ValueBytes write_value(const ValueFormat& format, bool truncated, const at::Tensor& mean,
-                       const at::Tensor& body) {
+                       const at::Tensor& body, std::span<const int32_t> tokens) {
   const Head head{.rows = body.size(1),
                   .truncated = truncated,
                   .type = static_cast<int64_t>(value_type_of(format.stored))};
@@ -98,6 +108,11 @@ ValueBytes write_value(const ValueFormat& format, bool truncated, const at::Tens
              at::from_blob(scales, scales_sizes(format, head.rows), at::kFloat));
   } else {
     values.copy_(body);
+  }
+  if (format.tokens) {
+    const int64_t end = numbers_end(format, head.rows), begin = tokens_begin(format, head.rows);
+    std::memset(out + end, 0, static_cast<size_t>(begin - end));
+    std::memcpy(out + begin, tokens.data(), tokens.size_bytes());
   }
   return {made, {reinterpret_cast<const std::byte*>(out), static_cast<size_t>(size)}};
 }
@@ -123,6 +138,10 @@ std::optional<SegmentValue> read_value(const ValueFormat& format, const ValueByt
   if (has_scales(format)) {
     out.scales = at::from_blob(begin + scales_begin(format, head.rows),
                                scales_sizes(format, head.rows), at::kFloat);
+  }
+  if (format.tokens) {
+    out.tokens = {reinterpret_cast<const int32_t*>(begin + tokens_begin(format, head.rows)),
+                  static_cast<size_t>(head.rows)};
   }
   return out;
 }

@@ -5,6 +5,7 @@
 //   then      the mean of its states, if the head reads it: C floats
 //   then      the body, at a multiple of 64
 //   then      of int8: its scales, at a multiple of 64, a float for each group of columns
+//   then      of models with a lexical bias: its tokens, at a multiple of 64, int32
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -33,9 +34,10 @@ struct ValueFormat {
   int64_t width = 0;       // of a row: C, or 2 H D
   int64_t group = 0;       // columns that share a scale, a divisor of width; of int8 alone
   int64_t mean_width = 0;  // C; 0: the head reads no means
+  bool tokens = false;     // which the lexical bias reads
 
   // "keys and values of 3 layers, 768 BFloat16, mean 384": a part of the value's key. "768 Char
-  // by 32": int8, whose groups have 32 columns.
+  // by 32": int8, whose groups have 32 columns. ", tokens" behind it: with tokens.
   std::string name() const;
   int64_t bytes(int64_t rows) const;
 };
@@ -46,18 +48,20 @@ struct SegmentValue {
   bool truncated = false;
   at::Tensor mean = {};  // (C) float; undefined if there is none
   at::Tensor body = {};  // (layers, rows, width), of the type `stored`, or unpacked (value_rows.h)
-  at::Tensor scales = {};  // (layers, rows, width / group) float, of an int8 body
+  at::Tensor scales = {};                // (layers, rows, width / group) float, of an int8 body
+  std::span<const int32_t> tokens = {};  // (rows), or none
   // Keeps the tensors' memory.
   std::shared_ptr<const void> owner = {};
 };
 
-// Body, of the type `dtype`, and mean are on the CPU. The owner has the bytes.
+// Body, of the type `dtype`, and mean are on the CPU; `tokens`: if the format has them. The owner has
+// the bytes.
 struct ValueBytes {
   std::shared_ptr<const void> owner;
   std::span<const std::byte> bytes;
 };
 ValueBytes write_value(const ValueFormat& format, bool truncated, const at::Tensor& mean,
-                       const at::Tensor& body);
+                       const at::Tensor& body, std::span<const int32_t> tokens = {});
 // A view of the bytes, whose begin is a multiple of 64; nullopt if they are no value of that
 // format.
 std::optional<SegmentValue> read_value(const ValueFormat& format, const ValueBytes& bytes);

@@ -9,7 +9,8 @@ constexpr int64_t kEntryBytes = 512;
 int64_t bytes_of(const SegmentValue& value) {
   return kEntryBytes + static_cast<int64_t>(value.body.nbytes()) +
          (value.mean.defined() ? static_cast<int64_t>(value.mean.nbytes()) : 0) +
-         (value.scales.defined() ? static_cast<int64_t>(value.scales.nbytes()) : 0);
+         (value.scales.defined() ? static_cast<int64_t>(value.scales.nbytes()) : 0) +
+         static_cast<int64_t>(value.tokens.size_bytes());
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ bool is_for_training(const std::string& name) {
 bool is_used(const ParameterRole& role, const ValuePlan& plan, ValueFormat::Kind kind,
              int64_t num_layers) {
   using Part = ParameterRole::Part;
+  // It is added to scores, which are of no single segment.
+  if (role.kind == ParameterRole::Kind::kLexicalBias) return false;
   switch (role.part) {
     case Part::kEmbedding:
     case Part::kSharedTable:
@@ -72,7 +74,8 @@ ValuePlan value_plan(const Model& model, const Schedule& schedule, ValueType typ
                 .width = width,
                 // States are split as heads are, unless the width is no multiple of theirs (T5).
                 .group = width % head_dim == 0 ? head_dim : width,
-                .mean_width = means ? width : 0};
+                .mean_width = means ? width : 0,
+                .tokens = model->spec.lexical_bias};
   plan.others = plan.first;
   if (rows.size() == 2 && rows[1].updates == Updates::kFirst) {
     for (size_t s = plan.join; s < all.size(); ++s) plan.joint_layers.push_back(all[s].layer);

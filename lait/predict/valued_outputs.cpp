@@ -53,10 +53,12 @@ Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& 
       out.sequences.push_back({.id = numbers.of(value),
                                .length = value->rows,
                                .first_length = value->rows,
+                               .tokens = value->tokens,
                                .stored = reads_keys && s > 0});
     }
   }
   PackPlan pack_plan = model->pack_plan(plan.schedule);
+  pack_plan.enters = reads_keys ? Enters::kStatesAndKeys : Enters::kStates;
   pack_plan.key_runs = true;
   PackedBatch packed = pack(to_pack, Scope::kSegment, layout, pack_plan);
   model->head->add_targets(packed, /*labels_only=*/false, pack_plan.cuda_head_dim);

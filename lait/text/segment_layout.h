@@ -30,6 +30,8 @@ struct SegmentLayout {
   bool joins_texts = false;
   // Texts that a task puts before its segments (Task::prompts) are used.
   bool uses_prompts = false;
+  // Tokens that are no words (kernels/lexical_bias.h): the tokenizer's special tokens.
+  std::vector<int32_t> no_words = {};
 
   int64_t special_tokens(bool with_second) const {
     return static_cast<int64_t>(prefix.size() + suffix.size() + (with_second ? between.size() : 0));

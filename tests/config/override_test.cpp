@@ -173,6 +173,17 @@ TEST(Adafactor, HasDefaultsOfItsOwn) {
             "adafactor; leave it out");
 }
 
+TEST(LexicalBias, HasALearningRateOfItsOwn) {
+  const std::vector<std::string> rate{"training.lexical_bias_learning_rate=0.01"};
+  EXPECT_EQ(error_of(kBase, rate),
+            "--set training.lexical_bias_learning_rate=0.01: training.lexical_bias_learning_rate: "
+            "is that of model.lexical_bias, which is false; set it, or leave this out");
+  EXPECT_EQ(error_of(kBase, {"model.lexical_bias=true", rate[0]}), "");
+  EXPECT_THAT(
+      error_of(kBase, {"model.lexical_bias=true", "training.lexical_bias_learning_rate=1e39"}),
+      HasSubstr("it is computed in float, which would make it inf"));
+}
+
 TEST(HfNames, AreTranslatedOrExplained) {
   EXPECT_EQ(error_of(std::string(kBase) + "training:\n  num_train_epochs: 3\n  fp16: true\n"
                                           "  report_to: none\nmax_seq_length: 128\n"),

@@ -49,8 +49,14 @@ ops::AttentionUnits on_cuda(const ops::AttentionUnits& host, int64_t head_dim) {
     return t ? std::optional(to_cuda(*t)) : std::nullopt;
   };
   const auto work = ops::attention_work(host.q_offsets, host.k_offsets, head_dim);
-  return {to_cuda(host.q_offsets), to_cuda(host.k_offsets),    moved(host.q_positions),
-          moved(host.unit_ids),    to_cuda(std::get<0>(work)), std::get<1>(work)};
+  return {.q_offsets = to_cuda(host.q_offsets),
+          .k_offsets = to_cuda(host.k_offsets),
+          .q_positions = moved(host.q_positions),
+          .unit_ids = moved(host.unit_ids),
+          .q_words = moved(host.q_words),
+          .k_words = moved(host.k_words),
+          .work = to_cuda(std::get<0>(work)),
+          .work_blocks = std::get<1>(work)};
 }
 
 struct AttentionCase {
@@ -58,9 +64,19 @@ struct AttentionCase {
   std::vector<int32_t> q_offsets, k_offsets;
   enum Form { kSeparate, kKvPacked, kQkvPacked } form;
   float dropout;
+  bool lexical = false;
 };
 
-// The output and the gradients of q, k, v (of the one tensor if they are slices of it).
+// Of five tokens in three segments, and some special ones (kernels/lexical_bias.h).
+Tensor some_words(int64_t count, int32_t step) {
+  std::vector<int32_t> words;
+  for (int32_t i = 0; i < count; ++i)
+    words.push_back(i % 7 == 0 ? -1 : i * step % 5 * 4096 + i % 3);
+  return ints(words);
+}
+
+// The output and the gradients of q, k, v (of the one tensor if they are slices of it), and of the
+// lexical bias.
 std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool cuda) {
   constexpr int64_t kHeads = 3, kDim = 32;
   // Three dead rows at the end.
@@ -70,6 +86,8 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
   for (size_t g = 0; g + 1 < c.q_offsets.size(); ++g)
     ids.push_back(static_cast<int32_t>(17 * g + 5));
   units.unit_ids = ints(ids);
+  units.q_words = some_words(queries, 1);
+  units.k_words = some_words(keys, c.form == AttentionCase::kQkvPacked ? 1 : 3);
   if (cuda) units = on_cuda(units, kDim);
   auto make = [&](at::IntArrayRef sizes, int64_t seed) {
     const Tensor host = random_tensor(sizes, dtype, seed);
@@ -78,19 +96,23 @@ std::vector<Tensor> attention(const AttentionCase& c, at::ScalarType dtype, bool
   const kernels::Dropout dropout{c.dropout, 42, 7, 2, kernels::Site::kAttention};
   std::vector<Tensor> leaves;
   Tensor out;
+  ops::AttentionSpec spec{.heads = kHeads, .head_dim = kDim, .scale = 0.17};
+  if (c.lexical) {
+    const Tensor bias = random_tensor({kHeads}, at::kFloat, 5);
+    spec.lexical_bias = (cuda ? to_cuda(bias) : bias).requires_grad_(true);
+  }
   if (c.form == AttentionCase::kQkvPacked) {
     leaves = {make({queries, 3, kHeads, kDim}, 1)};
-    out = ops::segment_attention_qkvpacked(leaves[0], units, spec_of(leaves[0], 0.17), dropout);
+    out = ops::segment_attention_qkvpacked(leaves[0], units, spec, dropout);
   } else if (c.form == AttentionCase::kKvPacked) {
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, 2, kHeads, kDim}, 2)};
-    out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, spec_of(leaves[0], 0.17),
-                                          dropout);
+    out = ops::segment_attention_kvpacked(leaves[0], leaves[1], units, spec, dropout);
   } else {
     leaves = {make({queries, kHeads, kDim}, 1), make({keys, kHeads, kDim}, 2),
               make({keys, kHeads, kDim}, 3)};
-    out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, spec_of(leaves[0], 0.17),
-                                 dropout);
+    out = ops::segment_attention(leaves[0], leaves[1], leaves[2], units, spec, dropout);
   }
+  if (c.lexical) leaves.push_back(spec.lexical_bias);
   const Tensor dout = random_tensor(out.sizes(), dtype, 4);
   std::vector<Tensor> results{out.detach()};
   for (const Tensor& g : torch::autograd::grad({out}, leaves, {cuda ? to_cuda(dout) : dout}))
@@ -106,7 +128,10 @@ TEST_F(OperatorsOnCuda, AttentionEqualsTheCpu) {
       {"self", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f},
       {"dropout", {0, 17, 40}, {0, 17, 40}, AttentionCase::kQkvPacked, 0.25f},
       {"rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, AttentionCase::kKvPacked, 0.1f},
-      {"one long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.f}};
+      {"one long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.f},
+      {"lexical", {0, 1, 20, 20, 33}, {0, 1, 20, 20, 33}, AttentionCase::kQkvPacked, 0.f, true},
+      {"lexical, rows read", {0, 1, 2, 3}, {0, 11, 30, 95}, AttentionCase::kKvPacked, 0.1f, true},
+      {"lexical, long", {0, 170}, {0, 170}, AttentionCase::kSeparate, 0.1f, true}};
   for (const AttentionCase& c : cases) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(testing::Message() << c.name << " " << dtype);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/bf16.h"
+#include "kernels/lexical_bias.h"
 #include "kernels/segment_attention.h"
 
 namespace lait::kernels::testing {
@@ -126,6 +127,7 @@ struct Variant {
   bool first_row_only = false;  // queries: the first row of each unit, q_positions 0
   bool fused = false;           // q, k, v (and their gradients) lie in one (T, 3, H, D) tensor
   bool cross = false;           // numbers of queries and keys differ: more, fewer or none
+  bool lexical = false;
 };
 
 inline std::vector<Variant> variants() {
@@ -133,9 +135,18 @@ inline std::vector<Variant> variants() {
           {.name = "bias", .bias = true},
           {.name = "causal", .causal = true},
           {.name = "dropout", .dropout = 0.3f},
+          {.name = "lexical", .lexical = true},
+          {.name = "lexical_cross", .cross = true, .lexical = true},
+          {.name = "lexical_first_row", .first_row_only = true, .lexical = true},
+          {.name = "both_biases", .bias = true, .lexical = true},
           {.name = "first_row", .bias = true, .dropout = 0.1f, .first_row_only = true},
           {.name = "cross_causal", .bias = true, .causal = true, .cross = true},
-          {.name = "fused_all", .bias = true, .causal = true, .dropout = 0.1f, .fused = true}};
+          {.name = "fused_all",
+           .bias = true,
+           .causal = true,
+           .dropout = 0.1f,
+           .fused = true,
+           .lexical = true}};
 }
 
 struct Problem {
@@ -146,6 +157,8 @@ struct Problem {
   int64_t q_rows = 0, k_rows = 0;                                    // dead rows included
   std::vector<double> q, k, v, dout;  // (T, H, D), as the dtype holds them
   std::vector<double> table;          // (num_buckets, H) or empty
+  std::vector<double> lexical;        // (H) or empty; then the words:
+  std::vector<int32_t> q_words, k_words;
   float scale = 1;
   int32_t num_buckets = 32, max_distance = 20;
 };
@@ -155,6 +168,24 @@ inline std::vector<double> random_values(int64_t size, DType dtype, std::mt19937
   std::vector<double> values(static_cast<size_t>(size));
   for (double& x : values) x = rounded(normal(random), dtype);
   return values;
+}
+
+// Words of `rows` rows in units of three segments, few tokens and some special ones. Dead rows have
+// words, too, which nothing may read.
+inline std::vector<int32_t> random_words(const std::vector<int32_t>& offsets, int64_t rows,
+                                         std::mt19937_64& random) {
+  std::vector<int32_t> words;
+  for (int64_t t = 0; t < rows; ++t)
+    words.push_back(word_of(static_cast<int32_t>(random() % 5), 0));
+  for (size_t u = 0; u + 1 < offsets.size(); ++u) {
+    const int32_t n = offsets[u + 1] - offsets[u];
+    for (int32_t i = 0; i < n; ++i) {
+      const bool special = random() % 6 == 0;
+      words[static_cast<size_t>(offsets[u] + i)] =
+          special ? kNoWord : word_of(static_cast<int32_t>(random() % 5), 3 * i / n);
+    }
+  }
+  return words;
 }
 
 // `dead` rows lie before and after all units.
@@ -189,12 +220,17 @@ inline Problem make_problem(DType dtype, int64_t heads, int64_t dim, const Layou
   p.v = random_values(p.k_rows * heads * dim, dtype, random);
   p.dout = random_values(p.q_rows * heads * dim, dtype, random);
   if (variant.bias) p.table = random_values(p.num_buckets * heads, accumulator(dtype), random);
+  if (variant.lexical) {
+    p.lexical = random_values(heads, accumulator(dtype), random);
+    p.q_words = random_words(p.q_offsets, p.q_rows, random);
+    p.k_words = random_words(p.k_offsets, p.k_rows, random);
+  }
   p.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
   return p;
 }
 
 struct Result {
-  std::vector<double> out, lse, dq, dk, dv, dbias;
+  std::vector<double> out, lse, dq, dk, dv, dbias, dlexical;
 };
 
 using Forward = std::function<void(const SegmentAttentionParams&)>;
@@ -218,6 +254,8 @@ class Call {
     lse_ = Buffer(accumulator(p.dtype), p.heads * p.q_rows);
     table_ = Buffer(accumulator(p.dtype), p.table);
     dbias_ = Buffer(accumulator(p.dtype), static_cast<int64_t>(p.table.size()));
+    lexical_ = Buffer(accumulator(p.dtype), p.lexical);
+    dlexical_ = Buffer(accumulator(p.dtype), static_cast<int64_t>(p.lexical.size()));
     SegmentAttentionParams& f = grad.forward;
     f.dtype = p.dtype;
     f.num_units = static_cast<int64_t>(p.unit_ids.size());
@@ -249,6 +287,10 @@ class Call {
                 /*bidirectional=*/!p.variant.causal};
       grad.bias_grad = dbias_.at(0);
     }
+    if (!p.lexical.empty()) {
+      f.lexical = {static_cast<const float*>(lexical_.at(0)), p.q_words.data(), p.k_words.data()};
+      grad.lexical_grad = dlexical_.at(0);
+    }
     if (p.variant.dropout > 0)
       f.dropout = {p.variant.dropout, 0x123456789ABCDEFull, 7, 5, Site::kAttention};
     f.unit_ids = p.unit_ids.data();
@@ -275,6 +317,7 @@ class Call {
       }
     }
     r.dbias = dbias_.values();
+    r.dlexical = dlexical_.values();
     return r;
   }
 
@@ -295,7 +338,7 @@ class Call {
 
   const Problem& p_;
   Buffer inputs_, gradients_, separate_[3], separate_gradients_[3], out_, dout_, lse_, table_,
-      dbias_;
+      dbias_, lexical_, dlexical_;
 };
 
 inline Result run(const Problem& p, const Forward& forward, const Backward& backward,

@@ -9,7 +9,8 @@ namespace lait::kernels::testing {
 namespace {
 
 constexpr int32_t kFalling[] = {3, 7, 5}, kFar[] = {3, 6, 99}, kNegative[] = {-1, 6, 10},
-                  kLong[] = {0, 0, 65537};
+                  kLong[] = {0, 0, 65537}, kWords[13] = {};
+constexpr float kTable[] = {1, 2};
 
 template <class Change>
 std::string error_of(const Change& change, bool backward = false) {
@@ -77,6 +78,16 @@ TEST(Checks, Bias) {
   EXPECT_EQ(error_of([](auto& g) { g.forward.bias.max_distance = 8; }),
             "segment_attention: bias.max_distance must be above 8 (the distances with a bucket of "
             "their own), got 8");
+}
+
+TEST(Checks, LexicalBias) {
+  EXPECT_EQ(error_of([](auto& g) { g.forward.lexical.table = kTable; }),
+            "segment_attention: the lexical bias needs the words of queries and keys, got null");
+  EXPECT_EQ(error_of([](auto& g) {
+              g.forward.lexical = {kTable, kWords, kWords};
+              g.forward.scale = 0;
+            }),
+            "segment_attention: the lexical bias needs a scale other than 0");
 }
 
 TEST(Checks, BackwardNeedsLse) {

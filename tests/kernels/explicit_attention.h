@@ -1,14 +1,21 @@
 // A second, independent implementation of segment attention for the tests: for each query, the keys
 // that a mask over all (Tq, Tk) pairs leaves, and softmax with its full Jacobian, in a chosen
 // precision. It shares only Philox and the bucket with kernels/, which have their own tests.
+// Whether words match is decided as they are defined, by token and segment.
 #pragma once
 #include <vector>
 
+#include "kernels/lexical_bias.h"
 #include "kernels/philox.h"
 #include "kernels/position_bias.h"
 #include "tests/kernels/attention_case.h"
 
 namespace lait::kernels::testing {
+
+inline bool same_token_of_other_segment(int32_t q, int32_t k) {
+  constexpr int32_t kSegments = kMaxWordSegments;
+  return q >= 0 && k >= 0 && q / kSegments == k / kSegments && q % kSegments != k % kSegments;
+}
 
 // Real: the arithmetic; `tensors`: what every intermediate tensor (scores, probabilities, their
 // gradients) is rounded to, as a chain of operators in that dtype would do; `delta_from_out`: the
@@ -27,7 +34,8 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
   const auto q_unit = unit_of(p.q_offsets, p.q_rows), k_unit = unit_of(p.k_offsets, p.k_rows);
   const int64_t width = p.heads * p.dim;
   const Real zero = 0;
-  std::vector<Real> dk(p.k.size(), zero), dv(p.k.size(), zero), dbias(p.table.size(), zero);
+  std::vector<Real> dk(p.k.size(), zero), dv(p.k.size(), zero), dbias(p.table.size(), zero),
+      dlexical(p.lexical.size(), zero);
   Result r;
   r.out.assign(p.q.size(), 0);
   r.dq.assign(p.q.size(), 0);
@@ -47,6 +55,7 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
         int64_t row;
         int bucket;
         Real factor, probability;
+        bool matches = false;
       };
       std::vector<Pair> pairs;
       Real max = -std::numeric_limits<Real>::infinity(), sum = 0;
@@ -64,6 +73,12 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
           pair.probability =
               round(pair.probability +
                     static_cast<Real>(p.table[static_cast<size_t>(pair.bucket * p.heads + h)]));
+        }
+        if (!p.lexical.empty() && same_token_of_other_segment(p.q_words[static_cast<size_t>(t)],
+                                                              p.k_words[static_cast<size_t>(s)])) {
+          pair.matches = true;
+          pair.probability =
+              round(pair.probability + static_cast<Real>(p.lexical[static_cast<size_t>(h)]));
         }
         if (p.variant.dropout > 0) {
           const auto words =
@@ -105,6 +120,7 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
       for (size_t i = 0; i < pairs.size(); ++i) {
         const Real ds = round(pairs[i].probability * (dp[i] - weighted));
         if (!p.table.empty()) dbias[static_cast<size_t>(pairs[i].bucket * p.heads + h)] += ds;
+        if (pairs[i].matches) dlexical[static_cast<size_t>(h)] += ds;
         const Real scaled = round(ds * static_cast<Real>(p.scale));
         const size_t key = static_cast<size_t>(pairs[i].row * width + h * p.dim);
         for (size_t d = 0; d < static_cast<size_t>(p.dim); ++d) {
@@ -121,6 +137,7 @@ Result explicit_attention(const Problem& p, DType tensors, bool delta_from_out) 
   for (Real x : dk) r.dk.push_back(static_cast<double>(round(x)));
   for (Real x : dv) r.dv.push_back(static_cast<double>(round(x)));
   for (Real x : dbias) r.dbias.push_back(static_cast<double>(x));
+  for (Real x : dlexical) r.dlexical.push_back(static_cast<double>(x));
   return r;
 }
 

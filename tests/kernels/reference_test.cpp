@@ -36,6 +36,7 @@ TEST(Reference, EqualsExplicitAttention) {
         close("dk", got.dk, exact.dk, dtype);
         close("dv", got.dv, exact.dv, dtype);
         close("dbias", got.dbias, exact.dbias, accumulator(dtype));
+        close("dlexical", got.dlexical, exact.dlexical, accumulator(dtype));
       }
     }
   }
@@ -62,7 +63,8 @@ TEST(Reference, GradientsEqualFiniteDifferences) {
     };
     for (const Input& input :
          {Input{"q", &p.q, &analytic.dq}, Input{"k", &p.k, &analytic.dk},
-          Input{"v", &p.v, &analytic.dv}, Input{"bias", &p.table, &analytic.dbias}}) {
+          Input{"v", &p.v, &analytic.dv}, Input{"bias", &p.table, &analytic.dbias},
+          Input{"lexical", &p.lexical, &analytic.dlexical}}) {
       for (int direction = 0; direction < 3 && !input.values->empty(); ++direction) {
         std::mt19937_64 random(kSeed + static_cast<uint64_t>(direction));
         const auto along =

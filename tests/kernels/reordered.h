@@ -44,6 +44,17 @@ inline Reordered reorder(const Problem& p, uint64_t seed, int dead) {
   to.q_rows = to.q_offsets.back() + dead;
   to.k_rows = to.k_offsets.back() + dead;
   if (!p.q_positions.empty()) to.q_positions.assign(static_cast<size_t>(to.q_rows), 0);
+  auto move_words = [&](const std::vector<int32_t>& from, const std::vector<int32_t>& offsets) {
+    std::vector<int32_t> moved(static_cast<size_t>(dead), kNoWord);
+    for (size_t u : order)
+      moved.insert(moved.end(), from.begin() + offsets[u], from.begin() + offsets[u + 1]);
+    moved.resize(moved.size() + static_cast<size_t>(dead), kNoWord);
+    return moved;
+  };
+  if (!p.lexical.empty()) {
+    to.q_words = move_words(p.q_words, p.q_offsets);
+    to.k_words = move_words(p.k_words, p.k_offsets);
+  }
   return {to, order};
 }
 

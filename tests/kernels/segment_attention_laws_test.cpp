@@ -56,6 +56,7 @@ TEST_P(SegmentAttentionLaws, ThreadsChangeNoBit) {
         EXPECT_EQ(threaded.dk, serial.dk);
         EXPECT_EQ(threaded.dv, serial.dv);
         EXPECT_EQ(threaded.dbias, serial.dbias);
+        EXPECT_EQ(threaded.dlexical, serial.dlexical);
       }
     }
   }
@@ -68,10 +69,14 @@ Problem first_rows(const Problem& all, int rows) {
   first.q.clear();
   first.q_offsets = {0};
   first.q_positions.clear();
+  first.q_words.clear();
   for (size_t u = 0; u < all.unit_ids.size(); ++u) {
     const int begin = all.q_offsets[u], m = std::min(rows, all.q_offsets[u + 1] - begin);
     first.q.insert(first.q.end(), all.q.begin() + begin * width,
                    all.q.begin() + (begin + m) * width);
+    if (!all.q_words.empty())
+      first.q_words.insert(first.q_words.end(), all.q_words.begin() + begin,
+                           all.q_words.begin() + begin + m);
     first.q_offsets.push_back(first.q_offsets.back() + m);
     for (int i = 0; i < m; ++i) first.q_positions.push_back(i);
   }
@@ -85,7 +90,8 @@ Problem first_rows(const Problem& all, int rows) {
 TEST_P(SegmentAttentionLaws, RowsReadChangeNoBit) {
   const Variant cases[] = {{.name = "plain"},
                            {.name = "bias", .bias = true},
-                           {.name = "all", .bias = true, .dropout = 0.2f},
+                           {.name = "lexical", .lexical = true},
+                           {.name = "all", .bias = true, .dropout = 0.2f, .lexical = true},
                            {.name = "causal", .causal = true}};
   for (const IsaKernels& isa : supported_isas()) {
     for (const Variant& variant : cases) {

@@ -60,10 +60,14 @@ TEST(SegmentAttentionExtremes, FirstKeyUnlikeTheOthers) {
 
 TEST(SegmentAttentionExtremes, ScaleMayBeNegativeOrZero) {
   for (float scale : {-0.2f, 0.f}) {
-    SCOPED_TRACE(scale);
-    Problem p = make_problem(DType::kFloat32, 1, 32, {"some", {3, 12, 100}}, variants()[0], kSeed);
-    p.scale = scale;
-    check_all_isas(p);
+    for (const bool lexical : {false, true}) {
+      if (lexical && scale == 0) continue;
+      SCOPED_TRACE(::testing::Message() << scale << (lexical ? " lexical" : ""));
+      Problem p = make_problem(DType::kFloat32, 1, 32, {"some", {3, 12, 100}},
+                               {.name = "scaled", .lexical = lexical}, kSeed);
+      p.scale = scale;
+      check_all_isas(p);
+    }
   }
 }
 
@@ -76,6 +80,7 @@ TEST(SegmentAttentionExtremes, DoubleGoesThroughTheReference) {
   EXPECT_EQ(got.out, exact.out);
   EXPECT_EQ(got.dq, exact.dq);
   EXPECT_EQ(got.dbias, exact.dbias);
+  EXPECT_EQ(got.dlexical, exact.dlexical);
 }
 
 TEST(SegmentAttentionExtremes, LseMayBeLeftOutInInference) {

@@ -61,6 +61,8 @@ class DeviceCall {
     p.q_positions = copy(h.q_positions, h.num_q_rows);
     p.unit_ids = copy(h.unit_ids, h.num_units);
     p.bias.table = copy(h.bias.table, h.bias.num_buckets * h.num_heads);
+    p.lexical = {copy(h.lexical.table, h.num_heads), copy(h.lexical.q_words, h.num_q_rows),
+                 copy(h.lexical.k_words, h.k_offsets[h.num_units])};
     p.q = input(h.q, h.num_q_rows);
     if (h.runs) {
       copy_runs(p, h);
@@ -75,6 +77,7 @@ class DeviceCall {
     grad_.dv = output(host.dv, h.num_k_rows);
     if (h.lse) p.lse = nan(4 * h.num_heads * h.num_q_rows);
     if (host.bias_grad) grad_.bias_grad = nan(4 * h.bias.num_buckets * h.num_heads);
+    if (host.lexical_grad) grad_.lexical_grad = nan(4 * h.num_heads);
     grad_.workspace = nan(cuda::backward_workspace_bytes(grad_));
   }
   SegmentAttentionGradParams& params() { return grad_; }
@@ -92,6 +95,7 @@ class DeviceCall {
     fetch_rows(host_.dk, grad_.dk, h.num_k_rows);
     fetch_rows(host_.dv, grad_.dv, h.num_k_rows);
     fetch_flat(host_.bias_grad, grad_.bias_grad, h.bias.num_buckets * h.num_heads);
+    fetch_flat(host_.lexical_grad, grad_.lexical_grad, h.num_heads);
   }
 
  private:

@@ -22,6 +22,7 @@ struct LawCase {
   Schedule schedule;
   SegmentFormat format;
   Pooling pooling;
+  bool lexical_bias = false;
 };
 
 std::vector<LawCase> law_cases() {
@@ -54,7 +55,16 @@ std::vector<LawCase> law_cases() {
           {"one_sided_after_joint",
            {{1, kSegment}, {1, kExample}, {2, kExample, kFirst}},
            kAlone,
-           kClsSegments}};
+           kClsSegments},
+          {"lexical_p0_cls", split(0), kAlone, kCls, true},
+          {"lexical_p3_cls_segments", split(3), kAlone, kClsSegments, true},
+          {"lexical_groups", {{1, kSegment}, {1, kGroup}, {2, kExample}}, kAlone, kMean, true},
+          {"lexical_one_sided", {{2, kSegment}, {2, kExample, kFirst}}, kAlone, kClsSegments, true},
+          {"lexical_one_sided_after_groups",
+           {{1, kSegment}, {1, kGroup}, {2, kExample, kFirst}},
+           kAlone,
+           kClsSegments,
+           true}};
 }
 
 // (examples in `indices`, outputs)
@@ -88,7 +98,11 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
 class LawsTest : public testing::TestWithParam<std::tuple<LawCase, at::ScalarType>> {
  protected:
   const LawCase& law() const { return std::get<0>(GetParam()); }
-  ModelSpec spec() const { return small_.spec(law().schedule, law().format, law().pooling); }
+  ModelSpec spec() const {
+    ModelSpec spec = small_.spec(law().schedule, law().format, law().pooling);
+    spec.lexical_bias = law().lexical_bias;
+    return spec;
+  }
   Model model() const { return small_.model(spec(), std::get<1>(GetParam())); }
 
   at::NoGradGuard no_grad_;

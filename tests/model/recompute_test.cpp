@@ -15,6 +15,7 @@ struct RecomputeCase {
   SegmentFormat format;
   Pooling pooling;
   bool one_sided = false;
+  bool lexical_bias = false;
 };
 
 class Recompute : public testing::TestWithParam<RecomputeCase> {
@@ -25,10 +26,12 @@ class Recompute : public testing::TestWithParam<RecomputeCase> {
   };
   // Of two micro-batches, the gradients added up.
   Result run(bool recompute, const FrozenParts& frozen) {
-    const auto& [family, independent_layers, dtype, format, pooling, one_sided] = GetParam();
+    const auto& [family, independent_layers, dtype, format, pooling, one_sided, lexical_bias] =
+        GetParam();
     const SmallBert bert({.dropout = 0.1, .family = family});
     ModelSpec spec = bert.spec(independent_layers, format, pooling);
     if (one_sided) spec.schedule.back().updates = Updates::kFirst;
+    spec.lexical_bias = lexical_bias;
     const Dataset dataset = bert.dataset(spec, bert.random_examples(5, 12));
     Model model = bert.model(spec, dtype);
     model->freeze(frozen);
@@ -80,7 +83,11 @@ INSTANTIATE_TEST_SUITE_P(
         RecomputeCase{"bert", 1, at::kFloat, SegmentFormat::kStandalone, Pooling::kClsSegments,
                       true},
         RecomputeCase{"mpnet", 2, at::kBFloat16, SegmentFormat::kStandalone, Pooling::kClsSegments,
-                      true}),
+                      true},
+        RecomputeCase{"mpnet", 2, at::kFloat, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                      false, true},
+        RecomputeCase{"bert", 1, at::kBFloat16, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                      true, true}),
     [](const auto& info) {
       return std::string(info.param.family) + std::to_string(info.param.independent_layers) +
              (info.param.dtype == at::kFloat ? "fp32" : "bf16") + std::to_string(info.index);

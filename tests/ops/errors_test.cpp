@@ -50,6 +50,9 @@ struct AttentionBackward : testing::Test {
                                                          /*step=*/int64_t{0},
                                                          /*layer=*/int64_t{0},
                                                          /*unit_ids=*/none,
+                                                         lexical_bias,
+                                                         q_words,
+                                                         k_words,
                                                          /*work=*/none,
                                                          /*work_blocks=*/std::vector<int64_t>{}});
   }
@@ -58,12 +61,31 @@ struct AttentionBackward : testing::Test {
          dout = at::ones({5, 2, 32});
   Tensor dq = at::ones({5, 2, 32}), dk = at::ones({5, 2, 32}), dv = at::ones({5, 2, 32});
   Tensor lse = at::ones({2, 5}), offsets = ints({0, 3, 5});
+  c10::IValue lexical_bias, q_words, k_words;
 };
 
 TEST_F(AttentionBackward, TakesWhatForwardGives) {
   EXPECT_EQ(error(), "");
   out = at::ones({32, 2, 5}).transpose(0, 2);  // copied: its last dimension is not contiguous
   EXPECT_EQ(error(), "");
+}
+
+TEST_F(AttentionBackward, RefusesAnotherLexicalBias) {
+  const Tensor words = ints({0, 1, 2, 3, 4});
+  lexical_bias = at::ones({2});
+  EXPECT_THAT(error(), HasSubstr("lexical_bias needs q_words and k_words"));
+  q_words = k_words = words;
+  EXPECT_EQ(error(), "");
+  for (const Tensor& wrong : {at::ones({3}), at::ones({2, 1}), at::ones({2}, at::kDouble)}) {
+    lexical_bias = wrong;
+    EXPECT_THAT(error(), HasSubstr("lexical_bias must be a contiguous (heads) Float on cpu, got "));
+  }
+  lexical_bias = at::ones({2});
+  k_words = words.slice(0, 0, 4);
+  EXPECT_THAT(error(), HasSubstr("k_words must have 5 elements, got 4"));
+  k_words = words;
+  q_words = words.to(at::kLong);
+  EXPECT_THAT(error(), HasSubstr("q_words must be a contiguous int32 vector"));
 }
 
 TEST_F(AttentionBackward, RefusesAnotherLse) {

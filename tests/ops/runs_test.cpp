@@ -81,7 +81,14 @@ TEST_F(RunsCase, EqualGatheredRows) {
                             ops::segment_attention_kvpacked(q, all, units, spec, dropout)))
           << dtype << " dropout " << p;
     }
-    spec.bias.table = at::randn({32, kHeads}).to(dtype == at::kDouble ? at::kDouble : at::kFloat);
+    const at::ScalarType floats = dtype == at::kDouble ? at::kDouble : at::kFloat;
+    spec.lexical_bias = at::randn({kHeads}).to(floats);
+    units.q_words = at::randint(4, {4}, at::kInt);
+    units.k_words = at::randint(4, {all.size(0)}, at::kInt);
+    EXPECT_TRUE(at::equal(ops::segment_attention_runs(q, keys, units, spec, {}),
+                          ops::segment_attention_kvpacked(q, all, units, spec, {})))
+        << dtype << " lexical";
+    spec.bias.table = at::randn({32, kHeads}).to(floats);
     spec.causal = true;
     units.q_positions = ints({3, 2, 20, 5});
     EXPECT_TRUE(at::equal(ops::segment_attention_runs(q, keys, units, spec, {}),
@@ -120,6 +127,9 @@ TEST_F(RunsCase, RefusesGradients) {
   EXPECT_THAT(error(), HasSubstr(expected));
   keys.sources[0].requires_grad_(false);
   spec.bias.table = at::ones({32, kHeads}).requires_grad_(true);
+  EXPECT_THAT(error(), HasSubstr(expected));
+  spec.bias.table.requires_grad_(false);
+  spec.lexical_bias = at::ones({kHeads}).requires_grad_(true);
   EXPECT_THAT(error(), HasSubstr(expected));
 }
 

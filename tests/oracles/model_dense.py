@@ -124,6 +124,9 @@ class DenseModel:
         self.prefix = hugging_face_model.base_model_prefix + "."
         self.family = FAMILIES[self.config.model_type]
         self.p = dict(hugging_face_model.named_parameters())
+        # (L, H): a scalar of each layer and head, added to the score of two rows that hold the same
+        # token in different segments (MICE, arXiv 2602.16299), and the ids that match nothing.
+        self.lexical_bias, self.special_ids = None, []
         assert self.config.hidden_act == "gelu"
         assert self.family.first_position in (0, self.config.pad_token_id + 1)
         # transformers uses 32 buckets whatever the config says.
@@ -153,6 +156,13 @@ class DenseModel:
         table = self.p[self.prefix + "encoder.relative_attention_bias.weight"]  # (32, H)
         return F.embedding(bucket(index[None, :] - index[:, None]), table).permute(2, 0, 1)
 
+    def matches(self, row):
+        """(T, T) true for the same token in different segments. (The mask keeps examples apart.)"""
+        ids, segments = torch.tensor(row.ids), torch.tensor(row.segments)
+        word = ~torch.isin(ids, torch.tensor(self.special_ids))
+        return ((ids[:, None] == ids[None, :]) & (segments[:, None] != segments[None, :])
+                & word[:, None])
+
     def layer(self, x, index, mask, bias):
         name = f"{self.prefix}encoder.layer.{index}."
         family, heads = self.family, self.config.num_attention_heads
@@ -179,8 +189,13 @@ class DenseModel:
         found = [self.embed(row)]
         in_first = torch.tensor(row.segments)[:, None] == 0
         bias = self.relative_bias(len(row.ids)) if self.family.has_relative_bias else None
+        matches = self.matches(row).float() if self.lexical_bias is not None else None
         for index, (scope, *updates) in enumerate(layers):
-            new = self.layer(found[-1], index, mask_of(row, scope), bias)
+            added = bias
+            if matches is not None:
+                lexical = self.lexical_bias[index][:, None, None] * matches
+                added = lexical if bias is None else bias + lexical
+            new = self.layer(found[-1], index, mask_of(row, scope), added)
             found.append(torch.where(in_first, new, found[-1]) if updates else new)
         return found
 

@@ -39,6 +39,11 @@ def random(*shape, dtype=torch.float64):
     return torch.randn(*shape, dtype=dtype, requires_grad=True)
 
 
+def words(count):
+    """Of two tokens in two segments (kernels/lexical_bias.h)."""
+    return torch.randint(2, (count,), dtype=torch.int32) * 4096 + torch.arange(count).int() % 2
+
+
 def attention():
     op = torch.ops.lait.segment_attention.default
     lengths = [3, 0, 1, 5]
@@ -52,6 +57,10 @@ def attention():
                             bias_bidirectional=False),
         "dropout_bias": dict(bias_table=random(8, 2), bias_max_distance=6, dropout_p=0.3,
                              unit_ids=ids),
+        "lexical": dict(lexical_bias=random(2), q_words=words(rows), k_words=words(rows)),
+        "lexical_dropout_bias": dict(bias_table=random(8, 2), bias_max_distance=6, dropout_p=0.3,
+                                     unit_ids=ids, lexical_bias=random(2), q_words=words(rows),
+                                     k_words=words(rows)),
     }
     for name, change in cases.items():
         q, k, v = (random(rows, 2, 32) for _ in range(3))

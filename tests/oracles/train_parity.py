@@ -5,7 +5,7 @@
 OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weight|bias" as in
                                model_parity.py: the seeded head that training starts from
 OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
-                                "independent_layers", "one_sided", "pooling",
+                                "independent_layers", "one_sided", "lexical_bias", "pooling",
                                 "examples": [{"segments", "label"}], "batches": [[…]],
                                 "losses": […], "mutants": {name: losses}}]}
 
@@ -30,7 +30,8 @@ from model_texts import Texts
 STEPS, BATCH_SIZE = 10, 8
 TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4,
             "head_learning_rate_factor": 10.0, "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999,
-            "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0}
+            "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0,
+            "lexical_bias_learning_rate": 3e-2}
 MUTANTS = {"no_decay": {"weight_decay": 0.0},
            "one_learning_rate": {"head_learning_rate_factor": 1.0},
            "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0},
@@ -39,6 +40,8 @@ MUTANTS = {"no_decay": {"weight_decay": 0.0},
 # For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
+LEXICAL_BIAS_MUTANTS = {"no_lexical_bias": {"lexical_bias_learning_rate": 0.0},
+                        "special_tokens_match": {"special_tokens_match": True}}
 
 
 def rate(step, steps, warmup_steps):
@@ -64,13 +67,22 @@ def parameter_groups(named_parameters, recipe):
     return groups
 
 
-def train(model, rows, labels, batches, schedule, pooling, recipe):
-    """The loss of each step."""
+def train(model, rows, labels, batches, schedule, pooling, recipe, special_ids=None):
+    """The loss of each step. `special_ids`: with a lexical bias, which those do not match."""
     model = copy.deepcopy(model).train(False)  # dropout 0
     dense = model_dense.DenseModel(model)
     output = head_layers(model)[1] if pooling == "cls" else model.classifier
     named = [(name, p) for name, p in model.named_parameters()]
-    optimizer = torch.optim.AdamW(parameter_groups(named, recipe), lr=1.0,
+    groups = parameter_groups(named, recipe)
+    if special_ids is not None:
+        config = model.config
+        dense.lexical_bias = torch.zeros(config.num_hidden_layers, config.num_attention_heads,
+                                         requires_grad=True)
+        dense.special_ids = [] if recipe.get("special_tokens_match") else special_ids
+        named.append(("lexical_bias", dense.lexical_bias))
+        groups.append({"params": [dense.lexical_bias], "weight_decay": 0.0,
+                       "factor": recipe["lexical_bias_learning_rate"] / recipe["learning_rate"]})
+    optimizer = torch.optim.AdamW(groups, lr=1.0,
                                   betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["epsilon"])
     warmup_steps = round(recipe["warmup"] * len(batches))
     losses = []
@@ -113,10 +125,12 @@ def main():
     labels = [example["label"] for example in examples]
     tensors, cases = {}, []
     half = num_layers // 2
-    for name, p, one_sided, segment_format, pooling in (
-            ("stock", 0, False, "pair", "cls"),
-            (f"split{half}", half, False, "standalone", "cls_segments"),
-            (f"one_sided{half}", half, True, "standalone", "cls_segments")):
+    for name, p, one_sided, lexical, segment_format, pooling in (
+            ("stock", 0, False, False, "pair", "cls"),
+            (f"split{half}", half, False, False, "standalone", "cls_segments"),
+            (f"one_sided{half}", half, True, False, "standalone", "cls_segments"),
+            (f"lexical{half}", half, False, True, "standalone", "cls_segments"),
+            (f"lexical_one_sided{half}", half, True, True, "standalone", "cls_segments")):
         model = copy.deepcopy(base)
         if pooling != "cls":
             num_features = model_dense.DenseModel(model).num_features(pooling)
@@ -127,21 +141,25 @@ def main():
             last.weight.normal_(0, 0.05, generator=generator)
             last.bias.zero_()
         tensors |= head_tensors(model, pooling)
-        mutants = dict(MUTANTS) if p > 0 and not one_sided else {}
+        mutants = dict(MUTANTS) if p > 0 and not one_sided and not lexical else {}
+        if lexical and not one_sided:
+            mutants |= LEXICAL_BIAS_MUTANTS
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
         family = model_dense.FAMILIES[model.config.model_type]
-        if p > 0 and not one_sided and family.has_relative_bias:
+        if p > 0 and not one_sided and not lexical and family.has_relative_bias:
             mutants |= RELATIVE_BIAS_MUTANTS
         schedule = model_dense.split_schedule(p, num_layers)
         if one_sided:
             schedule[-1] += ("first",)
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
-        run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
+        special_ids = tokenizer.all_special_ids if lexical else None
+        run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe,
+                                   special_ids)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
-                      "one_sided": one_sided, "pooling": pooling, "examples": examples,
-                      "batches": batches,
+                      "one_sided": one_sided, "lexical_bias": lexical, "pooling": pooling,
+                      "examples": examples, "batches": batches,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})

@@ -22,6 +22,7 @@ struct StoreCase {
   Schedule schedule;
   Pooling pooling;
   const char* family = "bert";
+  bool lexical_bias = false;
 };
 
 std::vector<StoreCase> store_cases() {
@@ -49,7 +50,16 @@ std::vector<StoreCase> store_cases() {
        {{2, kSegment}, {1, kExample}, {1, kExample, kFirst}},
        kClsSegments},
       {"mpnet_p2", split_schedule(2, 4), kClsSegments, "mpnet"},
-      {"mpnet_one_sided_p2", {{2, kSegment}, {2, kExample, kFirst}}, kClsSegments, "mpnet"}};
+      {"mpnet_one_sided_p2", {{2, kSegment}, {2, kExample, kFirst}}, kClsSegments, "mpnet"},
+      {"lexical_p2", split_schedule(2, 4), kClsSegments, "bert", true},
+      {"lexical_p3_cls", split_schedule(3, 4), kCls, "bert", true},
+      {"lexical_groups", {{1, kSegment}, {1, kGroup}, {2, kExample}}, kClsSegments, "bert", true},
+      {"lexical_one_sided_p0", {{4, kExample, kFirst}}, kCls, "bert", true},
+      {"lexical_one_sided_p2",
+       {{2, kSegment}, {2, kExample, kFirst}},
+       kClsSegments,
+       "mpnet",
+       true}};
   return out;
 }
 
@@ -70,7 +80,11 @@ class FromStore : public testing::TestWithParam<std::tuple<StoreCase, at::Scalar
   const StoreCase& c() const { return std::get<0>(GetParam()); }
 
   SmallBert small_{{.layers = 4, .hidden = 128, .heads = 4, .family = c().family}};
-  ModelSpec spec_ = small_.spec(c().schedule, SegmentFormat::kStandalone, c().pooling);
+  ModelSpec spec_ = [this] {
+    ModelSpec spec = small_.spec(c().schedule, SegmentFormat::kStandalone, c().pooling);
+    spec.lexical_bias = c().lexical_bias;
+    return spec;
+  }();
   Model model_ = small_.model(spec_, std::get<1>(GetParam()));
   std::shared_ptr<const Tokenizer> tokenizer_ = std::make_shared<IdTokenizer>(200);
   TokenizeOptions tokenizing_ = spec_.tokenize_options(small_.config(), *tokenizer_);
@@ -222,6 +236,22 @@ TEST_F(StoreKeys, KeysAndValuesBelongToTheJointLayersToo) {
       << "the states of first segments only";
   EXPECT_EQ(found(changed(one_sided_, "classifier.weight"), one_sided_), 5);
   EXPECT_EQ(found(model(p2_), p2_), 2) << "states of an ordinary schedule are the same";
+}
+
+// Its numbers are added to scores. But its models read tokens, which the others' values lack.
+TEST_F(StoreKeys, ALexicalBiasIsNoPartOfAValue) {
+  ModelSpec spec = small_.spec(one_sided_, SegmentFormat::kStandalone, Pooling::kClsSegments);
+  spec.lexical_bias = true;
+  Model lexical = small_.model(spec, at::kFloat), plain = model(one_sided_);
+  EXPECT_EQ(found(plain, one_sided_), 0);
+  EXPECT_EQ(found(lexical, one_sided_), 0);
+  EXPECT_EQ(found(lexical, one_sided_), 5);
+  {
+    const at::NoGradGuard no_grad;
+    for (const at::Tensor& bias : lexical->lexical_biases) bias.add_(1);
+  }
+  EXPECT_EQ(found(lexical, one_sided_), 5);
+  EXPECT_EQ(found(plain, one_sided_), 5);
 }
 
 TEST_F(StoreKeys, WhatAnotherMachineComputedIsToldOrLeft) {

@@ -34,6 +34,7 @@ TrainingConfig training_config(const json& t) {
   config.epsilon = t.at("epsilon");
   config.warmup = t.at("warmup");
   config.max_grad_norm = t.at("max_grad_norm");
+  config.lexical_bias_learning_rate = t.at("lexical_bias_learning_rate");
   return config;
 }
 
@@ -58,6 +59,7 @@ std::vector<double> our_losses(const std::filesystem::path& dir,
   spec.pooling = pooling == "cls" ? Pooling::kCls : Pooling::kClsSegments;
   spec.max_segment_tokens = 512;
   spec.labels = {"0", "1", "2"};
+  spec.lexical_bias = c.at("lexical_bias");
   ModelConfig overrides;
   overrides.hidden_dropout = overrides.attention_dropout = overrides.classifier_dropout = 0;
   Model model = load_pretrained(model_dir, spec, overrides, at::kFloat, /*seed=*/1);
@@ -133,7 +135,8 @@ TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
 INSTANTIATE_TEST_SUITE_P(Models, TrainParityTest,
                          testing::Combine(testing::Values("minilm", "random_mpnet",
                                                           "random_roberta"),
-                                          testing::Values("stock", "split3", "one_sided3")),
+                                          testing::Values("stock", "split3", "one_sided3",
+                                                          "lexical3", "lexical_one_sided3")),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)) + "_" +
                                   std::get<1>(info.param);

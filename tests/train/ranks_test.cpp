@@ -184,6 +184,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "--set training.lora.rank=4 --set training.lora.dropout=0.1 --set "
                   "training.shard_optimizer=true"},
         RanksCase{"recomputed", "--set training.recompute=true"},
+        RanksCase{"lexical_bias", "--set model.lexical_bias=true"},
         RanksCase{"class_weights", "--set 'training.class_weights={entails: 5, neutral: 0.1}'"},
         RanksCase{"by_tokens",
                   "--set training.batch_by=tokens --set training.batch_size=200 --set "

@@ -92,10 +92,15 @@ INSTANTIATE_TEST_SUITE_P(
         RunStoreCase{"last_layer_joint", "--set model.independent_layers=3"},
         RunStoreCase{"ema", "--set training.ema=0.9 --set training.recompute=true"},
         RunStoreCase{"evaluated_often", "--set training.evaluate_every=2"},
+        RunStoreCase{"lexical_bias", "--set model.lexical_bias=true"},
         RunStoreCase{"lora", "--set training.lora.rank=4 --set training.lora.dropout=0.1"},
         RunStoreCase{"one_sided",
                      "--set model.independent_layers= --set 'model.schedule=[{num_layers: 2, "
-                     "scope: segment}, {num_layers: 2, scope: example, updates: first}]'"}),
+                     "scope: segment}, {num_layers: 2, scope: example, updates: first}]'"},
+        RunStoreCase{"lexical_bias_one_sided",
+                     "--set model.lexical_bias=true --set model.independent_layers= --set "
+                     "'model.schedule=[{num_layers: 2, scope: segment}, {num_layers: 2, scope: "
+                     "example, updates: first}]'"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(RunStore, IsSharedWithPrediction) {
