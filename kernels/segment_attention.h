@@ -127,9 +127,9 @@ struct SegmentAttentionParams {
 };
 
 // Takes q, k, v, out and lse of the forward pass from `forward` and writes dq, dk, dv (and
-// bias_grad, lexical_grad). delta_i is the sum over j of p dp, and ds = p (dp - delta). The reference and the CPU
-// recompute this sum, and that of p over j, which avoids the rounding of out and lse. A kernel that
-// does not hold a whole row takes delta_i = out_i . dout_i, the same number.
+// bias_grad, lexical_grad). delta_i is the sum over j of p dp, and ds = p (dp - delta). The
+// reference and the CPU recompute this sum, and that of p over j, which avoids the rounding of out
+// and lse. A kernel that does not hold a whole row takes delta_i = out_i . dout_i, the same number.
 struct SegmentAttentionGradParams {
   SegmentAttentionParams forward;
   Rows<const void*> dout;  // (Tq, H, D)
@@ -171,12 +171,12 @@ void segment_attention_backward(const SegmentAttentionGradParams& params);
 const char* capability();  // the instruction set in use
 }  // namespace cpu
 
-// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, tables, unit
-// ids, words and runs too), but for `sources`, an array on the host of device pointers. Their contents are not
-// checked: offsets and runs must be valid. Every row of every tensor, and of every run, starts at a
-// multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on `stream`;
-// allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an error of the
-// CUDA runtime.
+// sm_80 and newer, float and bfloat16. All pointers are device pointers (offsets, tables, unit ids,
+// words and runs too), but for `sources`, an array on the host of device pointers. Their contents
+// are not checked: offsets and runs must be valid. Every row of every tensor, and of every run,
+// starts at a multiple of 16 bytes; bias.max_distance is at most kMaxBiasDistance. Asynchronous on
+// `stream`; allocates nothing. Throws std::invalid_argument as above, std::runtime_error for an
+// error of the CUDA runtime.
 namespace cuda {
 inline constexpr int32_t kMaxBiasDistance = 1024;
 inline constexpr int64_t kMaxSources = 8;  // of keys in runs; they are a kernel's argument

@@ -15,9 +15,9 @@ int64_t warmup_steps(const TrainingConfig& config, int64_t total_steps);
 // transformers' get_{linear,constant,cosine,inverse_sqrt}_schedule_with_warmup.
 double learning_rate_factor(const TrainingConfig& config, int64_t step, int64_t total_steps);
 
-// A parameter's share of training.learning_rate (but of a lexical bias, which has its own rate): layer_decay^(L - l) in layer l of L, one power
-// more in embeddings and tables that layers share (as in timm and BEiT), 1 in a head of the
-// checkpoint, head_learning_rate_factor in a new one.
+// A parameter's share of training.learning_rate, but of a lexical bias, which has its own rate:
+// layer_decay^(L - l) in layer l of L, one power more in embeddings and tables that layers share
+// (as in timm and BEiT), 1 in a head of the checkpoint, head_learning_rate_factor in a new one.
 double learning_rate_share(const TrainingConfig& config, const ModelParameter& parameter,
                            const ModelImpl& model);
 

@@ -60,8 +60,8 @@ struct Backward {
   float* bins;    // of the warp: gradient of the bias by distance, or null
   char* scratch;  // of the warp
 
-  // The probability from a score, given whether the pair is visible and its words match, its key and
-  // query position and the query's lse.
+  // The probability from a score, given whether the pair is visible and its words match, its key
+  // and query position and the query's lse.
   __device__ float probability(float score, bool visible, bool matches, int key, int query_position,
                                float lse) const {
     float x = score * scale;

@@ -180,8 +180,8 @@ __device__ inline int position(const SegmentAttentionParams& p, const Unit& unit
                        : unit.num_k - unit.num_q + i;
 }
 
-// The words of query i and key j of the unit; without a lexical bias, and beyond the last one, those
-// that match nothing.
+// The words of query i and key j of the unit; without a lexical bias, and beyond the last one,
+// those that match nothing.
 __device__ inline int query_word(const SegmentAttentionParams& p, const Unit& unit, int i) {
   return p.lexical.table && i < unit.num_q ? p.lexical.q_words[unit.q_begin + i] : kNoWord;
 }

@@ -234,8 +234,8 @@ struct PackExample {
   Label label = {};
 };
 
-// Throws UserError if the schedule has a stage of group scope but an example no groups; if rows have
-// words and an example has more than kMaxWordSegments segments; and as steps() does.
+// Throws UserError if the schedule has a stage of group scope but an example no groups; if rows
+// have words and an example has more than kMaxWordSegments segments; and as steps() does.
 PackedBatch pack(std::span<const PackExample> examples, Scope sequences,
                  const SegmentLayout& layout, const PackPlan& plan);
 // Packs the examples of `indices`, in that order; duplicates are allowed.

@@ -46,6 +46,23 @@ void check_words(const ModelSpec& spec, const HfConfig& config) {
   }
 }
 
+// Throws UserError if no pair of rows could match.
+void check_lexical_bias(const ModelSpec& spec) {
+  if (!spec.lexical_bias) return;
+  int64_t joint_layers = 0;
+  for (const Stage& stage : spec.schedule)
+    joint_layers += stage.scope == Scope::kSegment ? 0 : stage.num_layers;
+  const bool first_row = find_head(spec.head).reads(spec.pooling).rows == Reads::Rows::kFirst;
+  if (joint_layers > 1 || (joint_layers == 1 && !first_row)) return;
+  throw UserError(
+      "model.lexical_bias: " +
+      (joint_layers == 0
+           ? "expected layers in which segments see each other, got " + describe(spec.schedule)
+           : "the one layer in which segments see each other computes the example's first row "
+             "alone, which is a special token's and matches nothing") +
+      "; set fewer model.independent_layers, or leave it out");
+}
+
 bool reads_first_row(const ModelSpec& spec) {
   const Reads::Rows rows = find_head(spec.head).reads(spec.pooling).rows;
   return rows == Reads::Rows::kFirst || rows == Reads::Rows::kFirstAndTexts;
@@ -216,12 +233,6 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.pooling = *model.pooling;
   spec.head = *model.head;
   spec.lexical_bias = model.lexical_bias == Switch::kOn;
-  if (spec.lexical_bias && !has_scope(spec.schedule, Scope::kGroup) &&
-      !has_scope(spec.schedule, Scope::kExample)) {
-    throw UserError("model.lexical_bias: expected layers in which segments see each other, got " +
-                    describe(spec.schedule) +
-                    "; set fewer model.independent_layers, or leave it out");
-  }
   spec.max_segment_tokens =
       config.data.max_segment_tokens > 0 ? config.data.max_segment_tokens : longest_by_default(hf);
   spec.on_overflow = config.data.on_overflow;
@@ -236,6 +247,7 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.reading = read_options(config.data);
   check_options(spec.reading, task, spec.label_kind());
   spec.check(hf, "");
+  check_lexical_bias(spec);
   return spec;
 }
 

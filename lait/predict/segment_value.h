@@ -54,8 +54,8 @@ struct SegmentValue {
   std::shared_ptr<const void> owner = {};
 };
 
-// Body, of the type `dtype`, and mean are on the CPU; `tokens`: if the format has them. The owner has
-// the bytes.
+// Body, of the type `dtype`, and mean are on the CPU; `tokens`: if the format has them. The owner
+// has the bytes.
 struct ValueBytes {
   std::shared_ptr<const void> owner;
   std::span<const std::byte> bytes;

@@ -174,11 +174,11 @@ TEST(Adafactor, HasDefaultsOfItsOwn) {
 }
 
 TEST(LexicalBias, HasALearningRateOfItsOwn) {
-  const std::vector<std::string> rate{"training.lexical_bias_learning_rate=0.01"};
-  EXPECT_EQ(error_of(kBase, rate),
+  const char* rate = "training.lexical_bias_learning_rate=0.01";
+  EXPECT_EQ(error_of(kBase, {rate}),
             "--set training.lexical_bias_learning_rate=0.01: training.lexical_bias_learning_rate: "
             "is that of model.lexical_bias, which is false; set it, or leave this out");
-  EXPECT_EQ(error_of(kBase, {"model.lexical_bias=true", rate[0]}), "");
+  EXPECT_EQ(error_of(kBase, {"model.lexical_bias=true", rate}), "");
   EXPECT_THAT(
       error_of(kBase, {"model.lexical_bias=true", "training.lexical_bias_learning_rate=1e39"}),
       HasSubstr("it is computed in float, which would make it inf"));

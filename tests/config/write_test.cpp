@@ -124,6 +124,7 @@ Config random_config(uint32_t seed) {
     training.beta1 = training.beta2 = training.epsilon = std::nullopt;
     if (!training.warmup && !training.warmup_steps) training.warmup = 0;
   }
+  if (config.model.lexical_bias == Switch::kOff) config.training.lexical_bias_learning_rate.reset();
   if (config.training.lora.targets.empty()) config.training.lora.targets = {"dense"};
   if (config.data.max_segment_tokens < 3) config.data.max_segment_tokens = 0;
   return config;

@@ -4,6 +4,7 @@
 
 OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weight|bias" as in
                                model_parity.py: the seeded head that training starts from
+                               "lexical_bias": (L, H), which training with one starts from
 OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
                                 "independent_layers", "one_sided", "lexical_bias", "pooling",
                                 "examples": [{"segments", "label"}], "batches": [[…]],
@@ -31,7 +32,7 @@ STEPS, BATCH_SIZE = 10, 8
 TRAINING = {"steps": STEPS, "batch_size": BATCH_SIZE, "learning_rate": 1e-4,
             "head_learning_rate_factor": 10.0, "weight_decay": 10.0, "beta1": 0.9, "beta2": 0.999,
             "epsilon": 1e-8, "warmup": 0.2, "max_grad_norm": 1.0,
-            "lexical_bias_learning_rate": 3e-2}
+            "lexical_bias_learning_rate": 0.3}
 MUTANTS = {"no_decay": {"weight_decay": 0.0},
            "one_learning_rate": {"head_learning_rate_factor": 1.0},
            "no_clipping": {"max_grad_norm": 1e9}, "no_warmup": {"warmup": 0.0},
@@ -40,7 +41,8 @@ MUTANTS = {"no_decay": {"weight_decay": 0.0},
 # For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
-LEXICAL_BIAS_MUTANTS = {"no_lexical_bias": {"lexical_bias_learning_rate": 0.0},
+LEXICAL_BIAS_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4},
+                        "decay_lexical_bias": {"decay_lexical_bias": True},
                         "special_tokens_match": {"special_tokens_match": True}}
 
 
@@ -67,20 +69,20 @@ def parameter_groups(named_parameters, recipe):
     return groups
 
 
-def train(model, rows, labels, batches, schedule, pooling, recipe, special_ids=None):
-    """The loss of each step. `special_ids`: with a lexical bias, which those do not match."""
+def train(model, rows, labels, batches, schedule, pooling, recipe, lexical_bias=None,
+          special_ids=None):
+    """The loss of each step. `special_ids` match nothing."""
     model = copy.deepcopy(model).train(False)  # dropout 0
     dense = model_dense.DenseModel(model)
     output = head_layers(model)[1] if pooling == "cls" else model.classifier
     named = [(name, p) for name, p in model.named_parameters()]
     groups = parameter_groups(named, recipe)
-    if special_ids is not None:
-        config = model.config
-        dense.lexical_bias = torch.zeros(config.num_hidden_layers, config.num_attention_heads,
-                                         requires_grad=True)
+    if lexical_bias is not None:
+        dense.lexical_bias = lexical_bias.clone().requires_grad_()
         dense.special_ids = [] if recipe.get("special_tokens_match") else special_ids
         named.append(("lexical_bias", dense.lexical_bias))
-        groups.append({"params": [dense.lexical_bias], "weight_decay": 0.0,
+        decay = recipe["weight_decay"] if recipe.get("decay_lexical_bias") else 0.0
+        groups.append({"params": [dense.lexical_bias], "weight_decay": decay,
                        "factor": recipe["lexical_bias_learning_rate"] / recipe["learning_rate"]})
     optimizer = torch.optim.AdamW(groups, lr=1.0,
                                   betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["epsilon"])
@@ -123,7 +125,14 @@ def main():
     batches = [list(range(begin, begin + BATCH_SIZE))
                for begin in range(0, len(examples), BATCH_SIZE)]
     labels = [example["label"] for example in examples]
-    tensors, cases = {}, []
+    # For the lexical bias the segments have words in common.
+    common = [{**example, "segments": [example["segments"][0],
+                                       " ".join(example["segments"][0].split()[:8])
+                                       + " " + example["segments"][1]]}
+              for example in examples]
+    lexical_bias = torch.randn(num_layers, base.config.num_attention_heads,
+                               generator=torch.Generator().manual_seed(10))
+    tensors, cases = {"lexical_bias": lexical_bias}, []
     half = num_layers // 2
     for name, p, one_sided, lexical, segment_format, pooling in (
             ("stock", 0, False, False, "pair", "cls"),
@@ -152,14 +161,14 @@ def main():
         schedule = model_dense.split_schedule(p, num_layers)
         if one_sided:
             schedule[-1] += ("first",)
+        texts_of = common if lexical else examples
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
-                else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
-        special_ids = tokenizer.all_special_ids if lexical else None
+                else model_dense.standalone(tokenizer, e["segments"]) for e in texts_of]
         run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe,
-                                   special_ids)
+                                   lexical_bias if lexical else None, tokenizer.all_special_ids)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
                       "one_sided": one_sided, "lexical_bias": lexical, "pooling": pooling,
-                      "examples": examples, "batches": batches,
+                      "examples": texts_of, "batches": batches,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})

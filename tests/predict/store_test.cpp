@@ -52,7 +52,7 @@ std::vector<StoreCase> store_cases() {
       {"mpnet_p2", split_schedule(2, 4), kClsSegments, "mpnet"},
       {"mpnet_one_sided_p2", {{2, kSegment}, {2, kExample, kFirst}}, kClsSegments, "mpnet"},
       {"lexical_p2", split_schedule(2, 4), kClsSegments, "bert", true},
-      {"lexical_p3_cls", split_schedule(3, 4), kCls, "bert", true},
+      {"lexical_p3_mean", split_schedule(3, 4), kMean, "bert", true},
       {"lexical_groups", {{1, kSegment}, {1, kGroup}, {2, kExample}}, kClsSegments, "bert", true},
       {"lexical_one_sided_p0", {{4, kExample, kFirst}}, kCls, "bert", true},
       {"lexical_one_sided_p2",

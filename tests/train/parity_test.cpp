@@ -74,6 +74,8 @@ std::vector<double> our_losses(const std::filesystem::path& dir,
       const auto found = head.find("head." + pooling + "." + name);
       if (found != head.end()) named.value().copy_(found->second);
     }
+    for (size_t l = 0; l < model->lexical_biases.size(); ++l)
+      model->lexical_biases[l].copy_(head.at("lexical_bias")[static_cast<int64_t>(l)]);
     model->refresh_shadows();
   }
   std::vector<Example> examples;
