@@ -118,6 +118,14 @@ std::string what_a_token_sees(const RunInputs& in) {
          one_sided;
 }
 
+// Of a model for every P of a list.
+std::string other_p(const RunInputs& in) {
+  if (in.spec.elastic.empty()) return "";
+  return fmt::format(
+      ". It was trained to run with {} such layers alike\n(`lait-eval --independent-layers`)",
+      fmt::join(in.spec.elastic, ", "));
+}
+
 std::string flops_line(const RunInputs& in, Model& model) {
   const Split* const split = splits(in).back().second;  // test, or what there is before it
   const FlopCounts flops = mean_flops(*split->dataset, model->pack_plan(in.spec.schedule),
@@ -202,7 +210,7 @@ std::string model_card(const RunInputs& in, Model& model, const Json& report,
       "\n# {}\n\n{}, fine-tuned for the task {} with "
       "[layer-adjustable interactions](https://arxiv.org/abs/2305.19585):\n{}.\n\n",
       markdown_text(name), markdown_text(base), markdown_text(in.task->name()),
-      what_a_token_sees(in));
+      what_a_token_sees(in) + other_p(in));
   out += in.train.dataset->has_windows()
              ? "It finds the part of a passage that answers a question, or that there is none.\n\n"
          : labels.empty() ? "It gives a score.\n\n"

@@ -159,6 +159,12 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe(in.spec.schedule), to_string(in.spec.format),
                                to_string(in.spec.pooling)));
+  if (!in.spec.elastic.empty()) {
+    progress.message(
+        fmt::format("each step trains one P of {}, drawn from the seed; prediction "
+                    "uses P = {}",
+                    fmt::join(in.spec.elastic, ", "), in.spec.independent_layers()));
+  }
   if (!model->head_origin.empty()) progress.message("head: " + model->head_origin);
   for (const std::string& warning : in.warnings) progress.warning(warning);
   if (!in.spec.labels.empty()) progress.message("labels: " + train_labels(in));

@@ -116,6 +116,11 @@ void check_cache(const RunInputs& in) {
         "cache.exact and cache.max_bytes");
   }
   if (cache.dir.empty()) return;
+  if (!in.spec.elastic.empty()) {
+    throw UserError(
+        "cache.dir: expected one P, up to which layers are frozen, got "
+        "training.elastic_independent_layers; leave one of them out");
+  }
   if (cache.dir.starts_with('~'))
     throw UserError("cache.dir: " + cache.dir + ": expected a folder" + tilde_hint(cache.dir));
   check_frozen_for_store(in.spec.schedule, in.spec.format, in.frozen,
@@ -136,6 +141,12 @@ RunInputs resolve_inputs(const Config& config) {
 
   in.spec = resolve_spec(in.config, in.hf_config);
   resolve_defaults(in.config, in.hf_config);
+  if (!in.spec.elastic.empty() &&
+      std::ranges::find(config.training.freeze, "independent") != config.training.freeze.end()) {
+    throw UserError(
+        "training.freeze: independent: expected layers by their numbers where "
+        "training.elastic_independent_layers has several P; use e.g. layers 0-2");
+  }
   in.frozen =
       resolve_frozen(config.training.freeze, in.spec.schedule, in.hf_config.num_hidden_layers);
   check_cache(in);

@@ -81,6 +81,10 @@ struct DataColumns {
   std::optional<std::string> label{}, id{};
   bool operator==(const DataColumns&) const = default;
 };
+// Numbers of independent layers.
+struct LayerCounts : std::vector<int64_t> {
+  using vector::vector;
+};
 // Labels as files write them, and which label they mean.
 struct LabelMap : std::vector<std::pair<std::string, std::string>> {
   using vector::vector;
@@ -163,6 +167,8 @@ struct TrainingConfig {
   double head_learning_rate_factor = 1.0;
   // Each layer's learning rate is this many times that of the part above it.
   double layer_decay = 1.0;
+  // The P of which each step trains one; empty: the model's P only.
+  LayerCounts elastic_independent_layers;
   // What training leaves as it is: parts of the encoder, as lait/model/frozen.h reads them.
   NameList freeze;
   LoraConfig lora;

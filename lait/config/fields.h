@@ -101,6 +101,11 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "the head's learning rate is this many times larger");
   v.field("training.layer_decay", c.training.layer_decay, Limits{.max = 1, .above = 0},
           "a layer's learning rate is this many times that of the one above it; below the head");
+  v.field("training.elastic_independent_layers", c.training.elastic_independent_layers,
+          Limits{.min = 0, .max = kMaxLayers},
+          "one model for every P of a list, e.g. [0, 2, 4]: each step trains one of them, drawn "
+          "from the seed; model.independent_layers is then what prediction uses (default: the "
+          "largest)");
   v.field("training.freeze", c.training.freeze, kAny,
           "parts that are not trained, and have no dropout: embeddings, layer N, layers A-B (from "
           "0), independent (the embeddings and the layers before the first of example scope)");

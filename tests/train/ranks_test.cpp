@@ -183,6 +183,7 @@ INSTANTIATE_TEST_SUITE_P(
         RanksCase{"adapters",
                   "--set training.lora.rank=4 --set training.lora.dropout=0.1 --set "
                   "training.shard_optimizer=true"},
+        RanksCase{"elastic", "--set 'training.elastic_independent_layers=[0, 2, 4]'"},
         RanksCase{"recomputed", "--set training.recompute=true"},
         RanksCase{"class_weights", "--set 'training.class_weights={entails: 5, neutral: 0.1}'"},
         RanksCase{"by_tokens",
