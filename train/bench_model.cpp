@@ -130,6 +130,7 @@ Config at(Config config, int64_t independent_layers, bool freezes) {
   config.model.schedule.clear();
   config.model.independent_layers = independent_layers;
   config.training.elastic_independent_layers.clear();
+  config.training.distill = {};
   config.data.validation.clear();
   config.data.test.clear();
   config.training.early_stopping = {};

@@ -104,6 +104,10 @@ RunCost dry_run(const Config& config) {
   fmt::print("# model: {} layers, width {}, {:.1f} M parameters{}; {}\n",
              in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
              static_cast<double>(parameters) / 1e6, of_them, describe(in.spec.schedule));
+  if (in.distilled) {
+    fmt::print("# {}; what the teacher takes is not in the time\n",
+               describe(*in.distilled, in.config.training.distill));
+  }
   if (!in.spec.labels.empty()) fmt::print("# labels: {}\n", train_labels(in));
   for (const auto& [name, split] : splits(in)) {
     const Dataset& data = *split->dataset;

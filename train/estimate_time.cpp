@@ -11,6 +11,7 @@
 #include "lait/predict/frozen_plan.h"
 #include "lait/predict/predictor.h"
 #include "train/batch_parts.h"
+#include "train/distillation.h"
 #include "train/estimate.h"
 #include "train/sampler.h"
 #include "train/train_step.h"
@@ -68,6 +69,10 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
                   : model->to_batch(data, examples, schedule, options);
   };
 
+  std::optional<Distillation> distillation;
+  if (inputs.distilled) {
+    distillation.emplace(train, *model->head, inputs.distilled->labelled, config.distill.weight);
+  }
   TrainStep step(model, config, out.steps);
   auto batches = epoch_batches(train, config, /*epoch=*/0);
   std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
@@ -77,8 +82,11 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
         values.has_value(),
         [&] {
           for (int64_t i = 0; i < config.accumulation; ++i) {
-            for (const auto& part : parts_of(train, examples, config))
+            for (auto& part : parts_of(train, examples, config)) {
+              if (distillation) distillation->sort(part);
               micro_batches.push_back(to_batch(train, part, schedule, batch_options(config)));
+              if (distillation) distillation->add_to(micro_batches.back(), part);
+            }
           }
         },
         [&] { step.run(micro_batches, /*step=*/0).item<float>(); });  // waits for the device

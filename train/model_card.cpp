@@ -143,7 +143,8 @@ std::string settings(const RunInputs& in) {
     constexpr std::string_view kNotOfTheResult[] = {
         "model.path",         "training.threads",          "training.device",
         "training.log_every", "training.checkpoint_every", "training.max_tokens_per_device"};
-    return !(name.starts_with("training.") || name.starts_with("model.")) ||
+    const bool is_path = name == "training.distill.teacher" || name == "training.distill.data";
+    return is_path || !(name.starts_with("training.") || name.starts_with("model.")) ||
            std::ranges::find(kNotOfTheResult, name) != std::end(kNotOfTheResult);
   });
   return write_fields(in.config, names);
@@ -222,6 +223,13 @@ std::string model_card(const RunInputs& in, Model& model, const Json& report,
                      describe(in.spec.schedule), to_string(in.spec.format),
                      to_string(in.spec.pooling), in.config.training.seed,
                      report.value("best_step", int64_t{-1}), report.value("steps", int64_t{0}));
+  if (in.distilled) {
+    DistillConfig config = in.config.training.distill;
+    const fs::path teacher = fs::weakly_canonical(config.teacher);
+    config.teacher =
+        (teacher.filename() == "best" ? teacher.parent_path() : teacher).filename().string();
+    out += "It was " + markdown_text(describe(*in.distilled, config)) + ".\n\n";
+  }
   out += flops_line(in, model);
   if (const std::string yaml = settings(in); !yaml.empty())
     out += "\nSettings that are not the defaults:\n\n```yaml\n" + yaml + "```\n";

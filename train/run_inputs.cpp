@@ -19,6 +19,7 @@
 #include "lait/predict/frozen_plan.h"
 #include "lait/text/tokenizer.h"
 #include "train/read_split.h"
+#include "train/teacher.h"
 
 namespace lait {
 namespace {
@@ -75,6 +76,15 @@ std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in) {
 std::string train_labels(const RunInputs& in) {
   const std::vector<std::string>& labels = in.spec.labels;
   return counts_of(in.train.dataset->class_counts(labels.size()), labels, labels);
+}
+
+std::string describe(const Distilled& distilled, const DistillConfig& config) {
+  return fmt::format(
+      "distilled from {}: weight {}{}; {} examples with labels, {} recombined, {} from "
+      "training.distill.data",
+      config.teacher, config.weight,
+      config.temperature ? fmt::format(", temperature {}", *config.temperature) : "",
+      distilled.labelled, distilled.recombined, distilled.unlabelled);
 }
 
 std::string describe(const std::string& name, const Split& split) {
@@ -177,6 +187,7 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError(
         "training.class_weights: expected a head with classes, got another; leave it out");
   }
+  in.distilled = resolve_teacher(in);
   return in;
 }
 
@@ -189,6 +200,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
   for (const auto& [key, texts] : in.spec.reading.text_files) check_files(*in.task, key, texts);
+  check_files(*in.task, "training.distill.data", config.training.distill.data);
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (size_t s = 0; s < std::size(splits); ++s) {
@@ -198,6 +210,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
       throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
                                   in.spec.labels.size()));
     }
+    if (in.distilled) check_teacher_labels(in);
   }
   in.config.data.num_segments = in.spec.num_segments;
   if (in.train.dataset->has_windows() && !in.validation.dataset) {

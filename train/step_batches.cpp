@@ -73,10 +73,19 @@ std::function<double(int64_t)> flops_below_join(const Model& model, const Datase
 }  // namespace
 
 StepMaker::StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config,
-                     const Ranks& ranks, SequenceValues* values)
-    : model_(model), dataset_(dataset), config_(config), ranks_(ranks), values_(values) {
-  for (const Schedule& schedule : model->spec.schedules())
-    trained_.push_back({schedule, training_costs(model, dataset, schedule)});
+                     const Ranks& ranks, SequenceValues* values, const Distillation* distillation)
+    : model_(model),
+      dataset_(dataset),
+      config_(config),
+      ranks_(ranks),
+      values_(values),
+      distillation_(distillation) {
+  for (const Schedule& schedule : model->spec.schedules()) {
+    ExampleCosts costs = training_costs(model, dataset, schedule);
+    if (distillation_ != nullptr)
+      costs.weight = [distillation](int64_t i) { return distillation->example_weight(i); };
+    trained_.push_back({schedule, std::move(costs)});
+  }
   if (values_ != nullptr)
     trained_.front().costs.stored_flops = flops_below_join(model, dataset, values_->plan().join);
 }
@@ -103,10 +112,13 @@ StepBatches StepMaker::made(BatchPosition position) {
   step.part = part_of_step(dataset_, std::span(batches).subspan(position.batch, count),
                            ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs);
   const BatchOptions options = batch_options(config_);
-  for (const auto& examples : step.part.micro_batches)
+  for (auto& examples : step.part.micro_batches) {
+    if (distillation_ != nullptr) distillation_->sort(examples);
     step.micro_batches.push_back(values_ != nullptr
                                      ? values_->to_batch(dataset_, examples, schedule, options)
                                      : model_->to_batch(dataset_, examples, schedule, options));
+    if (distillation_ != nullptr) distillation_->add_to(step.micro_batches.back(), examples);
+  }
   step.next = {position.step + 1, position.epoch, position.batch + count};
   if (step.next.batch == std::ssize(batches))
     step.next = {position.step + 1, position.epoch + 1, 0};

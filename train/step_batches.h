@@ -10,6 +10,7 @@
 #include "lait/model/model.h"
 #include "lait/predict/sequence_values.h"
 #include "lait/ranks/ranks.h"
+#include "train/distillation.h"
 #include "train/step_part.h"
 
 namespace lait {
@@ -31,9 +32,9 @@ struct StepBatches {
 class StepMaker {
  public:
   // All but the model outlive it. The model's weights may change, nothing else of it. `values`: of
-  // what is frozen; null: all is computed.
+  // what is frozen; null: all is computed. `distillation`: null: there are labels only.
   StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config, const Ranks& ranks,
-            SequenceValues* values = nullptr);
+            SequenceValues* values = nullptr, const Distillation* distillation = nullptr);
 
   int64_t batches_of(int64_t epoch);
   // The step that begins there. Also computes what `values` lacks.
@@ -51,6 +52,7 @@ class StepMaker {
   TrainingConfig config_;
   const Ranks& ranks_;
   SequenceValues* values_;
+  const Distillation* distillation_;
   // Those that steps train, and what examples cost under them.
   struct Trained {
     Schedule schedule;

@@ -30,10 +30,12 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .train = inputs.train->checksum(),
                 .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
                 .base = lora_base_sum(*model),
+                .teacher = inputs.distillation == nullptr ? 0 : inputs.distillation->id(),
                 .threads = at::get_num_threads(),
                 .ranks = ranks_.size(),
                 .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
-      batches_(model, *inputs.train, inputs.config.training, ranks_, inputs.values),
+      batches_(model, *inputs.train, inputs.config.training, ranks_, inputs.values,
+               inputs.distillation),
       best_model_(model, in_.tokenizer, in_.config.output.hf_code, run) {
   gemm_flops_per_s_ = gemm_rate(model_) * ranks_.size();
 }

@@ -7,6 +7,8 @@ OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weigh
 OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
                                 "independent_layers", "one_sided", "pooling",
                                 "examples": [{"segments", "label"}], "batches": [[…]],
+                                "teacher": null or {"logits": [[…]], "temperature", "weight",
+                                "num_labelled": the examples behind these have no label},
                                 "losses": […], "mutants": {name: losses}}]}
 
 A mutant is the same loop with one rule of the recipe broken. The test asserts that the program
@@ -38,6 +40,8 @@ MUTANTS = {"no_decay": {"weight_decay": 0.0},
            "no_decline": {"no_decline": True}}
 # For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
+DISTILLED_MUTANTS = {"temperature_not_squared": {"squares_temperature": False},
+                     "labels_only": {"weight": 0.0}, "same_weight_without_label": {"soft": 0.7}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
 
 
@@ -64,7 +68,24 @@ def parameter_groups(named_parameters, recipe):
     return groups
 
 
-def train(model, rows, labels, batches, schedule, pooling, recipe):
+def distilled(logits, batch, labels, teacher, recipe):
+    """The mean over the examples of the label's loss and the teacher's, without a label of that."""
+    weight, temperature = recipe.get("weight", teacher["weight"]), teacher["temperature"]
+    losses = []
+    for row, i in zip(logits, batch):
+        soft = F.kl_div(F.log_softmax(row / temperature, 0),
+                        F.softmax(torch.tensor(teacher["logits"][i]) / temperature, 0),
+                        reduction="sum")
+        soft = soft * (temperature ** 2 if recipe.get("squares_temperature", True) else 1)
+        if i < teacher["num_labelled"]:
+            losses.append((1 - weight) * F.cross_entropy(row, torch.tensor(labels[i])) +
+                          weight * soft)
+        else:
+            losses.append(recipe.get("soft", 1) * soft)
+    return torch.stack(losses).mean()
+
+
+def train(model, rows, labels, batches, schedule, pooling, teacher, recipe):
     """The loss of each step."""
     model = copy.deepcopy(model).train(False)  # dropout 0
     dense = model_dense.DenseModel(model)
@@ -86,7 +107,8 @@ def train(model, rows, labels, batches, schedule, pooling, recipe):
                                pooling)
                     for i, end in zip(batch, ends)]
         logits = output(torch.stack(features))
-        loss = F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
+        loss = (F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
+                if teacher is None else distilled(logits, batch, labels, teacher, recipe))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for _, p in named], recipe["max_grad_norm"])
@@ -111,12 +133,18 @@ def main():
     batches = [list(range(begin, begin + BATCH_SIZE))
                for begin in range(0, len(examples), BATCH_SIZE)]
     labels = [example["label"] for example in examples]
+    strided = [list(range(step, len(examples), STEPS)) for step in range(STEPS)]
+    teacher = {"logits": [[texts.random.gauss(0, 2) for _ in range(NUM_LABELS)] for _ in examples],
+               "temperature": 2.0, "weight": 0.7, "num_labelled": 50}
     tensors, cases = {}, []
     half = num_layers // 2
     for name, p, one_sided, segment_format, pooling in (
             ("stock", 0, False, "pair", "cls"),
             (f"split{half}", half, False, "standalone", "cls_segments"),
-            (f"one_sided{half}", half, True, "standalone", "cls_segments")):
+            (f"one_sided{half}", half, True, "standalone", "cls_segments"),
+            (f"distilled{half}", half, False, "standalone", "cls_segments")):
+        is_distilled = name.startswith("distilled")
+        case_batches, case_teacher = (strided, teacher) if is_distilled else (batches, None)
         model = copy.deepcopy(base)
         if pooling != "cls":
             num_features = model_dense.DenseModel(model).num_features(pooling)
@@ -127,21 +155,23 @@ def main():
             last.weight.normal_(0, 0.05, generator=generator)
             last.bias.zero_()
         tensors |= head_tensors(model, pooling)
-        mutants = dict(MUTANTS) if p > 0 and not one_sided else {}
+        plain = p > 0 and not one_sided and not is_distilled
+        mutants = dict(MUTANTS) if plain else dict(DISTILLED_MUTANTS) if is_distilled else {}
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
         family = model_dense.FAMILIES[model.config.model_type]
-        if p > 0 and not one_sided and family.has_relative_bias:
+        if plain and family.has_relative_bias:
             mutants |= RELATIVE_BIAS_MUTANTS
         schedule = model_dense.split_schedule(p, num_layers)
         if one_sided:
             schedule[-1] += ("first",)
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in examples]
-        run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe)
+        run = lambda recipe: train(model, rows, labels, case_batches, schedule, pooling,
+                                   case_teacher, recipe)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
                       "one_sided": one_sided, "pooling": pooling, "examples": examples,
-                      "batches": batches,
+                      "batches": case_batches, "teacher": case_teacher,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})
