@@ -80,9 +80,7 @@ class Jobs {
       : files_(std::move(files)),
         split_(std::move(split)),
         quiet_(quiet),
-        independent_layers_(independent_layers.begin(), independent_layers.end()) {
-    if (independent_layers_.empty()) independent_layers_.push_back(std::nullopt);
-  }
+        independent_layers_(independent_layers.begin(), independent_layers.end()) {}
 
   void add(const Checkpoint& checkpoint) {
     // A checkpoint can be named twice.
@@ -102,7 +100,7 @@ class Jobs {
     const auto dataset = std::make_shared<const Dataset>(
         read.examples, *tokenizer,
         spec.tokenize_options(read_hf_config(checkpoint.dir), *tokenizer));
-    for (const std::optional<int64_t> p : independent_layers_) {
+    for (const std::optional<int64_t> p : independent_layers_of(spec)) {
       const ModelSpec at_p = spec_at(checkpoint.dir, p);
       check_examples(read.examples, at_p);
       jobs_.push_back({checkpoint, at_p, names, dataset, &read.examples, tokenizer});
@@ -132,6 +130,13 @@ class Jobs {
            "\n");
     }
     return read;
+  }
+
+  // Those that were asked for, or trained; nullopt: the checkpoint's.
+  std::vector<std::optional<int64_t>> independent_layers_of(const ModelSpec& spec) const {
+    if (!independent_layers_.empty()) return independent_layers_;
+    if (!spec.elastic.empty()) return {spec.elastic.begin(), spec.elastic.end()};
+    return {std::nullopt};
   }
 
   DataFiles files_;
@@ -209,9 +214,10 @@ int main(int argc, char** argv) {
                  "which of the run's data (default: test if the run has it, else validation)")
       ->check(CLI::IsMember({"test", "validation", "train"}))
       ->excludes(data_option);
-  app.add_option("--independent-layers", independent_layers,
-                 "evaluate at these P instead of the trained one, e.g. 0,2,4 (segment_format "
-                 "standalone only; a model is best at the P it was trained for)")
+  app.add_option(
+         "--independent-layers", independent_layers,
+         "evaluate at these P instead of those it was trained for, e.g. 0,2,4 (segment_format "
+         "standalone only; a model is best at a P it was trained for)")
       ->option_text("P,...")
       ->delimiter(',');
   app.add_option("--cache-type", value_types,

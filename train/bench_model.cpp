@@ -83,7 +83,7 @@ class Runs {
   double flops() const {
     const Dataset& dataset = *in_.train.dataset;
     const PackPlan plan = model_->pack_plan(in_.spec.schedule);
-    const ExampleCosts training = training_costs(model_, dataset);
+    const ExampleCosts training = training_costs(model_, dataset, in_.spec.schedule);
     const LayerCosts costs = in_.hf_config.family->costs(in_.hf_config).layer;
     double sum = 0;
     for (const auto& batch : batches_) {
@@ -129,6 +129,8 @@ Config at(Config config, int64_t independent_layers, bool freezes) {
   if (freezes) config.training.freeze = {"embeddings", "independent"};
   config.model.schedule.clear();
   config.model.independent_layers = independent_layers;
+  config.training.elastic_independent_layers.clear();
+  config.training.distill = {};
   config.data.validation.clear();
   config.data.test.clear();
   config.training.early_stopping = {};

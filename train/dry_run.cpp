@@ -104,8 +104,11 @@ RunCost dry_run(const Config& config) {
   fmt::print("# model: {} layers, width {}, {:.1f} M parameters{}; {}\n",
              in.hf_config.num_hidden_layers, in.hf_config.hidden_size,
              static_cast<double>(parameters) / 1e6, of_them, describe(in.spec.schedule));
+  if (in.distilled) {
+    fmt::print("# {}; what the teacher takes is not in the time\n",
+               describe(*in.distilled, in.config.training.distill));
+  }
   if (!in.spec.labels.empty()) fmt::print("# labels: {}\n", train_labels(in));
-  const PackPlan plan = model->pack_plan(in.spec.schedule);
   for (const auto& [name, split] : splits(in)) {
     const Dataset& data = *split->dataset;
     std::vector<int64_t> lengths;
@@ -115,16 +118,22 @@ RunCost dry_run(const Config& config) {
       total += lengths.back();
     }
     std::ranges::sort(lengths);
-    const FlopCounts flops = mean_flops(data, plan, in.hf_config.family->costs(in.hf_config).layer);
     fmt::print("# {}\n#   tokens per example: mean {:.1f}, median {}, 95 % {}, longest {}\n",
                describe(name, *split),
                static_cast<double>(total) / static_cast<double>(data.size()),
                lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
-    fmt::print(
-        "#   MFLOP per example (full → schedule): score and context {:.2f} → {:.2f}, attention "
-        "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
-        flops.full.score_context / 1e6, flops.lait.score_context / 1e6, flops.full.attention / 1e6,
-        flops.lait.attention / 1e6, flops.full.encoder / 1e6, flops.lait.encoder / 1e6);
+    for (const Schedule& schedule : in.spec.schedules()) {
+      const FlopCounts flops = mean_flops(data, model->pack_plan(schedule),
+                                          in.hf_config.family->costs(in.hf_config).layer);
+      fmt::print(
+          "#   MFLOP per example (full → {}): score and context {:.2f} → {:.2f}, attention "
+          "{:.1f} → {:.1f}, encoder {:.1f} → {:.1f}\n",
+          in.spec.elastic.empty() ? "schedule"
+                                  : fmt::format("P = {}", independent_layers(schedule)),
+          flops.full.score_context / 1e6, flops.lait.score_context / 1e6,
+          flops.full.attention / 1e6, flops.lait.attention / 1e6, flops.full.encoder / 1e6,
+          flops.lait.encoder / 1e6);
+    }
     if (const DecoderFlops decoder = mean_decoder_flops(model, data); decoder.total() > 0) {
       fmt::print(
           "#   and of the decoder, all labels ranked: cross-attention {:.1f}, decoder {:.1f}, "

@@ -110,22 +110,13 @@ int64_t backward_bytes(const Parts& saved, const Parts& gradients, const Parts& 
   return std::max(most, made + working[0] + (accumulates ? largest_leaf : 0));
 }
 
-}  // namespace
-
-MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
-                               const TrainingConfig& config) {
-  return estimate_memory(model, train, epoch_batches(train, config, /*epoch=*/0), config);
-}
-
-MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
-                               const std::vector<std::vector<int64_t>>& batches,
-                               const TrainingConfig& config) {
-  const auto tokens = [&](const auto& batch) { return tokens_of(train, batch); };
-  const auto parts = parts_of(train, *std::ranges::max_element(batches, {}, tokens), config);
-  const auto& largest = *std::ranges::max_element(parts, {}, tokens);
-  PackPlan plan = model->pack_plan(model->spec.schedule);
+// Of steps with such a micro-batch. `accumulates`: a step has several.
+MemoryEstimate estimate_under(const Schedule& schedule, const Model& model, const Dataset& train,
+                              const std::vector<int64_t>& micro_batch, bool accumulates,
+                              const TrainingConfig& config) {
+  PackPlan plan = model->pack_plan(schedule);
   plan.share_segments = batch_options(config).share_segments;
-  PackedBatch packed = pack(train, largest, plan);
+  PackedBatch packed = pack(train, micro_batch, plan);
   model->head->add_targets(packed, /*labels_only=*/true, /*cuda_head_dim=*/0);
   Parts saved = saved_bytes(packed, model);
   Parts gradients(saved.size());
@@ -180,10 +171,32 @@ MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
   for (size_t p = 0; gradients[p] == 0; ++p) saved[p] = working[p] = 0;
   out.gradients = total_of(gradients);
   out.activations = total_of(saved);
-  out.backward = backward_bytes(saved, gradients, working,
-                                config.accumulation > 1 || parts.size() > 1, largest_leaf);
+  out.backward = backward_bytes(saved, gradients, working, accumulates, largest_leaf);
   for (const Level& level : packed.levels)
     out.largest_batch_rows = std::max(out.largest_batch_rows, level.num_rows);
+  return out;
+}
+
+}  // namespace
+
+MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const TrainingConfig& config) {
+  return estimate_memory(model, train, epoch_batches(train, config, /*epoch=*/0), config);
+}
+
+MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
+                               const std::vector<std::vector<int64_t>>& batches,
+                               const TrainingConfig& config) {
+  const auto tokens = [&](const auto& batch) { return tokens_of(train, batch); };
+  const auto parts = parts_of(train, *std::ranges::max_element(batches, {}, tokens), config);
+  const auto& largest = *std::ranges::max_element(parts, {}, tokens);
+  // Every P is estimated; the largest counts.
+  MemoryEstimate out;
+  for (const Schedule& schedule : model->spec.schedules()) {
+    const MemoryEstimate one = estimate_under(schedule, model, train, largest,
+                                              config.accumulation > 1 || parts.size() > 1, config);
+    if (one.total() > out.total()) out = one;
+  }
   return out;
 }
 

@@ -22,8 +22,8 @@ struct MemoryEstimate {
   int64_t largest_batch_rows = 0;  // rows of its widest level
   int64_t total() const { return weights + optimizer + backward; }
 };
-// Of the largest batch of the first epoch, or of `batches`. REQUIRES: there is one. Allocates no
-// tensor.
+// Of the largest batch of the first epoch, or of `batches`, at the P that takes most. REQUIRES:
+// there is one. Allocates no tensor.
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
                                const TrainingConfig& config);
 MemoryEstimate estimate_memory(const Model& model, const Dataset& train,
@@ -43,8 +43,8 @@ struct TimeEstimate {
 };
 // Runs real steps on the largest batch of the first epoch, then on short, middle and long ones,
 // which changes the model's weights, and the longest batch of each evaluation: so the process's
-// peak memory is then a run's. Takes up to six steps, fewer if steps are slow. Loading and
-// checkpoints are not in the estimate. REQUIRES: enough memory.
+// peak memory is then a run's. Takes up to six steps for each P, fewer if steps are slow. Loading
+// and checkpoints are not in the estimate. REQUIRES: enough memory.
 TimeEstimate measure_time(Model model, const RunInputs& inputs);
 
 }  // namespace lait

@@ -11,6 +11,7 @@
 #include "lait/predict/frozen_plan.h"
 #include "lait/predict/predictor.h"
 #include "train/batch_parts.h"
+#include "train/distillation.h"
 #include "train/estimate.h"
 #include "train/sampler.h"
 #include "train/train_step.h"
@@ -63,26 +64,39 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
     values.emplace(model, *inputs.tokenizer, frozen_plan(model, inputs.frozen),
                    SequenceValueOptions{});
   const auto to_batch = [&](const Dataset& data, const std::vector<int64_t>& examples,
-                            const BatchOptions& options) {
-    const Schedule& schedule = model->spec.schedule;
+                            const Schedule& schedule, const BatchOptions& options) {
     return values ? values->whole_batch(data, examples, schedule, options)
                   : model->to_batch(data, examples, schedule, options);
   };
 
+  std::optional<Distillation> distillation;
+  if (inputs.distilled) {
+    distillation.emplace(train, *model->head, inputs.distilled->labelled, config.distill.weight);
+  }
   TrainStep step(model, config, out.steps);
   auto batches = epoch_batches(train, config, /*epoch=*/0);
   std::ranges::sort(batches, {}, [&](const auto& batch) { return tokens_of(train, batch); });
-  const auto run_batch = [&](const std::vector<int64_t>& examples) {
+  const auto run_under = [&](const Schedule& schedule, const std::vector<int64_t>& examples) {
     std::vector<DeviceBatch> micro_batches;
     return seconds_of(
         values.has_value(),
         [&] {
           for (int64_t i = 0; i < config.accumulation; ++i) {
-            for (const auto& part : parts_of(train, examples, config))
-              micro_batches.push_back(to_batch(train, part, batch_options(config)));
+            for (auto& part : parts_of(train, examples, config)) {
+              if (distillation) distillation->sort(part);
+              micro_batches.push_back(to_batch(train, part, schedule, batch_options(config)));
+              if (distillation) distillation->add_to(micro_batches.back(), part);
+            }
           }
         },
         [&] { step.run(micro_batches, /*step=*/0).item<float>(); });  // waits for the device
+  };
+  // The mean of those that steps train.
+  const std::vector<Schedule> schedules = model->spec.schedules();
+  const auto run_batch = [&](const std::vector<int64_t>& examples) {
+    Seconds sum;
+    for (const Schedule& schedule : schedules) sum += run_under(schedule, examples);
+    return sum * (1 / static_cast<double>(schedules.size()));
   };
   // Warms up (pages of the moments, LibTorch's caches), and takes as much memory as a run's steps.
   run_batch(batches.back());
@@ -102,7 +116,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   // A pass over a split takes the same time per token as its middle batch (run_model,
   // lait/predict/predictor.h).
   at::NoGradGuard no_grad;
-  const auto pass_seconds = [&](const Split& split) {
+  const auto pass_seconds = [&](const Split& split, const Schedule& schedule) {
     if (!split.dataset) return Seconds{};
     const auto split_batches =
         batches_by_length(*split.dataset, kEvaluationBatch, BatchBy::kExamples);
@@ -111,7 +125,7 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
       std::optional<DeviceBatch> packed;
       return seconds_of(
           values.has_value(),
-          [&] { packed.emplace(to_batch(*split.dataset, batch, {.labels = false})); },
+          [&] { packed.emplace(to_batch(*split.dataset, batch, schedule, {.labels = false})); },
           [&] { model->forward(*packed, Randomness{}).values.sum().item<float>(); });
     };
     forward(split_batches.front());  // the longest: warms up, and takes the memory of a pass
@@ -126,8 +140,9 @@ TimeEstimate measure_time(Model model, const RunInputs& inputs) {
   if (inputs.validation.dataset)
     out.evaluations =
         every > 0 ? (out.steps + every - 1) / every : std::llround(std::ceil(length.epochs));
-  const Seconds pass = pass_seconds(inputs.validation);
-  out.evaluation_seconds = pass_seconds(inputs.test).computed;
+  Seconds pass;
+  for (const Schedule& schedule : schedules) pass += pass_seconds(inputs.validation, schedule);
+  out.evaluation_seconds = pass_seconds(inputs.test, model->spec.schedule).computed;
   if (out.evaluations > 0)
     out.evaluation_seconds +=
         pass.computed + pass.stored * static_cast<double>(out.evaluations - 1);

@@ -60,18 +60,26 @@ std::string head(double time) {
          record(event(time, 0, 7, field(1, uint64_t{1})));
 }
 
-// A Summary has value = 1, a Value tag = 1 and simple_value = 2.
+// A Summary has value = 1, a Value tag = 1 and simple_value = 2. Tags of numbers in objects are
+// paths.
+std::string summary_of(const nlohmann::ordered_json& numbers, const std::string& path) {
+  std::string out;
+  for (const auto& [name, value] : numbers.items()) {
+    if (name == "step" || name == "time") continue;
+    if (value.is_object()) out += summary_of(value, path + "/" + name);
+    if (value.is_number())
+      out += field(1, field(1, path + "/" + name) + field(2, value.get<float>()));
+  }
+  return out;
+}
+
 std::string events_of(const nlohmann::ordered_json& line) {
   const auto number = [&](const char* name) {
     return line.contains(name) && line[name].is_number() ? line[name].get<double>() : 0;
   };
   const bool has_split = line.contains("split") && line["split"].is_string();
   const std::string split = has_split ? line["split"].get<std::string>() : "";
-  std::string summary;
-  for (const auto& [name, value] : line.items()) {
-    if (!value.is_number() || name == "step" || name == "time") continue;
-    summary += field(1, field(1, split + "/" + name) + field(2, value.get<float>()));
-  }
+  const std::string summary = summary_of(line, split);
   if (summary.empty()) return "";
   return record(event(number("time"), static_cast<int64_t>(number("step")), 5, summary));
 }

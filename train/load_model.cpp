@@ -9,6 +9,7 @@
 #include "lait/base/error.h"
 #include "lait/model/checkpoint.h"
 #include "lait/model/lora.h"
+#include "train/teacher.h"
 
 namespace lait {
 
@@ -20,14 +21,16 @@ std::vector<double> class_weights(const RunInputs& in) {
   if (wanted->balanced) {
     const Dataset& train = *in.train.dataset;
     std::vector<double> counts(labels.size());
+    double examples = 0;
     for (int64_t i = 0; i < train.size(); ++i) {
       const Label label = train.example(i).label;
+      examples += has_label(label) ? 1 : 0;
       if (const auto* known = std::get_if<ClassLabel>(&label)) ++counts[known->index];
       if (const auto* soft = std::get_if<SoftLabel>(&label)) {
         for (size_t c = 0; c < counts.size(); ++c) counts[c] += soft->probabilities[c];
       }
     }
-    const auto share = static_cast<double>(train.size()) / static_cast<double>(labels.size());
+    const double share = examples / static_cast<double>(labels.size());
     for (size_t c = 0; c < counts.size(); ++c) {
       weights[c] = share / counts[c];
       if (counts[c] > 0) continue;
@@ -51,8 +54,10 @@ std::vector<double> class_weights(const RunInputs& in) {
 Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
   const TrainingConfig& training = in.config.training;
   at::globalContext().setAllowTF32CuBLAS(training.tf32 == Switch::kOn);
-  Model model =
-      load_pretrained(in.model_dir, in.spec, in.config.model, compute_dtype, training.seed);
+  const bool from_teacher = training.distill.init == StudentInit::kTeacher;
+  if (from_teacher) check_teacher_weights(in);
+  const std::filesystem::path& dir = from_teacher ? in.distilled->dir : in.model_dir;
+  Model model = load_pretrained(dir, in.spec, in.config.model, compute_dtype, training.seed);
   model->head->use_tokenizer(*in.tokenizer);
   model->freeze(in.frozen);
   if (training.lora.rank) {
@@ -61,7 +66,7 @@ Model load_model(const RunInputs& in, at::ScalarType compute_dtype) {
                      .dropout = training.lora.dropout,
                      .targets = training.lora.targets,
                      .seed = training.seed,
-                     .base = in.config.model.path});
+                     .base = from_teacher ? dir.string() : in.config.model.path});
   }
   if (const auto weights = class_weights(in); !weights.empty()) model->head->weigh_classes(weights);
   return model;

@@ -118,6 +118,14 @@ std::string what_a_token_sees(const RunInputs& in) {
          one_sided;
 }
 
+// Of a model for every P of a list.
+std::string other_p(const RunInputs& in) {
+  if (in.spec.elastic.empty()) return "";
+  return fmt::format(
+      ". It was trained to run with {} such layers alike\n(`lait-eval --independent-layers`)",
+      fmt::join(in.spec.elastic, ", "));
+}
+
 std::string flops_line(const RunInputs& in, Model& model) {
   const Split* const split = splits(in).back().second;  // test, or what there is before it
   const FlopCounts flops = mean_flops(*split->dataset, model->pack_plan(in.spec.schedule),
@@ -135,7 +143,8 @@ std::string settings(const RunInputs& in) {
     constexpr std::string_view kNotOfTheResult[] = {
         "model.path",         "training.threads",          "training.device",
         "training.log_every", "training.checkpoint_every", "training.max_tokens_per_device"};
-    return !(name.starts_with("training.") || name.starts_with("model.")) ||
+    const bool is_path = name == "training.distill.teacher" || name == "training.distill.data";
+    return is_path || !(name.starts_with("training.") || name.starts_with("model.")) ||
            std::ranges::find(kNotOfTheResult, name) != std::end(kNotOfTheResult);
   });
   return write_fields(in.config, names);
@@ -202,7 +211,7 @@ std::string model_card(const RunInputs& in, Model& model, const Json& report,
       "\n# {}\n\n{}, fine-tuned for the task {} with "
       "[layer-adjustable interactions](https://arxiv.org/abs/2305.19585):\n{}.\n\n",
       markdown_text(name), markdown_text(base), markdown_text(in.task->name()),
-      what_a_token_sees(in));
+      what_a_token_sees(in) + other_p(in));
   out += in.train.dataset->has_windows()
              ? "It finds the part of a passage that answers a question, or that there is none.\n\n"
          : labels.empty() ? "It gives a score.\n\n"
@@ -214,6 +223,13 @@ std::string model_card(const RunInputs& in, Model& model, const Json& report,
                      describe(in.spec.schedule), to_string(in.spec.format),
                      to_string(in.spec.pooling), in.config.training.seed,
                      report.value("best_step", int64_t{-1}), report.value("steps", int64_t{0}));
+  if (in.distilled) {
+    DistillConfig config = in.config.training.distill;
+    const fs::path teacher = fs::weakly_canonical(config.teacher);
+    config.teacher =
+        (teacher.filename() == "best" ? teacher.parent_path() : teacher).filename().string();
+    out += "It was " + markdown_text(describe(*in.distilled, config)) + ".\n\n";
+  }
   out += flops_line(in, model);
   if (const std::string yaml = settings(in); !yaml.empty())
     out += "\nSettings that are not the defaults:\n\n```yaml\n" + yaml + "```\n";

@@ -4,21 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
-#include "lait/base/content_hash.h"
 #include "lait/base/error.h"
+#include "lait/base/file_hash.h"
 #include "lait/base/program.h"
 #include "lait/data/dataset_builder.h"
 #include "lait/data/labels.h"
 #include "lait/model/head.h"
+#include "train/more_examples.h"
 
 namespace lait {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Examples whose texts are in memory at a time, and as many that are read meanwhile.
 constexpr size_t kExamplesAtOnce = 4096;
@@ -29,8 +27,10 @@ struct Facts {
   int64_t num_segments = 0;           // of the first example
   int64_t bad_lines = 0, unlabelled = 0, without_text = 0, bad_answers = 0;
   std::string first_bad_answer{};
+  // Examples of the data set: those of the files, and those that training.distill adds.
+  int64_t of_files = 0, recombined = 0, added = 0;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Facts, labels, num_segments, bad_lines, unlabelled, without_text,
-                                 bad_answers, first_bad_answer)
+                                 bad_answers, first_bad_answer, of_files, recombined, added)
 };
 
 // Numbers labels that come from the data as they first occur.
@@ -66,31 +66,6 @@ void add_ids(ContentHash& hash, const std::vector<int32_t>& ids) {
   hash.add_text({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)});
 }
 
-// Adds the bytes of a file as they are on the disk, or of the files of a folder. False if they
-// cannot be read twice: it is a pipe.
-bool add_file(ContentHash& hash, const std::string& file) {
-  constexpr size_t kBuffer = size_t{1} << 20;
-  std::error_code error;
-  if (fs::is_directory(file, error)) {
-    std::vector<fs::path> inside;
-    for (const auto& entry : fs::directory_iterator(file)) inside.push_back(entry.path());
-    std::ranges::sort(inside);
-    return std::ranges::all_of(inside, [&](const fs::path& path) {
-      hash.add_text(path.filename().string());
-      return fs::is_directory(path) || add_file(hash, path.string());
-    });
-  }
-  if (!fs::is_regular_file(file, error)) return false;
-  std::ifstream in(file, std::ios::binary);
-  std::vector<char> buffer(kBuffer);
-  ContentHash content;
-  while (in.read(buffer.data(), kBuffer), in.gcount() > 0)
-    content.add(buffer.data(), static_cast<size_t>(in.gcount()));
-  const Digest digest = content.digest();
-  hash.add(&digest, sizeof(digest));
-  return in.eof();
-}
-
 // Whether every example has as many segments as the first one of the training data.
 bool first_tells_number(const RunInputs& in) {
   return !in.config.data.num_segments && in.spec.num_segments == 0 &&
@@ -99,7 +74,7 @@ bool first_tells_number(const RunInputs& in) {
 
 // Everything that the data set is made of. nullopt: the split has no key, since its files cannot be
 // read twice.
-std::optional<Digest> key_of(const RunInputs& in, const DataFiles& files,
+std::optional<Digest> key_of(const RunInputs& in, bool is_train, const DataFiles& files,
                              const TokenizeOptions& options) {
   ContentHash hash;
   hash.add_text(version_string());
@@ -127,6 +102,15 @@ std::optional<Digest> key_of(const RunInputs& in, const DataFiles& files,
     for (const std::string& file : texts) {
       if (!add_file(hash, file)) return std::nullopt;
     }
+  }
+  const DistillConfig& distill = in.config.training.distill;
+  if (is_train && distill.recombine > 0) {
+    hash.add_number(distill.recombine);
+    hash.add_number(static_cast<int64_t>(in.config.training.seed));
+  }
+  if (!is_train) return hash.digest();
+  for (const std::string& file : distill.data) {
+    if (!add_file(hash, file)) return std::nullopt;
   }
   return hash.digest();
 }
@@ -177,6 +161,18 @@ Built build(const RunInputs& in, bool is_train, const DataFiles& files,
     if (unread) std::rethrow_exception(unread);
     if (file != nullptr) file->write_tokens(builder.take_tokens());
   }
+  facts.of_files = builder.size();
+  const auto add = [&](const std::vector<Example>& examples) {
+    check_examples(examples, spec);
+    builder.add(examples);
+    if (file != nullptr) file->write_tokens(builder.take_tokens());
+    return builder.size();
+  };
+  if (is_train && in.distilled) {
+    const MoreExamples more = more_examples(in);
+    facts.recombined = add(more.recombined) - facts.of_files;
+    facts.added = add(more.unlabelled) - facts.recombined - facts.of_files;
+  }
   if (finds_labels) {
     facts.labels = found.names(*in.task);
     builder.number_classes(found.indexes(facts.labels));
@@ -195,7 +191,7 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
   if (files.empty()) return;
   const auto warn = [&](const std::string& text) { in.warnings.push_back(text); };
   const TokenizeOptions options = in.spec.tokenize_options(in.hf_config, *in.tokenizer);
-  const std::optional<Digest> key = key_of(in, files, options);
+  const std::optional<Digest> key = key_of(in, split.is_train(), files, options);
   std::optional<TokenFile> found;
   if (key) found = cache.find(split.name(), *key, options, warn);
   if (key && !found) {
@@ -203,7 +199,7 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
       const Built built = build(in, split.is_train(), files, options, &file);
       file.finish(*built.arrays, nlohmann::json(built.facts).dump());
       // The key is that of the bytes that were read, unless they changed meanwhile.
-      return key_of(in, files, options) == key;
+      return key_of(in, split.is_train(), files, options) == key;
     };
     found = cache.make(split.name(), *key, options, fill, warn);
   }
@@ -222,6 +218,11 @@ void read_split(RunInputs& in, Split& split, const DataFiles& files, TokenCache&
                   .bad_answers = facts.bad_answers,
                   .first_bad_answer = facts.first_bad_answer};
   if (!split.is_train()) return;
+  if (in.distilled) {
+    in.distilled->labelled = facts.of_files;
+    in.distilled->recombined = facts.recombined;
+    in.distilled->unlabelled = facts.added;
+  }
   if (!facts.labels.empty()) in.spec.labels = facts.labels;
   if (first_tells_number(in)) in.spec.num_segments = facts.num_segments;
 }

@@ -20,6 +20,7 @@
 #include "train/learning_curve.h"
 #include "train/load_model.h"
 #include "train/model_card.h"
+#include "train/open_run.h"
 #include "train/peak_rss.h"
 #include "train/profile.h"
 #include "train/progress.h"
@@ -27,6 +28,7 @@
 #include "train/run_report.h"
 #include "train/run_store.h"
 #include "train/same_inputs.h"
+#include "train/teacher_outputs.h"
 #include "train/trainer.h"
 
 namespace lait {
@@ -36,41 +38,6 @@ namespace {
 bool loses_text(const Split& split) {
   return split.counts.bad_lines > 0 || split.counts.bad_answers > 0 ||
          split.dataset->num_truncated() > 0;
-}
-
-// A checkpoint can only continue its own run. The spelling of a path may change, since the data has
-// a checksum (trainer.h).
-void check_is_the_run(const std::filesystem::path& dir, const Config& config) {
-  std::vector<std::string> changed = changed_since(dir, config);
-  std::erase_if(changed, [](const std::string& name) {
-    return name == "data.train" || name == "data.validation" || name == "data.bodies" ||
-           name == "data.corpus" || name == "data.wiki_pages";
-  });
-  if (changed.empty()) return;
-  throw UserError(fmt::format(
-      "{}: the run was started with other values of {} (config.yaml); resume with those, "
-      "or start over with --overwrite",
-      dir.string(), fmt::join(changed, ", ")));
-}
-
-// A run without checkpoints stopped before its first one, or lost them. A finished run is kept.
-void begin_anew(const std::filesystem::path& dir, Progress& progress) {
-  if (std::filesystem::exists(dir / "report.json")) {
-    throw UserError(dir.string() +
-                    ": the run is finished, and its checkpoints are gone, so there is nothing to "
-                    "resume; replace it with --overwrite");
-  }
-  progress.warning(dir.string() + ": there is no checkpoint, so the run begins anew");
-}
-
-// --overwrite removes the run in `dir`, which must not contain the model that the new run starts
-// from.
-void check_keeps_model(const std::filesystem::path& model, const std::filesystem::path& dir) {
-  const std::string inside = std::filesystem::weakly_canonical(model).string() + "/",
-                    folder = std::filesystem::weakly_canonical(dir).string() + "/";
-  if (!inside.starts_with(folder)) return;
-  throw UserError("model.path: " + model.string() + " lies in " + dir.string() +
-                  ", which --overwrite would remove; name another folder with --output");
 }
 
 // Ranks that share their CPUs with this one, itself included. Launchers may give each its own.
@@ -88,22 +55,6 @@ void finish_profile(StepProfile* profile, const RunOptions& options, const RunDi
                               steps, options.profile_steps, (run.path() / kProfileFile).string())
                 : fmt::format("no profile: it begins after {} steps of the process",
                               StepProfile::kWarmUpSteps));
-}
-
-// Opens the run's folder, as the first rank does. Returns where the run resumes; nullopt: it
-// begins.
-std::optional<ResumePoint> open_run(const RunInputs& in, IfExists if_exists, Progress& progress,
-                                    std::optional<RunDirectory>& run) {
-  const std::filesystem::path& dir = in.config.output.dir;
-  if (if_exists == IfExists::kOverwrite) check_keeps_model(in.model_dir, dir);
-  run.emplace(dir, if_exists);
-  if (if_exists == IfExists::kResume) check_is_the_run(dir, in.config);
-  if (const auto checkpoints = run->checkpoints(); !checkpoints.empty())
-    return find_resume_point(checkpoints, [&](const auto& text) { progress.warning(text); });
-  if (if_exists == IfExists::kResume) begin_anew(dir, progress);
-  run->truncate_metrics(0);
-  run->write_config(write_config(in.config));
-  return std::nullopt;
 }
 
 }  // namespace
@@ -124,9 +75,10 @@ int train(const Config& config, const RunOptions& options) {
   at::Device device = at::kCPU;
   RunInputs in;
   Model model = nullptr;
-  TokenCache cache(options.cache.empty() ? std::filesystem::path(config.output.dir) / kCacheFolder
-                                         : options.cache,
-                   ranks.is_first());
+  const std::filesystem::path cache_folder =
+      options.cache.empty() ? std::filesystem::path(config.output.dir) / kCacheFolder
+                            : options.cache;
+  TokenCache cache(cache_folder, ranks.is_first());
   ranks.together([&] {
     device = ranks.use_device(resolve_device(config.training.device));
     if (!ranks.is_first()) return;
@@ -159,6 +111,12 @@ int train(const Config& config, const RunOptions& options) {
   progress.message(fmt::format("{} → {}: {}, {}, {}", in.config.model.path, in.task->name(),
                                describe(in.spec.schedule), to_string(in.spec.format),
                                to_string(in.spec.pooling)));
+  if (!in.spec.elastic.empty()) {
+    progress.message(
+        fmt::format("each step trains one P of {}, drawn from the seed; prediction "
+                    "uses P = {}",
+                    fmt::join(in.spec.elastic, ", "), in.spec.independent_layers()));
+  }
   if (!model->head_origin.empty()) progress.message("head: " + model->head_origin);
   for (const std::string& warning : in.warnings) progress.warning(warning);
   if (!in.spec.labels.empty()) progress.message("labels: " + train_labels(in));
@@ -170,6 +128,24 @@ int train(const Config& config, const RunOptions& options) {
   const auto warn = [&](const std::string& text) { progress.warning(text); };
   std::unique_ptr<SequenceValues> values;
   ranks.together([&] { values = open_run_store(in, model, ranks, warn); });
+  if (in.distilled) {
+    progress.message(describe(*in.distilled, in.config.training.distill));
+    catch_signals();
+  }
+  const std::optional<Distillation> distillation =
+      in.distilled ? ask_teacher(in, *model->head,
+                                 {.precision = model->compute_dtype,
+                                  .device = device,
+                                  .cache = cache_folder,
+                                  .stop = stop_signal},
+                                 ranks, progress)
+                   : std::nullopt;
+  if (in.distilled && !distillation) {
+    const auto signal = static_cast<int>(ranks.max(stop_signal()));
+    progress.message(fmt::format(
+        "stopped by signal {} while the teacher was asked; --resume goes on from there", signal));
+    return 128 + signal;
+  }
   std::optional<StepProfile> profile;
   if (options.profile_steps > 0 && ranks.is_first())
     profile.emplace(run.path() / kProfileFile, options.profile_steps, device);
@@ -180,6 +156,7 @@ int train(const Config& config, const RunOptions& options) {
                    .train = &*in.train.dataset,
                    .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
                    .values = values.get(),
+                   .distillation = distillation ? &*distillation : nullptr,
                    .profile = profile ? &*profile : nullptr,
                    .ranks = options.ranks},
                   run, progress);
@@ -224,6 +201,7 @@ int train(const Config& config, const RunOptions& options) {
                                 {"config", config_json(in.config)},
                                 {"machine", machine_json(device, ranks.size())},
                                 {"training", nullptr}};
+  if (in.distilled) report["distillation"] = distillation_json(in);
   ranks.max(0);  // the first has written best/
   // Loaded as any reader of the run would. The test split is evaluated once, here.
   std::optional<Predictor> best;

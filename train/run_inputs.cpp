@@ -19,6 +19,7 @@
 #include "lait/predict/frozen_plan.h"
 #include "lait/text/tokenizer.h"
 #include "train/read_split.h"
+#include "train/teacher.h"
 
 namespace lait {
 namespace {
@@ -77,6 +78,15 @@ std::string train_labels(const RunInputs& in) {
   return counts_of(in.train.dataset->class_counts(labels.size()), labels, labels);
 }
 
+std::string describe(const Distilled& distilled, const DistillConfig& config) {
+  return fmt::format(
+      "distilled from {}: weight {}{}; {} examples with labels, {} recombined, {} from "
+      "training.distill.data",
+      config.teacher, config.weight,
+      config.temperature ? fmt::format(", temperature {}", *config.temperature) : "",
+      distilled.labelled, distilled.recombined, distilled.unlabelled);
+}
+
 std::string describe(const std::string& name, const Split& split) {
   std::string text = fmt::format("{}: {} examples, {} distinct sequences", name,
                                  split.dataset->size(), split.dataset->num_sequences());
@@ -118,6 +128,11 @@ void check_cache(const RunInputs& in) {
         "cache.exact and cache.max_bytes");
   }
   if (cache.dir.empty()) return;
+  if (!in.spec.elastic.empty()) {
+    throw UserError(
+        "cache.dir: expected one P, up to which layers are frozen, got "
+        "training.elastic_independent_layers; leave one of them out");
+  }
   if (cache.dir.starts_with('~'))
     throw UserError("cache.dir: " + cache.dir + ": expected a folder" + tilde_hint(cache.dir));
   check_frozen_for_store(in.spec.schedule, in.spec.format, in.frozen,
@@ -138,6 +153,12 @@ RunInputs resolve_inputs(const Config& config) {
 
   in.spec = resolve_spec(in.config, in.hf_config);
   resolve_defaults(in.config, in.hf_config);
+  if (!in.spec.elastic.empty() &&
+      std::ranges::find(config.training.freeze, "independent") != config.training.freeze.end()) {
+    throw UserError(
+        "training.freeze: independent: expected layers by their numbers where "
+        "training.elastic_independent_layers has several P; use e.g. layers 0-2");
+  }
   in.frozen =
       resolve_frozen(config.training.freeze, in.spec.schedule, in.hf_config.num_hidden_layers);
   check_cache(in);
@@ -168,6 +189,7 @@ RunInputs resolve_inputs(const Config& config) {
     throw UserError(
         "training.class_weights: expected a head with classes, got another; leave it out");
   }
+  in.distilled = resolve_teacher(in);
   return in;
 }
 
@@ -180,6 +202,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
   const DataFiles* const files[] = {&config.data.train, &config.data.validation, &config.data.test};
   for (size_t s = 0; s < std::size(splits); ++s) check_files(*in.task, splits[s]->key, *files[s]);
   for (const auto& [key, texts] : in.spec.reading.text_files) check_files(*in.task, key, texts);
+  check_files(*in.task, "training.distill.data", config.training.distill.data);
   in.tokenizer = load_tokenizer(in.model_dir);
   check_fits(in.model_dir, *in.tokenizer, in.hf_config);
   for (size_t s = 0; s < std::size(splits); ++s) {
@@ -189,6 +212,7 @@ RunInputs read_inputs(const Config& config, TokenCache& cache) {
       throw UserError(fmt::format("data.train: expected at least two different labels, got {}",
                                   in.spec.labels.size()));
     }
+    if (in.distilled) check_teacher_labels(in);
   }
   in.config.data.num_segments = in.spec.num_segments;
   if (in.train.dataset->has_windows() && !in.validation.dataset) {

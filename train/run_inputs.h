@@ -25,6 +25,14 @@ struct Split {
   bool is_train() const { return name() == "train"; }
 };
 
+// The teacher of training.distill, and the training data's examples: with labels, then without.
+struct Distilled {
+  std::filesystem::path dir;  // of the teacher's checkpoint
+  ModelSpec spec;             // its
+  // In the data set, in this order.
+  int64_t labelled = 0, recombined = 0, unlabelled = 0;
+};
+
 struct RunInputs {
   Config config;  // resolved: with head, schedule and format
   const Task* task = nullptr;
@@ -34,6 +42,7 @@ struct RunInputs {
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelSpec spec;
   FrozenParts frozen;
+  std::optional<Distilled> distilled;
   // What a user should know before the run starts.
   std::vector<std::string> warnings;
   Split train{"data.train"}, validation{"data.validation"}, test{"data.test"};
@@ -43,6 +52,8 @@ struct RunInputs {
 std::vector<std::pair<std::string, const Split*>> splits(const RunInputs& in);
 // "train: 4500 examples, 8000 distinct sequences, 3 of 4500 examples truncated"
 std::string describe(const std::string& name, const Split& split);
+// "distilled from runs/p0: weight 0.7, temperature 2; 4500 examples with labels, 900 recombined, …"
+std::string describe(const Distilled& distilled, const DistillConfig& config);
 // The classes with their counts in the training data, see counts_of.
 std::string train_labels(const RunInputs& in);
 

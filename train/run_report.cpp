@@ -63,6 +63,16 @@ Json truncated(const RunInputs& in) {
   return out;
 }
 
+Json distillation_json(const RunInputs& in) {
+  const DistillConfig& config = in.config.training.distill;
+  Json out{{"teacher", in.distilled->dir.string()}, {"weight", config.weight}};
+  if (config.temperature) out["temperature"] = *config.temperature;
+  out["examples"] = {{"labelled", in.distilled->labelled},
+                     {"recombined", in.distilled->recombined},
+                     {"unlabelled", in.distilled->unlabelled}};
+  return out;
+}
+
 Json config_json(const Config& config) {
   return to_json(parse_yaml(write_config(config), {.name = "the config"}));
 }

@@ -18,6 +18,9 @@ nlohmann::ordered_json score(const RunInputs& in, const std::vector<Outcome>& ou
 // By split: the number of examples that lost tokens.
 nlohmann::ordered_json truncated(const RunInputs& in);
 
+// The teacher, its weight and the examples of the training data. REQUIRES: in.distilled.
+nlohmann::ordered_json distillation_json(const RunInputs& in);
+
 // The config as config.yaml has it.
 nlohmann::ordered_json config_json(const Config& config);
 

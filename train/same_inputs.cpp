@@ -14,11 +14,21 @@ namespace lait {
 namespace {
 
 // What may differ between machines.
-constexpr std::string_view kOfAMachine[] = {
-    "model.path",         "data.train",      "data.validation",    "data.test",
-    "data.bodies",        "data.corpus",     "data.wiki_pages",    "output.dir",
-    "output.keep",        "training.device", "training.precision", "training.threads",
-    "distributed.timeout"};
+constexpr std::string_view kOfAMachine[] = {"model.path",
+                                            "data.train",
+                                            "data.validation",
+                                            "data.test",
+                                            "data.bodies",
+                                            "data.corpus",
+                                            "data.wiki_pages",
+                                            "output.dir",
+                                            "training.distill.teacher",
+                                            "training.distill.data",
+                                            "output.keep",
+                                            "training.device",
+                                            "training.precision",
+                                            "training.threads",
+                                            "distributed.timeout"};
 
 std::string description(const RunInputs& in, at::Device device, at::ScalarType precision) {
   std::vector<std::string> names = field_names();

@@ -7,6 +7,7 @@
 
 #include "eval/decoder_flops.h"
 #include "eval/flops.h"
+#include "kernels/philox.h"
 #include "train/sampler.h"
 
 namespace lait {
@@ -33,8 +34,16 @@ std::vector<double> forwards_of(const Model& model) {
 
 }  // namespace
 
-ExampleCosts training_costs(const Model& model, const Dataset& dataset) {
-  const auto flops = [&dataset, model, plan = model->pack_plan(model->spec.schedule),
+size_t schedule_of_step(size_t num_schedules, uint64_t seed, int64_t step) {
+  if (num_schedules == 1) return 0;
+  const auto words =
+      kernels::philox(static_cast<uint32_t>(step), 0, 0, 0xFFFFFFFDu, static_cast<uint32_t>(seed),
+                      static_cast<uint32_t>(seed >> 32));
+  return ((uint64_t{words.word[0]} << 32) | words.word[1]) % num_schedules;
+}
+
+ExampleCosts training_costs(const Model& model, const Dataset& dataset, const Schedule& schedule) {
+  const auto flops = [&dataset, model, plan = model->pack_plan(schedule),
                       costs = model->config.family->costs(model->config).layer,
                       forwards = forwards_of(model)](int64_t example) {
     double sum = 0;
@@ -66,15 +75,21 @@ std::function<double(int64_t)> flops_below_join(const Model& model, const Datase
 }  // namespace
 
 StepMaker::StepMaker(Model model, const Dataset& dataset, const TrainingConfig& config,
-                     const Ranks& ranks, SequenceValues* values)
+                     const Ranks& ranks, SequenceValues* values, const Distillation* distillation)
     : model_(model),
       dataset_(dataset),
       config_(config),
       ranks_(ranks),
       values_(values),
-      costs_(training_costs(model, dataset)) {
+      distillation_(distillation) {
+  for (const Schedule& schedule : model->spec.schedules()) {
+    ExampleCosts costs = training_costs(model, dataset, schedule);
+    if (distillation_ != nullptr)
+      costs.weight = [distillation](int64_t i) { return distillation->example_weight(i); };
+    trained_.push_back({schedule, std::move(costs)});
+  }
   if (values_ != nullptr)
-    costs_.stored_flops = flops_below_join(model, dataset, values_->plan().join);
+    trained_.front().costs.stored_flops = flops_below_join(model, dataset, values_->plan().join);
 }
 
 const std::vector<std::vector<int64_t>>& StepMaker::epoch(int64_t epoch) {
@@ -93,17 +108,22 @@ int64_t StepMaker::batches_of(int64_t epoch) {
 StepBatches StepMaker::made(BatchPosition position) {
   const auto& batches = epoch(position.epoch);
   const auto count = std::min(config_.accumulation, std::ssize(batches) - position.batch);
+  const auto& [schedule, costs] =
+      trained_[schedule_of_step(trained_.size(), config_.seed, position.step)];
   StepBatches step;
   step.part = part_of_step(dataset_, std::span(batches).subspan(position.batch, count),
-                           ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs_);
-  const Schedule& schedule = model_->spec.schedule;
+                           ranks_.rank(), ranks_.size(), config_.max_tokens_per_device, costs);
   const BatchOptions options = batch_options(config_);
-  for (const auto& examples : step.part.micro_batches)
+  for (auto& examples : step.part.micro_batches) {
+    if (distillation_ != nullptr) distillation_->sort(examples);
     step.micro_batches.push_back(values_ != nullptr
                                      ? values_->to_batch(dataset_, examples, schedule, options)
                                      : model_->to_batch(dataset_, examples, schedule, options));
-  step.next = {position.epoch, position.batch + count};
-  if (step.next.batch == std::ssize(batches)) step.next = {position.epoch + 1, 0};
+    if (distillation_ != nullptr) distillation_->add_to(step.micro_batches.back(), examples);
+  }
+  step.next = {position.step + 1, position.epoch, position.batch + count};
+  if (step.next.batch == std::ssize(batches))
+    step.next = {position.step + 1, position.epoch + 1, 0};
   return step;
 }
 

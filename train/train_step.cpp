@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "lait/base/error.h"
+#include "train/distillation.h"
 
 namespace lait {
 namespace {
@@ -88,7 +89,9 @@ at::Tensor TrainStep::run(std::span<const DeviceBatch> micro_batches,
   at::Tensor total;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     const DeviceBatch& batch = micro_batches[i];
-    const at::Tensor loss = model_->loss(model_->forward(batch, randomness), batch, config_);
+    const Outputs outputs = model_->forward(batch, randomness);
+    const at::Tensor loss = batch.soft ? distilled_loss(*model_->head, outputs, batch, config_)
+                                       : model_->loss(outputs, batch, config_);
     // The gradients become means over the ranks.
     const at::Tensor summand = times(loss, shares[i] * ranks_.size());
     i + 1 == micro_batches.size() ? gradients_.last_backward(summand) : summand.backward();

@@ -8,13 +8,12 @@
 #include <cmath>
 #include <utility>
 
-#include "eval/answer_metrics.h"
 #include "lait/base/file_writer.h"
 #include "lait/model/lora.h"
-#include "lait/predict/predictor.h"
 #include "lait/text/tokenizer.h"
 #include "train/gemm_rate.h"
 #include "train/sampler.h"
+#include "train/validation.h"
 
 namespace lait {
 
@@ -31,10 +30,12 @@ Trainer::Trainer(Model model, const TrainerInputs& inputs, RunDirectory& run, Pr
                 .train = inputs.train->checksum(),
                 .validation = inputs.validation == nullptr ? 0 : inputs.validation->checksum(),
                 .base = lora_base_sum(*model),
+                .teacher = inputs.distillation == nullptr ? 0 : inputs.distillation->id(),
                 .threads = at::get_num_threads(),
                 .ranks = ranks_.size(),
                 .device = c10::DeviceTypeName(model->device().type(), /*lower_case=*/true)},
-      batches_(model, *inputs.train, inputs.config.training, ranks_, inputs.values),
+      batches_(model, *inputs.train, inputs.config.training, ranks_, inputs.values,
+               inputs.distillation),
       best_model_(model, in_.tokenizer, in_.config.output.hf_code, run) {
   gemm_flops_per_s_ = gemm_rate(model_) * ranks_.size();
 }
@@ -118,7 +119,7 @@ int Trainer::run_steps() {
 }
 
 void Trainer::one_step() {
-  const StepBatches step = batches_.make({state_.epoch, state_.batch});
+  const StepBatches step = batches_.make({state_.step, state_.epoch, state_.batch});
   if (state_.step + 1 < length_.steps) batches_.prepare(step.next);
   const at::Tensor loss = step_.run(step.micro_batches, step.part.shares, state_.step);
   window_.add(loss, step_.optimizer().gradient_norm(), step.part);
@@ -205,41 +206,56 @@ void Trainer::count_improvement(const std::string& metric, double value) {
       improves ? 0 : state_.evaluations_without_improvement + 1;
 }
 
+namespace {
+
+nlohmann::ordered_json to_json(const ValidationScores& scores) {
+  nlohmann::ordered_json json{{"loss", scores.loss}};
+  for (const auto& [name, value] : scores.metrics) json[name] = value;
+  return json;
+}
+
+std::string in_words(const ValidationScores& scores) {
+  std::string text;
+  for (const auto& [name, value] : scores.metrics) text += fmt::format("  {} {:.4f}", name, value);
+  return text;
+}
+
+}  // namespace
+
 bool Trainer::evaluate() {
   write_log();
   check_finite();
   const TrainStep::AsSaved as_saved(step_);
   const double began = steady_seconds();
   const int64_t size = in_.validation->size();
-  const auto outputs = run_model(
-      model_, *in_.validation, model_->spec.schedule,
+  auto found = validate(
+      model_, *in_.validation, in_.metrics,
       {.should_stop = [&] { return in_.stop() != 0; },
        .on_progress = [&](int64_t done) { progress_.evaluation("validation", done, size); },
        .values = in_.values,
        .ranks = &ranks_});
   if (in_.values != nullptr) in_.values->sync(ranks_);
   stored_share();  // training's are shown
-  if (!outputs) return false;
+  if (!found) return false;
   const double seconds = steady_seconds() - began;
-  if (!outputs->values.isfinite().all().item<bool>())
-    give_up("the model's outputs for the validation data are not finite");
-  choose_threshold(model_, *outputs, *in_.validation);
-  std::vector<Outcome> outcomes = make_outcomes(model_, *outputs, *in_.validation, "validation");
-  const auto metrics = compute_metrics(in_.metrics, outcomes);
+  if (!found->is_finite) give_up("the model's outputs for the validation data are not finite");
   const std::string selected =
       in_.config.training.select_by.empty() ? in_.metrics.front() : in_.config.training.select_by;
-  nlohmann::ordered_json line{{"step", state_.step},
-                              {"epoch", epochs_done()},
-                              {"split", "validation"},
-                              {"loss", mean_loss(*model_->head, *outputs, *in_.validation)}};
-  std::string text = fmt::format("step {}: validation", state_.step);
-  for (const auto& [name, value] : metrics) {
-    line[name] = value;
-    text += fmt::format("  {} {:.4f}", name, value);
-  }
+  nlohmann::ordered_json line{
+      {"step", state_.step}, {"epoch", epochs_done()}, {"split", "validation"}};
+  line.update(to_json(found->mean));
+  std::string text = fmt::format("step {}: validation{}", state_.step, in_words(found->mean));
   if (in_.validation->has_windows()) line["no_answer_threshold"] = model_->spec.no_answer_threshold;
-  line["examples_per_s"] = static_cast<double>(size) / seconds;
-  const double value = metrics.at(selected);
+  const auto& each = found->by_independent_layers;
+  for (const auto& [p, scores] : each) {
+    line["by_independent_layers"][std::to_string(p)] = to_json(scores);
+    progress_.message(
+        fmt::format("step {}: validation at P = {}{}", state_.step, p, in_words(scores)));
+  }
+  if (!each.empty()) text += fmt::format("  (mean of {} P)", each.size());
+  line["examples_per_s"] =
+      static_cast<double>(size * std::max<int64_t>(1, std::ssize(each))) / seconds;
+  const double value = found->mean.metrics.at(selected);
   metric_ = fmt::format("{} {:.4f}", selected, value);
   const bool is_logged = state_.evaluated_step == state_.step;
   state_.evaluated_step = state_.step;
@@ -248,7 +264,7 @@ bool Trainer::evaluate() {
     state_.best = value;
     state_.best_step = state_.step;
     save_best();
-    best_outcomes_ = std::move(outcomes);
+    best_outcomes_ = std::move(found->outcomes);
     text += "  (best so far)";
   }
   if (!is_logged) run_.append_metrics(line);

@@ -39,6 +39,8 @@ struct TrainerInputs {
   std::function<int()> stop = stop_signal;
   // Of what is frozen (cache.dir). Null: all is computed.
   SequenceValues* values = nullptr;
+  // What a teacher says of the training data. Null: there is none.
+  const Distillation* distillation = nullptr;
   // Records some of the steps. Null: no.
   StepProfile* profile = nullptr;
   // The processes that train the model together. REQUIRES: not null.

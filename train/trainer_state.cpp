@@ -64,6 +64,7 @@ SavedState parse(const nlohmann::json& json) {
   json.at("train").get_to(identity.train);
   json.at("validation").get_to(identity.validation);
   identity.base = json.value("base", uint32_t{0});  // versions before had no adapters
+  identity.teacher = json.value("teacher", uint32_t{0});
   json.at("threads").get_to(identity.threads);
   identity.ranks = json.value("ranks", 1);  // versions before had one
   json.at("device").get_to(identity.device);
@@ -105,6 +106,7 @@ void write_state(const fs::path& checkpoint, const SavedState& saved) {
       {"train", identity.train},
       {"validation", identity.validation},
       {"base", identity.base},
+      {"teacher", identity.teacher},
       {"threads", identity.threads},
       {"ranks", identity.ranks},
       {"device", identity.device}};
@@ -152,6 +154,8 @@ void check_same_run(const fs::path& checkpoint, const RunIdentity& then, const R
   if (then.train != now.train) refuse(std::string("data.train ") + changed);
   if (then.validation != now.validation) refuse(std::string("data.validation ") + changed);
   if (then.base != now.base) refuse("model.path has not the weights that the run was started with");
+  if (then.teacher != now.teacher)
+    refuse("training.distill.teacher is not the one that the run was started with");
   if (then.total_steps != now.total_steps) {
     refuse(fmt::format("the run has {} steps, config and data now give {}", then.total_steps,
                        now.total_steps));

@@ -30,6 +30,7 @@ struct RunIdentity {
   std::string precision;               // resolved
   uint32_t train = 0, validation = 0;  // checksums of the data (0: none)
   uint32_t base = 0;                   // of the weights that have adapters (0: none)
+  uint32_t teacher = 0;                // of a teacher and what it read (0: none)
   // Sums have another order with another number of threads or ranks, or on another device.
   int threads = 0, ranks = 1;
   std::string device;

@@ -25,6 +25,8 @@ enum class Precision { kAuto, kBf16, kFp32 };
 enum class DeviceKind { kAuto, kCpu, kCuda };
 // Where a model's weights come from. kRandom: config.json and the tokenizer's files are enough.
 enum class ModelInit { kPretrained, kRandom };
+// Which weights a distilled model starts from.
+enum class StudentInit { kPretrained, kTeacher };
 // What training.batch_size counts.
 enum class BatchBy { kExamples, kTokens };
 enum class OptimizerKind { kAdamW, kAdafactor };
@@ -48,6 +50,8 @@ inline constexpr double kDefaultEpochs = 3, kDefaultWarmup = 0.06;
 // Of training.lexical_bias_learning_rate: a bias is one number that begins at 0, and the scores to
 // which it is added are of size 1.
 inline constexpr double kDefaultLexicalBiasLearningRate = 3e-2;
+// Of training.distill.temperature.
+inline constexpr double kDefaultTemperature = 2;
 // AdamW's.
 inline constexpr double kDefaultBeta1 = 0.9, kDefaultBeta2 = 0.999, kDefaultEpsilon = 1e-8;
 
@@ -86,6 +90,10 @@ struct DataColumns {
   NameList segments{};
   std::optional<std::string> label{}, id{};
   bool operator==(const DataColumns&) const = default;
+};
+// Numbers of independent layers.
+struct LayerCounts : std::vector<int64_t> {
+  using vector::vector;
 };
 // Labels as files write them, and which label they mean.
 struct LabelMap : std::vector<std::pair<std::string, std::string>> {
@@ -147,6 +155,22 @@ struct LoraConfig {
   bool operator==(const LoraConfig&) const = default;
 };
 
+// A teacher whose outputs are learned beside the labels.
+struct DistillConfig {
+  // A checkpoint of lait-train, or a run directory; "": none.
+  std::string teacher;
+  // Default kDefaultTemperature, of heads whose outputs are logits.
+  std::optional<double> temperature;
+  // Of the teacher's part in an example's loss; the label's is 1 - weight.
+  double weight = 0.7;
+  StudentInit init = StudentInit::kPretrained;
+  // New pairs of the training data's texts, for each example.
+  int64_t recombine = 0;
+  // Files of examples whose labels are not read.
+  DataFiles data;
+  bool operator==(const DistillConfig&) const = default;
+};
+
 struct TrainingConfig {
   // Default kDefaultEpochs; excludes steps.
   std::optional<double> epochs;
@@ -171,9 +195,12 @@ struct TrainingConfig {
   std::optional<double> lexical_bias_learning_rate;
   // Each layer's learning rate is this many times that of the part above it.
   double layer_decay = 1.0;
+  // The P of which each step trains one; empty: the model's P only.
+  LayerCounts elastic_independent_layers;
   // What training leaves as it is: parts of the encoder, as lait/model/frozen.h reads them.
   NameList freeze;
   LoraConfig lora;
+  DistillConfig distill;
   // Not on biases and norms.
   double weight_decay = 0.01;
   // Of AdamW only.

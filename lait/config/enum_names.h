@@ -38,6 +38,8 @@ LAIT_NAMES(Precision, {"auto", Precision::kAuto}, {"bf16", Precision::kBf16},
 LAIT_NAMES(DeviceKind, {"auto", DeviceKind::kAuto}, {"cpu", DeviceKind::kCpu},
            {"cuda", DeviceKind::kCuda})
 LAIT_NAMES(ModelInit, {"pretrained", ModelInit::kPretrained}, {"random", ModelInit::kRandom})
+LAIT_NAMES(StudentInit, {"pretrained", StudentInit::kPretrained},
+           {"teacher", StudentInit::kTeacher})
 LAIT_NAMES(BatchBy, {"examples", BatchBy::kExamples}, {"tokens", BatchBy::kTokens})
 LAIT_NAMES(OptimizerKind, {"adamw", OptimizerKind::kAdamW},
            {"adafactor", OptimizerKind::kAdafactor})

@@ -120,6 +120,12 @@ void FieldReader::read(const YamlNode& node, int line, NameList& target, const L
   }
 }
 
+void FieldReader::read(const YamlNode& node, int line, LayerCounts& target, const Limits& limits) {
+  target.clear();
+  if (node.kind != YamlNode::Kind::kList) return wrong(node, line, "a list of whole numbers");
+  for (const YamlNode& entry : node.items) read(entry, entry.line, target.emplace_back(), limits);
+}
+
 void FieldReader::read(const YamlNode& node, int line, LabelMap& target, const Limits&) {
   constexpr const char* kForm = "a mapping of labels, {as in the file: label, …}";
   target.clear();

@@ -78,6 +78,7 @@ class FieldReader {
   void read(const YamlNode& node, int line, std::string& target, const Limits& limits);
   void read(const YamlNode& node, int line, DataFiles& target, const Limits& limits);
   void read(const YamlNode& node, int line, NameList& target, const Limits& limits);
+  void read(const YamlNode& node, int line, LayerCounts& target, const Limits& limits);
   void read(const YamlNode& node, int line, LabelMap& target, const Limits& limits);
   void read(const YamlNode& node, int line, ClassWeights& target, const Limits& limits);
   void read(const YamlNode& node, int line, std::vector<Stage>& target, const Limits& limits);

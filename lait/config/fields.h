@@ -106,6 +106,11 @@ void visit_fields(ConfigType& c, Visitor& v) {
           "of the lexical bias (default 0.03)");
   v.field("training.layer_decay", c.training.layer_decay, Limits{.max = 1, .above = 0},
           "a layer's learning rate is this many times that of the one above it; below the head");
+  v.field("training.elastic_independent_layers", c.training.elastic_independent_layers,
+          Limits{.min = 0, .max = kMaxLayers},
+          "one model for every P of a list, e.g. [0, 2, 4]: each step trains one of them, drawn "
+          "from the seed; model.independent_layers is then what prediction uses (default: the "
+          "largest)");
   v.field("training.freeze", c.training.freeze, kAny,
           "parts that are not trained, and have no dropout: embeddings, layer N, layers A-B (from "
           "0), independent (the embeddings and the layers before the first of example scope)");
@@ -117,6 +122,21 @@ void visit_fields(ConfigType& c, Visitor& v) {
   v.field("training.lora.dropout", c.training.lora.dropout, kBelowOne, "of an adapter's input");
   v.field("training.lora.targets", c.training.lora.targets, kAny,
           "the modules that get adapters: ends of their names in the pretrained model");
+  v.field("training.distill.teacher", c.training.distill.teacher, kAny,
+          "a checkpoint or run of lait-train for the same task, whose outputs are learned beside "
+          "the labels; default: none");
+  v.field("training.distill.temperature", c.training.distill.temperature, kPositive,
+          "by which the logits of teacher and student are divided (default 2)");
+  v.field("training.distill.weight", c.training.distill.weight, Limits{.max = 1, .above = 0},
+          "of the teacher's part of the loss; 1 - weight is the label's");
+  v.field("training.distill.init", c.training.distill.init, kAny,
+          "the weights to start from: pretrained (model.path's), or teacher");
+  v.field("training.distill.recombine", c.training.distill.recombine, Limits{.min = 0, .max = 1000},
+          "for each training example, so many new pairs of its first text and others' second texts "
+          "with which it shares rare words, labelled by the teacher");
+  v.field("training.distill.data", c.training.distill.data, kAny,
+          "file or list of files with more examples, labelled by the teacher; labels in them are "
+          "not read");
   v.field("training.weight_decay", c.training.weight_decay, kRate, "not on biases and norms");
   v.field("training.beta1", c.training.beta1, kBelowOne, "AdamW's (default 0.9)");
   v.field("training.beta2", c.training.beta2, kBelowOne, "AdamW's (default 0.999)");

@@ -88,10 +88,40 @@ class ConflictCheck {
       add("training.lexical_bias_learning_rate",
           "is that of model.lexical_bias, which is false; set it, or leave this out");
     }
+    check_elastic();
     check_rates();
   }
 
  private:
+  void check_elastic() const {
+    constexpr const char* kName = "training.elastic_independent_layers";
+    const LayerCounts& list = c_.training.elastic_independent_layers;
+    const auto found = values_.find(kName);
+    if (found == values_.end() || found->second.node.kind != YamlNode::Kind::kList) return;
+    if (list.size() < 2)
+      return add(kName,
+                 "expected at least two numbers of layers; for one, model.independent_layers");
+    for (size_t i = 0; i < list.size(); ++i) {
+      if (std::ranges::count(list, list[i]) > 1)
+        return add(kName, "expected each number once, got " + number_text(list[i]) + " twice");
+    }
+    if (c_.model.segment_format == SegmentFormat::kPair) {
+      add("model.segment_format",
+          "pair is the stock layout, and training.elastic_independent_layers needs segments of "
+          "their own; use auto or standalone");
+    }
+    if (has_scope(c_.model.schedule, Scope::kGroup))
+      add("model.schedule",
+          std::string("a stage of scope group is of one P; leave it or ") + kName + " out");
+    const bool has_schedule = !c_.model.schedule.empty();
+    if (!has_schedule && !c_.model.independent_layers) return;
+    const int64_t p = c_.model.independent_layers.value_or(independent_layers(c_.model.schedule));
+    if (std::ranges::find(list, p) == list.end()) {
+      add(has_schedule ? "model.schedule" : "model.independent_layers",
+          "expected one of the numbers of training.elastic_independent_layers, got " +
+              number_text(p) + "; prediction uses it");
+    }
+  }
   // Products that training computes in float. The second factor has been given, since its default
   // leaves the product as small as the first.
   void check_rates() const {

@@ -62,6 +62,9 @@ std::string value_text(const DataFiles& files) {
 std::string value_text(const NameList& names) {
   return value_text(static_cast<const std::vector<std::string>&>(names));
 }
+std::string value_text(const LayerCounts& counts) {
+  return value_text(static_cast<const std::vector<int64_t>&>(counts));
+}
 std::string value_text(const LabelMap& map) {
   std::string out;
   for (const auto& [from, to] : map)
@@ -84,6 +87,7 @@ bool is_set(const T&) {
 }
 bool is_set(const std::vector<Stage>& schedule) { return !schedule.empty(); }
 bool is_set(const NameList& names) { return !names.empty(); }
+bool is_set(const LayerCounts& counts) { return !counts.empty(); }
 bool is_set(const LabelMap& map) { return !map.empty(); }
 template <class T>
 bool is_set(const std::optional<T>& value) {
@@ -127,6 +131,7 @@ struct Values {
 std::string kind(const std::string*) { return "text"; }
 std::string kind(const DataFiles*) { return "a file or a list"; }
 std::string kind(const NameList*) { return "a name or a list"; }
+std::string kind(const LayerCounts*) { return "a list of whole numbers"; }
 std::string kind(const LabelMap*) { return "a mapping"; }
 std::string kind(const ClassWeights*) { return "balanced or a mapping"; }
 std::string kind(const std::vector<Stage>*) { return "a list"; }

@@ -37,6 +37,8 @@ class DatasetBuilder {
 
   // Appends examples. Calls `meanwhile`, once, on one of the threads; may be null. Throws TooLong.
   void add(std::span<const Example> examples, const std::function<void()>& meanwhile = {});
+  // Examples of the data set so far; of windows, if options say so.
+  int64_t size() const { return arrays_->sequences.size(); }
   // Takes the tokens that were built since the last call, to be stored elsewhere.
   std::vector<int32_t> take_tokens();
   // ClassLabel{i} becomes ClassLabel{numbers[i]}.

@@ -41,7 +41,8 @@ class ClassifierImpl final : public PoolingHeadImpl {
     return weight;
   }
 
-  // Class indices (B) int64, -1: none. If the batch has soft labels: probabilities (B, K) float.
+  // Class indices (B) int64, -1: none. If the batch has soft labels: probabilities (B, K) float,
+  // all 0: none.
   at::Tensor labels(std::span<const Label> labels) const override {
     const int64_t batch = std::ssize(labels), classes = std::ssize(labels_);
     const bool soft = std::ranges::any_of(
@@ -65,7 +66,7 @@ class ClassifierImpl final : public PoolingHeadImpl {
         row[known->index] = 1;
       } else if (probabilities != nullptr && std::ssize(probabilities->probabilities) == classes) {
         std::ranges::copy(probabilities->probabilities, row);
-      } else {
+      } else if (has_label(label)) {
         throw UserError("a classifier takes classes, or a probability for each of its " +
                         std::to_string(classes) + " classes, as labels, got others");
       }
@@ -84,6 +85,14 @@ class ClassifierImpl final : public PoolingHeadImpl {
                                                     : -(log_probabilities * batch.labels).sum() /
                                                           static_cast<double>(batch.num_examples());
     return smoothing == 0 ? loss : loss * (1 - smoothing) - log_probabilities.mean() * smoothing;
+  }
+
+  // The Kullback-Leibler divergence from the teacher's probabilities.
+  at::Tensor soft_loss(const Outputs& outputs, const DeviceBatch&, const Outputs& teacher,
+                       double temperature) const override {
+    const at::Tensor log_student = at::log_softmax(outputs.values / temperature, 1),
+                     log_teacher = at::log_softmax(teacher.values / temperature, 1);
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(1) * (temperature * temperature);
   }
 
   std::vector<Prediction> predict(const Outputs& outputs) const override {

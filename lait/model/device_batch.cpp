@@ -4,14 +4,10 @@
 
 namespace lait {
 
-namespace {
-
-// From pinned memory and without waiting; LibTorch keeps that memory until the copy is complete.
+// LibTorch keeps the pinned memory until the copy is complete.
 at::Tensor copy_to(const at::Tensor& host, at::Device device) {
   return device.is_cpu() ? host : host.pin_memory().to(device, /*non_blocking=*/true);
 }
-
-}  // namespace
 
 DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device) {
   DeviceBatch out;

@@ -29,6 +29,15 @@ struct EnteringStates {
   std::vector<int64_t> missing = {};
 };
 
+// What a teacher says of the examples, of which the first have labels, too. The batch's loss is
+// Σ weights[i] · soft_loss[i] + hard_weight · the mean loss of the labelled ones.
+struct SoftTargets {
+  at::Tensor outputs;  // as the model's
+  at::Tensor weights;  // (B) float
+  int64_t num_labelled = 0;
+  double hard_weight = 0;
+};
+
 // Moved, never copied: on the CPU the tensors are views of the packed batch's own arrays.
 struct DeviceBatch {
   DeviceBatch() = default;
@@ -39,12 +48,15 @@ struct DeviceBatch {
   PackedBatch packed;
   at::Tensor ints;    // (n) int32 on the device
   at::Tensor labels;  // as returned by the head's `labels`, on the device
+  std::optional<SoftTargets> soft;
   std::optional<EnteringStates> entering;
 
   at::Tensor view(const Slice& slice) const { return ints.narrow(0, slice.begin, slice.size); }
   int64_t num_examples() const { return packed.num_examples; }
 };
 
+// From pinned memory and without waiting; on the CPU the tensor itself.
+at::Tensor copy_to(const at::Tensor& host, at::Device device);
 // `labels` are on the host; they may be undefined.
 DeviceBatch to_device(PackedBatch batch, const at::Tensor& labels, at::Device device);
 

@@ -27,6 +27,11 @@ struct Outputs {
   int64_t num_examples() const {
     return offsets.empty() ? values.size(0) : static_cast<int64_t>(offsets.size()) - 1;
   }
+  // Of the first `count` examples.
+  Outputs first(int64_t count) const {
+    if (offsets.empty()) return {values.narrow(0, 0, count)};
+    return {values.narrow(0, 0, offsets[count]), {offsets.begin(), offsets.begin() + count + 1}};
+  }
 };
 
 // The best span of an example's text: tokens [begin, end), and the sum of its two logits.
@@ -78,6 +83,11 @@ class HeadImpl : public torch::nn::Module {
   // The mean over the examples, by their weights; a float scalar. batch.labels comes from `labels`.
   virtual at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                           const TrainingConfig& config) const = 0;
+  // (B) float: of each example, how far the outputs are from a teacher's, which have the same rows.
+  // Where they are logits, both are divided by the temperature, and the loss multiplied by its
+  // square (Hinton et al., arXiv 1503.02531). REQUIRES: HeadInfo::soft_labels is not kNone.
+  virtual at::Tensor soft_loss(const Outputs& outputs, const DeviceBatch& batch,
+                               const Outputs& teacher, double temperature) const;
   // Weights of the classes in `loss`, in the order of the labels. REQUIRES: the head has classes,
   // and this was not called before.
   virtual void weigh_classes(const std::vector<double>& weights);
@@ -99,6 +109,9 @@ class HeadImpl : public torch::nn::Module {
   virtual int64_t saved_floats() const = 0;
 };
 
+// What a teacher's outputs are to a head: nothing, numbers, or logits, which have a temperature.
+enum class SoftLabels { kNone, kNumbers, kLogits };
+
 struct HeadInfo {
   HeadKind kind;
   // The kinds of labels that it can be trained on; a model has one of them.
@@ -106,6 +119,7 @@ struct HeadInfo {
   bool needs_decoder = false;
   // Whether class_weights and label_smoothing mean something in its loss.
   bool has_class_loss = false;
+  SoftLabels soft_labels = SoftLabels::kLogits;
   // Whether model.pooling says what it reads.
   bool pools = true;
   // What it reads from the encoder.

@@ -30,6 +30,10 @@ void HeadImpl::weigh_classes(const std::vector<double>&) {
   TORCH_CHECK(false, "weigh_classes: the head has no classes");
 }
 
+at::Tensor HeadImpl::soft_loss(const Outputs&, const DeviceBatch&, const Outputs&, double) const {
+  TORCH_CHECK(false, "soft_loss: the head learns no other's outputs");
+}
+
 HeadKind head_for(LabelKind labels, const Family& family) {
   const HeadInfo* found = nullptr;
   for (const HeadInfo& head : all_heads()) {

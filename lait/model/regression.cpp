@@ -16,6 +16,12 @@ class RegressionImpl final : public NumberHeadImpl {
     return at::mse_loss(outputs.values.squeeze(1), batch.labels);
   }
 
+  // The squared error to the teacher's score.
+  at::Tensor soft_loss(const Outputs& outputs, const DeviceBatch&, const Outputs& teacher,
+                       double) const override {
+    return (outputs.values - teacher.values).square().squeeze(1);
+  }
+
   std::vector<Prediction> predict(const Outputs& outputs) const override {
     return predictions(outputs.values.to(at::kCPU, at::kDouble));
   }
@@ -27,6 +33,7 @@ HeadInfo regression_head() {
   return {
       .kind = HeadKind::kRegression,
       .labels = {LabelKind::kNumber},
+      .soft_labels = SoftLabels::kNumbers,
       .reads = pooling_reads,
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RegressionImpl>(config, options);

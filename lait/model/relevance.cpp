@@ -20,6 +20,16 @@ class RelevanceImpl final : public NumberHeadImpl {
     return at::binary_cross_entropy_with_logits(outputs.values.squeeze(1), batch.labels);
   }
 
+  // The binary cross entropy to the teacher's sigmoid.
+  at::Tensor soft_loss(const Outputs& outputs, const DeviceBatch&, const Outputs& teacher,
+                       double temperature) const override {
+    return at::binary_cross_entropy_with_logits(outputs.values / temperature,
+                                                (teacher.values / temperature).sigmoid(), {}, {},
+                                                at::Reduction::None)
+               .squeeze(1) *
+           (temperature * temperature);
+  }
+
   // In double: two passages of logits above 17 would have the same float. One by one: the last bit
   // of LibTorch's sigmoid depends on the place in the tensor (vectors, and the rest behind them).
   std::vector<Prediction> predict(const Outputs& outputs) const override {

@@ -77,29 +77,22 @@ class SpanImpl final : public HeadImpl {
 
   at::Tensor loss(const Outputs& outputs, const DeviceBatch& batch,
                   const TrainingConfig&) const override {
-    const int64_t examples = outputs.num_examples();
-    const at::Device device = outputs.values.device();
-    // The batch has the offsets on its device; a whole data set's outputs are on the host.
-    const HeadRows& head = batch.packed.head;
-    const at::Tensor offsets =
-        batch.ints.defined() ? batch.view(head.row_offsets).narrow(0, 0, examples + 1).to(at::kLong)
-                             : at::tensor(outputs.offsets);
-    int64_t longest = 1;
-    for (int64_t i = 0; i < examples; ++i)
-      longest = std::max(longest, outputs.offsets[i + 1] - outputs.offsets[i]);
-    const at::Tensor index =
-        offsets.narrow(0, 0, examples).unsqueeze(1) + at::arange(longest, offsets.options());
-    const at::Tensor is_none = index >= offsets.narrow(0, 1, examples).unsqueeze(1);
-    // A row behind an example's last one reads that of another example, and counts nothing.
-    const at::Tensor padded =
-        outputs.values.index_select(0, index.clamp_max(outputs.offsets.back() - 1).flatten())
-            .view({examples, longest, kNumOutputs})
-            .masked_fill(is_none.unsqueeze(2), -std::numeric_limits<float>::infinity());
-    const at::Tensor log_probabilities =
-        at::log_softmax(padded, 1).transpose(1, 2).reshape({kNumOutputs * examples, longest});
-    TORCH_CHECK(batch.labels.device() == device, "loss: labels and outputs on different devices");
-    return at::nll_loss(log_probabilities, batch.labels.flatten(), /*weight=*/{},
-                        at::Reduction::Mean, /*ignore_index=*/kNoLabel);
+    const at::Tensor log_probabilities = at::log_softmax(padded(outputs, batch), 1);
+    TORCH_CHECK(batch.labels.device() == log_probabilities.device(),
+                "loss: labels and outputs on different devices");
+    return at::nll_loss(log_probabilities.transpose(1, 2).flatten(0, 1), batch.labels.flatten(),
+                        /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/kNoLabel);
+  }
+
+  // The mean of the Kullback-Leibler divergences of start and end, over the candidates.
+  at::Tensor soft_loss(const Outputs& outputs, const DeviceBatch& batch, const Outputs& teacher,
+                       double temperature) const override {
+    const at::Tensor student = padded(outputs, batch), is_none = student.isneginf();
+    const at::Tensor log_student = at::log_softmax(student / temperature, 1),
+                     log_teacher = at::log_softmax(
+                         padded({teacher.values, outputs.offsets}, batch) / temperature, 1);
+    const at::Tensor summands = log_teacher.exp() * (log_teacher - log_student);
+    return summands.masked_fill(is_none, 0).sum({1, 2}) * (temperature * temperature / kNumOutputs);
   }
 
   // Of each example's text; which of several windows of a passage has the answer is another
@@ -139,6 +132,26 @@ class SpanImpl final : public HeadImpl {
 
  private:
   static constexpr int64_t kNoLabel = -1;
+
+  // (B, longest, 2): the candidates' logits; -infinity where an example has fewer.
+  static at::Tensor padded(const Outputs& outputs, const DeviceBatch& batch) {
+    const int64_t examples = outputs.num_examples();
+    // The batch has the offsets on its device; a whole data set's outputs are on the host.
+    const HeadRows& head = batch.packed.head;
+    const at::Tensor offsets =
+        batch.ints.defined() ? batch.view(head.row_offsets).narrow(0, 0, examples + 1).to(at::kLong)
+                             : at::tensor(outputs.offsets);
+    int64_t longest = 1;
+    for (int64_t i = 0; i < examples; ++i)
+      longest = std::max(longest, outputs.offsets[i + 1] - outputs.offsets[i]);
+    const at::Tensor index =
+        offsets.narrow(0, 0, examples).unsqueeze(1) + at::arange(longest, offsets.options());
+    const at::Tensor is_none = index >= offsets.narrow(0, 1, examples).unsqueeze(1);
+    // A row behind an example's last one reads that of another example, and counts nothing.
+    return outputs.values.index_select(0, index.clamp_max(outputs.offsets.back() - 1).flatten())
+        .view({examples, longest, kNumOutputs})
+        .masked_fill(is_none.unsqueeze(2), -std::numeric_limits<float>::infinity());
+  }
 
   int64_t hidden_size_, max_tokens_;
   HeadTensors tensors_;

@@ -124,6 +124,7 @@ void ModelSpec::check(const HfConfig& config, const std::string& where) const {
   const auto checks = [&] {
     with_context("model.schedule", [&] { check_schedule(schedule, config.num_hidden_layers); });
     check_reads(*this, "model.schedule");
+    for (const int64_t p : elastic) at(p, config, "training.elastic_independent_layers");
     resolve_segment_format(format, schedule);
     check_words(*this, config);
     const std::string problem = config.family->pair_problem(config);
@@ -150,21 +151,29 @@ void ModelSpec::check(const HfConfig& config, const std::string& where) const {
   with_context(where, checks);
 }
 
-ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config) const {
+std::vector<Schedule> ModelSpec::schedules() const {
+  if (elastic.empty()) return {schedule};
+  std::vector<Schedule> out;
+  for (const int64_t p : elastic) out.push_back(split_schedule(p, schedule));
+  return out;
+}
+
+ModelSpec ModelSpec::at(int64_t independent_layers, const HfConfig& config,
+                        const std::string& key) const {
   ModelSpec spec = *this;
-  spec.schedule = with_context("--independent-layers", [&] {
+  spec.schedule = with_context(key, [&] {
     check_schedule(schedule, config.num_hidden_layers);
     return split_schedule(independent_layers, schedule);
   });
   if (format == SegmentFormat::kPair) {
-    throw UserError(
-        "--independent-layers needs a checkpoint of segment_format standalone, got pair (the "
-        "segments of a pair are one sequence); leave it out");
+    throw UserError(key +
+                    " needs a checkpoint of segment_format standalone, got pair (the segments of a "
+                    "pair are one sequence); leave it out");
   }
-  with_context("--independent-layers", [&] {
+  with_context(key, [&] {
     check_pooling(spec.pooling, spec.schedule, /*several_segments=*/true, "give fewer layers");
   });
-  check_reads(spec, "--independent-layers");
+  check_reads(spec, key);
   return spec;
 }
 
@@ -228,8 +237,17 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
         "out");
   }
   ModelSpec spec;
+  spec.elastic = config.training.elastic_independent_layers;
+  const bool is_elastic = !spec.elastic.empty();
+  if (is_elastic && model.schedule.empty() && !model.independent_layers) {
+    const int64_t largest = *std::ranges::max_element(spec.elastic);
+    with_context("training.elastic_independent_layers",
+                 [&] { split_schedule(largest, hf.num_hidden_layers); });
+    model.independent_layers = largest;
+  }
   spec.schedule = resolve_schedule(model, hf.num_hidden_layers);
-  spec.format = resolve_segment_format(model.segment_format, spec.schedule);
+  spec.format = is_elastic ? SegmentFormat::kStandalone
+                           : resolve_segment_format(model.segment_format, spec.schedule);
   spec.pooling = *model.pooling;
   spec.head = *model.head;
   spec.lexical_bias = model.lexical_bias == Switch::kOn;

@@ -17,8 +17,10 @@
 namespace lait {
 
 struct ModelSpec {
-  // The schedule of training; a batch may have another.
+  // The schedule of training, and of prediction; a batch may have another.
   Schedule schedule;
+  // The P of one model for every P of a list; empty: it was trained at the schedule's only.
+  LayerCounts elastic = {};
   // Resolved: kStandalone or kPair.
   SegmentFormat format = SegmentFormat::kStandalone;
   Pooling pooling{};
@@ -44,14 +46,17 @@ struct ModelSpec {
   LabelKind label_kind() const;
   // P: layers before the first of example scope.
   int64_t independent_layers() const { return lait::independent_layers(schedule); }
+  // The schedules that are trained: one for each P of `elastic`, in its order, or the one.
+  std::vector<Schedule> schedules() const;
   // Throws UserError "where: KEY: expected …" if a model with that config cannot have this spec: a
   // schedule of other layers, a format or head that the family lacks, more positions than it has.
   // `where` may be empty.
   void check(const HfConfig& config, const std::string& where) const;
   // The same weights with P = independent_layers. Throws UserError: P is out of range, the model
   // has the pair format (its segments are not sequences of their own), or the pooling would not see
-  // all segments.
-  ModelSpec at(int64_t independent_layers, const HfConfig& config) const;
+  // all segments. `key`: what gives it, for messages.
+  ModelSpec at(int64_t independent_layers, const HfConfig& config,
+               const std::string& key = "--independent-layers") const;
   TokenizeOptions tokenize_options(const HfConfig& config, const Tokenizer& tokenizer) const;
 };
 

@@ -36,6 +36,7 @@ std::string write_spec(const ModelSpec& spec) {
   Config config;
   config.task = spec.task;
   config.model.schedule = spec.schedule;
+  config.training.elastic_independent_layers = spec.elastic;
   config.model.segment_format = spec.format;
   config.model.head = spec.head;
   config.model.pooling = spec.pooling;
@@ -52,6 +53,7 @@ std::string write_spec(const ModelSpec& spec) {
       "model.pooling", "data.num_segments", "data.max_segment_tokens", "data.on_overflow"};
   if (spec.lexical_bias) fields.emplace_back("model.lexical_bias");
   if (spec.window_overlap) fields.emplace_back("data.window_overlap");
+  if (!spec.elastic.empty()) fields.emplace_back("training.elastic_independent_layers");
   for (const std::string& field : changed_fields(config, unread(config))) fields.push_back(field);
   // Not yaml_text, which is for a config's texts, where ${VAR} expands; labels are read literally.
   // Quoted, so that no reader of YAML takes `no` or 007 for something else.
@@ -150,6 +152,7 @@ ModelSpec read_spec(const std::filesystem::path& dir) {
   with_context(path.string(), [&] { find_task(spec.task); });
   const ModelConfig& model = config.model;
   spec.schedule = model.schedule;
+  spec.elastic = config.training.elastic_independent_layers;
   spec.format = model.segment_format;
   spec.max_segment_tokens = config.data.max_segment_tokens;
   spec.on_overflow = config.data.on_overflow;

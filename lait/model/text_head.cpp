@@ -222,6 +222,7 @@ HeadInfo text_head() {
       .kind = HeadKind::kText,
       .labels = {LabelKind::kClass, LabelKind::kNumber},
       .needs_decoder = true,
+      .soft_labels = SoftLabels::kNone,
       .pools = false,
       .reads = [](Pooling) -> Reads { return {.rows = Reads::Rows::kAll}; },
       .pipeline = "text2text-generation",

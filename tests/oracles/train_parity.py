@@ -8,6 +8,8 @@ OUTPUT_DIR/parity.safetensors  "head.POOLING.weight|bias", "head.cls.dense.weigh
 OUTPUT_DIR/cases.json          {"training": {…}, "cases": [{"name", "format",
                                 "independent_layers", "one_sided", "lexical_bias", "pooling",
                                 "examples": [{"segments", "label"}], "batches": [[…]],
+                                "teacher": null or {"logits": [[…]], "temperature", "weight",
+                                "num_labelled": the examples behind these have no label},
                                 "losses": […], "mutants": {name: losses}}]}
 
 A mutant is the same loop with one rule of the recipe broken. The test asserts that the program
@@ -40,6 +42,8 @@ MUTANTS = {"no_decay": {"weight_decay": 0.0},
            "no_decline": {"no_decline": True}}
 # For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
+DISTILLED_MUTANTS = {"temperature_not_squared": {"squares_temperature": False},
+                     "labels_only": {"weight": 0.0}, "same_weight_without_label": {"soft": 0.7}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
 LEXICAL_BIAS_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4},
                         "decay_lexical_bias": {"decay_lexical_bias": True},
@@ -69,7 +73,24 @@ def parameter_groups(named_parameters, recipe):
     return groups
 
 
-def train(model, rows, labels, batches, schedule, pooling, recipe, lexical_bias=None,
+def distilled(logits, batch, labels, teacher, recipe):
+    """The mean over the examples of the label's loss and the teacher's, without a label of that."""
+    weight, temperature = recipe.get("weight", teacher["weight"]), teacher["temperature"]
+    losses = []
+    for row, i in zip(logits, batch):
+        soft = F.kl_div(F.log_softmax(row / temperature, 0),
+                        F.softmax(torch.tensor(teacher["logits"][i]) / temperature, 0),
+                        reduction="sum")
+        soft = soft * (temperature ** 2 if recipe.get("squares_temperature", True) else 1)
+        if i < teacher["num_labelled"]:
+            losses.append((1 - weight) * F.cross_entropy(row, torch.tensor(labels[i])) +
+                          weight * soft)
+        else:
+            losses.append(recipe.get("soft", 1) * soft)
+    return torch.stack(losses).mean()
+
+
+def train(model, rows, labels, batches, schedule, pooling, teacher, recipe, lexical_bias=None,
           special_ids=None):
     """The loss of each step. `special_ids` match nothing."""
     model = copy.deepcopy(model).train(False)  # dropout 0
@@ -100,7 +121,8 @@ def train(model, rows, labels, batches, schedule, pooling, recipe, lexical_bias=
                                pooling)
                     for i, end in zip(batch, ends)]
         logits = output(torch.stack(features))
-        loss = F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
+        loss = (F.cross_entropy(logits, torch.tensor([labels[i] for i in batch]))
+                if teacher is None else distilled(logits, batch, labels, teacher, recipe))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for _, p in named], recipe["max_grad_norm"])
@@ -132,14 +154,20 @@ def main():
               for example in examples]
     lexical_bias = torch.randn(num_layers, base.config.num_attention_heads,
                                generator=torch.Generator().manual_seed(10))
+    strided = [list(range(step, len(examples), STEPS)) for step in range(STEPS)]
+    teacher = {"logits": [[texts.random.gauss(0, 2) for _ in range(NUM_LABELS)] for _ in examples],
+               "temperature": 2.0, "weight": 0.7, "num_labelled": 50}
     tensors, cases = {"lexical_bias": lexical_bias}, []
     half = num_layers // 2
-    for name, p, one_sided, lexical, segment_format, pooling in (
-            ("stock", 0, False, False, "pair", "cls"),
-            (f"split{half}", half, False, False, "standalone", "cls_segments"),
-            (f"one_sided{half}", half, True, False, "standalone", "cls_segments"),
-            (f"lexical{half}", half, False, True, "standalone", "cls_segments"),
-            (f"lexical_one_sided{half}", half, True, True, "standalone", "cls_segments")):
+    for name, p, one_sided, segment_format, pooling in (
+            ("stock", 0, False, "pair", "cls"),
+            (f"split{half}", half, False, "standalone", "cls_segments"),
+            (f"one_sided{half}", half, True, "standalone", "cls_segments"),
+            (f"lexical{half}", half, False, "standalone", "cls_segments"),
+            (f"lexical_one_sided{half}", half, True, "standalone", "cls_segments"),
+            (f"distilled{half}", half, False, "standalone", "cls_segments")):
+        is_lexical, is_distilled = name.startswith("lexical"), name.startswith("distilled")
+        case_batches, case_teacher = (strided, teacher) if is_distilled else (batches, None)
         model = copy.deepcopy(base)
         if pooling != "cls":
             num_features = model_dense.DenseModel(model).num_features(pooling)
@@ -150,25 +178,27 @@ def main():
             last.weight.normal_(0, 0.05, generator=generator)
             last.bias.zero_()
         tensors |= head_tensors(model, pooling)
-        mutants = dict(MUTANTS) if p > 0 and not one_sided and not lexical else {}
-        if lexical and not one_sided:
+        plain = p > 0 and not one_sided and not is_distilled and not is_lexical
+        mutants = dict(MUTANTS) if plain else dict(DISTILLED_MUTANTS) if is_distilled else {}
+        if is_lexical and not one_sided:
             mutants |= LEXICAL_BIAS_MUTANTS
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
         family = model_dense.FAMILIES[model.config.model_type]
-        if p > 0 and not one_sided and not lexical and family.has_relative_bias:
+        if plain and family.has_relative_bias:
             mutants |= RELATIVE_BIAS_MUTANTS
         schedule = model_dense.split_schedule(p, num_layers)
         if one_sided:
             schedule[-1] += ("first",)
-        texts_of = common if lexical else examples
+        texts_of = common if is_lexical else examples
         rows = [model_dense.pair(tokenizer, *e["segments"]) if segment_format == "pair"
                 else model_dense.standalone(tokenizer, e["segments"]) for e in texts_of]
-        run = lambda recipe: train(model, rows, labels, batches, schedule, pooling, recipe,
-                                   lexical_bias if lexical else None, tokenizer.all_special_ids)
+        run = lambda recipe: train(model, rows, labels, case_batches, schedule, pooling,
+                                   case_teacher, recipe, lexical_bias if is_lexical else None,
+                                   tokenizer.all_special_ids)
         cases.append({"name": name, "format": segment_format, "independent_layers": p,
-                      "one_sided": one_sided, "lexical_bias": lexical, "pooling": pooling,
-                      "examples": texts_of, "batches": batches,
+                      "one_sided": one_sided, "lexical_bias": is_lexical, "pooling": pooling,
+                      "examples": texts_of, "batches": case_batches, "teacher": case_teacher,
                       "losses": run(TRAINING),
                       "mutants": {mutant: run({**TRAINING, **change})
                                   for mutant, change in mutants.items()}})

@@ -16,6 +16,7 @@
 
 #include "lait/model/lora.h"
 #include "tests/model/small_bert.h"
+#include "train/distillation.h"
 #include "train/train_step.h"
 
 namespace lait {
@@ -135,6 +136,8 @@ struct StepCase {
   // With adapters, averaged weights, class weights and recomputation.
   bool everything = false;
   OptimizerKind optimizer = OptimizerKind::kAdamW;
+  // With a teacher's outputs; the last three examples have no labels.
+  bool distilled = false;
 };
 
 class NoSyncTest : public testing::TestWithParam<StepCase> {};
@@ -160,10 +163,12 @@ TEST_P(NoSyncTest, StepReadsNothingBack) {
     model->head->weigh_classes({1, 2, 0.5});
   }
   TrainStep train(model, config, 4);
+  const Distillation distillation(dataset, *model->head, /*num_labelled=*/5, /*weight=*/0.5);
   std::vector<DeviceBatch> batches;
   for (const std::vector<int64_t>& indices :
        {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{4, 5, 6, 7}}) {
     batches.push_back(model->to_batch(dataset, indices, spec.schedule));
+    if (c.distilled) distillation.add_to(batches.back(), indices);
   }
   at::Tensor loss;
   {
@@ -198,6 +203,11 @@ INSTANTIATE_TEST_SUITE_P(
                              HeadKind::kClassifier, at::kBFloat16, true, OptimizerKind::kAdafactor},
                     StepCase{"everything_bf16", 2, SegmentFormat::kStandalone,
                              Pooling::kClsSegments, HeadKind::kClassifier, at::kBFloat16, true},
+                    StepCase{"distilled", 2, SegmentFormat::kStandalone, Pooling::kClsSegments,
+                             HeadKind::kClassifier, at::kFloat, true, OptimizerKind::kAdamW, true},
+                    StepCase{"distilled_regression", 2, SegmentFormat::kStandalone,
+                             Pooling::kClsSegments, HeadKind::kRegression, at::kFloat, false,
+                             OptimizerKind::kAdamW, true},
                     StepCase{"dual", 4, SegmentFormat::kStandalone, Pooling::kSegments,
                              HeadKind::kRegression, at::kBFloat16}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -1,7 +1,8 @@
 // Ten training steps against the same loop in plain PyTorch (tests/oracles/train_parity.py):
 // dropout 0, fp32, AdamW without decay on biases and norms, two learning rates, linear warm-up and
-// decay, clipping. Losses agree within 1e-4 relative. Loops that break one rule of the recipe
-// differ by more, so the tolerance detects each rule.
+// decay, clipping; one case learns a teacher's logits, too (train/distillation.h). Losses agree
+// within 1e-4 relative. Loops that break one rule of the recipe differ by more, so the tolerance
+// detects each rule.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "lait/model/checkpoint.h"
 #include "lait/text/tokenizer.h"
 #include "tests/oracles/oracle.h"
+#include "train/distillation.h"
 #include "train/train_step.h"
 
 namespace lait {
@@ -48,7 +50,7 @@ double largest_relative(const std::vector<double>& a, const std::vector<double>&
 // accumulation).
 std::vector<double> our_losses(const std::filesystem::path& dir,
                                const std::filesystem::path& model_dir, const json& c,
-                               const TrainingConfig& config, int64_t micro_batches) {
+                               TrainingConfig config, int64_t micro_batches) {
   ModelSpec spec;
   const int64_t p = c.at("independent_layers");
   spec.schedule = split_schedule(p, kLayers);
@@ -82,21 +84,37 @@ std::vector<double> our_losses(const std::filesystem::path& dir,
   for (const json& e : c.at("examples")) {
     Example& example = examples.emplace_back();
     e.at("segments").get_to(example.segments);
-    example.label = ClassLabel{e.at("label").get<int64_t>()};
+    const bool is_labelled =
+        c.at("teacher").is_null() ||
+        std::ssize(examples) <= c.at("teacher").at("num_labelled").get<int64_t>();
+    if (is_labelled) example.label = ClassLabel{e.at("label").get<int64_t>()};
   }
   const auto tokenizer = load_tokenizer(model_dir);
   const Dataset dataset(examples, *tokenizer, spec.tokenize_options(model->config, *tokenizer));
+  std::optional<Distillation> distillation;
+  if (const json& t = c.at("teacher"); !t.is_null()) {
+    config.distill.temperature = t.at("temperature");
+    std::vector<at::Tensor> rows;
+    for (const json& row : t.at("logits"))
+      rows.push_back(at::tensor(row.get<std::vector<double>>(), at::kFloat));
+    distillation.emplace(dataset, *model->head, Outputs{at::stack(rows)}, t.at("num_labelled"),
+                         t.at("weight"), /*id=*/1);
+  }
   TrainStep train(model, config, *config.steps);
   std::vector<double> losses;
   for (const json& batch : c.at("batches")) {
     const std::vector<int64_t> indices = batch;
     std::vector<DeviceBatch> parts;
+    std::vector<double> shares;
     const int64_t size = static_cast<int64_t>(indices.size()) / micro_batches;
     for (int64_t m = 0; m < micro_batches; ++m) {
-      const std::span part(indices.data() + m * size, size);
+      std::vector<int64_t> part(indices.begin() + m * size, indices.begin() + (m + 1) * size);
+      if (distillation) distillation->sort(part);
       parts.push_back(model->to_batch(dataset, part, spec.schedule));
+      if (distillation) distillation->add_to(parts.back(), part);
+      shares.push_back(1 / static_cast<double>(micro_batches));
     }
-    losses.push_back(train.run(parts, static_cast<int64_t>(losses.size())).item<double>());
+    losses.push_back(train.run(parts, shares, static_cast<int64_t>(losses.size())).item<double>());
   }
   return losses;
 }
@@ -134,15 +152,14 @@ TEST_P(TrainParityTest, TenStepsLoseAsInPyTorch) {
   EXPECT_TRUE(found) << "cases.json has no case " << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TrainParityTest,
-                         testing::Combine(testing::Values("minilm", "random_mpnet",
-                                                          "random_roberta"),
-                                          testing::Values("stock", "split3", "one_sided3",
-                                                          "lexical3", "lexical_one_sided3")),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)) + "_" +
-                                  std::get<1>(info.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, TrainParityTest,
+    testing::Combine(testing::Values("minilm", "random_mpnet", "random_roberta"),
+                     testing::Values("stock", "split3", "one_sided3", "lexical3",
+                                     "lexical_one_sided3", "distilled3")),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+    });
 
 }  // namespace
 }  // namespace lait

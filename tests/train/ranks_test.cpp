@@ -36,6 +36,7 @@ class RanksTrain : public TinyRun {
     for (size_t i = 0; i < shared.size(); ++i)
       shared[i]["segments"][0] = shared[i / 10 * 10]["segments"][0];
     write_file(folder_ / "shared.jsonl", to_text(shared));
+    write_checkpoint(folder_ / "teacher", {.format = SegmentFormat::kPair});
   }
   // One rank's command.
   std::string command(int rank, int size, int port, const std::string& arguments) {
@@ -183,6 +184,10 @@ INSTANTIATE_TEST_SUITE_P(
         RanksCase{"adapters",
                   "--set training.lora.rank=4 --set training.lora.dropout=0.1 --set "
                   "training.shard_optimizer=true"},
+        RanksCase{"elastic", "--set 'training.elastic_independent_layers=[0, 2, 4]'"},
+        RanksCase{"distilled",
+                  "--set training.distill.teacher=teacher --set training.distill.recombine=1 --set "
+                  "training.accumulation=2"},
         RanksCase{"recomputed", "--set training.recompute=true"},
         RanksCase{"lexical_bias", "--set model.lexical_bias=true"},
         RanksCase{"class_weights", "--set 'training.class_weights={entails: 5, neutral: 0.1}'"},

@@ -21,6 +21,7 @@ class RunStore : public TinyRun {
   // Three epochs of batches of 16, with segments that several examples have.
   void SetUp() override {
     write_inputs(45, 20, 12, "epochs: 3, log_every: 1, seed: 3, freeze: [embeddings, independent]");
+    write_checkpoint(folder_ / "teacher", {.format = SegmentFormat::kPair});
     for (const char* name : {"train.jsonl", "test.jsonl"}) {
       auto lines = tiny_lines(5, 45);
       for (size_t i = 0; i < lines.size(); ++i)
@@ -66,7 +67,9 @@ void PrintTo(const RunStoreCase& c, std::ostream* out) { *out << c.name; }
 class RunStores : public RunStore, public testing::WithParamInterface<RunStoreCase> {};
 
 TEST_P(RunStores, EqualRunsWithoutToTheBit) {
-  const std::string& arguments = GetParam().arguments;
+  std::string arguments = GetParam().arguments;
+  if (const size_t at = arguments.find("=teacher"); at != arguments.npos)
+    arguments.insert(at + 1, folder_.path().string() + "/");
   expect_finished("without", arguments);
   expect_finished("with", arguments + cache());
   expect_same("with", "without");
@@ -93,6 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
         RunStoreCase{"ema", "--set training.ema=0.9 --set training.recompute=true"},
         RunStoreCase{"evaluated_often", "--set training.evaluate_every=2"},
         RunStoreCase{"lexical_bias", "--set model.lexical_bias=true"},
+        RunStoreCase{"distilled",
+                     "--set training.distill.teacher=teacher --set training.distill.recombine=2"},
         RunStoreCase{"lora", "--set training.lora.rank=4 --set training.lora.dropout=0.1"},
         RunStoreCase{"one_sided",
                      "--set model.independent_layers= --set 'model.schedule=[{num_layers: 2, "

@@ -46,13 +46,14 @@ TEST_F(StepBatchesTest, AreTheSameAheadOfTime) {
     at = a.next;
   }
   EXPECT_EQ(seen,
-            (std::vector<BatchPosition>{{0, 0}, {0, 3}, {0, 6}, {1, 0}, {1, 3}, {1, 6}, {2, 0}}));
+            (std::vector<BatchPosition>{
+                {0, 0, 0}, {1, 0, 3}, {2, 0, 6}, {3, 1, 0}, {4, 1, 3}, {5, 1, 6}, {6, 2, 0}}));
 }
 
 TEST_F(StepBatchesTest, AnotherStepThanThePreparedOneIsMade) {
   StepMaker maker(model_, dataset_, config_, ranks_), other(model_, dataset_, config_, ranks_);
-  maker.prepare({0, 3});
-  EXPECT_EQ(maker.make({1, 0}).part.micro_batches, other.make({1, 0}).part.micro_batches);
+  maker.prepare({1, 0, 3});
+  EXPECT_EQ(maker.make({3, 1, 0}).part.micro_batches, other.make({3, 1, 0}).part.micro_batches);
 }
 
 // Three times the forward's, less where nothing is trained.
@@ -60,7 +61,7 @@ TEST_F(StepBatchesTest, FlopsFollowWhatIsTrained) {
   const auto flops = [&](const FrozenParts& frozen) {
     Model model = bert_.model(spec_, at::kFloat);
     model->freeze(frozen);
-    return training_costs(model, dataset_).flops(0);
+    return training_costs(model, dataset_, spec_.schedule).flops(0);
   };
   const double all = flops({}),
                none = flops({.embeddings = true, .layers = {true, true, true, true}});

@@ -22,7 +22,12 @@ class Stops : public TrainedHere, public testing::WithParamInterface<StopsCase> 
   // 3 steps an epoch; validation takes 2 batches.
   void SetUp() override {
     write_inputs(40, 70, 0, "steps: 8, log_every: 3");
-    use(GetParam().overrides);
+    write_checkpoint(folder_ / "teacher", {.format = SegmentFormat::kPair});
+    std::vector<std::string> overrides = GetParam().overrides;
+    for (std::string& text : overrides) {
+      if (text.ends_with("teacher=teacher")) text = "training.distill.teacher=" + path("teacher");
+    }
+    use(overrides);
     whole_ = run("whole").asked;
   }
   // Everything but times.
@@ -109,6 +114,12 @@ INSTANTIATE_TEST_SUITE_P(
                     StopsCase{"lexical_bias",
                               {"model.lexical_bias=true", "training.evaluate_every=3",
                                "training.checkpoint_every=2"}},
+                    StopsCase{"elastic",
+                              {"training.elastic_independent_layers=[0, 2, 3]",
+                               "training.evaluate_every=3", "training.checkpoint_every=2"}},
+                    StopsCase{"distilled",
+                              {"training.distill.teacher=teacher", "training.distill.recombine=1",
+                               "training.evaluate_every=3", "training.checkpoint_every=2"}},
                     StopsCase{"averaged",
                               {"training.ema=0.9", "training.evaluate_every=3",
                                "training.checkpoint_every=2"}}),

@@ -10,6 +10,7 @@
 #include "lait/data/task.h"
 #include "tests/train/tiny_run.h"
 #include "train/load_model.h"
+#include "train/teacher_outputs.h"
 #include "train/trainer.h"
 
 namespace lait {
@@ -38,13 +39,18 @@ class TrainedHere : public TinyRun {
     Model model = load_model(in, at::kFloat);
     Result result;
     Progress progress(Says::kWarnings);
+    Ranks alone;
+    const std::optional<Distillation> distillation =
+        in.distilled ? ask_teacher(in, *model->head, {.stop = [] { return 0; }}, alone, progress)
+                     : std::nullopt;
     Trainer trainer(model,
                     {.config = in.config,
                      .metrics = in.metrics,
                      .tokenizer = in.tokenizer,
                      .train = &*in.train.dataset,
                      .validation = in.validation.dataset ? &*in.validation.dataset : nullptr,
-                     .stop = [&] { return stop(++result.asked, model); }},
+                     .stop = [&] { return stop(++result.asked, model); },
+                     .distillation = distillation ? &*distillation : nullptr},
                     directory, progress);
     if (const auto found = directory.checkpoints(); !found.empty()) {
       trainer.resume(find_resume_point(
