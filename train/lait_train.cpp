@@ -16,6 +16,7 @@
 #include "lait/config/read.h"
 #include "lait/data/task.h"
 #include "lait/model/initialize.h"
+#include "train/recipe.h"
 #include "train/run.h"
 #include "train/sweep.h"
 
@@ -57,7 +58,7 @@ int main(int argc, char** argv) {
       "fine-tunes a pretrained Transformer with layer-adjustable interactions between text "
       "segments",
       "lait-train"};
-  std::string config_name, output, sweep;
+  std::string config_name, output, sweep, recipe;
   std::vector<std::string> set;
   std::vector<uint64_t> seeds;
   bool resume = false, overwrite = false, dry = false, list = false, list_keys = false,
@@ -77,15 +78,23 @@ int main(int argc, char** argv) {
   app.add_flag("--dry-run", dry,
                "print the resolved config, the model's size, the data's lengths and FLOPs; "
                "measure memory and time with a few steps; write nothing");
+  auto* recipe_option =
+      app.add_option("--recipe", recipe,
+                     "trains the stock model into DIR/stock, and the config's into DIR/split, "
+                     "taught by it; preserve: " +
+                         recipes().front().summary)
+          ->option_text("preserve");
   app.add_option("--sweep", sweep,
                  "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
                  "finished runs are kept")
-      ->option_text("KEY=VALUES");
+      ->option_text("KEY=VALUES")
+      ->excludes(recipe_option);
   app.add_option("--seeds", seeds,
                  "one run for each of these seeds (of each value of --sweep), in DIR/…seed=N; "
                  "lait-eval then gives their mean")
       ->option_text("N,...")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->excludes(recipe_option);
   app.add_option("--profile", profile_steps,
                  "record where the time of so many steps goes, in DIR/profile.json; after the "
                  "first three of this process")
@@ -103,8 +112,8 @@ int main(int argc, char** argv) {
   set_manual(
       app,
       {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--output DIR] [--resume | "
-                   "--overwrite] [--sweep KEY=VALUES] [--seeds N,...] [--profile N] [--dry-run] "
-                   "[--quiet]\n"
+                   "--overwrite] [--recipe NAME | --sweep KEY=VALUES] [--seeds N,...] "
+                   "[--profile N] [--dry-run] [--quiet]\n"
                    "--list-configs | --list-keys",
        .description = "An example's text segments are processed independently in the first P "
                       "layers (model.independent_layers) and together in the rest. Ctrl-C and "
@@ -129,7 +138,8 @@ int main(int argc, char** argv) {
                    "lait-train --config mnli_split4.yaml --set data.train=train.jsonl --set "
                    "data.validation=dev.jsonl --output runs/mnli\n"
                    "lait-train --config sick_split3.yaml --sweep "
-                   "model.independent_layers=0,3,5 --seeds 1,2,3 --output runs/sick"});
+                   "model.independent_layers=0,3,5 --seeds 1,2,3 --output runs/sick\n"
+                   "lait-train --config sick_split3.yaml --recipe preserve --output runs/kept"});
   return run_program(app, argc, argv, [&] {
     initialize_numerics();
     if (list) {
@@ -148,10 +158,11 @@ int main(int argc, char** argv) {
     if (!dry) std::signal(SIGPIPE, SIG_IGN);
     const std::filesystem::path file = find_config(config_name);
     const RankPlace place = find_place();
-    if (place.size > 1 && (dry || !sweep.empty() || !seeds.empty())) {
-      throw UserError(std::string(dry             ? "--dry-run"
-                                  : sweep.empty() ? "--seeds"
-                                                  : "--sweep") +
+    if (place.size > 1 && (dry || !sweep.empty() || !seeds.empty() || !recipe.empty())) {
+      throw UserError(std::string(dry               ? "--dry-run"
+                                  : !recipe.empty() ? "--recipe"
+                                  : sweep.empty()   ? "--seeds"
+                                                    : "--sweep") +
                       ": expected one process, got " + std::to_string(place.size) +
                       " ranks; start lait-train without torchrun, srun or mpirun");
     }
@@ -165,6 +176,7 @@ int main(int argc, char** argv) {
                        .profile_steps = profile_steps,
                        .evaluate_with = sibling_program(argv[0], "lait-eval")};
     const auto run = [&] {
+      if (!recipe.empty()) return run_recipe(recipe, file.string(), overrides, options, dry);
       if (!sweep.empty() || !seeds.empty())
         return run_sweep(file.string(), overrides, sweep, seeds, options, dry);
       const Config config = read_config(file, overrides, task_names());

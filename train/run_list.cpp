@@ -66,8 +66,10 @@ int run_list(const std::string& list, const std::vector<ListedRun>& runs, const 
   std::vector<NamedCost> costs;
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::filesystem::path dir = runs[r].config.output.dir;
-    if (!options.quiet)
-      std::fprintf(stderr, "── run %zu of %zu: %s\n", r + 1, runs.size(), runs[r].name.c_str());
+    if (!options.quiet) {
+      const std::string count = runs.size() > 1 ? fmt::format(" {} of {}", r + 1, runs.size()) : "";
+      fmt::print(stderr, "── run{}: {}\n", count, runs[r].name);
+    }
     RunOptions one = options;
     one.evaluate_with.clear();                     // printed once, for all runs
     one.cache = dir.parent_path() / kCacheFolder;  // shared by all runs

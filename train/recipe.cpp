@@ -1,0 +1,138 @@
+#include "train/recipe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "lait/base/error.h"
+#include "lait/base/file_writer.h"
+#include "lait/base/json.h"
+#include "lait/base/program.h"
+#include "lait/config/read.h"
+#include "lait/data/task.h"
+#include "train/run_inputs.h"
+#include "train/run_list.h"
+
+namespace lait {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The stock model, with the config's other settings.
+Config stock_config(Config config) {
+  config.model.independent_layers = 0;
+  config.model.schedule.clear();
+  config.model.segment_format = SegmentFormat::kPair;
+  config.model.lexical_bias = Switch::kOff;
+  config.training.distill = {};
+  return config;
+}
+
+// Whether every example is two texts; as far as the run in `stock` found out.
+bool has_pairs(const Config& config, const fs::path& stock) {
+  const Task& task = find_task(config.task);
+  if (task.label_kind() == LabelKind::kSpans) return false;
+  if (task.segment_names().size() == 2) return true;
+  const fs::path resolved = stock / "config.yaml";
+  return fs::exists(resolved) && read_config(resolved, {}).data.num_segments == 2;
+}
+
+// What docs/results.md, "The recipe", found to keep most of the stock model's accuracy.
+void preserve(Config& config, const fs::path& stock) {
+  constexpr int64_t kRecombined = 2;
+  config.model.lexical_bias = Switch::kOn;
+  DistillConfig& distill = config.training.distill;
+  distill.teacher = stock.string();
+  if (distill.recombine == 0 && has_pairs(config, stock)) distill.recombine = kRecombined;
+}
+
+struct KnownRecipe {
+  Recipe recipe;
+  void (*apply)(Config&, const fs::path& stock);
+};
+const std::vector<KnownRecipe>& known_recipes() {
+  static const std::vector<KnownRecipe> known{
+      {{"preserve",
+        "lexical bias, and a stock model's outputs as soft labels, also of recombined "
+        "pairs"},
+       preserve}};
+  return known;
+}
+
+const KnownRecipe& find_recipe(const std::string& name) {
+  std::vector<std::string> names;
+  for (const KnownRecipe& known : known_recipes()) {
+    if (known.recipe.name == name) return known;
+    names.push_back(known.recipe.name);
+  }
+  throw UserError(
+      fmt::format("--recipe: expected one of {{{}}}, got '{}'", fmt::join(names, ", "), name));
+}
+
+// Throws UserError for what no recipe takes.
+void check_config(const Config& config) {
+  if (!config.training.distill.teacher.empty()) {
+    throw UserError(
+        "--recipe: training.distill.teacher: the recipe trains the teacher itself; leave the key "
+        "out");
+  }
+  Config untaught = config;
+  untaught.training.distill = {};
+  if (resolve_inputs(untaught).spec.independent_layers() == 0) {
+    throw UserError(
+        "--recipe: expected a model with independent layers, got P = 0; set "
+        "model.independent_layers, e.g. --set model.independent_layers=3");
+  }
+}
+
+void write_report(const std::string& recipe, const std::vector<ListedRun>& runs, bool quiet) {
+  nlohmann::ordered_json report{{"recipe", recipe}, {"runs", nlohmann::ordered_json::array()}};
+  const fs::path folder = fs::path(runs.front().config.output.dir).parent_path();
+  for (const ListedRun& run : runs) {
+    const auto of_run = read_json(fs::path(run.config.output.dir) / kReportFile);
+    nlohmann::ordered_json row{{"run", run.name}};
+    for (const char* key :
+         {"independent_layers", "seed", "precision", "steps", "best_step", "validation", "test"})
+      if (of_run.contains(key)) row[key] = of_run[key];
+    report["runs"].push_back(std::move(row));
+  }
+  const std::string text = report.dump(2) + "\n";
+  write_files({{folder / kReportFile, text}});
+  if (!quiet) std::fprintf(stderr, "report: %s\n", (folder / kReportFile).c_str());
+}
+
+}  // namespace
+
+std::vector<Recipe> recipes() {
+  std::vector<Recipe> out;
+  for (const KnownRecipe& known : known_recipes()) out.push_back(known.recipe);
+  return out;
+}
+
+int run_recipe(const std::string& name, const std::string& config_file,
+               const std::vector<Override>& overrides, const RunOptions& options, bool dry) {
+  const KnownRecipe& known = find_recipe(name);
+  const Config config = read_config(config_file, overrides, task_names());
+  check_config(config);
+  ListedRun stock{"stock", stock_config(config)}, split{"split", config};
+  move_into_own_folder(stock);
+  move_into_own_folder(split);
+  const std::string list = "recipe " + name;
+  RunOptions first = options;
+  first.evaluate_with.clear();
+  if (const int code = run_list(list, {stock}, first, dry); code != 0) return code;
+  // A cost can be measured before there is a teacher: that of the model alone.
+  const fs::path teacher = stock.config.output.dir;
+  if (!dry || fs::exists(teacher / "best"))
+    known.apply(split.config, teacher);
+  else
+    split.config.training.distill = {};
+  const int code = run_list(list, {split}, options, dry);
+  if (code == 0 && !dry) write_report(name, {stock, split}, options.quiet);
+  return code;
+}
+
+}  // namespace lait
