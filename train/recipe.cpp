@@ -43,7 +43,9 @@ bool has_pairs(const Config& config, const fs::path& stock) {
 // What docs/results.md, "The recipe", found to keep most of the stock model's accuracy.
 void preserve(Config& config, const fs::path& stock) {
   constexpr int64_t kRecombined = 2;
-  config.model.lexical_bias = Switch::kOn;
+  Config untaught = config;
+  untaught.training.distill = {};
+  if (takes_lexical_bias(resolve_inputs(untaught).spec)) config.model.lexical_bias = Switch::kOn;
   DistillConfig& distill = config.training.distill;
   distill.teacher = stock.string();
   if (distill.recombine == 0 && has_pairs(config, stock)) distill.recombine = kRecombined;

@@ -48,6 +48,18 @@ void check_keys(const RunInputs& in) {
     throw UserError(with + "recombine: expected a task whose labels are of two texts alike, got " +
                     in.task->name() + ", whose questions are of one passage; leave it out");
   }
+  for (const DataFiles* files : {&in.config.data.train, &distill.data}) {
+    for (const std::string& file : *files) {
+      std::error_code error;
+      if (!fs::exists(file, error) || fs::is_regular_file(file, error) ||
+          fs::is_directory(file, error))
+        continue;
+      throw UserError(
+          fmt::format("{}: {}: expected a file, which the teacher can read again, got a "
+                      "pipe; save it first",
+                      kKey, file));
+    }
+  }
   if (distill.init == StudentInit::kTeacher && in.config.model.init == ModelInit::kRandom) {
     throw UserError(with + "init: teacher contradicts model.init: random; leave one of them out");
   }

@@ -25,7 +25,7 @@ constexpr const char* kKeyName = "training.distill.teacher";
 constexpr const char* kFolderPrefix = "teacher-";
 constexpr const char *kValues = "values", *kRows = "rows", *kSum = "crc32";
 // Examples (questions) of a file.
-constexpr int64_t kExamplesOfAFile = 4096;
+constexpr int64_t kExamplesOfAFile = 1024;
 
 // Of the teacher's files and precision, and of the texts.
 Digest key_of(const RunInputs& in, at::ScalarType precision) {
@@ -108,6 +108,11 @@ Outputs reordered(Outputs outputs, const RunInputs& in) {
   return outputs;
 }
 
+// The examples that the data set was made of, of which windows may be several.
+int64_t num_texts(const Dataset& dataset) {
+  return dataset.has_windows() ? dataset.num_questions() : dataset.size();
+}
+
 // The teacher, and the texts that it reads.
 struct Reading {
   Reading(const RunInputs& in, const TeacherPass& pass)
@@ -117,6 +122,12 @@ struct Reading {
           return Predictor(model, load_tokenizer(in.distilled->dir));
         }()),
         texts(training_texts(in)) {
+    if (std::ssize(texts) != num_texts(*in.train.dataset)) {
+      throw UserError(
+          fmt::format("data.train: expected the {} examples that were there before, got "
+                      "{}; does something write the files?",
+                      num_texts(*in.train.dataset), texts.size()));
+    }
     check_examples(texts, in.distilled->spec);
   }
   Predictor teacher;
@@ -134,7 +145,7 @@ std::optional<Distillation> ask_teacher(const RunInputs& in, const HeadImpl& hea
       throw UserError(std::string(kKeyName) + ": expected rank 0's teacher, got another");
   });
   const Dataset& dataset = *in.train.dataset;
-  const int64_t size = dataset.has_windows() ? dataset.num_questions() : dataset.size();
+  const int64_t size = num_texts(dataset);
   bool writes = ranks.is_first() && !pass.cache.empty();
   std::optional<Reading> reading;
   std::vector<Outputs> parts;

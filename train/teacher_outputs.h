@@ -1,5 +1,5 @@
 // What the teacher of training.distill says: its outputs for the training data, computed once and
-// kept in RUN/cache/teacher-KEY/, a file for each few thousand examples. The key is a hash of the
+// kept in RUN/cache/teacher-KEY/, a file for each 1024 examples. The key is a hash of the
 // teacher's files and of the texts, so a run that starts again, resumes or is the next of a sweep
 // finds them, and a pass that was interrupted goes on.
 #pragma once

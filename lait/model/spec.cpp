@@ -47,16 +47,17 @@ void check_words(const ModelSpec& spec, const HfConfig& config) {
 }
 
 // Throws UserError if no pair of rows could match.
-void check_lexical_bias(const ModelSpec& spec) {
-  if (!spec.lexical_bias) return;
-  int64_t joint_layers = 0;
+int64_t joint_layers(const ModelSpec& spec) {
+  int64_t layers = 0;
   for (const Stage& stage : spec.schedule)
-    joint_layers += stage.scope == Scope::kSegment ? 0 : stage.num_layers;
-  const bool first_row = find_head(spec.head).reads(spec.pooling).rows == Reads::Rows::kFirst;
-  if (joint_layers > 1 || (joint_layers == 1 && !first_row)) return;
+    layers += stage.scope == Scope::kSegment ? 0 : stage.num_layers;
+  return layers;
+}
+void check_lexical_bias(const ModelSpec& spec) {
+  if (!spec.lexical_bias || takes_lexical_bias(spec)) return;
   throw UserError(
       "model.lexical_bias: " +
-      (joint_layers == 0
+      (joint_layers(spec) == 0
            ? "expected layers in which segments see each other, got " + describe(spec.schedule)
            : "the one layer in which segments see each other computes the example's first row "
              "alone, which is a special token's and matches nothing") +
@@ -69,6 +70,11 @@ bool reads_first_row(const ModelSpec& spec) {
 }
 
 }  // namespace
+
+bool takes_lexical_bias(const ModelSpec& spec) {
+  const bool first_row = find_head(spec.head).reads(spec.pooling).rows == Reads::Rows::kFirst;
+  return joint_layers(spec) > (first_row ? 1 : 0);
+}
 
 LabelKind ModelSpec::label_kind() const {
   const HeadInfo& info = find_head(head);

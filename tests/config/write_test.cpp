@@ -118,6 +118,15 @@ Config random_config(uint32_t seed) {
     if (model.independent_layers) model.independent_layers = 0;
     for (Stage& stage : model.schedule) stage.scope = Scope::kExample;
   }
+  if (LayerCounts& list = config.training.elastic_independent_layers; !list.empty()) {
+    // Different numbers, and the model's P among them.
+    list.push_back(model.independent_layers.value_or(independent_layers(model.schedule)));
+    std::ranges::sort(list);
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+    if (list.size() < 2 || list.back() > kMaxLayers || has_scope(model.schedule, Scope::kGroup) ||
+        model.segment_format == SegmentFormat::kPair)
+      list.clear();
+  }
   if (config.training.steps) config.training.epochs.reset();
   if (config.training.warmup_steps) config.training.warmup.reset();
   if (TrainingConfig& training = config.training; training.optimizer == OptimizerKind::kAdafactor) {

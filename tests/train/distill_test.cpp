@@ -193,7 +193,7 @@ TEST_F(Distill, TheTeacherIsAskedOnce) {
 
 // Parts of a file each, of which some are there.
 TEST_F(Distill, AStoppedPassGoesOn) {
-  std::vector<Json> lines = tiny_lines(4, 5000);
+  std::vector<Json> lines = tiny_lines(4, 2000);
   write_file(folder_ / "train.jsonl", to_text(lines));
   use(with_teacher());
   const RunInputs& in = inputs();
@@ -208,14 +208,14 @@ TEST_F(Distill, AStoppedPassGoesOn) {
         alone, progress);
     return std::pair(found.has_value(), asked);
   };
-  constexpr int64_t kBatches = 4096 / kEvaluationBatch;
+  constexpr int64_t kBatches = 1024 / kEvaluationBatch;
   EXPECT_EQ(ask(kBatches + 2), std::pair(false, kBatches + 3));
-  EXPECT_EQ(ask(1000), std::pair(true, int64_t{15}));  // those of the 904 others
+  EXPECT_EQ(ask(1000), std::pair(true, int64_t{16}));  // those of the 976 others
   EXPECT_EQ(ask(1000), std::pair(true, int64_t{0}));
   // Without a place for them all is computed.
   int64_t asked = 0;
   EXPECT_TRUE(ask_teacher(in, *model->head, {.stop = [&] { return ++asked, 0; }}, alone, progress));
-  EXPECT_EQ(asked, kBatches + 15);
+  EXPECT_EQ(asked, kBatches + 16);
 }
 
 TEST_F(Distill, IsSaidWhereTheRunIsDescribed) {
@@ -321,6 +321,9 @@ TEST_F(Distill, WhatCannotBeIsRefused) {
   refuses(set_teacher({"training.distill.weight=0"}), "training.distill.weight: expected a number");
   refuses(set_teacher({"training.distill.data=" + path("none.jsonl")}),
           "training.distill.data: " + path("none.jsonl") + ": no such file");
+  ASSERT_EQ(shell("mkfifo " + path("pipe")).code, 0);
+  refuses(set_teacher({"data.train=" + path("pipe")}),
+          "expected a file, which the teacher can read again, got a pipe");
   refuses(set_teacher({"task=mnli"}),
           "expected a teacher of task: mnli, as the run has, got jsonl");
   refuses(set_teacher({"model.head=regression"}),

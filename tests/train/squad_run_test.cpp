@@ -153,6 +153,35 @@ TEST_F(SquadRun, SaysThatTheThresholdStays0WithoutValidationData) {
   EXPECT_THAT(read_file(folder_ / "run/best/lait.yaml"), HasSubstr("no_answer_threshold: 0\n"));
 }
 
+// Where the student is the teacher, nothing is left to learn: the rows of all windows meet.
+TEST_F(SquadRun, LearnsATeachersSpans) {
+  write_squad("independent_layers: 2", validation());
+  ASSERT_EQ(train_into("teacher", "").code, 0);
+  const std::string distill =
+      "--set training.learning_rate=0 --set training.log_every=1 --set "
+      "training.distill.weight=1 --set training.distill.teacher=" +
+      path("teacher") + " --set training.distill.data=" + path("validation.json");
+  const auto losses = [&](const std::string& run, const std::string& more) {
+    const ShellResult result = train_into(run, distill + more);
+    EXPECT_EQ(result.code, 0) << result.err;
+    std::vector<double> out;
+    for (const std::string& line : metrics_without_times(folder_ / run)) {
+      if (const Json json = Json::parse(line); json["split"] == "train")
+        out.push_back(json["loss"]);
+    }
+    return out;
+  };
+  EXPECT_THAT(losses("same", " --set training.distill.init=teacher"),
+              testing::Each(testing::Lt(1e-6)));
+  EXPECT_THAT(losses("other", " --set training.share_segments=false"),
+              testing::Each(testing::Gt(1e-3)));
+  EXPECT_THAT(train_into("x", distill + " --set data.max_segment_tokens=30").err,
+              HasSubstr("windows of passages need the student's data.max_segment_tokens, 30, got "
+                        "24"));
+  EXPECT_THAT(train_into("x", distill + " --set training.distill.recombine=1").err,
+              HasSubstr("training.distill.recombine: expected a task"));
+}
+
 TEST_F(SquadRun, RefusesWhatDoesNotFit) {
   write_squad("independent_layers: 0", validation());
   const auto problem = [&](const std::string& more) { return train_into("run", more).err; };

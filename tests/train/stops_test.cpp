@@ -22,10 +22,12 @@ class Stops : public TrainedHere, public testing::WithParamInterface<StopsCase> 
   // 3 steps an epoch; validation takes 2 batches.
   void SetUp() override {
     write_inputs(40, 70, 0, "steps: 8, log_every: 3");
+    write_file(folder_ / "one_batch.jsonl", to_text(tiny_lines(2, 60)));
     write_checkpoint(folder_ / "teacher", {.format = SegmentFormat::kPair});
     std::vector<std::string> overrides = GetParam().overrides;
     for (std::string& text : overrides) {
-      if (text.ends_with("teacher=teacher")) text = "training.distill.teacher=" + path("teacher");
+      if (const size_t at = text.find("=./"); at != text.npos)
+        text = text.substr(0, at + 1) + path(text.substr(at + 3));
     }
     use(overrides);
     whole_ = run("whole").asked;
@@ -116,9 +118,10 @@ INSTANTIATE_TEST_SUITE_P(
                                "training.checkpoint_every=2"}},
                     StopsCase{"elastic",
                               {"training.elastic_independent_layers=[0, 2, 3]",
-                               "training.evaluate_every=3", "training.checkpoint_every=2"}},
+                               "data.validation=./one_batch.jsonl", "training.evaluate_every=3",
+                               "training.checkpoint_every=2"}},
                     StopsCase{"distilled",
-                              {"training.distill.teacher=teacher", "training.distill.recombine=1",
+                              {"training.distill.teacher=./teacher", "training.distill.recombine=1",
                                "training.evaluate_every=3", "training.checkpoint_every=2"}},
                     StopsCase{"averaged",
                               {"training.ema=0.9", "training.evaluate_every=3",
