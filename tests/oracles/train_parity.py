@@ -41,9 +41,10 @@ MUTANTS = {"no_decay": {"weight_decay": 0.0},
 # For families with their own layer below "cls", and for MPNet.
 CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
-LEXICAL_BIAS_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4},
-                        "decay_lexical_bias": {"decay_lexical_bias": True},
+LEXICAL_BIAS_MUTANTS = {"decay_lexical_bias": {"decay_lexical_bias": True},
                         "special_tokens_match": {"special_tokens_match": True}}
+# Not for RoBERTa, of whose tokens few match: a word at the start of a text is another one.
+LEXICAL_BIAS_RATE_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4}}
 
 
 def rate(step, steps, warmup_steps):
@@ -153,6 +154,8 @@ def main():
         mutants = dict(MUTANTS) if p > 0 and not one_sided and not lexical else {}
         if lexical and not one_sided:
             mutants |= LEXICAL_BIAS_MUTANTS
+            if model.config.model_type != "roberta":
+                mutants |= LEXICAL_BIAS_RATE_MUTANTS
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
         family = model_dense.FAMILIES[model.config.model_type]
