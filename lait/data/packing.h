@@ -182,7 +182,8 @@ struct PackedBatch {
   Reads reads;
   // The means are of the states that enter this step; kFinalStates: of the final states.
   size_t means_step = kFinalStates;
-  // Empty if the sequences came without tokens; their states must then enter at a later step.
+  // Empty if states enter (PackPlan::enters), or if the sequences came without tokens; states must
+  // then enter at a later step.
   Slice token_ids;    // (T of level 0)
   Slice token_types;  // (T)
   Slice positions;    // (T)

@@ -45,9 +45,10 @@ CLS_DENSE_MUTANTS = {"dense_at_encoder_rate": {"dense_at_encoder_rate": True}}
 DISTILLED_MUTANTS = {"temperature_not_squared": {"squares_temperature": False},
                      "labels_only": {"weight": 0.0}, "same_weight_without_label": {"soft": 0.7}}
 RELATIVE_BIAS_MUTANTS = {"decay_relative_bias": {"decay_relative_bias": True}}
-LEXICAL_BIAS_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4},
-                        "decay_lexical_bias": {"decay_lexical_bias": True},
+LEXICAL_BIAS_MUTANTS = {"decay_lexical_bias": {"decay_lexical_bias": True},
                         "special_tokens_match": {"special_tokens_match": True}}
+# Not for RoBERTa, of whose tokens few match: a word at the start of a text is another one.
+LEXICAL_BIAS_RATE_MUTANTS = {"lexical_bias_at_encoder_rate": {"lexical_bias_learning_rate": 1e-4}}
 
 
 def rate(step, steps, warmup_steps):
@@ -182,6 +183,8 @@ def main():
         mutants = dict(MUTANTS) if plain else dict(DISTILLED_MUTANTS) if is_distilled else {}
         if is_lexical and not one_sided:
             mutants |= LEXICAL_BIAS_MUTANTS
+            if model.config.model_type != "roberta":
+                mutants |= LEXICAL_BIAS_RATE_MUTANTS
         if dense is not None:
             mutants |= CLS_DENSE_MUTANTS
         family = model_dense.FAMILIES[model.config.model_type]
