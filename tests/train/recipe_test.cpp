@@ -28,11 +28,11 @@ TEST_F(RecipeRun, TheStockModelTeachesTheSplitOne) {
 
   const Config stock = read_config(folder_ / "kept/stock/config.yaml", {}),
                split = read_config(folder_ / "kept/split/config.yaml", {});
-  EXPECT_EQ(independent_layers(stock.model.schedule), 0);
+  EXPECT_EQ(stock.model.independent_layers, 0);
   EXPECT_EQ(stock.model.segment_format, SegmentFormat::kPair);
   EXPECT_EQ(stock.model.lexical_bias, Switch::kOff);
   EXPECT_EQ(stock.training.distill.teacher, "");
-  EXPECT_EQ(independent_layers(split.model.schedule), 2);
+  EXPECT_EQ(split.model.independent_layers, 2);
   EXPECT_EQ(split.model.lexical_bias, Switch::kOn);
   EXPECT_EQ(fs::path(split.training.distill.teacher), folder_ / "kept/stock");
   EXPECT_EQ(split.training.distill.recombine, 2) << "its examples have two texts";
