@@ -1,5 +1,5 @@
-// --recipe NAME: the stock model, and the split one that it teaches, in DIR/stock and DIR/split. The
-// results page says what a recipe was found to do.
+// --recipe NAME: the stock model, and the split one that it teaches, in DIR/stock and DIR/split.
+// The results page says what a recipe was found to do.
 #pragma once
 #include <string>
 #include <vector>

@@ -136,10 +136,10 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
                   const at::Tensor& weight_shadow, const at::Tensor& bias_shadow,
                   const InputNorm& norm = {});
 
-// The weight's compute-dtype copy (N, K) in the blocked form that the CPU's library multiplies from,
-// which `linear` makes again in each product: of few rows, that is half of the time. Undefined where
-// there is no such form (fp32, CUDA, cpu_has_bf16_gemm() is false), or where its products have other
-// bits than linear's (on no CPU seen so far; it is tried on the weight's own rows).
+// The weight's compute-dtype copy (N, K) in the blocked form from which oneDNN multiplies.
+// `linear` makes it again in each product: where rows are few, half of the time. Undefined where
+// there is none (fp32, CUDA, no cpu_has_bf16_gemm()), or where its products have other bits than
+// linear's (on no CPU seen so far; it is tried on the weight's own rows).
 at::Tensor blocked_weight(const at::Tensor& weight_shadow);
 // The bits of `linear`, without gradients. `blocked`: blocked_weight(weight_shadow).
 at::Tensor linear_of_blocked(const at::Tensor& x, const at::Tensor& blocked,
