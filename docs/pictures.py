@@ -216,7 +216,8 @@ def serving_svg():
               block("one_stored", [(3, stored["P = 3, one-sided"])]),
               block("quality", ranking_points(one_sided=False)),
               block("one_quality", ranking_points(one_sided=True))]
-    return plotted(f"""set terminal svg size 880,380 font '{FONT},13' background rgb 'white' noenhanced
+    head = f"set terminal svg size 880,380 font '{FONT},13' background rgb 'white' noenhanced\n"
+    return plotted(head + f"""\
 set encoding utf8
 {chr(10).join(blocks)}
 set grid lc rgb '#e4e4e4'
