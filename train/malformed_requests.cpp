@@ -52,7 +52,7 @@ std::string no_http(Draws& random, const std::string& body) {
   const std::string length = "Content-Length: " + std::to_string(body.size()) + "\r\n";
   const std::string head = random.one_of<std::string>({
       "\x16\x03\x01" + noise + "\r\n\r\n",  // TLS
-      "POST /rerank HTTPS/1.1\r\nHost: a\r\n" + length,
+      "POST /re\x01rank HTTP/1.1\r\nHost: a\r\n" + length,
       "POST /rerank\r\n" + length,
       "POST  /rerank HTTP/1.1\r\nHost: a\r\n" + length,
       "POST /rerank HTTP/1.1\r\nHost a\r\n" + length,
