@@ -21,15 +21,13 @@ A trial takes --steps steps of 8 examples, on the first lines of each file, and 
 the JSONs and a copy of the page too, into BUILD/results/trial-STEPS.
 """
 import dataclasses
-import sys
 
 from results_data import DATA_SETS
 from results_metrics import interval, unpacked
 from results_plan import NUM_LAYERS, Run
 from results_runs import markdown, origin, read_json, write_between
 from results_table import points, with_interval
-from results_tasks import Results
-from results_training import arguments
+from results_tasks import Results, main
 
 NAMES = ("sick", "stsb", "wic", "answer_equivalence", "vitaminc", "mnli_snli", "boolq_split")
 ABLATED = ("sick", "vitaminc", "mnli_snli")
@@ -212,13 +210,5 @@ def page_section(tables):
     return out.rstrip("\n") + "\n"
 
 
-def main():
-    known = {data_set.name: data_set for data_set in DATA_SETS if data_set.name in NAMES}
-    args = arguments(__doc__, known)
-    results = Recipe(args, ("lait-train", "lait-eval", "lait-predict", "lait-data"))
-    results.go_on([known[name] for name in args.only or known])
-    print(f"tables: {results.page}", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, Recipe, NAMES)

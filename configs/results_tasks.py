@@ -114,13 +114,14 @@ class Results(DataSetRuns):
         self.write_page()
 
 
-def main():
-    known = {data_set.name: data_set for data_set in DATA_SETS}
-    args = arguments(__doc__, known)
-    results = Results(args, ("lait-train", "lait-eval", "lait-predict", "lait-data"))
+def main(doc, kind, names):
+    """Of a script that makes such results of the data sets of these names."""
+    known = {data_set.name: data_set for data_set in DATA_SETS if data_set.name in names}
+    args = arguments(doc, known)
+    results = kind(args, ("lait-train", "lait-eval", "lait-predict", "lait-data"))
     results.go_on([known[name] for name in args.only or known])
     print(f"tables: {results.page}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, Results, [data_set.name for data_set in DATA_SETS])

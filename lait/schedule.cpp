@@ -84,6 +84,13 @@ int64_t independent_layers(const Schedule& schedule) {
   return layers;
 }
 
+int64_t segment_layers(const Schedule& schedule) {
+  int64_t layers = 0;
+  for (const Stage& stage : schedule)
+    layers += stage.scope == Scope::kSegment ? stage.num_layers : 0;
+  return layers;
+}
+
 bool has_scope(const Schedule& schedule, Scope scope) {
   return std::ranges::any_of(
       schedule, [&](const Stage& stage) { return stage.num_layers > 0 && stage.scope == scope; });

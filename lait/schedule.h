@@ -52,6 +52,8 @@ void check_schedule(const Schedule& schedule, int64_t num_layers);
 
 // P: the number of layers before the first of example scope.
 int64_t independent_layers(const Schedule& schedule);
+// The number of layers of segment scope; the rest have wider ones.
+int64_t segment_layers(const Schedule& schedule);
 bool has_scope(const Schedule& schedule, Scope scope);
 bool is_one_sided(const Schedule& schedule);
 // Whether every layer is the stock model's.

@@ -81,9 +81,9 @@ int main(int argc, char** argv) {
   auto* recipe_option =
       app.add_option("--recipe", recipe,
                      "trains the stock model into DIR/stock, and the config's into DIR/split, "
-                     "taught by it; preserve: " +
-                         recipes().front().summary)
-          ->option_text("preserve");
+                     "taught by it; " +
+                         recipes().front().name + ": " + recipes().front().summary)
+          ->option_text(recipes().front().name);
   app.add_option("--sweep", sweep,
                  "KEY=A,B,C or KEY=A..B: one run for each value, in run directories DIR/KEY=VALUE; "
                  "finished runs are kept")

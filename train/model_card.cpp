@@ -140,11 +140,15 @@ std::string flops_line(const RunInputs& in, Model& model) {
 std::string settings(const RunInputs& in) {
   std::vector<std::string> names = changed_fields(Config(), in.config);
   std::erase_if(names, [](const std::string& name) {
-    constexpr std::string_view kNotOfTheResult[] = {
-        "model.path",         "training.threads",          "training.device",
-        "training.log_every", "training.checkpoint_every", "training.max_tokens_per_device"};
-    const bool is_path = name == "training.distill.teacher" || name == "training.distill.data";
-    return is_path || !(name.starts_with("training.") || name.starts_with("model.")) ||
+    constexpr std::string_view kNotOfTheResult[] = {"model.path",
+                                                    "training.threads",
+                                                    "training.device",
+                                                    "training.log_every",
+                                                    "training.checkpoint_every",
+                                                    "training.max_tokens_per_device",
+                                                    "training.distill.teacher",
+                                                    "training.distill.data"};
+    return !(name.starts_with("training.") || name.starts_with("model.")) ||
            std::ranges::find(kNotOfTheResult, name) != std::end(kNotOfTheResult);
   });
   return write_fields(in.config, names);

@@ -13,7 +13,6 @@
 #include "lait/base/program.h"
 #include "lait/config/read.h"
 #include "lait/data/task.h"
-#include "train/run_inputs.h"
 #include "train/run_list.h"
 
 namespace lait {
@@ -32,62 +31,44 @@ Config stock_config(Config config) {
 }
 
 // Whether every example is two texts; as far as the run in `stock` found out.
-bool has_pairs(const Config& config, const fs::path& stock) {
-  const Task& task = find_task(config.task);
+bool has_pairs(const Task& task, const fs::path& stock) {
   if (task.label_kind() == LabelKind::kSpans) return false;
   if (task.segment_names().size() == 2) return true;
-  const fs::path resolved = stock / "config.yaml";
-  return fs::exists(resolved) && read_config(resolved, {}).data.num_segments == 2;
+  return read_config(stock / "config.yaml", {}).data.num_segments == 2;
 }
 
 // What docs/results.md, "The recipe", found to keep most of the stock model's accuracy.
-void preserve(Config& config, const fs::path& stock) {
+void preserve(Config& config, const RunInputs& plain, const fs::path& stock) {
   constexpr int64_t kRecombined = 2;
-  Config untaught = config;
-  untaught.training.distill = {};
-  if (takes_lexical_bias(resolve_inputs(untaught).spec)) config.model.lexical_bias = Switch::kOn;
+  if (takes_lexical_bias(plain.spec, plain.hf_config)) config.model.lexical_bias = Switch::kOn;
   DistillConfig& distill = config.training.distill;
   distill.teacher = stock.string();
-  if (distill.recombine == 0 && has_pairs(config, stock)) distill.recombine = kRecombined;
+  if (distill.recombine == 0 && has_pairs(*plain.task, stock)) distill.recombine = kRecombined;
 }
 
-struct KnownRecipe {
-  Recipe recipe;
-  void (*apply)(Config&, const fs::path& stock);
-};
-const std::vector<KnownRecipe>& known_recipes() {
-  static const std::vector<KnownRecipe> known{
-      {{"preserve",
-        "lexical bias, and a stock model's outputs as soft labels, also of recombined "
-        "pairs"},
-       preserve}};
-  return known;
-}
-
-const KnownRecipe& find_recipe(const std::string& name) {
+const Recipe& find_recipe(const std::string& name) {
   std::vector<std::string> names;
-  for (const KnownRecipe& known : known_recipes()) {
-    if (known.recipe.name == name) return known;
-    names.push_back(known.recipe.name);
+  for (const Recipe& known : recipes()) {
+    if (known.name == name) return known;
+    names.push_back(known.name);
   }
   throw UserError(
       fmt::format("--recipe: expected one of {{{}}}, got '{}'", fmt::join(names, ", "), name));
 }
 
-// Throws UserError for what no recipe takes.
-void check_config(const Config& config) {
+// The inputs of the config's model without a teacher. Throws UserError for what no recipe takes.
+RunInputs plain_inputs(Config config) {
   if (!config.training.distill.teacher.empty()) {
     throw UserError(
         "--recipe: training.distill.teacher: the recipe trains the teacher itself; leave the key "
         "out");
   }
-  Config untaught = config;
-  untaught.training.distill = {};
-  if (resolve_inputs(untaught).spec.independent_layers() == 0) {
-    throw UserError(
-        "--recipe: expected a model with independent layers, got P = 0; set "
-        "model.independent_layers, e.g. --set model.independent_layers=3");
-  }
+  config.training.distill = {};
+  RunInputs plain = resolve_inputs(config);
+  if (plain.spec.independent_layers() > 0) return plain;
+  throw UserError(
+      "--recipe: expected a model with independent layers, got P = 0; set "
+      "model.independent_layers, e.g. --set model.independent_layers=3");
 }
 
 void write_report(const std::string& recipe, const std::vector<ListedRun>& runs, bool quiet) {
@@ -108,17 +89,19 @@ void write_report(const std::string& recipe, const std::vector<ListedRun>& runs,
 
 }  // namespace
 
-std::vector<Recipe> recipes() {
-  std::vector<Recipe> out;
-  for (const KnownRecipe& known : known_recipes()) out.push_back(known.recipe);
-  return out;
+const std::vector<Recipe>& recipes() {
+  static const std::vector<Recipe> known{
+      {"preserve",
+       "lexical bias, and a stock model's outputs as soft labels, also of recombined pairs",
+       preserve}};
+  return known;
 }
 
 int run_recipe(const std::string& name, const std::string& config_file,
                const std::vector<Override>& overrides, const RunOptions& options, bool dry) {
-  const KnownRecipe& known = find_recipe(name);
+  const Recipe& recipe = find_recipe(name);
   const Config config = read_config(config_file, overrides, task_names());
-  check_config(config);
+  const RunInputs plain = plain_inputs(config);
   ListedRun stock{"stock", stock_config(config)}, split{"split", config};
   move_into_own_folder(stock);
   move_into_own_folder(split);
@@ -129,7 +112,7 @@ int run_recipe(const std::string& name, const std::string& config_file,
   // A cost can be measured before there is a teacher: that of the model alone.
   const fs::path teacher = stock.config.output.dir;
   if (!dry || fs::exists(teacher / "best"))
-    known.apply(split.config, teacher);
+    recipe.apply(split.config, plain, teacher);
   else
     split.config.training.distill = {};
   const int code = run_list(list, {split}, options, dry);

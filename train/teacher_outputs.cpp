@@ -1,6 +1,5 @@
 #include "train/teacher_outputs.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
@@ -82,19 +81,6 @@ std::optional<Outputs> of_first(const std::optional<Outputs>& part, Ranks& ranks
   const auto* begin = offsets.const_data_ptr<int64_t>();
   out.offsets.assign(begin, begin + offsets.numel());
   return out;
-}
-
-Outputs joined(const std::vector<Outputs>& parts) {
-  std::vector<at::Tensor> values;
-  std::vector<int64_t> offsets;
-  int64_t rows = 0;
-  for (const Outputs& part : parts) {
-    values.push_back(part.values);
-    if (offsets.empty() && !part.offsets.empty()) offsets.push_back(0);
-    for (size_t i = 1; i < part.offsets.size(); ++i) offsets.push_back(rows + part.offsets[i]);
-    rows += part.values.size(0);
-  }
-  return {at::cat(values), std::move(offsets)};
 }
 
 // The teacher's outputs in the order of the student's labels.
@@ -183,7 +169,7 @@ std::optional<Distillation> ask_teacher(const RunInputs& in, const HeadImpl& hea
     }
     parts.push_back(std::move(*part));
   }
-  Outputs outputs = reordered(joined(parts), in);
+  Outputs outputs = reordered(concatenated(parts), in);
   ranks.together([&] {
     if (outputs.values.isfinite().all().item<bool>()) return;
     throw UserError(fmt::format("{}: {}: its outputs for the training data are not finite",

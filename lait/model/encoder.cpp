@@ -62,10 +62,9 @@ void add_stored(ops::KeyRuns& keys, const std::vector<at::Tensor>& stored,
 
 }  // namespace
 
-ops::AttentionSpec EncoderImpl::spec_of(const Step& step, const DeviceBatch& batch,
-                                        ops::AttentionUnits& units) {
+ops::AttentionSpec EncoderImpl::spec_of(const Step& step, const StepRows& plan,
+                                        const DeviceBatch& batch, ops::AttentionUnits& units) {
   ops::AttentionSpec spec = attention_spec();
-  const StepRows plan = rows_of(batch.packed, step);
   if (lexical_biases_.empty() || plan.level->scope == Scope::kSegment) return spec;
   TORCH_CHECK(plan.level->words.size == plan.level->num_rows,
               "encoder: the lexical bias needs batches with words");
@@ -137,7 +136,7 @@ at::Tensor EncoderImpl::run_step(const Step& step, const at::Tensor& x, const at
     if (level.kept) units.q_positions = names.positions;
     add_work(units, batch, level.work);
   }
-  const ops::AttentionSpec spec = spec_of(step, batch, units);
+  const ops::AttentionSpec spec = spec_of(step, plan, batch, units);
   const int64_t heads = spec.heads, dim = spec.head_dim;
 
   const RowNames entering = names_of(batch, *plan.entering);

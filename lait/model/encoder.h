@@ -103,7 +103,7 @@ class EncoderImpl : public torch::nn::Module {
   std::vector<at::Tensor> leaves_of(const Step& step);
   // The attention of a step; adds the words of its queries and keys to `units` if it has a lexical
   // bias.
-  ops::AttentionSpec spec_of(const Step& step, const DeviceBatch& batch,
+  ops::AttentionSpec spec_of(const Step& step, const StepRows& plan, const DeviceBatch& batch,
                              ops::AttentionUnits& units);
   // Where a step's queries find their keys: the attention of q (R, H, D) -> (R, H, D).
   at::Tensor attend(const Step& step, const at::Tensor& q, const at::Tensor& x,

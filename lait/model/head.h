@@ -34,6 +34,9 @@ struct Outputs {
   }
 };
 
+// The examples of all parts, one after another.
+Outputs concatenated(const std::vector<Outputs>& parts);
+
 // The best span of an example's text: tokens [begin, end), and the sum of its two logits.
 struct SpanPrediction {
   int64_t begin = 0, end = 0;

@@ -1,3 +1,6 @@
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 
 #include "lait/base/error.h"
@@ -24,6 +27,20 @@ const std::vector<HeadInfo>& all_heads() {
 
 const HeadInfo& find_head(HeadKind kind) {
   return *std::ranges::find(all_heads(), kind, &HeadInfo::kind);
+}
+
+Outputs concatenated(const std::vector<Outputs>& parts) {
+  Outputs out;
+  std::vector<at::Tensor> values;
+  int64_t rows = 0;
+  for (const Outputs& part : parts) {
+    values.push_back(part.values);
+    if (!part.offsets.empty() && out.offsets.empty()) out.offsets.push_back(0);
+    for (size_t i = 1; i < part.offsets.size(); ++i) out.offsets.push_back(rows + part.offsets[i]);
+    rows += part.values.size(0);
+  }
+  out.values = values.empty() ? at::empty({0, 0}, at::kFloat) : at::cat(values);
+  return out;
 }
 
 void HeadImpl::weigh_classes(const std::vector<double>&) {

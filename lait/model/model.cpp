@@ -117,11 +117,8 @@ void ModelImpl::move_to(at::Device device) {
 }
 
 bool ModelImpl::rests(const ParameterRole& role) const {
-  if (role.kind != ParameterRole::Kind::kLexicalBias) return false;
-  int64_t layers = 0;  // of segment scope
-  for (const Stage& stage : spec.schedule)
-    layers += stage.scope == Scope::kSegment ? stage.num_layers : 0;
-  return role.layer < layers;
+  return role.kind == ParameterRole::Kind::kLexicalBias &&
+         role.layer < segment_layers(spec.schedule);
 }
 
 void ModelImpl::freeze(const FrozenParts& parts) {

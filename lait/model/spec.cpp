@@ -47,17 +47,11 @@ void check_words(const ModelSpec& spec, const HfConfig& config) {
 }
 
 // Throws UserError if no pair of rows could match.
-int64_t joint_layers(const ModelSpec& spec) {
-  int64_t layers = 0;
-  for (const Stage& stage : spec.schedule)
-    layers += stage.scope == Scope::kSegment ? 0 : stage.num_layers;
-  return layers;
-}
-void check_lexical_bias(const ModelSpec& spec) {
-  if (!spec.lexical_bias || takes_lexical_bias(spec)) return;
+void check_lexical_bias(const ModelSpec& spec, const HfConfig& config) {
+  if (!spec.lexical_bias || takes_lexical_bias(spec, config)) return;
   throw UserError(
       "model.lexical_bias: " +
-      (joint_layers(spec) == 0
+      (segment_layers(spec.schedule) == config.num_hidden_layers
            ? "expected layers in which segments see each other, got " + describe(spec.schedule)
            : "the one layer in which segments see each other computes the example's first row "
              "alone, which is a special token's and matches nothing") +
@@ -71,9 +65,9 @@ bool reads_first_row(const ModelSpec& spec) {
 
 }  // namespace
 
-bool takes_lexical_bias(const ModelSpec& spec) {
+bool takes_lexical_bias(const ModelSpec& spec, const HfConfig& config) {
   const bool first_row = find_head(spec.head).reads(spec.pooling).rows == Reads::Rows::kFirst;
-  return joint_layers(spec) > (first_row ? 1 : 0);
+  return config.num_hidden_layers - segment_layers(spec.schedule) > (first_row ? 1 : 0);
 }
 
 LabelKind ModelSpec::label_kind() const {
@@ -271,7 +265,7 @@ ModelSpec resolve_spec(Config& config, const HfConfig& hf) {
   spec.reading = read_options(config.data);
   check_options(spec.reading, task, spec.label_kind());
   spec.check(hf, "");
-  check_lexical_bias(spec);
+  check_lexical_bias(spec, hf);
   return spec;
 }
 

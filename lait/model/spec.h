@@ -75,7 +75,7 @@ int64_t longest_by_default(const HfConfig& config);
 
 // Whether a lexical bias is added to any score: whether segments see each other in a layer, which
 // must not be one that computes the example's first row alone, a special token's.
-bool takes_lexical_bias(const ModelSpec& spec);
+bool takes_lexical_bias(const ModelSpec& spec, const HfConfig& config);
 // kPair or kStandalone. Throws UserError for pair if a layer is not of example scope.
 SegmentFormat resolve_segment_format(SegmentFormat format, const Schedule& schedule);
 // Resolves what a config leaves to the task and the model; config.model gets the values. Throws

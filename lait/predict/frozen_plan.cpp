@@ -8,13 +8,6 @@
 namespace lait {
 namespace {
 
-int64_t segment_layers(const Schedule& schedule) {
-  int64_t layers = 0;
-  for (const Stage& stage : schedule)
-    layers += stage.scope == Scope::kSegment ? stage.num_layers : 0;
-  return layers;
-}
-
 // "layers 0 to 2", "layer 0"
 std::string layer_names(int64_t count) {
   return count == 1 ? "layer 0" : "layers 0 to " + std::to_string(count - 1);

@@ -2,8 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 
 #include <unordered_map>
 #include <unordered_set>
@@ -74,24 +72,6 @@ Outputs joint_outputs(Model& model, const ValuePlan& plan, const SegmentLayout& 
   out.values = out.values.to(at::kCPU, at::kFloat).contiguous();
   return out;
 }
-
-namespace {
-
-Outputs concatenated(const std::vector<Outputs>& parts) {
-  Outputs out;
-  std::vector<at::Tensor> values;
-  int64_t rows = 0;
-  for (const Outputs& part : parts) {
-    values.push_back(part.values);
-    if (!part.offsets.empty() && out.offsets.empty()) out.offsets.push_back(0);
-    for (size_t i = 1; i < part.offsets.size(); ++i) out.offsets.push_back(rows + part.offsets[i]);
-    rows += part.values.size(0);
-  }
-  out.values = values.empty() ? at::empty({0, 0}, at::kFloat) : at::cat(values);
-  return out;
-}
-
-}  // namespace
 
 std::optional<Outputs> outputs_of_values(Model& model, const ValuePlan& plan,
                                          const SegmentLayout& layout,

@@ -59,13 +59,19 @@ PackPlan plan_with_words(Schedule schedule) {
           .words = true};
 }
 
-TEST(Words, OfGroupsAndExamplesAreTokensAndSegmentNumbers) {
+// Of a batch of random data sets: check(seed, data set, the batch's examples).
+void for_random_batches(const auto& check) {
   for (unsigned seed = 0; seed < 30; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto examples = examples_with_groups(random, 7);
-    const Dataset dataset(examples, LettersTokenizer(), {.layout = layout_with_words()});
-    const std::vector<int64_t> indices{3, 0, 6, 6, 2};
+    check(seed, Dataset(examples, LettersTokenizer(), {.layout = layout_with_words()}),
+          std::vector<int64_t>{3, 0, 6, 6, 2});
+  }
+}
+
+TEST(Words, OfGroupsAndExamplesAreTokensAndSegmentNumbers) {
+  for_random_batches([](unsigned, const Dataset& dataset, const std::vector<int64_t>& indices) {
     const PackedBatch batch =
         pack(dataset, indices,
              plan_with_words({{1, Scope::kSegment}, {1, Scope::kGroup}, {2, Scope::kExample}}));
@@ -90,18 +96,14 @@ TEST(Words, OfGroupsAndExamplesAreTokensAndSegmentNumbers) {
       const auto begin = std::ranges::upper_bound(group_offsets, from[offsets[e]]) - 1;
       EXPECT_EQ(part(of_groups, begin[0], begin[1]), expected_words(dataset, indices[e], 0, 2));
     }
-  }
+  });
 }
 
 // Of a one-sided stage, however its keys lie: gathered, in runs, and with stored sequences.
 TEST(Words, OfAOneSidedStagesKeysAreThoseOfTheExample) {
   const Stage one_sided{2, Scope::kExample, Updates::kFirst};
-  for (unsigned seed = 0; seed < 30; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    std::mt19937 random(seed);
-    const auto examples = examples_with_groups(random, 7);
-    const Dataset dataset(examples, LettersTokenizer(), {.layout = layout_with_words()});
-    const std::vector<int64_t> indices{3, 0, 6, 6, 2};
+  for_random_batches([&](unsigned seed, const Dataset& dataset,
+                         const std::vector<int64_t>& indices) {
     PackPlan plan = plan_with_words({{1, Scope::kSegment}, one_sided});
     if (seed % 3 == 1) plan.key_runs = true;
     if (seed % 3 == 2) {
@@ -120,7 +122,7 @@ TEST(Words, OfAOneSidedStagesKeysAreThoseOfTheExample) {
                 expected_words(dataset, indices[e], 0, SIZE_MAX));
       EXPECT_EQ(part(rows, offsets[e], offsets[e + 1]), expected_words(dataset, indices[e], 0, 1));
     }
-  }
+  });
 }
 
 TEST(Words, AreMadeOnlyWhereAskedFor) {
