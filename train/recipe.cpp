@@ -20,13 +20,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The stock model, with the config's other settings.
+// The stock model, with the config's other settings: without those that only a split model has.
 Config stock_config(Config config) {
   config.model.independent_layers = 0;
   config.model.schedule.clear();
   config.model.segment_format = SegmentFormat::kPair;
   config.model.lexical_bias = Switch::kOff;
   config.training.distill = {};
+  config.training.elastic_independent_layers.clear();
+  std::erase(config.training.freeze, "independent");
+  config.cache = {};
   return config;
 }
 

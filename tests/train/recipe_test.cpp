@@ -84,6 +84,25 @@ TEST_F(RecipeRun, WhatTheConfigSaysOfTheRecipesKeysStays) {
   EXPECT_EQ(distill.recombine, 1);
 }
 
+TEST_F(RecipeRun, OfSeveralPTheStockModelHasOne) {
+  const ShellResult result = keep("--set 'training.elastic_independent_layers=[0, 2]'");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Config stock = read_config(folder_ / "kept/stock/config.yaml", {}),
+               split = read_config(folder_ / "kept/split/config.yaml", {});
+  EXPECT_EQ(stock.model.segment_format, SegmentFormat::kPair);
+  EXPECT_TRUE(stock.training.elastic_independent_layers.empty());
+  EXPECT_EQ(split.training.elastic_independent_layers, (LayerCounts{0, 2}));
+}
+
+// A store keeps what layers of single segments make; the stock model has none.
+TEST_F(RecipeRun, OnlyTheSplitModelTakesValuesFromAStore) {
+  const ShellResult result =
+      keep("--set training.freeze=[embeddings,independent] --set cache.dir=" + path("store"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(read_config(folder_ / "kept/stock/config.yaml", {}).cache, CacheConfig());
+  EXPECT_EQ(read_config(folder_ / "kept/split/config.yaml", {}).cache.dir, path("store"));
+}
+
 TEST_F(RecipeRun, TheDryRunMeasuresBothAndWritesNothing) {
   const ShellResult result = keep("--dry-run");
   EXPECT_EQ(result.code, 0) << result.err;
