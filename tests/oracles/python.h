@@ -26,10 +26,11 @@ inline fs::path python() {
   return fs::path(LAIT_BUILD_DIR) / "test-venv" / "bin" / "python";
 }
 
-// That of T5's oracles, with an older transformers (tests/requirements-t5.txt).
-inline fs::path t5_python() {
-  if (const char* set = std::getenv("LAIT_TEST_T5_PYTHON")) return set;
-  return fs::path(LAIT_BUILD_DIR) / "t5-venv" / "bin" / "python";
+// One with transformers 4, which has the slow T5Tokenizer, SQuAD's metrics and the pipeline that
+// answers questions (tests/requirements-transformers4.txt).
+inline fs::path transformers4_python() {
+  if (const char* set = std::getenv("LAIT_TEST_TRANSFORMERS4_PYTHON")) return set;
+  return fs::path(LAIT_BUILD_DIR) / "transformers4-venv" / "bin" / "python";
 }
 
 // Why the oracles cannot run here; empty if they can.
@@ -43,10 +44,11 @@ inline std::string missing() {
   return "";
 }
 
-#define LAIT_SKIP_WITHOUT_T5_ORACLE()                                                      \
-  if (!std::filesystem::exists(::lait::oracle::t5_python())) {                             \
-    GTEST_SKIP() << "no Python at " << ::lait::oracle::t5_python()                         \
-                 << "; `make test` makes it, or set LAIT_TEST_T5_PYTHON to one with them"; \
+#define LAIT_SKIP_WITHOUT_TRANSFORMERS4()                                     \
+  if (!std::filesystem::exists(::lait::oracle::transformers4_python())) {     \
+    GTEST_SKIP() << "no Python at " << ::lait::oracle::transformers4_python() \
+                 << "; `make test` makes it, or set "                         \
+                    "LAIT_TEST_TRANSFORMERS4_PYTHON to one with them";        \
   }
 
 #define LAIT_SKIP_WITHOUT_ORACLE()                                       \

@@ -46,7 +46,7 @@ std::string problem_of(const std::vector<ByteRange>& ranges, std::string_view te
 }
 
 TEST_P(T5Parity, EqualsT5Tokenizer) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const auto [group, kind, min_texts, min_ranges] = GetParam();
   const auto dir = tokenizer_oracle::t5_folder();
   const auto file = [&](const std::string& end) { return dir / (std::string(group) + end); };
@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
 class T5Decoding : public testing::TestWithParam<const char*> {};
 
 TEST_P(T5Decoding, EqualsT5Tokenizer) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const auto dir = tokenizer_oracle::t5_folder();
   const std::string name = std::string("decode.") + GetParam();
   if (!std::filesystem::exists(dir / name)) GTEST_SKIP() << "LAIT_TEST_DATA has no tokenizers/t5";
@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, T5Decoding,
 // Each file and field of the cases is honoured as transformers honours it; where it refuses one, so
 // does LAIT. A saved copy gives the same.
 TEST(T5Files, GiveTheIdsOfT5Tokenizer) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const auto dir = tokenizer_oracle::t5_folder() / "cases";
   const json texts = json::parse(read_file(dir / "texts.json"));
   size_t num_honoured = 0;

@@ -54,7 +54,7 @@ inline fs::path folder() {
 inline fs::path t5_folder() {
   const std::string data = data_folder();
   return up_to_date("t5_tokenizer", "t5_tokenizer.py", data,
-                    data.empty() ? "" : oracle::in_quotes(data), oracle::t5_python());
+                    data.empty() ? "" : oracle::in_quotes(data), oracle::transformers4_python());
 }
 
 // A file of (uint32 count, count items of item_size bytes)*.

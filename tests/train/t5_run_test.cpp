@@ -35,7 +35,7 @@ std::string lines(uint64_t seed, int count) {
 class T5Run : public TinyRun {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(oracle::t5_python())) return;
+    if (!std::filesystem::exists(oracle::transformers4_python())) return;
     const auto model = folder_ / "t5";
     std::filesystem::create_directory(model);
     std::filesystem::copy(tokenizer_oracle::t5_folder() / "small" / "spiece.model",
@@ -81,7 +81,7 @@ class T5Run : public TinyRun {
 };
 
 TEST_F(T5Run, StatCountsTokensWithTheirPrompts) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const ShellResult result = shell(program("lait-data") + " stat --config " + path("a.yaml"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("train: 64 examples"));
@@ -100,12 +100,12 @@ TEST_F(T5Run, StatCountsTokensWithTheirPrompts) {
 }
 
 TEST_F(T5Run, TransformersReadsTheStockModel) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const ShellResult result = train_into("run", "");
   ASSERT_EQ(result.code, 0) << result.err;
   oracle::run("t5_reload.py",
               path("run/best") + " " + path("validation.jsonl") + " " + path("expected.jsonl"),
-              folder_ / "log.txt", "", oracle::t5_python());
+              folder_ / "log.txt", "", oracle::transformers4_python());
   const std::vector<json> scored = predictions(""),
                           written = predictions("--generate --max-new-tokens 8");
   LineReader expected(folder_ / "expected.jsonl");
@@ -118,7 +118,7 @@ TEST_F(T5Run, TransformersReadsTheStockModel) {
 }
 
 TEST_F(T5Run, SplitModelsPredictTextsAndLabels) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   const ShellResult result = train_into("run", "--set model.independent_layers=3");
   ASSERT_EQ(result.code, 0) << result.err;
   for (const json& line : predictions("")) {
@@ -145,12 +145,12 @@ TEST_F(T5Run, SplitModelsPredictTextsAndLabels) {
 
 // The peer trains and predicts with the same tokens and labels.
 TEST_F(T5Run, BenchmarksRunBesideTransformers) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   for (const std::string command : {"train-step", "predict"}) {
     const ShellResult result =
         shell(program("lait-bench") + " " + command + " --config " + path("a.yaml") +
               " --independent-layers 0 --steps 1 --milliseconds 1 --python " +
-              oracle::in_quotes(oracle::t5_python()) + " --json " + path("bench.json"));
+              oracle::in_quotes(oracle::transformers4_python()) + " --json " + path("bench.json"));
     ASSERT_EQ(result.code, 0) << result.err;
     const json rows = json::parse(read_file(folder_ / "bench.json")).at("rows");
     ASSERT_EQ(rows.size(), 2u) << result.err;
@@ -163,7 +163,7 @@ TEST_F(T5Run, BenchmarksRunBesideTransformers) {
 }
 
 TEST_F(T5Run, OnlyAHeadThatWritesTextsGenerates) {
-  LAIT_SKIP_WITHOUT_T5_ORACLE();
+  LAIT_SKIP_WITHOUT_TRANSFORMERS4();
   write_checkpoint(folder_ / "bert");
   const std::string predict = program("lait-predict") + " --checkpoint " + path("bert") +
                               " --input " + path("validation.jsonl");
