@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "eval/flops.h"
 #include "eval/table.h"
 #include "lait/base/error.h"
+#include "lait/base/files.h"
 #include "lait/config/read.h"
 #include "lait/data/dataset.h"
 #include "lait/data/example_reader.h"
@@ -17,6 +19,8 @@
 
 namespace lait {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 // FLOPs are counted of at most so many examples, and batches.
 constexpr int64_t kMostExamples = 2000, kMostBatches = 50;
@@ -34,31 +38,55 @@ TokenizeOptions standalone(const HfConfig& hf, const Tokenizer& tokenizer, const
           .prompts = task.prompts().parts};
 }
 
-void print_lengths(const std::string& name, const LabelledData& data, const Dataset& dataset,
-                   int64_t max_tokens) {
-  std::vector<int64_t> lengths;
-  int64_t segments = 0, tokens = 0, long_examples = 0;
+struct Lengths {
+  int64_t examples = 0, segments = 0, tokens = 0, long_examples = 0;
+  std::vector<int64_t> distinct;  // tokens of each distinct segment, ascending
+
+  int64_t distinct_tokens() const {
+    return std::accumulate(distinct.begin(), distinct.end(), int64_t{0});
+  }
+  int64_t median() const { return distinct[distinct.size() / 2]; }
+};
+
+Lengths lengths_of(const Dataset& dataset, int64_t max_tokens) {
+  Lengths out{.examples = dataset.size(), .distinct = {}};
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const auto sequences = dataset.example(i).sequences;
-    segments += std::ssize(sequences);
-    tokens += dataset.example_length(i);
-    long_examples += std::ranges::any_of(
+    out.segments += std::ssize(sequences);
+    out.tokens += dataset.example_length(i);
+    out.long_examples += std::ranges::any_of(
         sequences, [&](const int32_t sequence) { return dataset.length(sequence) > max_tokens; });
   }
-  for (int32_t s = 0; s < dataset.num_sequences(); ++s) lengths.push_back(dataset.length(s));
-  std::ranges::sort(lengths);
-  const auto distinct = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
-  fmt::print("{}: {} examples{}, {} segments, {} distinct ({:.1f} %)\n", name, dataset.size(),
-             left_out(data.counts), segments, dataset.num_sequences(),
-             percent(static_cast<double>(dataset.num_sequences()), static_cast<double>(segments)));
-  fmt::print("  tokens of a distinct segment: median {}, 95 % {}, longest {}\n",
-             lengths[lengths.size() / 2], lengths[lengths.size() * 95 / 100], lengths.back());
+  for (int32_t s = 0; s < dataset.num_sequences(); ++s) out.distinct.push_back(dataset.length(s));
+  std::ranges::sort(out.distinct);
+  return out;
+}
+
+void print(const Lengths& lengths, const std::string& name, const LabelledData& data,
+           int64_t max_tokens) {
+  const auto& [examples, segments, tokens, long_examples, distinct] = lengths;
+  fmt::print("{}: {} examples{}, {} segments, {} distinct ({:.1f} %)\n", name, examples,
+             left_out(data.counts), segments, distinct.size(),
+             percent(static_cast<double>(distinct.size()), static_cast<double>(segments)));
+  fmt::print("  tokens of a distinct segment: median {}, 95 % {}, longest {}\n", lengths.median(),
+             distinct[distinct.size() * 95 / 100], distinct.back());
   if (max_tokens > 0) {
     fmt::print("  {} of {} examples have a segment longer than data.max_segment_tokens, {}\n",
-               long_examples, dataset.size(), max_tokens);
+               long_examples, examples, max_tokens);
   }
-  fmt::print("  {:.1f} % of the tokens are repeats\n",
-             100 - percent(static_cast<double>(distinct), static_cast<double>(tokens)));
+  fmt::print(
+      "  {:.1f} % of the tokens are repeats\n",
+      100 - percent(static_cast<double>(lengths.distinct_tokens()), static_cast<double>(tokens)));
+}
+
+Json to_json(const Lengths& lengths) {
+  return {{"examples", lengths.examples},
+          {"segments", lengths.segments},
+          {"distinct_segments", lengths.distinct.size()},
+          {"tokens", lengths.tokens},
+          {"distinct_tokens", lengths.distinct_tokens()},
+          {"median_tokens", lengths.median()},
+          {"longest_tokens", lengths.distinct.back()}};
 }
 
 // What the steps before the join compute for a sequence, and the projections of the join.
@@ -75,22 +103,26 @@ double independent_flops(const PackPlan& plan, const LayerCosts& costs, int64_t 
   return sum;
 }
 
-// Would sharing segments in a batch, or a cache over the split, help?
-void print_savings(const Dataset& dataset, const HfConfig& hf, const Reads& reads,
-                   TrainingConfig training) {
+// What sharing segments in a batch, or a cache over the split, saves at a P.
+struct Savings {
+  int64_t p = 0;
+  double flops = 0;                     // of an example alone
+  double in_batch = 0, with_cache = 0;  // in percent
+};
+
+std::vector<Savings> savings_of(const Dataset& dataset, const HfConfig& hf, const Reads& reads,
+                                TrainingConfig training) {
   training.share_segments = ShareSegments::kOn;
   std::vector<std::vector<int64_t>> batches = epoch_batches(dataset, training, /*epoch=*/0);
   if (std::ssize(batches) > kMostBatches) batches.resize(kMostBatches);
   const int64_t stride = std::max<int64_t>(1, dataset.size() / kMostExamples),
                 layers = hf.num_hidden_layers;
   const LayerCosts costs = hf.family->costs(hf).layer;
-  Table table{.header = {"P", "MFLOPs an example", "saved in a batch", "saved with a cache"},
-              .rows = {},
-              .num_text_columns = 0};
+  std::vector<Savings> out;
   for (int64_t p = 0; p <= layers; ++p) {
     const PackPlan plan{.schedule = split_schedule(p, layers), .reads = reads};
     double alone = 0, cached = 0, in_batches = 0;
-    int64_t examples = 0, batched = 0;
+    int64_t examples = 0;
     for (int64_t i = 0; i < dataset.size(); i += stride) {
       const auto flops = [&](Execution execution) {
         return execution_flops(dataset, i, plan, costs, execution).encoder;
@@ -111,23 +143,47 @@ void print_savings(const Dataset& dataset, const HfConfig& hf, const Reads& read
       in_batches += batch_flops(dataset, batch, plan, costs).encoder;
       for (const int64_t i : batch)
         apart += execution_flops(dataset, i, plan, costs, Execution::kLait).encoder;
-      batched += std::ssize(batch);
     }
-    table.rows.push_back({std::to_string(p), fmt::format("{:.0f}", alone / 1e6),
-                          fmt::format("{:.1f} %", 100 - percent(in_batches, apart)),
-                          fmt::format("{:.1f} %", 100 - percent(cached, alone))});
+    out.push_back({.p = p,
+                   .flops = alone,
+                   .in_batch = 100 - percent(in_batches, apart),
+                   .with_cache = 100 - percent(cached, alone)});
+  }
+  return out;
+}
+
+void print(const std::vector<Savings>& savings, const TrainingConfig& training) {
+  Table table{.header = {"P", "MFLOPs an example", "saved in a batch", "saved with a cache"},
+              .rows = {},
+              .num_text_columns = 0};
+  for (const Savings& row : savings) {
+    table.rows.push_back({std::to_string(row.p), fmt::format("{:.0f}", row.flops / 1e6),
+                          fmt::format("{:.1f} %", row.in_batch),
+                          fmt::format("{:.1f} %", row.with_cache)});
   }
   fmt::print(
       "  would sharing and caching help? FLOPs of the encoder's forward pass, {} layers, without "
       "sharing;\n  saved in batches of {} {} that encode each distinct segment once, and with a "
       "cache of all segments:\n{}",
-      layers, training.batch_size, training.batch_by == BatchBy::kTokens ? "tokens" : "examples",
-      format_plain(table));
+      savings.size() - 1, training.batch_size,
+      training.batch_by == BatchBy::kTokens ? "tokens" : "examples", format_plain(table));
+}
+
+Json to_json(const std::vector<Savings>& savings) {
+  Json out = Json::array();
+  for (const Savings& row : savings) {
+    out.push_back({{"independent_layers", row.p},
+                   {"encoder_flops", row.flops},
+                   {"percent_saved_in_batch", row.in_batch},
+                   {"percent_saved_with_cache", row.with_cache}});
+  }
+  return out;
 }
 
 }  // namespace
 
-int data_statistics(const std::string& name, const std::vector<Override>& overrides) {
+int data_statistics(const std::string& name, const std::vector<Override>& overrides,
+                    const std::filesystem::path& json_file) {
   const Config config = read_config(find_config(name), overrides, task_names());
   const Task& task = find_task(config.task);
   const std::filesystem::path model = find_model(config.model.path);
@@ -138,7 +194,7 @@ int data_statistics(const std::string& name, const std::vector<Override>& overri
   check_options(reading, task, label_kind(head, task));
   resolve_num_segments(config.data, task);
   const auto tokenizer = load_tokenizer(model);
-  bool any = false;
+  Json json;
   const auto cut_to = [&](const LabelledData& data, int64_t tokens) {
     return Dataset(data.examples, *tokenizer, standalone(hf, *tokenizer, task, tokens));
   };
@@ -146,16 +202,21 @@ int data_statistics(const std::string& name, const std::vector<Override>& overri
     const LabelledData data = read_files(task, config.data.files_of(split), reading);
     if (data.examples.empty()) continue;
     const int64_t limit = config.data.max_segment_tokens;
-    print_lengths(split, data, cut_to(data, kWhole), limit);
-    any = true;
+    const Lengths lengths = lengths_of(cut_to(data, kWhole), limit);
+    print(lengths, split, data, limit);
+    json[split] = to_json(lengths);
     if (split != "train") continue;
     const Reads reads = head.reads(config.model.pooling.value_or(hf.family->default_pooling()));
-    print_savings(cut_to(data, limit > 0 ? limit : longest_by_default(hf)), hf, reads,
-                  config.training);
+    const auto savings = savings_of(cut_to(data, limit > 0 ? limit : longest_by_default(hf)), hf,
+                                    reads, config.training);
+    print(savings, config.training);
+    json[split]["savings"] = to_json(savings);
   }
-  if (!any)
+  if (json.empty())
     throw UserError(name +
                     ": expected files in data.train, data.validation or data.test, got none");
+  const std::string text = json.dump(1) + "\n";
+  if (!json_file.empty()) write_files({{json_file, text}});
   return 0;
 }
 

@@ -189,8 +189,10 @@ int main(int argc, char** argv) {
   auto* stat = app.add_subcommand(
       "stat", "lengths and repeats of a config's data: would sharing and caching help?");
   add_config(*stat, of_stat);
+  std::string json;
+  stat->add_option("--json", json, "also write the figures to this file")->option_text("FILE");
   set_manual(*stat,
-             {.synopsis = "--config FILE|NAME [--set KEY=VALUE]...",
+             {.synopsis = "--config FILE|NAME [--set KEY=VALUE]... [--json FILE]",
               .environment = config_environment(),
               .examples = "lait-data stat --config mnli_split4.yaml --set data.train=train.jsonl "
                           "--set data.validation=dev.jsonl"});
@@ -202,6 +204,6 @@ int main(int argc, char** argv) {
     if (split_command->parsed()) return split(split_options);
     if (export_command->parsed()) return export_examples(of_export, export_options);
     return wordnet->parsed() ? make_wordnet(output, options)
-                             : data_statistics(of_stat.config, to_overrides(of_stat.set));
+                             : data_statistics(of_stat.config, to_overrides(of_stat.set), json);
   });
 }

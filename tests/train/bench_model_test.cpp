@@ -1,5 +1,6 @@
 // `lait-bench train-step`, `lait-bench predict` and `lait-data stat` on a tiny model, and data that
 // shares segments.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -97,7 +98,8 @@ TEST_F(TrainStepBenchmark, APeerThatDoesNotStartIsNamed) {
 }
 
 TEST_F(TrainStepBenchmark, StatisticsSayWhatSharingSaves) {
-  const ShellResult result = shell(program("lait-data") + " stat --config " + path("a.yaml"));
+  const ShellResult result = shell(program("lait-data") + " stat --config " + path("a.yaml") +
+                                   " --json " + path("stat.json"));
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("60 examples, 120 segments, 66 distinct (55.0 %)"));
   EXPECT_THAT(result.out, HasSubstr("would sharing and caching help?"));
@@ -105,6 +107,13 @@ TEST_F(TrainStepBenchmark, StatisticsSayWhatSharingSaves) {
               testing::ContainsRegex("P  MFLOPs an example  saved in a batch  saved with a cache"));
   // Nothing is shared or cached at P = 0 but the first projections.
   EXPECT_THAT(result.out, testing::ContainsRegex("\n *2 +[0-9]+ +[1-9][0-9.]+ % +[1-9][0-9.]+ %"));
+  const auto train = nlohmann::json::parse(read_file(folder_ / "stat.json")).at("train");
+  EXPECT_EQ(train.at("distinct_segments"), 66);
+  const auto& savings = train.at("savings");
+  ASSERT_EQ(savings.size(), 5u);
+  EXPECT_EQ(savings[2].at("independent_layers"), 2);
+  EXPECT_THAT(result.out, HasSubstr(fmt::format(
+                              "{:.1f} %", savings[2].at("percent_saved_in_batch").get<double>())));
 }
 
 }  // namespace
