@@ -14,7 +14,7 @@ import os
 import shutil
 
 from results_metrics import trivial
-from results_runs import data_file, write, write_json
+from results_runs import data_file, options, write, write_json
 
 
 @dataclasses.dataclass
@@ -44,6 +44,8 @@ class DataSet:
     epochs: int = 3
     seeds: tuple = (1,)
     one_sided: tuple = ()  # P of one-sided runs
+    hierarchies: tuple = ()  # (P, layers by group) of runs with three scopes
+    unshared: tuple = ()  # P of runs whose batches encode what examples share again and again
     also: str = ""  # a second metric of the table
     poolings: tuple = ("cls", "cls_segments")
     settings: dict = dataclasses.field(default_factory=dict)
@@ -114,7 +116,7 @@ DATA_SETS = [
     DataSet("boolq", "boolq", "boolq_split4.yaml", "accuracy", ("question", "passage"),
             boolq("boolq")),
     DataSet("boolq_split", "boolq_split", "boolq_split_split4.yaml", "accuracy",
-            ("question", "passage"), boolq("boolq_split")),
+            ("question", "passage"), boolq("boolq_split"), hierarchies=((3, 1), (3, 2))),
     DataSet("squad", "squad", "squad_split4.yaml", "answer_f1", ("passage",),
             [Source("squad", "", "squad/dev-v2.0-half.json",
                     {"train": 5, "selection": 1, "test": 2}, "title")],
@@ -122,11 +124,12 @@ DATA_SETS = [
             cluster="context"),
     DataSet("multirc", "multirc", "multirc_split11.yaml", "f1", ("passage", "question", "answer"),
             two_files("multirc", "multirc_split11.yaml", "superglue/MultiRC", "train.jsonl",
-                      "val.jsonl", "idx", (3, 1, 26), (1, 1)), epochs=2, cluster="passage_id"),
+                      "val.jsonl", "idx", (3, 1, 26), (1, 1)), epochs=2, unshared=(5,),
+            cluster="passage_id"),
     DataSet("fnc1", "fnc1", "fnc1_split11.yaml", "fnc1_score", ("headline", "article"),
             [Source("fnc1", "fnc1_split11.yaml", "fnc1/train_stances.csv",
                     {"train": 4, "selection": 1, "test": 2, "rest": 43}, "Body ID", BODIES)],
-            epochs=2, most_words=180, cluster="Body ID"),
+            epochs=2, unshared=(5,), most_words=180, cluster="Body ID"),
 ]
 
 
@@ -174,9 +177,8 @@ def export(programs, config, file, settings, output):
     """The file's examples, as the config's task reads them."""
     pairs = {"data.train": file, "data.validation": "", "data.test": "", "data.corpus": "",
              "data.wiki_pages": "", **settings}
-    options = [word for key, setting in pairs.items() for word in ("--set", f"{key}={setting}")]
     output.parent.mkdir(parents=True, exist_ok=True)
-    programs.run("lait-data", "export", "--config", config, *options, "--output", output)
+    programs.run("lait-data", "export", "--config", config, *options(pairs), "--output", output)
     return output
 
 

@@ -16,11 +16,15 @@ class Run:
     seed: int = 1
     only: str = ""  # the only segment that has its text
     updates: str = "all"  # "first": the layers from P on are one-sided
+    groups: int = 0  # so many layers from P on see their group of segments
+    shared: bool = True  # batches encode common segments once, if the data have enough of them
 
     @property
     def name(self):
-        sided = "-one-sided" if self.updates == "first" else ""
-        kind = f"{self.segment_format}-p{self.layers}{sided}"
+        kind = f"{self.segment_format}-p{self.layers}"
+        kind += f"-groups{self.groups}" if self.groups else ""
+        kind += "-one-sided" if self.updates == "first" else ""
+        kind += "" if self.shared else "-unshared"
         parts = [f"only-{self.only}"] if self.only else []
         parts += [kind, *([self.pooling] if self.pooling else []), f"lr{self.rate}"]
         return "-".join([*parts, f"seed{self.seed}"])
@@ -28,21 +32,39 @@ class Run:
     @property
     def schedule(self):
         """The key of model: and its value."""
-        if self.updates == "all":
+        if self.is_plain:
             return "independent_layers", self.layers
-        joint = f"num_layers: {NUM_LAYERS - self.layers}, scope: example, updates: {self.updates}"
-        return "schedule", f"[{{num_layers: {self.layers}, scope: segment}}, {{{joint}}}]"
+        updates = ", updates: first" if self.updates == "first" else ""
+        stages = [(self.layers, "segment"), (self.groups, "group"),
+                  (NUM_LAYERS - self.layers - self.groups, "example" + updates)]
+        return "schedule", "[{}]".format(", ".join(
+            f"{{num_layers: {count}, scope: {scope}}}" for count, scope in stages if count))
+
+    @property
+    def is_plain(self):
+        """P layers see single segments, the others all."""
+        return self.updates == "all" and not self.groups
+
+    @property
+    def words(self):
+        """Of its schedule, and how it is trained."""
+        return f"P = {self.layers} of {NUM_LAYERS}" + \
+            (f", {self.groups} by group" if self.groups else "") + \
+            (", one-sided" if self.updates == "first" else "") + \
+            ("" if self.shared else ", unshared batches")
 
     def with_seed(self, seed):
         return dataclasses.replace(self, seed=seed)
 
 
 class Plan:
-    """`finished(run)`: its JSON, or None. The later runs follow from the earlier ones' results."""
+    """`finished(run)`: its JSON, or None. The later runs follow from the earlier ones' results.
+    `shared`: by P, the share of the encoder's FLOPs that a batch saves; None: not known yet."""
 
-    def __init__(self, data_set, finished):
+    def __init__(self, data_set, finished, shared=None):
         self.data_set = data_set
         self.finished = finished
+        self.shared = shared
 
     def candidates(self):
         return [Run("pair", pooling, 0, rate)
@@ -67,11 +89,17 @@ class Plan:
 
     def standalone(self):
         like = self.same_pooling()
-        kinds = [(layers, "all") for layers in SPLITS]
-        kinds += [(layers, "first") for layers in self.data_set.one_sided]
-        return [dataclasses.replace(like, segment_format="standalone", layers=layers,
-                                    updates=updates)
-                for layers, updates in kinds]
+        kinds = [dict(layers=layers) for layers in SPLITS]
+        kinds += [dict(layers=layers, updates="first") for layers in self.data_set.one_sided]
+        kinds += [dict(layers=layers, groups=groups)
+                  for layers, groups in self.data_set.hierarchies]
+        kinds += [dict(layers=layers, shared=False) for layers in self.data_set.unshared]
+        return [dataclasses.replace(like, segment_format="standalone", **kind) for kind in kinds]
+
+    def split(self, layers):
+        """The standalone run that is split at P and has no third scope."""
+        return next(run for run in self.standalone()
+                    if run.layers == layers and run.is_plain and run.shared)
 
     def singles(self):
         return [dataclasses.replace(self.baseline(), only=segment)

@@ -24,7 +24,7 @@ import dataclasses
 
 from results_data import DATA_SETS
 from results_metrics import interval, unpacked
-from results_plan import NUM_LAYERS, Run
+from results_plan import Run
 from results_runs import markdown, origin, read_json, write_between
 from results_table import points, with_interval
 from results_tasks import Results, main
@@ -177,10 +177,8 @@ class Table:
         rows.append(["the stock model", with_interval(self.value(self.rows[0])[1]),
                      str(len(self.results(self.rows[0]))), "", "1.00", "1.00"])
         for run in self.rows:
-            sided = ", one-sided" if run.updates == "first" else ""
             value, _, difference = self.value(run)
-            rows.append([f"P = {run.layers} of {NUM_LAYERS}{sided}: "
-                         f"{' + '.join(ingredients_of(run)) or 'plain'}",
+            rows.append([f"{run.words}: {' + '.join(ingredients_of(run)) or 'plain'}",
                          with_interval(value), str(len(self.results(run))),
                          with_interval(difference),
                          *(f"{self.share(run, kind):.2f}" for kind in ("score_context",
@@ -195,7 +193,7 @@ def page_section(tables):
     header += [f"P = {p}, {how}" for p in (3, 5) for how in ("plain", "recipe")]
     summary = [header + ["within a point at 30 % fewer FLOPs"]]
     for table in tables:
-        of = {(run.layers, ingredients_of(run)): run for run in table.rows if run.updates == "all"}
+        of = {(run.layers, ingredients_of(run)): run for run in table.rows if run.is_plain}
         cells = [table.title(), points(table.value(table.rows[0])[1][0])]
         for key in ((0, TAUGHT), (3, ()), (3, ALL[3]), (5, ()), (5, ALL[5])):
             cells.append(points(table.value(of[key])[0][0]) if key in of else "not run yet")

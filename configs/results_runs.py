@@ -1,7 +1,6 @@
 """What the scripts that fill tables of docs/results.md share: they run lait's programs, can be
 stopped and started again, and keep one JSON a run."""
 import datetime
-import itertools
 import json
 import os
 import pathlib
@@ -99,6 +98,10 @@ def origin(results, first):
     return textwrap.fill("; ".join(parts) + ".", 150) + "\n"
 
 
+def options(settings):
+    return [word for key, setting in settings.items() for word in ("--set", f"{key}={setting}")]
+
+
 def machine(device):
     if device == "cuda":
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -129,7 +132,6 @@ class Programs:
     def train(self, config, settings, folder):
         """Trains in `folder`, or goes on there. Returns its report and the seconds, those of its
         stopped parts, too."""
-        options = itertools.chain(*(("--set", f"{key}={settings[key]}") for key in settings))
         so_far = folder.with_name(folder.name + ".seconds")
         begun = (folder / "config.yaml").exists()
         before = float(so_far.read_text()) if begun and so_far.exists() else 0.0
@@ -137,7 +139,8 @@ class Programs:
             start = time.monotonic()
             resume = ["--resume"] if begun else []
             try:
-                self.run("lait-train", "--config", config, *options, "--output", folder, *resume)
+                self.run("lait-train", "--config", config, *options(settings), "--output", folder,
+                         *resume)
             finally:
                 write(so_far, f"{before + time.monotonic() - start:.1f}\n")
         return read_json(folder / "report.json"), round(float(so_far.read_text()))

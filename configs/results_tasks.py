@@ -8,12 +8,14 @@ DIR has a folder for each data set (results_data.py lists the files). Of each da
 
   1. the stock model (pair, P = 0), with cls and cls_segments pooling and two learning rates; the
      best on selection data, a part of the training data, is the baseline
-  2. standalone with cls_segments at P = 0, 3 and 5, for some with one-sided layers, too, with the
-     stock cls_segments' learning rate
+  2. standalone with cls_segments at P = 0, 3 and 5, with the stock cls_segments' learning rate; for
+     some also with one-sided layers, with layers that see a group of segments, or in batches that
+     do not encode common segments once
   3. the baseline's settings on one segment alone, the others being full stops
   4. for some, what is in the table with two more seeds, after all data sets' first seed
 
-The reported split is read after training only. The script can be stopped (Ctrl-C, SIGTERM) and
+The reported split is read after training only. What batches save by encoding common segments once
+is counted from the training data (lait-data stat). The script can be stopped (Ctrl-C, SIGTERM) and
 started again. A finished run leaves docs/results/tasks-DATA_SET-RUN.json and is skipped from then
 on; a stopped one goes on where it was. Prepared data and run directories are made in BUILD/results,
 or --output; a finished run's directory is removed. The page is written anew after each run.
@@ -28,7 +30,7 @@ import sys
 from results_data import DATA_SETS, examples_of, lines_of
 from results_metrics import add, cluster_sums, packed, value
 from results_plan import Plan
-from results_runs import fail, read_json, without_paths, write_between, write_json
+from results_runs import fail, options, read_json, without_paths, write_between, write_json
 from results_table import page_section
 from results_training import DataSetRuns, arguments
 
@@ -45,7 +47,25 @@ class Results(DataSetRuns):
             file = self.file(data_set, run)
             return read_json(file) if file.exists() else None
 
-        return Plan(data_set, finished)
+        file = self.shared_file(data_set)
+        return Plan(data_set, finished, read_json(file)["shared"] if file.exists() else None)
+
+    def shared_file(self, data_set):
+        return self.folder / f"tasks-{data_set.name}-shared.json"
+
+    def count_shared(self, data_set):
+        """Writes what batches save, as Plan.shared."""
+        prepared = self.data(data_set)
+        settings = {**self.settings(data_set, self.plan(data_set).split(0), prepared),
+                    "data.validation": ""}
+        output = self.output / f"{data_set.name}-stat.json"
+        self.programs.run("lait-data", "stat", "--config", data_set.config, "--json", output,
+                          *options(settings))
+        rows = read_json(output)["train"]["savings"]
+        write_json(self.shared_file(data_set),
+                   {"shared": [round(row["percent_saved_in_batch"] / 100, 4) for row in rows],
+                    **self.programs.made_by("cpu")})
+        output.unlink()
 
     def settings(self, data_set, run, texts):
         """What the run sets in the task's config."""
@@ -55,6 +75,7 @@ class Results(DataSetRuns):
                 "data.validation": texts / "selection.jsonl", "data.test": "", "data.bodies": "",
                 "data.corpus": "", "data.wiki_pages": "", "training.learning_rate": run.rate,
                 "training.seed": run.seed, "training.device": "cpu", **data_set.settings,
+                **({} if run.shared else {"training.share_segments": "false"}),
                 **self.length(data_set)}
 
     def train(self, data_set, run):
@@ -111,6 +132,8 @@ class Results(DataSetRuns):
                     if not self.file(data_set, run).exists():
                         self.train(data_set, run)
                         self.write_page()
+                if not self.shared_file(data_set).exists():
+                    self.count_shared(data_set)
         self.write_page()
 
 

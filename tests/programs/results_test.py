@@ -124,7 +124,8 @@ class Page(unittest.TestCase):
     def section(self, is_there, **more):
         data_set = next(d for d in results_data.DATA_SETS if d.name == "sick")
         data_set = dataclasses.replace(data_set, **more)
-        plan = Plan(data_set, lambda run: self.result(run) if is_there(run) else None)
+        plan = Plan(data_set, lambda run: self.result(run) if is_there(run) else None,
+                    [0, 0.1, 0.1, 0.2, 0.2, 0.5, 0.5])
         return plan, page_section([plan])
 
     def test_nothing_is_run(self):
@@ -145,8 +146,8 @@ class Page(unittest.TestCase):
                           "only-sentence_B-pair-p0-cls-lr1e-4-seed1"])
         self.assertEqual(len(list(plan.runs(False))), 4 + 3 + 2 + 2 * 5)
         # P = 3 has 89 right of 100, the baseline 90; P = 5 has 80.
-        self.assertIn("| sick | yes | 50.0 | 90.0 | 50 % | 50 % | 90 % | P = 3 | 30 % | 30 % | "
-                      "90 % |", page)
+        self.assertIn("| sick | yes | 50.0 | 90.0 | 50 % | 50 % | 75 % | 90 % | P = 3 of 6 | "
+                      "30 % | 30 % | 44 % | 90 % |", page)
         self.assertIn("| P = 0 (stock), the baseline | pair, cls | 1e-4 | 90.0 [", page)
         self.assertIn("Examples: train 1,000; epochs: 3; machine: m", page)
         self.assertTrue(all(len(line) <= 160 for line in page.splitlines() if line[:1] != "|"))
@@ -159,6 +160,22 @@ class Page(unittest.TestCase):
                                         "{num_layers: 3, scope: example, updates: first}]"))
         self.assertIn("| P = 3 of 6 | standalone", page)
         self.assertIn("| P = 3 of 6, one-sided | standalone", page)
+
+    def test_runs_with_three_scopes(self):
+        plan, page = self.section(lambda run: True, hierarchies=((3, 2),))
+        run = plan.standalone()[3]
+        self.assertEqual(run.name, "standalone-p3-groups2-cls_segments-lr5e-5-seed1")
+        self.assertEqual(run.schedule, ("schedule", "[{num_layers: 3, scope: segment}, "
+                                        "{num_layers: 2, scope: group}, "
+                                        "{num_layers: 1, scope: example}]"))
+        self.assertIn("| P = 3 of 6, 2 by group | standalone", page)
+
+    def test_unshared_runs(self):
+        plan, page = self.section(lambda run: True, unshared=(3,))
+        self.assertEqual(plan.standalone()[3].name,
+                         "standalone-p3-unshared-cls_segments-lr5e-5-seed1")
+        self.assertEqual(plan.split(3), plan.standalone()[1])
+        self.assertIn("| P = 3 of 6, unshared batches | standalone", page)
 
     def test_half_is_run(self):
         page = self.section(lambda run: run.segment_format == "pair" and not run.only)[1]
