@@ -158,6 +158,7 @@ HeadInfo classifier_head() {
       .labels = {LabelKind::kClass},
       .has_class_loss = true,
       .reads = pooling_reads,
+      .problem_type = "single_label_classification",
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<ClassifierImpl>(config, options);
       }};

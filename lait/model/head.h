@@ -127,6 +127,8 @@ struct HeadInfo {
   bool pools = true;
   // What it reads from the encoder.
   Reads (*reads)(Pooling);
+  // The problem_type of transformers' config.json; a head that does not pool has none.
+  const char* problem_type = "";
   // What transformers calls it.
   const char* pipeline = "text-classification";
   const char* auto_class = "AutoModelForSequenceClassification";

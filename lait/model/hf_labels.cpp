@@ -109,9 +109,10 @@ std::optional<HeadKind> hf_head_kind(const Json& json, size_t num_labels) {
   const auto problem = json.is_object() ? json.find("problem_type") : json.end();
   if (problem == json.end() || problem->is_null())
     return num_labels == 1 ? HeadKind::kRegression : HeadKind::kClassifier;
-  if (*problem == "regression") return HeadKind::kRegression;
-  if (*problem == "single_label_classification") return HeadKind::kClassifier;
-  if (*problem == "multi_label_classification" && num_labels == 1) return HeadKind::kRelevance;
+  for (const HeadInfo& head : all_heads()) {
+    const bool has_outputs = takes(head, LabelKind::kClass) || num_labels == 1;
+    if (head.pools && has_outputs && *problem == head.problem_type) return head.kind;
+  }
   return std::nullopt;
 }
 
@@ -119,7 +120,8 @@ void write_hf_labels(Json& json, HeadKind head, const std::vector<std::string>& 
   // id2label defines the number of labels; an older count beside it would override it or cause a
   // warning.
   for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);
-  if (!find_head(head).pools) {
+  const HeadInfo& info = find_head(head);
+  if (!info.pools) {
     // A start and an end have no names (transformers' default are two outputs), nor has a text.
     for (const char* key : {"id2label", "label2id", "problem_type"}) json.erase(key);
     return;
@@ -133,9 +135,7 @@ void write_hf_labels(Json& json, HeadKind head, const std::vector<std::string>& 
   }
   json["id2label"] = id2label;
   json["label2id"] = label2id;
-  json["problem_type"] = head == HeadKind::kRelevance    ? "multi_label_classification"
-                         : head == HeadKind::kRegression ? "regression"
-                                                         : "single_label_classification";
+  json["problem_type"] = info.problem_type;
 }
 
 }  // namespace lait

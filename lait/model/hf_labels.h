@@ -21,8 +21,8 @@ std::vector<std::string> read_hf_labels(ConfigFields& fields, const nlohmann::or
 // Whether they are the "LABEL_0", … that transformers gives a model whose labels have no names.
 bool are_unnamed(const std::vector<std::string>& labels);
 
-// What transformers takes the head for: problem_type, or else the number of labels (one: a
-// regression). One output with the loss of "multi_label_classification" is a relevance. nullopt: a
+// What transformers takes the head for: the first that has this problem_type and number of labels
+// (several: a classifier), or without problem_type by that number (one: a regression). nullopt: a
 // problem that no head here has.
 std::optional<HeadKind> hf_head_kind(const nlohmann::ordered_json& json, size_t num_labels);
 

@@ -35,6 +35,7 @@ HeadInfo regression_head() {
       .labels = {LabelKind::kNumber},
       .soft_labels = SoftLabels::kNumbers,
       .reads = pooling_reads,
+      .problem_type = "regression",
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RegressionImpl>(config, options);
       }};

@@ -47,6 +47,7 @@ HeadInfo relevance_head() {
       .kind = HeadKind::kRelevance,
       .labels = {LabelKind::kRelevance},
       .reads = pooling_reads,
+      .problem_type = "multi_label_classification",
       .make = [](const HfConfig& config, const HeadOptions& options) -> std::shared_ptr<HeadImpl> {
         return std::make_shared<RelevanceImpl>(config, options);
       }};

@@ -74,7 +74,7 @@ void check_fits(const fs::path& dir, const ModelSpec& spec, const HfConfig& conf
   const auto says = [&](const char* key) {
     return config.raw.contains(key) && !config.raw[key].is_null();
   };
-  if (says("problem_type") && hf_head_kind(config.raw, named.size()) != spec.head) {
+  if (says("problem_type") && config.raw["problem_type"] != find_head(spec.head).problem_type) {
     fail("model.head: expected one for problem_type " + config.raw["problem_type"].dump() +
          ", got " + to_string(spec.head));
   }

@@ -7,6 +7,8 @@
 
 #include "lait/base/files.h"
 #include "lait/model/checkpoint.h"
+#include "lait/model/head.h"
+#include "lait/model/hf_labels.h"
 #include "tests/model/damaged_files.h"
 #include "tests/model/small_bert.h"
 
@@ -32,6 +34,20 @@ HeadMatch match(const StoredHead& stored, Pooling pooling = Pooling::kCls,
 }
 
 StoredHead stored(Names labels) { return {.kind = HeadKind::kClassifier, .labels = labels}; }
+
+TEST(MatchHead, ProblemTypesNameHeads) {
+  for (const HeadInfo& head : all_heads()) {
+    if (!head.pools) continue;
+    const HeadKind first = *hf_head_kind({{"problem_type", head.problem_type}}, 1);
+    EXPECT_STREQ(find_head(first).problem_type, head.problem_type);
+  }
+  EXPECT_EQ(hf_head_kind({{"problem_type", "single_label_classification"}}, 3),
+            HeadKind::kClassifier);
+  EXPECT_EQ(hf_head_kind({{"problem_type", "multi_label_classification"}}, 3), std::nullopt);
+  EXPECT_EQ(hf_head_kind({{"problem_type", ""}}, 2), std::nullopt);
+  EXPECT_EQ(hf_head_kind(Json::object(), 1), HeadKind::kRegression);
+  EXPECT_EQ(hf_head_kind({{"problem_type", nullptr}}, 2), HeadKind::kClassifier);
+}
 
 TEST(MatchHead, LabelsGoByName) {
   EXPECT_THAT(match(stored(kLabels)).order, IsEmpty());
